@@ -1,0 +1,215 @@
+//! Every series the gateway exports, declared in one place. Handles are resolved at start, not per request.
+//!
+//! Labels come from closed lists: names in the config, enums, numbers that we choose. Never a path, a user, a `kid` or other text
+//! of a client.
+
+use prometheus::{
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector,
+};
+
+/// From 10 microseconds: a cached exchange costs about one, a verification fifty, an RSA-4096 signature several thousand.
+const EXCHANGE_BUCKETS: &[f64] =
+    &[0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0];
+/// Whole requests, long-polls and sockets included.
+const REQUEST_BUCKETS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0];
+
+/// A series could not be declared: two of one name, or an invalid one.
+#[derive(Debug, thiserror::Error)]
+#[error("metric cannot be declared: {0}")]
+pub struct MetricsError(#[from] prometheus::Error);
+
+/// All series. One instance for each gateway, so that two in one process (tests) do not mix.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests and connections.
+    pub proxy: ProxyMetrics,
+    /// Tokens verified and minted.
+    pub exchange: ExchangeMetrics,
+    /// Key sets of the issuers.
+    pub jwks: JwksMetrics,
+}
+
+/// Requests and connections.
+#[derive(Debug)]
+pub struct ProxyMetrics {
+    /// `syncgate_requests_total{route,method,code,source}`: `source` is `gateway` or `upstream`.
+    pub requests: IntCounterVec,
+    /// `syncgate_request_duration_seconds{route}`.
+    pub duration: HistogramVec,
+    /// `syncgate_requests_in_flight`.
+    pub in_flight: IntGauge,
+    /// `syncgate_rejections_total{reason}`: the labels of [`Rejection`](crate::token::Rejection).
+    pub rejections: IntCounterVec,
+    /// `syncgate_upstream_errors_total{upstream,kind}`.
+    pub upstream_errors: IntCounterVec,
+    /// `syncgate_upstream_unauthorized_total{route}`: the upstream refused our own token, so pin and key do not match.
+    pub upstream_unauthorized: IntCounterVec,
+    /// `syncgate_connections`.
+    pub connections: IntGauge,
+    /// `syncgate_connections_total`.
+    pub connections_accepted: IntCounter,
+    /// `syncgate_connections_cut_total{cause}`: connections that the gateway ended.
+    pub connections_cut: IntCounterVec,
+    /// `syncgate_websocket_connections`.
+    pub websockets: IntGauge,
+}
+
+/// Tokens verified and minted.
+#[derive(Debug)]
+pub struct ExchangeMetrics {
+    /// `syncgate_exchange_duration_seconds{stage}`: `identify_hit`, `identify_miss`, `mint`.
+    pub duration: HistogramVec,
+    /// `syncgate_cache_requests_total{cache,result}`: cache `identity` or `minted`, result `hit` or `miss`.
+    pub cache_requests: IntCounterVec,
+    /// `syncgate_cache_entries`.
+    pub cache_entries: IntGauge,
+    /// `syncgate_signing_queue`: signatures waiting or under way.
+    pub signing_queue: IntGauge,
+    /// `syncgate_signing_key_info{algorithm,thumbprint}` = 1.
+    pub signing_key: IntGaugeVec,
+}
+
+/// Key sets of the issuers.
+#[derive(Debug)]
+pub struct JwksMetrics {
+    /// `syncgate_jwks_refresh_total{issuer,trigger,result}`: trigger `start`, `timer`, `retry`; result `changed`, `unchanged`, `error`.
+    pub refreshes: IntCounterVec,
+    /// `syncgate_jwks_keys{issuer}`.
+    pub keys: IntGaugeVec,
+    /// `syncgate_jwks_skipped_keys{issuer,reason}`.
+    pub skipped: IntGaugeVec,
+    /// `syncgate_jwks_last_success_timestamp_seconds{issuer}`; 0 before the first.
+    pub last_success: GaugeVec,
+    /// `syncgate_jwks_age_seconds{issuer}`: since the last success; absent before the first. Brought up to date at each scrape.
+    pub age: GaugeVec,
+}
+
+impl Metrics {
+    /// Declares every series.
+    pub fn new() -> Result<Self, MetricsError> {
+        let registry = Registry::new_custom(Some("syncgate".into()), None)?;
+        let declare = Declare(&registry);
+        let metrics = Self {
+            proxy: ProxyMetrics {
+                requests: declare.counters("requests_total", "Requests answered.", &["route", "method", "code", "source"])?,
+                duration: declare.histograms(
+                    "request_duration_seconds",
+                    "Time from the request's header to the end of the answer.",
+                    REQUEST_BUCKETS,
+                    &["route"],
+                )?,
+                in_flight: declare.gauge("requests_in_flight", "Requests under way, sockets included.")?,
+                rejections: declare.counters("rejections_total", "Requests refused, by reason.", &["reason"])?,
+                upstream_errors: declare.counters(
+                    "upstream_errors_total",
+                    "Requests that the upstream did not answer, by kind.",
+                    &["upstream", "kind"],
+                )?,
+                upstream_unauthorized: declare.counters(
+                    "upstream_unauthorized_total",
+                    "Answers of 401 by the upstream to a token of ours: pinned key and signing key may differ.",
+                    &["route"],
+                )?,
+                connections: declare.gauge("connections", "Open downstream connections.")?,
+                connections_accepted: declare.counter("connections_total", "Downstream connections accepted.")?,
+                connections_cut: declare.counters(
+                    "connections_cut_total",
+                    "Downstream connections that the gateway ended, by cause.",
+                    &["cause"],
+                )?,
+                websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
+            },
+            exchange: ExchangeMetrics {
+                duration: declare.histograms(
+                    "exchange_duration_seconds",
+                    "Time to identify a token or to mint one.",
+                    EXCHANGE_BUCKETS,
+                    &["stage"],
+                )?,
+                cache_requests: declare.counters("cache_requests_total", "Look-ups in the token cache.", &["cache", "result"])?,
+                cache_entries: declare.gauge("cache_entries", "Identities in the token cache.")?,
+                signing_queue: declare.gauge("signing_queue", "Signatures waiting or under way.")?,
+                signing_key: declare.gauges("signing_key_info", "The active signing key.", &["algorithm", "thumbprint"])?,
+            },
+            jwks: JwksMetrics {
+                refreshes: declare.counters(
+                    "jwks_refresh_total",
+                    "Refreshes of a key set, by trigger and result.",
+                    &["issuer", "trigger", "result"],
+                )?,
+                keys: declare.gauges("jwks_keys", "Keys that verify tokens of the issuer.", &["issuer"])?,
+                skipped: declare.gauges(
+                    "jwks_skipped_keys",
+                    "Keys of the last key set that are not used, by reason.",
+                    &["issuer", "reason"],
+                )?,
+                last_success: declare.float_gauges(
+                    "jwks_last_success_timestamp_seconds",
+                    "When the key set was last fetched; 0: never.",
+                    &["issuer"],
+                )?,
+                age: declare.float_gauges("jwks_age_seconds", "Time since the key set was last fetched.", &["issuer"])?,
+            },
+            registry: registry.clone(),
+        };
+        let build = declare.gauges("build_info", "The running version.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(metrics)
+    }
+
+    /// Every series in the Prometheus text format.
+    pub fn render(&self) -> Result<String, MetricsError> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+struct Declare<'a>(&'a Registry);
+
+impl Declare<'_> {
+    fn register<C: Collector + Clone + 'static>(&self, collector: C) -> Result<C, MetricsError> {
+        self.0.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
+        self.register(IntCounter::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {
+        self.register(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricsError> {
+        self.register(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, MetricsError> {
+        self.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn float_gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, MetricsError> {
+        self.register(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, buckets: &[f64], labels: &[&str]) -> Result<HistogramVec, MetricsError> {
+        self.register(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_rendered_with_the_prefix() {
+        let metrics = Metrics::new().unwrap();
+        metrics.proxy.connections_accepted.inc();
+        let text = metrics.render().unwrap();
+        assert!(text.contains("syncgate_connections_total 1"), "{text}");
+        assert!(text.contains("syncgate_build_info{version="), "{text}");
+    }
+}

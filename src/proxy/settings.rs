@@ -1,0 +1,155 @@
+//! What the edge is told: where to listen, which routes there are, where the upstreams are.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::token::Permission;
+
+/// The listener for clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListenSettings {
+    /// Address and port; port 0 takes a free one. Default `0.0.0.0:8080`.
+    pub address: SocketAddr,
+    /// Connections at a time; further ones wait to be accepted. Default 10,000.
+    pub max_connections: usize,
+    /// From a request's first byte to the end of its header. Default 10 s; 100 ms to 5 min.
+    pub header_timeout: Duration,
+    /// How long a connection may stay open between two requests. Default 75 s.
+    pub keepalive_timeout: Duration,
+    /// How long a client may pause while it sends a body. Default 60 s.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer. Default 60 s.
+    pub write_timeout: Duration,
+    /// Most bytes of a request's header block. Default 64 KiB; 1 KiB to 1 MiB.
+    pub header_bytes: usize,
+    /// The longest that a socket or a feed may live, whatever its token says. Default: no limit of its own.
+    pub max_stream_age: Option<Duration>,
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            max_connections: 10_000,
+            header_timeout: Duration::from_secs(10),
+            keepalive_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            header_bytes: 64 * 1024,
+            max_stream_age: None,
+        }
+    }
+}
+
+/// One backend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamSettings {
+    /// The name in the config: in logs and as a metric label.
+    pub name: String,
+    /// Whether TLS is spoken; then chain and name of the certificate are verified against `host`.
+    pub tls: bool,
+    /// Name or address of the URL, for DNS and SNI. Never empty.
+    pub host: String,
+    /// Port of the URL.
+    pub port: u16,
+    /// Authorities to trust instead of the system's, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Which `Host` the upstream sees.
+    pub host_header: HostHeader,
+    /// Connecting, TLS included. Default 5 s.
+    pub connect_timeout: Duration,
+    /// How long the upstream may be silent before and within an answer. Default 10 min: a long-poll is silent for minutes.
+    pub read_timeout: Duration,
+    /// How long the upstream may take nothing of a request. Default 60 s.
+    pub write_timeout: Duration,
+    /// How long an idle connection is kept for the next request. Default 60 s.
+    pub idle_timeout: Duration,
+    /// How often the name is resolved again. Default 30 s.
+    pub resolve_every: Duration,
+}
+
+/// Which `Host` the upstream sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostHeader {
+    /// What the client sent.
+    #[default]
+    Client,
+    /// Host and port of the upstream's URL.
+    Upstream,
+}
+
+/// One route. The route with the longest matching prefix wins; where two are equally long, the one that names the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteSettings {
+    /// The name in the config: in logs and as a metric label.
+    pub name: String,
+    /// Path prefix that ends at a segment boundary: `/db` matches `/db` and `/db/x`, not `/dbx`.
+    pub path: String,
+    /// Only for this host (without port, lower case); none: any.
+    pub host: Option<String>,
+    /// Index into the upstreams.
+    pub upstream: usize,
+    /// Index into the minting profiles.
+    pub profile: usize,
+    /// What the token must permit.
+    pub permission: Permission,
+}
+
+/// Headers of the client that never reach an upstream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeaderSettings {
+    /// Names, or prefixes that end in `*`; compared without regard to case, underscore and dash being the same.
+    pub strip: Vec<String>,
+}
+
+/// Everything the edge needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProxySettings {
+    /// The listener.
+    pub listen: ListenSettings,
+    /// The backends; never empty.
+    pub upstreams: Vec<UpstreamSettings>,
+    /// The routes; never empty.
+    pub routes: Vec<RouteSettings>,
+    /// Header hygiene.
+    pub headers: HeaderSettings,
+    /// The `realm` of challenges. Default `syncgate`.
+    pub realm: String,
+}
+
+impl HeaderSettings {
+    /// The names that backends and frameworks are known to take an identity from.
+    pub const DEFAULT_STRIP: &'static [&'static str] = &[
+        "forwarded",
+        "proxy-authorization",
+        "remote-user",
+        "x-access-token",
+        "x-api-key",
+        "x-auth-*",
+        "x-authenticated-*",
+        "x-client-cert*",
+        "x-forwarded-access-token",
+        "x-forwarded-email",
+        "x-forwarded-groups",
+        "x-forwarded-preferred-username",
+        "x-forwarded-user",
+        "x-goog-iap-*",
+        "x-hasura-*",
+        "x-jwt-*",
+        "x-ms-client-principal*",
+        "x-ms-token-*",
+        "x-pomerium-*",
+        "x-realm-access-token",
+        "x-remote-*",
+        "x-syncgate-*",
+        "x-user",
+        "x-user-*",
+        "x-userinfo",
+        "x-webauth-*",
+    ];
+}
+
+impl Default for HeaderSettings {
+    fn default() -> Self {
+        Self { strip: Self::DEFAULT_STRIP.iter().map(|name| (*name).to_owned()).collect() }
+    }
+}

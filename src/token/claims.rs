@@ -1,0 +1,1 @@
+//! Strict claims and the time window.

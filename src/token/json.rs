@@ -1,0 +1,1 @@
+//! JSON objects without duplicate members, bounded in depth.

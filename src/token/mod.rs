@@ -1,0 +1,32 @@
+//! The core: from the bytes a client sent to a verified identity, and from that to a token of our own.
+//!
+//! Pure: no clock, no I/O, no locks, no framework. Time is an argument. Nothing here knows the other rooms.
+//!
+//! ```text
+//! bytes -> BearerToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + now) -> UserToken
+//! ```
+//!
+//! `VerifiedToken` and `UserToken` are proofs: only [`TrustedIssuer::verify`] makes the one and only [`Minter::mint`] the other,
+//! so a path that skips a check does not compile.
+
+mod bearer;
+mod claims;
+mod issuer;
+mod json;
+mod jwk;
+mod key_set;
+mod minter;
+mod permission;
+mod rejection;
+mod time;
+mod verifier;
+
+pub use bearer::{BearerToken, TokenLimits};
+pub use issuer::{IssuerRule, IssuerSettings, TenantRule, TokenKind, TokenKinds, TrustedIssuer, UserIdRule};
+pub use jwk::{KeyId, SkipReason, VerificationKey};
+pub use key_set::{KeySet, KeySetError, KeySetLimits, SkippedKey};
+pub use minter::{Minter, MintingProfile, TokenSigner, UserToken};
+pub use permission::{ClaimRule, NonceRule, Permission};
+pub use rejection::Rejection;
+pub use time::Timestamp;
+pub use verifier::VerifiedToken;

@@ -1,0 +1,261 @@
+//! Every reason to refuse a request, in one table: metric label, status, RFC 6750 error code, words for the client.
+
+/// Why a request is refused.
+///
+/// The client learns status, error code and description; the exact reason goes to the access log and to a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rejection {
+    /// The key that would verify the token is one of several that fit.
+    AmbiguousKey,
+    /// A path that different readings send to different routes.
+    AmbiguousPath,
+    /// More than one token, or more than one header that may hold one.
+    AmbiguousToken,
+    /// The algorithm is not in the issuer's list, or missing.
+    AlgorithmNotAllowed,
+    /// A token of an application where users are expected.
+    AppOnlyToken,
+    /// `Authorization` that is not `Bearer` and one token.
+    AuthorizationMalformed,
+    /// The signature does not hold.
+    BadSignature,
+    /// A claim that the route demands has another value, or is not there.
+    ClaimNotAllowed,
+    /// The payload is no JSON object, or a claim has the wrong type.
+    ClaimsMalformed,
+    /// A member stands twice in the header or the payload.
+    DuplicateMember,
+    /// Past `exp` and leeway.
+    Expired,
+    /// `exp` is not there.
+    ExpiryMissing,
+    /// A header parameter that changes what a token means: `crit`, `b64`, `zip`, `enc`, `cty`.
+    ForbiddenHeader,
+    /// A token for Microsoft Graph: nobody else can verify it.
+    GraphToken,
+    /// The request's header block is larger than the gateway takes.
+    HeadersTooLarge,
+    /// The `Host` header is missing, repeated or malformed.
+    HostMalformed,
+    /// An access token is expected, an id token was sent.
+    IdToken,
+    /// `iat` lies in the future.
+    IssuedInFuture,
+    /// The key exists, but not for this algorithm.
+    KeyNotForAlgorithm,
+    /// The key belongs to another issuer or cloud.
+    KeyOfOtherIssuer,
+    /// The issuer's keys are not there, not yet or no longer.
+    KeysUnavailable,
+    /// `exp` - `iat` is longer than the configured most.
+    LifetimeTooLong,
+    /// A scope that the route demands is missing.
+    MissingScope,
+    /// A role that the route demands is missing.
+    MissingRole,
+    /// No token where this route's clients put it.
+    MissingToken,
+    /// No route matches.
+    NoRoute,
+    /// The `nonce` is not what the route demands.
+    NonceMismatch,
+    /// Before `nbf`.
+    NotYetValid,
+    /// Signing failed: our own trouble.
+    SigningFailed,
+    /// More signatures are waiting than the queue holds.
+    SigningOverloaded,
+    /// A request target that is neither a path nor `*` with `OPTIONS`.
+    TargetMalformed,
+    /// Not three segments of strict base64url with a JSON header.
+    TokenMalformed,
+    /// Larger than the configured limit: the token, its header or its `kid`.
+    TokenTooLarge,
+    /// `iss` belongs to no configured issuer.
+    UnknownIssuer,
+    /// No key with this `kid`, and the provider was asked.
+    UnknownKey,
+    /// The claims that give the user id do not agree.
+    UserIdConflict,
+    /// The user id is empty, too long, of the wrong type or has control characters.
+    UserIdInvalid,
+    /// No claim gives the user id.
+    UserIdMissing,
+    /// None of our audiences.
+    WrongAudience,
+    /// The client application is not among the authorised parties.
+    WrongParty,
+    /// Another policy than the configured ones.
+    WrongPolicy,
+    /// A tenant that is not on the list.
+    WrongTenant,
+}
+
+struct Row {
+    label: &'static str,
+    status: u16,
+    error: Option<&'static str>,
+    description: &'static str,
+}
+
+impl Rejection {
+    /// The metric label and the reason in the access log.
+    pub const fn label(self) -> &'static str {
+        self.row().label
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        self.row().status
+    }
+
+    /// The RFC 6750 section 3.1 error code; none where the request held no credentials and where the trouble is ours.
+    pub const fn error(self) -> Option<&'static str> {
+        self.row().error
+    }
+
+    /// What the client is told: fixed words, in the characters that RFC 6750 section 3 permits.
+    pub const fn description(self) -> &'static str {
+        self.row().description
+    }
+
+    /// Whether the answer carries a `WWW-Authenticate` challenge.
+    pub fn challenges(self) -> bool {
+        self == Self::MissingToken || self.error().is_some()
+    }
+
+    /// Whether trying again later may help: such answers carry `Retry-After`.
+    pub const fn is_temporary(self) -> bool {
+        self.status() == 503
+    }
+
+    const fn row(self) -> Row {
+        const fn row(label: &'static str, status: u16, error: Option<&'static str>, description: &'static str) -> Row {
+            Row { label, status, error, description }
+        }
+        const REQUEST: Option<&str> = Some("invalid_request");
+        const TOKEN: Option<&str> = Some("invalid_token");
+        const SCOPE: Option<&str> = Some("insufficient_scope");
+        match self {
+            Self::AmbiguousKey => row("ambiguous_key", 401, TOKEN, "several keys fit the token"),
+            Self::AmbiguousPath => row("ambiguous_path", 400, None, "the path has more than one reading"),
+            Self::AmbiguousToken => row("ambiguous_token", 400, REQUEST, "more than one token"),
+            Self::AlgorithmNotAllowed => row("algorithm_not_allowed", 401, TOKEN, "the algorithm is not accepted"),
+            Self::AppOnlyToken => row("app_only_token", 401, TOKEN, "a user token is required"),
+            Self::AuthorizationMalformed => row("authorization_malformed", 400, REQUEST, "the Authorization header is malformed"),
+            Self::BadSignature => row("bad_signature", 401, TOKEN, "the signature is not valid"),
+            Self::ClaimNotAllowed => row("claim_not_allowed", 403, SCOPE, "the token lacks a required claim"),
+            Self::ClaimsMalformed => row("claims_malformed", 401, TOKEN, "the claims are malformed"),
+            Self::DuplicateMember => row("duplicate_member", 401, TOKEN, "the token is malformed"),
+            Self::Expired => row("expired", 401, TOKEN, "the token has expired"),
+            Self::ExpiryMissing => row("expiry_missing", 401, TOKEN, "the token has no expiry"),
+            Self::ForbiddenHeader => row("forbidden_header", 401, TOKEN, "the token header is not accepted"),
+            Self::GraphToken => row("graph_token", 401, TOKEN, "the token is for Microsoft Graph; request a scope of this API"),
+            Self::HeadersTooLarge => row("headers_too_large", 431, None, "the request header is too large"),
+            Self::HostMalformed => row("host_malformed", 400, None, "exactly one valid Host is required"),
+            Self::IdToken => row("id_token", 401, TOKEN, "an access token is required"),
+            Self::IssuedInFuture => row("issued_in_future", 401, TOKEN, "the token is not valid yet"),
+            Self::KeyNotForAlgorithm => row("key_not_for_algorithm", 401, TOKEN, "the key is not for this algorithm"),
+            Self::KeyOfOtherIssuer => row("key_of_other_issuer", 401, TOKEN, "the key belongs to another issuer"),
+            Self::KeysUnavailable => row("keys_unavailable", 503, None, "the keys of the issuer are not available"),
+            Self::LifetimeTooLong => row("lifetime_too_long", 401, TOKEN, "the lifetime of the token is too long"),
+            Self::MissingScope => row("missing_scope", 403, SCOPE, "the token lacks a required scope"),
+            Self::MissingRole => row("missing_role", 403, SCOPE, "the token lacks a required role"),
+            Self::MissingToken => row("missing_token", 401, None, "a token is required"),
+            Self::NoRoute => row("no_route", 404, None, "there is nothing here"),
+            Self::NonceMismatch => row("nonce_mismatch", 401, TOKEN, "the nonce does not match"),
+            Self::NotYetValid => row("not_yet_valid", 401, TOKEN, "the token is not valid yet"),
+            Self::SigningFailed => row("signing_failed", 500, None, "the gateway could not sign"),
+            Self::SigningOverloaded => row("signing_overloaded", 503, None, "too many new tokens at once"),
+            Self::TargetMalformed => row("target_malformed", 400, None, "the request target is malformed"),
+            Self::TokenMalformed => row("token_malformed", 401, TOKEN, "the token is malformed"),
+            Self::TokenTooLarge => row("token_too_large", 401, TOKEN, "the token is too large"),
+            Self::UnknownIssuer => row("unknown_issuer", 401, TOKEN, "the issuer is not accepted"),
+            Self::UnknownKey => row("unknown_key", 401, TOKEN, "the key of the token is not known"),
+            Self::UserIdConflict => row("user_id_conflict", 401, TOKEN, "the token does not name one user"),
+            Self::UserIdInvalid => row("user_id_invalid", 401, TOKEN, "the token does not name one user"),
+            Self::UserIdMissing => row("user_id_missing", 401, TOKEN, "the token does not name one user"),
+            Self::WrongAudience => row("wrong_audience", 401, TOKEN, "the token is for another audience"),
+            Self::WrongParty => row("wrong_party", 401, TOKEN, "the client application is not accepted"),
+            Self::WrongPolicy => row("wrong_policy", 401, TOKEN, "the policy is not accepted"),
+            Self::WrongTenant => row("wrong_tenant", 401, TOKEN, "the tenant is not accepted"),
+        }
+    }
+
+    /// Every rejection, in the order of the declaration.
+    pub const ALL: &'static [Self] = &[
+        Self::AmbiguousKey,
+        Self::AmbiguousPath,
+        Self::AmbiguousToken,
+        Self::AlgorithmNotAllowed,
+        Self::AppOnlyToken,
+        Self::AuthorizationMalformed,
+        Self::BadSignature,
+        Self::ClaimNotAllowed,
+        Self::ClaimsMalformed,
+        Self::DuplicateMember,
+        Self::Expired,
+        Self::ExpiryMissing,
+        Self::ForbiddenHeader,
+        Self::GraphToken,
+        Self::HeadersTooLarge,
+        Self::HostMalformed,
+        Self::IdToken,
+        Self::IssuedInFuture,
+        Self::KeyNotForAlgorithm,
+        Self::KeyOfOtherIssuer,
+        Self::KeysUnavailable,
+        Self::LifetimeTooLong,
+        Self::MissingScope,
+        Self::MissingRole,
+        Self::MissingToken,
+        Self::NoRoute,
+        Self::NonceMismatch,
+        Self::NotYetValid,
+        Self::SigningFailed,
+        Self::SigningOverloaded,
+        Self::TargetMalformed,
+        Self::TokenMalformed,
+        Self::TokenTooLarge,
+        Self::UnknownIssuer,
+        Self::UnknownKey,
+        Self::UserIdConflict,
+        Self::UserIdInvalid,
+        Self::UserIdMissing,
+        Self::WrongAudience,
+        Self::WrongParty,
+        Self::WrongPolicy,
+        Self::WrongTenant,
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_rejection_is_listed_once_and_has_its_own_label() {
+        let labels: HashSet<_> = Rejection::ALL.iter().map(|rejection| rejection.label()).collect();
+        assert_eq!(labels.len(), Rejection::ALL.len());
+        assert!(Rejection::ALL.iter().enumerate().all(|(index, rejection)| *rejection as usize == index));
+    }
+
+    #[test]
+    fn our_own_trouble_is_never_a_401() {
+        for rejection in Rejection::ALL {
+            match rejection.status() {
+                401 => assert!(rejection.error() == Some("invalid_token") || *rejection == Rejection::MissingToken),
+                403 => assert_eq!(rejection.error(), Some("insufficient_scope")),
+                _ => assert_ne!(rejection.error(), Some("invalid_token"), "{}", rejection.label()),
+            }
+        }
+    }
+
+    #[test]
+    fn descriptions_keep_to_the_characters_of_rfc_6750() {
+        let permitted = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        assert!(Rejection::ALL.iter().all(|rejection| rejection.description().bytes().all(permitted)));
+    }
+}
