@@ -1,1 +1,47 @@
-//! cli
+//! The command line: one file for each sub-command.
+
+mod check;
+mod demo;
+mod keys;
+mod run;
+
+use clap::{Parser, Subcommand};
+
+/// An authentication gateway: exchanges Microsoft identity tokens for a JWT that a sync backend can verify with one pinned key.
+#[derive(Debug, Parser)]
+#[command(name = "syncgate", version, about, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
+    Keys(keys::KeysArgs),
+    Demo(demo::DemoArgs),
+}
+
+/// How a command failed; `main` turns it into an exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It ran, and the answer is no: a config with mistakes, a story that did not hold. What to print may be empty.
+    #[error("{0}")]
+    No(String),
+    /// It could not run.
+    #[error("{0}")]
+    Trouble(String),
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn execute(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Run(args) => args.execute(),
+            Command::Check(args) => args.execute(),
+            Command::Keys(args) => args.execute(),
+            Command::Demo(args) => args.execute(),
+        }
+    }
+}

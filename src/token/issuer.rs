@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
 
-use crate::token::{BearerToken, KeySet, Rejection, Timestamp, VerifiedToken};
+use crate::token::{KeySet, Rejection, Timestamp, UnverifiedToken, VerifiedToken};
 
 /// The rules for the tokens of one issuer, as configured. Plain data; the config room checks it before it comes here.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,15 +110,15 @@ impl TrustedIssuer {
         todo!()
     }
 
-    /// Whether an (unverified) `iss` claim belongs to this issuer's rule, so that its keys are the ones to try.
-    pub fn claims_issuer(&self, _iss: &str) -> bool {
+    /// Whether the token says that it comes from this issuer, so that this issuer's keys are the ones to try.
+    pub fn claims(&self, _token: &UnverifiedToken<'_>) -> bool {
         todo!()
     }
 
     /// Verifies a token: the header, the claims, the key, the signature. The only maker of [`VerifiedToken`].
     ///
     /// Everything that costs little is checked before the signature.
-    pub fn verify(&self, _token: &BearerToken<'_>, _keys: &KeySet, _now: Timestamp) -> Result<VerifiedToken, Rejection> {
+    pub fn verify(&self, _token: &UnverifiedToken<'_>, _keys: &KeySet, _now: Timestamp) -> Result<VerifiedToken, Rejection> {
         todo!()
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::token::{KeyId, SkipReason, VerificationKey};
+use jsonwebtoken::Algorithm;
+
+use crate::token::{BearerToken, KeyId, Rejection, SkipReason, VerificationKey};
 
 /// Bounds on a key set document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,11 @@ impl KeySet {
 
     /// A set of these keys.
     pub fn from_keys(_keys: impl IntoIterator<Item = Arc<VerificationKey>>) -> Self {
+        todo!()
+    }
+
+    /// The key that a token names by `kid`, or by `x5t` where it has no `kid`, for this algorithm.
+    pub fn find(&self, _bearer: &BearerToken<'_>, _algorithm: Algorithm) -> Result<&Arc<VerificationKey>, Rejection> {
         todo!()
     }
 

@@ -3,7 +3,7 @@
 //! Pure: no clock, no I/O, no locks, no framework. Time is an argument. Nothing here knows the other rooms.
 //!
 //! ```text
-//! bytes -> BearerToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + now) -> UserToken
+//! bytes -> BearerToken -> UnverifiedToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + now) -> UserToken
 //! ```
 //!
 //! `VerifiedToken` and `UserToken` are proofs: only [`TrustedIssuer::verify`] makes the one and only [`Minter::mint`] the other,
@@ -22,6 +22,7 @@ mod time;
 mod verifier;
 
 pub use bearer::{BearerToken, TokenLimits};
+pub use claims::UnverifiedToken;
 pub use issuer::{IssuerRule, IssuerSettings, TenantRule, TokenKind, TokenKinds, TrustedIssuer, UserIdRule};
 pub use jwk::{KeyId, SkipReason, VerificationKey};
 pub use key_set::{KeySet, KeySetError, KeySetLimits, SkippedKey};
