@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     config::{
-        Config, Findings, NamedFile,
+        Config, Findings, Problem, Reference,
         document::{self, MOST_BYTES, Node},
         field::Field,
         formats::REALM,
@@ -36,9 +36,9 @@ pub struct Loaded {
     /// The settings.
     pub config: Config,
     /// What to think about, in the order of the file; never a mistake.
-    pub warnings: Vec<super::Problem>,
-    /// The files that it names. They were not opened.
-    pub files: Vec<NamedFile>,
+    pub warnings: Vec<Problem>,
+    /// The files and variables that it names. None of them was looked at.
+    pub references: Vec<Reference>,
 }
 
 /// Why there is no config.
@@ -112,9 +112,9 @@ impl Config {
     pub fn parse(text: impl AsRef<[u8]>, base_dir: &Path) -> Result<Loaded, Findings> {
         let reading = Reading::new(base_dir);
         let config = document::parse(text.as_ref(), &reading).map(|root| config(&root, &reading));
-        let (findings, files) = reading.finish();
+        let (findings, references) = reading.finish();
         match config {
-            Some(config) if findings.problems.is_empty() => Ok(Loaded { config, warnings: findings.warnings, files }),
+            Some(config) if findings.problems.is_empty() => Ok(Loaded { config, warnings: findings.warnings, references }),
             _ => Err(findings),
         }
     }

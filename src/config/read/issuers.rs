@@ -8,8 +8,8 @@ use crate::{
     config::{
         IssuerConfig,
         field::Field,
-        files::FileKind,
         formats::{CLAIM, GUID, KEY_URL, NAME, POLICY, TEXT},
+        outside::Target,
         read::{
             identity::{self, Permitted},
             presets::{Expansion, Given, PRESETS, Preset, TENANT_PLACE},
@@ -77,7 +77,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
 
     let mut settings = JwksSettings {
         sources: discovery.into_iter().map(KeySource::Discovery).chain(jwks_uris.into_iter().map(KeySource::Jwks)).collect(),
-        ca_file: section.file("ca_file", FileKind::Authorities),
+        ca_file: section.file("ca_file", Target::Authorities),
         refresh: section.duration("refresh", REFRESH, MINUTE * 5..=DAY),
         keep: section.duration("keep", expansion.keep, MINUTE * 5..=DAY * 30),
         connect_timeout: section.duration("connect_timeout", CONNECT_TIMEOUT, SECOND / 10..=SECOND * 30),
