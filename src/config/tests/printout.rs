@@ -1,6 +1,7 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{TENANT_ID, changed, config, small, with};
+use super::{TENANT_ID, changed, config, parse, small, with};
 use crate::config::Effective;
 
 /// Asserts that the printout of a config, read again, is the same config, and gives the printout.
@@ -59,4 +60,15 @@ fn the_printout_means_the_same() {
     );
     let printed = round_trip(&text);
     assert!(printed.contains("passphrase_env: PASS"), "{printed}");
+}
+
+proptest! {
+    #[test]
+    fn any_text_survives_the_printout(texts in prop::collection::hash_set("[^\\p{Cc}]{1,20}|[-~:#'\"{}\\[\\]>|*&!%@` a0\u{feff}\u{2028}]{1,6}", 1..5)) {
+        let texts: Vec<_> = texts.into_iter().collect();
+        let first = config(&with(&[("/issuers/0/audiences", json!(texts))]));
+        prop_assert_eq!(&first.issuers[0].rules.audiences, &texts);
+        let printed = Effective(&first).to_string();
+        prop_assert_eq!(parse(&printed).map(|loaded| loaded.config), Ok(first), "{}", printed);
+    }
 }
