@@ -3,9 +3,12 @@
 //! Two layers: the verified identity is found by the SHA-256 of the whole token; the minted header values hang on it, one per
 //! minting profile, so that a token minted for one backend can never reach another.
 
+mod signing_pool;
+
 use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
+pub use signing_pool::{SigningPool, SigningRefused};
 
 use crate::token::{Rejection, Timestamp, VerifiedToken};
 
