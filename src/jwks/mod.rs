@@ -16,6 +16,8 @@ mod merge;
 mod refresher;
 mod schedule;
 #[cfg(test)]
+pub(crate) mod test_keys;
+#[cfg(test)]
 mod test_provider;
 
 use std::{path::PathBuf, time::Duration};

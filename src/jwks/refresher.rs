@@ -177,7 +177,7 @@ impl Keys {
             }
             counts
         };
-        let gauge = |reason| self.metrics.jwks.skipped.with_label_values(&[&self.issuer, reason]);
+        let gauge = |reason: &str| self.metrics.jwks.skipped.with_label_values(&[self.issuer.as_str(), reason]);
         count(&state.skipped).into_iter().for_each(|(reason, number)| gauge(reason).sub(number));
         count(skipped).into_iter().for_each(|(reason, number)| gauge(reason).add(number));
         for key in skipped.iter().filter(|key| !state.skipped.contains(key)) {
