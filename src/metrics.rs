@@ -117,9 +117,11 @@ fn method_index(method: &str) -> usize {
 /// Tokens verified and minted.
 #[derive(Debug)]
 pub struct ExchangeMetrics {
-    /// `syncgate_exchange_duration_seconds{stage}`: `identify_hit`, `identify_miss`, `mint`.
+    /// `syncgate_exchange_duration_seconds{stage}`: `verify`, `mint` (the wait for a thread included). A hit takes about a microsecond
+    /// and is counted, not timed.
     pub duration: HistogramVec,
-    /// `syncgate_cache_requests_total{cache,result}`: cache `identity` or `minted`, result `hit` or `miss`.
+    /// `syncgate_cache_requests_total{cache,result}`: cache `identity` or `minted`, result `hit` or `miss`. A miss is a token
+    /// that had to be verified, or minted; garbage that is refused before that is neither.
     pub cache_requests: IntCounterVec,
     /// `syncgate_cache_entries`.
     pub cache_entries: IntGauge,
@@ -138,7 +140,9 @@ pub struct JwksMetrics {
     pub keys: IntGaugeVec,
     /// `syncgate_jwks_skipped_keys{issuer,reason}`.
     pub skipped: IntGaugeVec,
-    /// `syncgate_jwks_last_success_timestamp_seconds{issuer}`; 0 before the first.
+    /// `syncgate_jwks_conflicts_total{issuer}`: a provider published another key under a known `kid`. Never normal.
+    pub conflicts: IntCounterVec,
+    /// `syncgate_jwks_last_success_timestamp_seconds{issuer}`: of several sources the one fetched longest ago; 0 before the first.
     pub last_success: GaugeVec,
     /// `syncgate_jwks_age_seconds{issuer}`: since the last success; absent before the first. Brought up to date at each scrape.
     pub age: GaugeVec,
@@ -202,6 +206,11 @@ impl Metrics {
                     "jwks_skipped_keys",
                     "Keys of the last key set that are not used, by reason.",
                     &["issuer", "reason"],
+                )?,
+                conflicts: declare.counters(
+                    "jwks_conflicts_total",
+                    "Keys published under the kid of another key.",
+                    &["issuer"],
                 )?,
                 last_success: declare.float_gauges(
                     "jwks_last_success_timestamp_seconds",
