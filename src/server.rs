@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::Admin,
     config::Config,
-    exchange::{Exchange, ExchangeSettings, SigningPool},
+    exchange::{Exchange, IssuerKeys, SigningPool},
     jwks::{JwksError, Refresher},
     metrics::{Metrics, MetricsError},
     proxy::{Proxy, ProxyError},
@@ -79,21 +79,22 @@ impl Gateway {
 
         let mut refreshers = Vec::new();
         let mut issuers = Vec::new();
+        let mut stores = Vec::new();
         for issuer in config.issuers {
             let refresher = Refresher::new(&issuer.rules.name, &issuer.jwks, Arc::clone(&metrics))?;
-            issuers.push((TrustedIssuer::new(issuer.rules), refresher.store()));
+            stores.push((issuer.rules.name.clone(), refresher.store()));
+            issuers.push(IssuerKeys { issuer: TrustedIssuer::new(issuer.rules), keys: refresher.store() });
             refreshers.push(refresher);
         }
-        let stores: Vec<_> = issuers.iter().map(|(issuer, store)| (issuer.name().to_owned(), Arc::clone(store))).collect();
-        let exchange = Arc::new(Exchange::new(ExchangeSettings {
+        let exchange = Arc::new(Exchange::new(
             issuers,
-            limits: config.token_limits,
-            profiles: config.profiles,
+            config.token_limits,
+            config.profiles,
             signing_key,
-            signing_pool: pool,
-            cache: config.cache,
-            metrics: Arc::clone(&metrics),
-        }));
+            pool,
+            &config.cache,
+            Arc::clone(&metrics),
+        ));
         let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), config.log.requests)?;
         let admin = Admin::new(Arc::clone(&metrics), exchange, stores);
 

@@ -219,7 +219,7 @@ impl ProxyHttp for Edge {
 }
 
 fn nonce<'a>(route: &Route, request: &'a RequestHeader) -> Option<&'a [u8]> {
-    let NonceRule::EqualsHeader(name) = &route.permission.nonce else { return None };
+    let NonceRule::EqualsHeader(name) = &route.permission.settings().nonce else { return None };
     let mut values = request.headers.get_all(name.as_str()).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => Some(value.as_bytes()),
