@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use syncgate::{
     config::Config,
-    demo::{MetricsText, World, WorldOptions, http_client},
+    demo::{MetricsText, World, http_client, world::WorldOptions},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

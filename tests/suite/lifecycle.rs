@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use syncgate::demo::{Behaviour, DemoIssuer, DemoKey, WorldOptions};
+use syncgate::demo::{
+    DemoIssuer, DemoKey,
+    issuer::{Behaviour, Endpoint},
+    world::WorldOptions,
+};
 use tempfile::TempDir;
 
 use crate::kit::Kit;
@@ -25,8 +29,8 @@ async fn the_gateway_starts_without_its_issuer_and_recovers_by_itself() {
     assert!(!refused.headers().contains_key("www-authenticate"), "a 503 must not log the user out");
     assert_eq!(kit.backend.received_count(), 0);
 
-    kit.issuer.behave(syncgate::demo::Endpoint::Discovery, Behaviour::Normal);
-    kit.issuer.behave(syncgate::demo::Endpoint::Keys, Behaviour::Normal);
+    kit.issuer.behave(Endpoint::Discovery, Behaviour::Normal);
+    kit.issuer.behave(Endpoint::Keys, Behaviour::Normal);
     kit.await_ready().await;
     assert_eq!(kit.get("/echo", &token).await.status(), 200);
     kit.stop().await;

@@ -73,14 +73,14 @@ async fn a_feed_ends_with_its_token_and_without_a_last_chunk() {
 async fn a_socket_carries_the_exchanged_token_and_ends_with_the_clients() {
     let kit = Kit::start_with(|config| config.issuers[0].rules.leeway = Duration::ZERO).await;
     let token = kit.issuer.token("alice").expires_in(3).sign();
-    let mut request = kit.websocket_url("/live").into_client_request().unwrap();
+    let mut request = kit.socket_url("/live").into_client_request().unwrap();
     request.headers_mut().insert("Authorization", format!("Bearer {token}").parse().unwrap());
     let (mut socket, _) = kit.within(tokio_tungstenite::connect_async(request)).await.unwrap();
 
     let received = kit.backend.received().pop().unwrap();
     assert_eq!(received.target, "/live");
     assert!(!received.contains(&token), "{received:?}");
-    assert_eq!(received.claims.as_ref().unwrap().user_id(), kit.issuer.user_id("alice"));
+    assert_eq!(received.token.as_ref().unwrap().user_id(), kit.issuer.user_id("alice"));
     assert_eq!(kit.metric("syncgate_websocket_connections", &[]), 1.0);
 
     socket.send(Message::text(r#"{"id":"a","doc":{"n":1}}"#)).await.unwrap();
@@ -119,7 +119,7 @@ async fn a_socket_whose_client_reads_nothing_ends_too() {
 async fn a_refused_upgrade_never_reaches_the_upstream() {
     let kit = Kit::start().await;
     let before = kit.backend.received_count();
-    let mut request = kit.websocket_url("/live").into_client_request().unwrap();
+    let mut request = kit.socket_url("/live").into_client_request().unwrap();
     request.headers_mut().insert("Authorization", "Bearer a.b.c".parse().unwrap());
     let refused = kit.within(tokio_tungstenite::connect_async(request)).await.unwrap_err();
     let tokio_tungstenite::tungstenite::Error::Http(answer) = refused else { panic!("{refused}") };
