@@ -32,7 +32,7 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Minted {
     pub(super) authorization: HeaderValue,
-    /// From when on it is not used: its own `exp`.
+    /// From when on it is not used: its own `exp`, never later than the identity's end.
     pub(super) end: Timestamp,
     /// Which of our signing keys signed it.
     pub(super) key: u64,

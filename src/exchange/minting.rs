@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Minting {
     minters: Vec<Arc<Minter>>,
     active: ArcSwap<ActiveKey>,
-    pool: SigningPool,
+    pub(super) pool: SigningPool,
     metrics: Arc<Metrics>,
     hits: IntCounter,
     misses: IntCounter,
@@ -65,9 +65,6 @@ impl Minting {
 
     /// Mints a token that is not there. Of several tasks, one mints and the others wait for it; one that leaves passes the turn on.
     pub(super) async fn mint(&self, identity: &Arc<Identity>, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
-        if now >= identity.verified.end() {
-            return Err(Rejection::Expired);
-        }
         // One deadline for the turn and the signature, so that those who wait do not wait for each other's deadlines.
         timeout(Exchange::SIGNING_TIMEOUT, self.mint_in_turn(identity, profile, now)).await.unwrap_or(Err(Rejection::SigningOverloaded))
     }
@@ -91,15 +88,12 @@ impl Minting {
         self.duration.observe(started.elapsed().as_secs_f64());
         let minted = Arc::new(minted);
         slot.minted.store(Some(Arc::clone(&minted)));
-        if now >= minted.end {
-            return Err(Rejection::Expired);
-        }
         Ok(Admission::new(minted, identity.verified.end()))
     }
 
     fn look_up(&self, identity: &Identity, slot: &Slot, now: Timestamp) -> Option<Admission> {
         let minted = slot.minted.load_full()?;
-        let fits = now < minted.end && now < identity.verified.end() && minted.key == self.active.load().number;
+        let fits = now < minted.end && minted.key == self.active.load().number;
         fits.then(|| Admission::new(minted, identity.verified.end()))
     }
 
@@ -115,7 +109,5 @@ fn sign(minter: &Minter, identity: &Identity, active: &ActiveKey, now: Timestamp
     let token = minter.mint(&identity.verified, active.key.signer().as_ref(), now)?;
     let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.as_str())).map_err(|_| Rejection::SigningFailed)?;
     authorization.set_sensitive(true);
-    // The token itself ends with the client's, whatever its profile says.
-    let end = token.expires().min(identity.verified.end());
-    Ok(Minted { authorization, end, key: active.number })
+    Ok(Minted { authorization, end: token.expires(), key: active.number })
 }

@@ -73,7 +73,7 @@ impl Verifying {
     pub(super) async fn verify(&self, digest: TokenDigest, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         let bearer = BearerToken::parse(token, &self.limits)?;
         let token = UnverifiedToken::open(&bearer)?;
-        let issuer = self.issuers.iter().position(|entry| entry.issuer.claims(&token)).ok_or(Rejection::UnknownIssuer)?;
+        let issuer = self.issuers.iter().position(|entry| entry.issuer.claims(&token)).ok_or_else(|| token.of_unknown_issuer())?;
         match self.identities.get_value_or_guard_async(&digest).await {
             Ok(identity) if self.holds(&identity, now) => {
                 self.hits.inc();
@@ -98,17 +98,14 @@ impl Verifying {
         let IssuerKeys { issuer: trusted, keys: store } = self.issuers.get(issuer).ok_or(Rejection::UnknownIssuer)?;
         let generation = store.generation(now);
         let keys = store.load(now);
-        if keys.keys().is_empty() {
-            return Err(Rejection::KeysUnavailable);
-        }
         self.misses.inc();
         let started = Instant::now();
         let verified = trusted.verify(token, &keys, now);
         self.duration.observe(started.elapsed().as_secs_f64());
         match verified {
             Ok(verified) => Ok(Arc::new(Identity::new(verified, issuer, generation, self.profiles))),
-            // As long as a source was never fetched, the key may be there. A 401 would log the user out.
-            Err(Rejection::UnknownKey) if store.last_success().is_none() => Err(Rejection::KeysUnavailable),
+            // Without keys, or with a source that was never fetched, nobody can say. A 401 would log the user out.
+            Err(Rejection::UnknownKey) if keys.keys().is_empty() || store.last_success().is_none() => Err(Rejection::KeysUnavailable),
             Err(rejection) => Err(rejection),
         }
     }

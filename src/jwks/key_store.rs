@@ -29,14 +29,14 @@ struct Published {
 
 /// What a fetched set changed.
 #[derive(Debug)]
-pub(super) struct Merged {
-    pub(super) changed: bool,
-    pub(super) conflicts: Vec<Conflict>,
+pub(crate) struct Merged {
+    pub(crate) changed: bool,
+    pub(crate) conflicts: Vec<Conflict>,
 }
 
 impl KeyStore {
     /// A store without keys, for so many sources.
-    pub(super) fn new(sources: usize) -> Self {
+    pub(crate) fn new(sources: usize) -> Self {
         Self {
             current: ArcSwap::from_pointee(Published {
                 held: HeldKeys::default(),
@@ -76,7 +76,7 @@ impl KeyStore {
     }
 
     /// Adds the keys that a source was found to publish at `now`.
-    pub(super) fn merge(&self, source: usize, fetched: &KeySet, now: Timestamp, keep: Duration) -> Merged {
+    pub(crate) fn merge(&self, source: usize, fetched: &KeySet, now: Timestamp, keep: Duration) -> Merged {
         let mut conflicts = Vec::new();
         let mut changed = false;
         self.current.rcu(|current| {

@@ -10,13 +10,13 @@ use crate::token::{KeySet, Timestamp, VerificationKey};
 /// Most keys held for one issuer. Real issuers have fewer than 50 within a day; beyond it the ones unseen for longest go.
 const MOST_KEYS: usize = 1024;
 
-/// A key, since when and until when it is held.
+/// A key, and until when it is held.
 #[derive(Clone, Debug)]
-pub(super) struct HeldKey {
+struct HeldKey {
     key: Arc<VerificationKey>,
-    first_seen: Timestamp,
-    last_seen: Timestamp,
-    /// `last_seen` and the time that keys are kept.
+    /// The number of the merge that brought it.
+    arrival: u64,
+    /// When it was last seen, and the time that keys are kept.
     end: Timestamp,
 }
 
@@ -31,14 +31,18 @@ impl HeldKey {
     }
 }
 
-/// Every key that an issuer was seen to publish and whose time is not over, in the order of arrival.
+/// Every key that an issuer was seen to publish and whose time is not over.
 #[derive(Clone, Debug, Default)]
-pub(super) struct HeldKeys(Vec<HeldKey>);
+pub(super) struct HeldKeys {
+    keys: Vec<HeldKey>,
+    /// How many sets were merged so far.
+    merges: u64,
+}
 
 /// A key that arrived under the `kid` of another one that is still held. It waits until that one has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Conflict {
-    pub(super) kid: String,
+pub(crate) struct Conflict {
+    pub(crate) kid: String,
 }
 
 impl HeldKeys {
@@ -47,38 +51,36 @@ impl HeldKeys {
     /// A key that comes again under its `kid` is replaced by its newer form, since its other members may change. A key that comes
     /// under the `kid` of another key is reported once, and does not lengthen the time of the other.
     pub(super) fn merge(&self, fetched: &KeySet, now: Timestamp, keep: Duration) -> (Self, Vec<Conflict>) {
-        let mut held: Vec<HeldKey> = self.0.iter().filter(|held| now < held.end).cloned().collect();
-        let known = held.len();
+        let (arrival, end) = (self.merges.saturating_add(1), now.plus(keep));
+        let mut keys: Vec<HeldKey> = self.keys.iter().filter(|held| now < held.end).cloned().collect();
         let mut conflicts = Vec::new();
         for key in fetched.keys() {
-            // Sources answer out of order: an older answer must not shorten a key's time.
-            let (last_seen, end) = (now, now.plus(keep));
-            if let Some(same) = held.iter_mut().find(|held| held.is(key)) {
+            if let Some(same) = keys.iter_mut().find(|held| held.is(key)) {
                 same.key = Arc::clone(key);
-                same.last_seen = same.last_seen.max(last_seen);
+                // Sources may answer out of order: an older answer shortens nothing.
                 same.end = same.end.max(end);
                 continue;
             }
             if let Some(kid) = key.kid()
-                && held.iter().take(known).any(|held| held.conflicts_with(key))
+                && keys.iter().any(|held| held.arrival < arrival && held.conflicts_with(key))
             {
                 conflicts.push(Conflict { kid: kid.to_owned() });
             }
-            held.push(HeldKey { key: Arc::clone(key), first_seen: now, last_seen, end });
+            keys.push(HeldKey { key: Arc::clone(key), arrival, end });
         }
-        if held.len() > MOST_KEYS {
-            held.sort_by_key(|held| std::cmp::Reverse(held.last_seen));
-            held.truncate(MOST_KEYS);
+        if keys.len() > MOST_KEYS {
+            keys.sort_by_key(|held| std::cmp::Reverse(held.end));
+            keys.truncate(MOST_KEYS);
         }
-        (Self(held), conflicts)
+        (Self { keys, merges: arrival }, conflicts)
     }
 
     /// The keys that verify tokens at `now`, and when that changes if nothing is fetched.
     ///
     /// Of different keys with one `kid`, those that were there first.
     pub(super) fn trusted(&self, now: Timestamp) -> (KeySet, Timestamp) {
-        let live = || self.0.iter().filter(|held| now < held.end);
-        let waits = |key: &HeldKey| live().any(|other| other.first_seen < key.first_seen && other.conflicts_with(&key.key));
+        let live = || self.keys.iter().filter(|held| now < held.end);
+        let waits = |key: &HeldKey| live().any(|other| other.arrival < key.arrival && other.conflicts_with(&key.key));
         let until = live().map(|held| held.end).min().unwrap_or(Timestamp::MAX);
         let keys = KeySet::from_keys(live().filter(|held| !waits(held)).map(|held| Arc::clone(&held.key)));
         (keys, until)

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use aws_lc_rs::{
     rand::SystemRandom,
     rsa::{KeyPair, KeySize},
-    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -28,6 +28,13 @@ pub(crate) fn jwk(kid: &str, number: usize) -> Value {
         "e": part(public.exponent().big_endian_without_leading_zero()),
         "n": part(public.modulus().big_endian_without_leading_zero()),
     })
+}
+
+/// A new EC key.
+pub(crate) fn ec_jwk(kid: &str) -> Value {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+    json!({ "kid": kid, "kty": "EC", "crv": "P-256", "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) })
 }
 
 /// A JWKS document of these kids and key numbers.

@@ -113,3 +113,9 @@ impl State {
         stream.shutdown().await.ok()
     }
 }
+
+/// What the process does at start: rustls needs a provider before any client is built.
+pub(super) fn install_crypto() {
+    // A second call changes nothing.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
