@@ -75,7 +75,8 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new()?);
         let signing_key = SigningKey::load(&config.signing)?;
         let public_key_pem = signing_key.public_key_pem();
-        let pool = SigningPool::new(config.signing.threads, config.signing.queue, Arc::clone(&metrics)).map_err(StartError::Threads)?;
+        let pool =
+            SigningPool::new(config.signing.threads, config.signing.queue, Arc::clone(&metrics)).map_err(StartError::Threads)?;
 
         let mut refreshers = Vec::new();
         let mut issuers = Vec::new();

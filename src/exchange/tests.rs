@@ -194,7 +194,8 @@ async fn one_token_with_two_profiles_gets_two_tokens_that_never_mix() {
     let world = World::new();
     let token = token("alice");
     for _ in 0..3 {
-        let (one, other) = (world.exchange(&token, USER_ID, at(1)).await.unwrap(), world.exchange(&token, OTHER, at(1)).await.unwrap());
+        let (one, other) =
+            (world.exchange(&token, USER_ID, at(1)).await.unwrap(), world.exchange(&token, OTHER, at(1)).await.unwrap());
         assert_eq!((payload(&one)["userId"].as_str(), payload(&one).get("uid")), (Some("alice"), None));
         assert_eq!((payload(&other)["uid"].as_str(), payload(&other).get("userId")), (Some("alice"), None));
     }

@@ -126,7 +126,11 @@ impl ProxyHttp for Edge {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
-        match self.upstream(context).and_then(|upstream| upstream.peer()) {
+        let peer = match self.upstream(context) {
+            Some(upstream) => upstream.peer().await,
+            None => None,
+        };
+        match peer {
             Some(peer) => Ok(Box::new(peer)),
             None => {
                 context.outcome = Outcome::UpstreamFailed(UpstreamFault::NoAddress);

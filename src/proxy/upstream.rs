@@ -18,6 +18,7 @@ use pingora::{
     utils::tls::{WrappedX509, parse_x509},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::proxy::{HostHeader, UpstreamSettings};
@@ -53,6 +54,7 @@ pub(super) struct Upstream {
     options: PeerOptions,
     /// One peer for each resolved address; empty before the first resolution.
     peers: ArcSwap<Vec<HttpPeer>>,
+    is_resolved: watch::Sender<bool>,
     next: AtomicUsize,
 }
 
@@ -68,7 +70,14 @@ impl Upstream {
             .filter(|_| !settings.host.is_empty())
             .ok_or_else(|| UpstreamError::Host { upstream: settings.name.clone(), host: settings.host.clone() })?;
         let options = options(&settings)?;
-        Ok(Self { settings, host_value, options, peers: ArcSwap::default(), next: AtomicUsize::new(0) })
+        Ok(Self {
+            settings,
+            host_value,
+            options,
+            peers: ArcSwap::default(),
+            is_resolved: watch::Sender::new(false),
+            next: AtomicUsize::new(0),
+        })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -85,8 +94,14 @@ impl Upstream {
         self.settings.read_timeout
     }
 
-    /// The next peer in turn; none while the name has never been resolved.
-    pub(super) fn peer(&self) -> Option<HttpPeer> {
+    /// The next peer in turn. The first requests after the start wait for the name to be resolved, no longer than for a connection;
+    /// none if it is not by then.
+    pub(super) async fn peer(&self) -> Option<HttpPeer> {
+        if !*self.is_resolved.borrow() {
+            let mut resolution = self.is_resolved.subscribe();
+            let resolved = resolution.wait_for(|is_resolved| *is_resolved);
+            tokio::time::timeout(self.settings.connect_timeout, resolved).await.ok()?.ok()?;
+        }
         let peers = self.peers.load();
         let turn = if peers.len() > 1 { self.next.fetch_add(1, Ordering::Relaxed) } else { 0 };
         peers.get(turn.checked_rem(peers.len())?).cloned()
@@ -136,6 +151,7 @@ impl Upstream {
             peer
         });
         self.peers.store(Arc::new(peers.collect()));
+        self.is_resolved.send_replace(true);
     }
 }
 

@@ -129,7 +129,8 @@ fn frameworks_stay_in_their_rooms() {
 
 #[test]
 fn the_core_is_pure() {
-    const IMPURE: &[&str] = &["SystemTime::now", "Instant::now", "std::env", "std::fs", "std::net", "Mutex", "RwLock", "tokio::", "tracing::"];
+    const IMPURE: &[&str] =
+        &["SystemTime::now", "Instant::now", "std::env", "std::fs", "std::net", "Mutex", "RwLock", "tokio::", "tracing::"];
     for source in sources().iter().filter(|source| source.room == "token") {
         for name in IMPURE {
             assert!(!source.code.contains(name), "{} uses {name}", source.path);

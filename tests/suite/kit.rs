@@ -139,7 +139,11 @@ impl Answer {
 
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().filter_map(|line| line.split_once(": ")).find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v)
     }
 }
 
@@ -221,4 +225,3 @@ pub async fn gateway_before(upstream: SocketAddr, adjust: impl FnOnce(&mut Confi
     })
     .await
 }
-

@@ -35,7 +35,7 @@ async fn a_long_poll_may_be_silent_for_longer_than_the_body_timeout() {
     .await;
     let token = kit.issuer.token("alice").sign();
     let answer = kit.within(kit.get("/silent?ms=1500", &token)).await;
-    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.status(), 204);
     kit.stop().await;
 }
 
@@ -44,14 +44,15 @@ async fn percent_encoding_and_unknown_headers_arrive_as_sent() {
     let kit = Kit::start().await;
     let token = kit.issuer.token("alice").sign();
     let target = "/echo/%2Fuser%2Fdocs/a%20b/%C3%A9/_local/x%3D%3D?q=%2F&r=a+b&&s";
-    let request =
-        format!("GET {target} HTTP/1.1\r\nHost: gateway:1234\r\nAuthorization: Bearer {token}\r\nx-Odd_Name: v\u{e4}lue\r\nCookie: a=b\r\n\r\n");
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nHost: gateway:1234\r\nAuthorization: Bearer {token}\r\nx-Odd_Name: v\u{e4}lue\r\nCookie: a=b\r\n\r\n"
+    );
     kit.raw(request.as_bytes()).await;
     let received = kit.backend.received().pop().unwrap();
     assert_eq!(received.target, target);
     assert_eq!(received.header("host"), Some("gateway:1234"));
     assert_eq!(received.header("cookie"), Some("a=b"));
-    assert!(received.header("x-odd_name").is_some(), "{received:?}");
+    assert_eq!(received.headers["x-odd_name"].as_bytes(), "v\u{e4}lue".as_bytes());
     kit.stop().await;
 }
 
