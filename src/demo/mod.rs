@@ -11,10 +11,12 @@
 //! ```
 
 pub mod backend;
+pub mod guide;
 mod http;
 pub mod issuer;
 mod key;
 mod metrics_text;
+pub mod story;
 pub mod world;
 
 use std::{io, net::SocketAddr};

@@ -60,13 +60,19 @@ impl Places {
     /// Free ports, so that any number of worlds can stand side by side.
     pub const FREE: Self = Self { gateway: FREE_PORT, admin: FREE_PORT, issuer: FREE_PORT, backend: FREE_PORT };
 
-    /// Ports that people remember (8080, 9090, 8081, 8082), and free ones in place of those that are taken.
-    pub fn friendly() -> Self {
-        let place = |port| {
+    /// Ports that people remember (8080, 9090, 8081, 8082), free ones in place of those that are taken, and which are.
+    pub fn friendly() -> (Self, Vec<u16>) {
+        let mut taken = Vec::new();
+        let mut place = |port| {
             let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            if TcpListener::bind(wanted).is_ok() { wanted } else { FREE_PORT }
+            if TcpListener::bind(wanted).is_ok() {
+                return wanted;
+            }
+            taken.push(port);
+            FREE_PORT
         };
-        Self { gateway: place(8080), admin: place(9090), issuer: place(8081), backend: place(8082) }
+        let places = Self { gateway: place(8080), admin: place(9090), issuer: place(8081), backend: place(8082) };
+        (places, taken)
     }
 }
 
@@ -151,6 +157,16 @@ impl World {
         (options.adjust)(&mut config);
         let gateway = Gateway::start(config).await?;
         Ok(Self { issuer, backend, gateway, pinned_key_pem, _key_dir: key_dir })
+    }
+
+    /// Where everything listens.
+    pub fn places(&self) -> Places {
+        Places {
+            gateway: self.gateway.address(),
+            admin: self.gateway.admin_address(),
+            issuer: self.issuer.address(),
+            backend: self.backend.address(),
+        }
     }
 
     /// A URL of the gateway.
