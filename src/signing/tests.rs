@@ -23,7 +23,7 @@ impl Openssl {
         if Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success()) {
             return Some(Self(tempfile::tempdir().unwrap()));
         }
-        assert!(std::env::var_os("CI").is_none(), "the openssl command line is not installed");
+        assert!(std::env::var_os("SYNCGATE_NO_SKIP").is_none(), "the openssl command line is not installed");
         eprintln!("SKIPPED: the openssl command line is not installed");
         None
     }
