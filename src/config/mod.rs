@@ -1,85 +1,29 @@
 //! One YAML file to the typed settings of each room. Every mistake is reported at once, with its place in the file.
+//!
+//! ```text
+//! text -> document (nodes with places) -> read/* (one reader for each part) -> Config, or Findings
+//! ```
+//!
+//! A reader is a plain list of keys. What it hands on is checked: the other rooms take it as it is.
 
-use std::time::Duration;
+mod document;
+mod field;
+mod files;
+mod formats;
+mod load;
+mod print;
+mod problem;
+mod read;
+mod section;
+mod settings;
+mod suggest;
+mod units;
 
-use crate::{
-    admin::AdminSettings,
-    exchange::CacheSettings,
-    jwks::JwksSettings,
-    proxy::ProxySettings,
-    signing::SigningSettings,
-    token::{IssuerSettings, MintingProfile, TokenLimits},
-};
+#[cfg(test)]
+mod tests;
 
-/// Everything the gateway is told, checked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// The edge.
-    pub proxy: ProxySettings,
-    /// The operators' listener.
-    pub admin: AdminSettings,
-    /// The issuers and where their keys are; never empty.
-    pub issuers: Vec<IssuerConfig>,
-    /// Bounds of a client's token.
-    pub token_limits: TokenLimits,
-    /// What minted tokens say; never empty.
-    pub profiles: Vec<MintingProfile>,
-    /// Our own key.
-    pub signing: SigningSettings,
-    /// Bounds of the token cache.
-    pub cache: CacheSettings,
-    /// The log.
-    pub log: LogSettings,
-    /// How long requests may go on after SIGTERM. Default 30 s; 0 to 1 h.
-    pub shutdown_grace: Duration,
-    /// Worker threads; 0: one for each core. Default 0.
-    pub threads: usize,
-}
-
-/// One issuer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct IssuerConfig {
-    /// The rules for its tokens.
-    pub rules: IssuerSettings,
-    /// Where its keys come from.
-    pub jwks: JwksSettings,
-}
-
-/// The log on standard error, one line for each event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// Text for people or JSON for machines. Default JSON.
-    pub format: LogFormat,
-    /// The least important level that is written. Default info.
-    pub level: LogLevel,
-    /// Whether each request is logged. Default yes.
-    pub requests: bool,
-}
-
-/// How a log line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// `key=value` text.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// How much is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Only what needs an operator now.
-    Error,
-    /// And what may need one.
-    Warn,
-    /// And what happens.
-    Info,
-    /// And why.
-    Debug,
-}
-impl Config {
-    /// tmp
-    pub fn load(_path: &std::path::Path) -> Result<Self, std::io::Error> {
-        todo!()
-    }
-}
+pub use files::{FileKind, NamedFile};
+pub use load::{ConfigError, Loaded, Report};
+pub use print::Effective;
+pub use problem::{Findings, Position, Problem};
+pub use settings::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings};

@@ -1,0 +1,186 @@
+//! YAML text to a tree of [`Node`]s, each with its place in the file.
+//!
+//! The part of YAML that a config needs: mappings, lists and scalars, one document. Anchors, aliases, merge keys and tags are
+//! refused: they make a security setting hard to read, and aliases can blow a small file up. Scalars stay text; what a text means is
+//! decided by the key it stands under, so that `no` can be a name and `1.10` keeps its zero.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
+
+use crate::config::{
+    problem::{Position, Reading},
+    suggest::shown,
+};
+
+/// Largest config file. Bytes.
+pub(super) const MOST_BYTES: usize = 256 * 1024;
+/// Deepest nesting; the settings themselves need six levels.
+const MOST_LEVELS: usize = 16;
+/// Most `[` and `{`. The scanner's work for each token grows with the flow collections that are open.
+const MOST_FLOW_COLLECTIONS: usize = 2_000;
+
+/// A value and where it starts.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) at: Position,
+    pub(super) value: Value,
+}
+
+/// What a value is.
+#[derive(Debug)]
+pub(super) enum Value {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// Any other scalar, as text.
+    Text(String),
+    /// A list.
+    List(Vec<Node>),
+    /// A mapping, in the order of the file, without duplicate keys.
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key of a mapping.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) at: Position,
+    pub(super) name: String,
+}
+
+/// Parses the one document of a file. `None`: there is none; why is in `reading`.
+pub(super) fn parse(bytes: &[u8], reading: &Reading) -> Option<Node> {
+    if bytes.len() > MOST_BYTES {
+        reading.problem(Position::START, "", format!("the file is too large; accepted: up to {} KiB", MOST_BYTES / 1024));
+        return None;
+    }
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
+        Err(error) => {
+            reading.problem(end_of(&bytes[..error.valid_up_to()]), "", "not UTF-8 here; save the file as UTF-8");
+            return None;
+        }
+    };
+    if text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > MOST_FLOW_COLLECTIONS {
+        let text = format!("too many [ and {{; accepted: {MOST_FLOW_COLLECTIONS} in all; write lists with a dash for each element");
+        reading.problem(Position::START, "", text);
+        return None;
+    }
+    let mut builder = Builder { reading, open: Vec::new(), root: None };
+    let mut parser = Parser::new_from_str(text);
+    let complete = builder.run(&mut parser).is_some();
+    if complete && builder.root.is_none() {
+        reading.problem(Position::START, "", "the file is empty; start from conf/minimal.yaml");
+    }
+    builder.root.filter(|_| complete)
+}
+
+/// The place after these bytes, which are UTF-8.
+fn end_of(bytes: &[u8]) -> Position {
+    let text = String::from_utf8_lossy(bytes);
+    let last_line = text.rsplit('\n').next().unwrap_or_default();
+    Position { line: text.matches('\n').count() + 1, column: last_line.chars().count() + 1 }
+}
+
+fn position(marker: &Marker) -> Position {
+    Position { line: marker.line().max(1), column: marker.col() + 1 }
+}
+
+/// A list or mapping that is not closed yet.
+enum Open {
+    List { at: Position, items: Vec<Node> },
+    Map { at: Position, entries: Vec<(Key, Node)>, seen: HashMap<String, Position>, key: Option<Key> },
+}
+
+struct Builder<'a> {
+    reading: &'a Reading,
+    open: Vec<Open>,
+    root: Option<Node>,
+}
+
+impl Builder<'_> {
+    /// Runs to the end of the document. `None`: it cannot be read to its end; the reason is reported.
+    fn run(&mut self, parser: &mut Parser<'_, StrInput<'_>>) -> Option<()> {
+        while let Some(event) = parser.next_event() {
+            let (event, span) = match event {
+                Ok(event) => event,
+                Err(error) => return self.stop(position(error.marker()), &format!("not YAML: {}", error.info())),
+            };
+            let at = position(&span.start);
+            match event {
+                Event::DocumentStart(_) if self.root.is_some() => {
+                    return self.stop(at, "a second document starts here; accepted: one for each file");
+                }
+                Event::Alias(_) => return self.stop(at, "aliases (*name) are not supported; write the value out"),
+                Event::Scalar(_, _, 1.., _) | Event::SequenceStart(1.., _) | Event::MappingStart(1.., _) => {
+                    return self.stop(at, "anchors (&name) are not supported; write the value out where it is needed");
+                }
+                Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
+                    return self.stop(at, "tags (!name) are not supported; leave the tag out");
+                }
+                Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() >= MOST_LEVELS => {
+                    return self.stop(at, &format!("nested too deeply; accepted: {MOST_LEVELS} levels"));
+                }
+                Event::SequenceStart(..) | Event::MappingStart(..) if self.expects_key() => {
+                    return self.stop(at, "a list or mapping cannot be a key; accepted: a plain word");
+                }
+                Event::Scalar(text, ..) if self.expects_key() => self.start_entry(Key { at, name: text.into_owned() }),
+                Event::Scalar(text, style, _, _) => self.add(Node { at, value: scalar(&text, style) }),
+                Event::SequenceStart(..) => self.open.push(Open::List { at, items: Vec::new() }),
+                Event::MappingStart(..) => {
+                    self.open.push(Open::Map { at, entries: Vec::new(), seen: HashMap::new(), key: None });
+                }
+                Event::SequenceEnd | Event::MappingEnd => self.close(),
+                Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamStart | Event::StreamEnd | Event::Nothing => {}
+            }
+        }
+        Some(())
+    }
+
+    fn stop(&self, at: Position, text: &str) -> Option<()> {
+        self.reading.problem(at, "", text);
+        None
+    }
+
+    fn expects_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open::Map { key: None, .. }))
+    }
+
+    fn start_entry(&mut self, name: Key) {
+        if let Some(Open::Map { key, .. }) = self.open.last_mut() {
+            *key = Some(name);
+        }
+    }
+
+    /// Adds a finished value to the innermost open list or mapping. The first of duplicate keys stays.
+    fn add(&mut self, node: Node) {
+        match self.open.last_mut() {
+            None => self.root = Some(node),
+            Some(Open::List { items, .. }) => items.push(node),
+            Some(Open::Map { entries, seen, key, .. }) => {
+                let Some(key) = key.take() else { return };
+                if let Some(first) = seen.get(&key.name) {
+                    let text = format!("stands twice, first in line {}; keep one", first.line);
+                    self.reading.problem(key.at, &shown(&key.name), text);
+                } else {
+                    seen.insert(key.name.clone(), key.at);
+                    entries.push((key, node));
+                }
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        match self.open.pop() {
+            Some(Open::List { at, items }) => self.add(Node { at, value: Value::List(items) }),
+            Some(Open::Map { at, entries, .. }) => self.add(Node { at, value: Value::Map(entries) }),
+            None => {}
+        }
+    }
+}
+
+fn scalar(text: &str, style: ScalarStyle) -> Value {
+    match (style, text) {
+        (ScalarStyle::Plain, "" | "~" | "null" | "Null" | "NULL") => Value::Null,
+        _ => Value::Text(text.to_owned()),
+    }
+}

@@ -1,0 +1,181 @@
+//! [`Field`]: one value of the file with its key, and the ways to read it.
+
+use std::{fmt, ops::RangeInclusive};
+
+use crate::config::{
+    document::{Node, Value},
+    formats::Format,
+    problem::{Position, Reading},
+    section::Section,
+    suggest::{nearest, shown},
+};
+
+/// Most elements of a list.
+const MOST_ELEMENTS: usize = 1_000;
+/// Longest text. Bytes.
+const MOST_TEXT: usize = 4_096;
+
+/// A value, where it stands, and the key it stands under.
+#[derive(Clone, Debug)]
+pub(super) struct Field<'a> {
+    pub(super) key: String,
+    pub(super) at: Position,
+    node: &'a Node,
+    reading: &'a Reading,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn new(key: String, at: Position, node: &'a Node, reading: &'a Reading) -> Self {
+        Self { key, at, node, reading }
+    }
+
+    /// Reports a mistake in this value.
+    pub(super) fn problem(&self, text: impl Into<String>) {
+        self.reading.problem(self.at, &self.key, text);
+    }
+
+    /// Reports something to think about.
+    pub(super) fn warning(&self, text: impl Into<String>) {
+        self.reading.warning(self.at, &self.key, text);
+    }
+
+    /// Whether it is a list, rather than one value.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node.value, Value::List(_))
+    }
+
+    /// Whether it is a list without elements.
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(&self.node.value, Value::List(items) if items.is_empty())
+    }
+
+    /// Whether it is a mapping.
+    pub(super) fn is_mapping(&self) -> bool {
+        matches!(self.node.value, Value::Map(_))
+    }
+
+    /// A scalar as it is written. Numbers and truth values are text too; the key decides what they mean.
+    pub(super) fn scalar(&self, accepted: impl fmt::Display) -> Option<&'a str> {
+        let wrong = match &self.node.value {
+            Value::Text(text) if text.chars().any(char::is_control) => "has a line break or another control character in it",
+            Value::Text(text) if text.len() > MOST_TEXT => "is too long",
+            Value::Text(text) => return Some(text),
+            Value::Null => "has no value; give one, or leave the key out",
+            Value::List(_) => "is a list, not one value",
+            Value::Map(_) => "is a mapping, not one value",
+        };
+        self.problem(format!("{wrong}; accepted: {accepted}"));
+        None
+    }
+
+    /// A text in this form.
+    pub(super) fn text<T>(&self, format: &Format<T>) -> Option<T> {
+        let text = self.scalar(format.accepted)?;
+        match (format.parse)(text) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                let text = if format.shown { format!("\"{}\" ", shown(text)) } else { String::new() };
+                self.problem(format!("{text}{wrong}; accepted: {}", format.accepted));
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&self) -> Option<bool> {
+        self.choice(&[("true", true), ("false", false)])
+    }
+
+    /// One of some words.
+    pub(super) fn choice<T: Clone>(&self, words: &[(&'static str, T)]) -> Option<T> {
+        let names: Vec<_> = words.iter().map(|(name, _)| *name).collect();
+        let accepted = names.join(", ");
+        let text = self.scalar(&accepted)?;
+        let found = words.iter().find(|(name, _)| *name == text).map(|(_, value)| value.clone());
+        if found.is_none() {
+            let hint = nearest(text, &names).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+            self.problem(format!("\"{}\" is not known{hint}; accepted: {accepted}", shown(text)));
+        }
+        found
+    }
+
+    /// A quantity within a range: a duration, a size, a number.
+    pub(super) fn quantity<T: PartialOrd + Copy>(
+        &self,
+        parse: fn(&str) -> Option<T>,
+        range: &RangeInclusive<T>,
+        accepted: &str,
+    ) -> Option<T> {
+        let text = self.scalar(accepted)?;
+        let wrong = match parse(text) {
+            Some(value) if range.contains(&value) => return Some(value),
+            Some(value) if value < *range.start() => format!("{} is too little", shown(text)),
+            Some(_) => format!("{} is too much", shown(text)),
+            None => format!("\"{}\" cannot be read", shown(text)),
+        };
+        self.problem(format!("{wrong}; accepted: {accepted}"));
+        None
+    }
+
+    /// The elements of a list; one value alone counts as a list of it. An empty list is a mistake: it could mean all or nothing.
+    pub(super) fn elements(&self) -> Vec<Field<'a>> {
+        let items = match &self.node.value {
+            Value::List(items) if items.is_empty() => {
+                self.problem("the list is empty; give an element, or leave the key out");
+                return Vec::new();
+            }
+            Value::List(items) if items.len() > MOST_ELEMENTS => {
+                self.problem(format!("the list has {} elements; accepted: up to {MOST_ELEMENTS}", items.len()));
+                return Vec::new();
+            }
+            Value::List(items) => items,
+            _ => return vec![self.clone()],
+        };
+        let element = |(index, item): (usize, &'a Node)| Field::new(format!("{}[{index}]", self.key), item.at, item, self.reading);
+        items.iter().enumerate().map(element).collect()
+    }
+
+    /// A list of texts in this form, without duplicates.
+    pub(super) fn texts<T: PartialEq>(&self, format: &Format<T>) -> Vec<T> {
+        let mut texts = Vec::new();
+        for element in self.elements() {
+            match element.text(format) {
+                Some(text) if texts.contains(&text) => element.problem("stands twice in the list; keep one"),
+                Some(text) => texts.push(text),
+                None => {}
+            }
+        }
+        texts
+    }
+
+    /// The value as a mapping with fixed keys. Nothing at all counts as an empty one, so that all its keys can be commented out.
+    pub(super) fn section(&self) -> Section<'a> {
+        match &self.node.value {
+            Value::Map(entries) => Section::new(self.key.clone(), self.at, entries, self.reading),
+            Value::Null => Section::new(self.key.clone(), self.at, &[], self.reading),
+            Value::Text(_) | Value::List(_) => {
+                self.problem("is not a mapping; accepted: keys with values, indented");
+                Section::unreadable(self.key.clone(), self.at, self.reading)
+            }
+        }
+    }
+
+    /// The value as a mapping whose keys are names of the operator's own.
+    pub(super) fn entries(&self) -> Vec<(&'a str, Field<'a>)> {
+        let Value::Map(entries) = &self.node.value else {
+            self.problem("is not a mapping; accepted: names with values, indented");
+            return Vec::new();
+        };
+        if entries.is_empty() || entries.len() > MOST_ELEMENTS {
+            self.problem(format!("has {} entries; accepted: 1 to {MOST_ELEMENTS}", entries.len()));
+            return Vec::new();
+        }
+        entries
+            .iter()
+            .map(|(key, node)| {
+                let path = format!("{}.{}", self.key, shown(&key.name));
+                (key.name.as_str(), Field::new(path, key.at, node, self.reading))
+            })
+            .collect()
+    }
+}

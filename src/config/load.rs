@@ -1,0 +1,194 @@
+//! A file to a [`Config`]: reading it, and the parts put together.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    config::{
+        Config, Findings, NamedFile,
+        document::{self, MOST_BYTES, Node},
+        field::Field,
+        formats::REALM,
+        problem::{Position, Reading},
+        read::{
+            basics, edge,
+            issuers::{self, Issuer},
+            routes, trust, upstreams,
+        },
+    },
+    proxy::{ProxySettings, RouteSettings},
+};
+
+/// Most issuers: each is a task that fetches, and a token may have to be compared with each.
+const MOST_ISSUERS: usize = 64;
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
+const REALM_DEFAULT: &str = "syncgate";
+
+/// A config that can be used, and what else there is to say about the file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// What to think about, in the order of the file; never a mistake.
+    pub warnings: Vec<super::Problem>,
+    /// The files that it names. They were not opened.
+    pub files: Vec<NamedFile>,
+}
+
+/// Why there is no config.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file has mistakes.
+    #[error("{}", Report { path, findings })]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        findings: Findings,
+    },
+}
+
+/// What was found in a file, as a compiler would print it: a line for each, and how many there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// The file, as the user named it.
+    pub path: &'a Path,
+    /// What was found in it.
+    pub findings: &'a Findings,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        for warning in &self.findings.warnings {
+            let (at, rest) = (warning.at, warning.what());
+            writeln!(out, "{path}:{}:{}: warning: {rest}", at.line, at.column)?;
+        }
+        for problem in &self.findings.problems {
+            writeln!(out, "{path}:{problem}")?;
+        }
+        let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        write!(out, "{path}: {}", count(self.findings.problems.len(), "problem"))?;
+        if !self.findings.warnings.is_empty() {
+            write!(out, ", {}", count(self.findings.warnings.len(), "warning"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads and checks a config file. Relative paths in it are relative to its folder. Warnings are dropped; see [`Config::read`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::read(path).map(|loaded| loaded.config)
+    }
+
+    /// Reads and checks a config file, and keeps what else there is to say about it.
+    pub fn read(path: &Path) -> Result<Loaded, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        let file = File::open(path).map_err(unreadable)?;
+        let mut text = Vec::new();
+        // One byte more than is accepted, so that a file that is too large is seen to be.
+        file.take(MOST_BYTES as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
+        let absolute = std::path::absolute(path).map_err(unreadable)?;
+        let base_dir = absolute.parent().unwrap_or(Path::new("/"));
+        Self::parse(text, base_dir).map_err(|findings| ConfigError::Invalid { path: path.to_owned(), findings })
+    }
+
+    /// Checks the text of a config file. Reads no other file; relative paths in it are relative to `base_dir`.
+    pub fn parse(text: impl AsRef<[u8]>, base_dir: &Path) -> Result<Loaded, Findings> {
+        let reading = Reading::new(base_dir);
+        let config = document::parse(text.as_ref(), &reading).map(|root| config(&root, &reading));
+        let (findings, files) = reading.finish();
+        match config {
+            Some(config) if findings.problems.is_empty() => Ok(Loaded { config, warnings: findings.warnings, files }),
+            _ => Err(findings),
+        }
+    }
+}
+
+/// Puts the parts together. Where there are mistakes the result holds stand-ins, and the caller throws it away.
+fn config(root: &Node, reading: &Reading) -> Config {
+    let mut root = Field::new(String::new(), Position::START, root, reading).section();
+    let listen = edge::listen(root.section("listen"));
+    let admin_field = root.field("admin");
+    let admin = basics::admin(root.section("admin"));
+    if let Some(field) = admin_field.filter(|_| admin.address == listen.address && admin.address.port() != 0) {
+        field.problem(format!("address {} is that of listen too; accepted: an address of its own", admin.address));
+    }
+    let issuers = issuers(root.required("issuers", "a list of whose tokens are taken"));
+    let token_field = root.field("token");
+    let token_limits = basics::token_limits(root.section("token"));
+    if token_limits.token >= listen.header_bytes {
+        let key = if token_field.is_some() { token_field } else { root.field("listen") };
+        key.iter()
+            .for_each(|field| field.problem("token.max_bytes must be less than listen.header_bytes, or no such token arrives"));
+    }
+    let signing = basics::signing(root.section("signing"));
+    let profile = basics::profile(root.section("mint"));
+    let upstreams = upstreams::upstreams(&mut root);
+    let routes = routes::routes(root.field("routes"), &upstreams);
+    let headers = edge::headers(root.section("headers"));
+    let kept_claims = kept_claims(&routes);
+    let config = Config {
+        proxy: ProxySettings {
+            listen,
+            upstreams: upstreams.into_iter().map(|upstream| upstream.settings).collect(),
+            routes,
+            headers,
+            realm: root.text("realm", &REALM).unwrap_or_else(|| REALM_DEFAULT.to_owned()),
+        },
+        admin,
+        issuers: issuers
+            .into_iter()
+            .map(|mut issuer| {
+                issuer.config.rules.kept_claims.clone_from(&kept_claims);
+                issuer.config
+            })
+            .collect(),
+        token_limits,
+        profiles: vec![profile],
+        signing,
+        cache: basics::cache(root.section("cache")),
+        log: basics::log(root.section("log")),
+        shutdown_grace: basics::shutdown_grace(root.section("shutdown"), SHUTDOWN_GRACE),
+        threads: root.number("threads", 0, 0..=1_024),
+    };
+    root.finish();
+    config
+}
+
+fn issuers(field: Option<Field<'_>>) -> Vec<Issuer<'_>> {
+    let Some(field) = field else { return Vec::new() };
+    let elements = field.elements();
+    if elements.len() > MOST_ISSUERS {
+        field.problem(format!("the list has {} elements; accepted: up to {MOST_ISSUERS}", elements.len()));
+        return Vec::new();
+    }
+    let issuers: Vec<_> = elements.into_iter().map(issuers::issuer).collect();
+    trust::check(&issuers);
+    issuers
+}
+
+/// The claims that routes name, each once.
+fn kept_claims(routes: &[RouteSettings]) -> Vec<String> {
+    let rules = routes
+        .iter()
+        .map(|route| route.permission.settings())
+        .flat_map(|demands| demands.all_claims.iter().chain(&demands.any_claims));
+    let names: BTreeSet<_> = rules.map(|rule| rule.claim.clone()).collect();
+    names.into_iter().collect()
+}

@@ -1,0 +1,275 @@
+//! The effective settings as YAML: every key with its value, presets expanded. The printout is a config file that means the same.
+
+use std::{fmt, path::Path, time::Duration};
+
+use crate::{
+    config::{
+        Config, IssuerConfig,
+        read::{basics, identity, issuers, upstreams},
+        units::{show_duration, show_size},
+    },
+    jwks::KeySource,
+    proxy::{RouteSettings, UpstreamSettings},
+    signing::SecretSource,
+    token::{ClaimRule, IssuerRule, IssuerSettings, NonceRule, TenantRule, UserIdRule},
+};
+
+/// Prints a config in full. Secrets appear as their source, never as their value.
+#[derive(Clone, Copy, Debug)]
+pub struct Effective<'a>(pub &'a Config);
+
+impl fmt::Display for Effective<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = self.0;
+        let mut yaml = Yaml::default();
+        let listen = &config.proxy.listen;
+        yaml.open("listen");
+        yaml.text("address", &listen.address.to_string());
+        yaml.plain("max_connections", listen.max_connections);
+        yaml.duration("header_timeout", listen.header_timeout);
+        yaml.duration("keepalive_timeout", listen.keepalive_timeout);
+        yaml.duration("body_timeout", listen.body_timeout);
+        yaml.duration("write_timeout", listen.write_timeout);
+        yaml.size("header_bytes", listen.header_bytes);
+        yaml.limit("max_stream_age", listen.max_stream_age);
+        yaml.close();
+        yaml.open("admin");
+        yaml.text("address", &config.admin.address.to_string());
+        yaml.close();
+        issuers_of(config, &mut yaml);
+        yaml.open("token");
+        yaml.size("max_bytes", config.token_limits.token);
+        yaml.size("max_header_bytes", config.token_limits.header);
+        yaml.size("max_kid_bytes", config.token_limits.kid);
+        yaml.close();
+        yaml.open("signing");
+        yaml.path("key_file", &config.signing.key_file);
+        match &config.signing.passphrase {
+            Some(SecretSource::File(path)) => yaml.path("passphrase_file", path),
+            Some(SecretSource::Environment(variable)) => yaml.text("passphrase_env", variable),
+            None => {}
+        }
+        yaml.plain("threads", config.signing.threads);
+        yaml.plain("queue", config.signing.queue);
+        yaml.close();
+        for profile in &config.profiles {
+            yaml.open("mint");
+            yaml.text("user_id_claim", &profile.user_id_claim);
+            yaml.close();
+        }
+        yaml.open("upstreams");
+        config.proxy.upstreams.iter().for_each(|upstream| print_upstream(upstream, &mut yaml));
+        yaml.close();
+        yaml.open("routes");
+        config.proxy.routes.iter().for_each(|route| print_route(route, &config.proxy.upstreams, &mut yaml));
+        yaml.close();
+        yaml.open("headers");
+        yaml.list("strip", &config.proxy.headers.strip);
+        yaml.close();
+        yaml.text("realm", &config.proxy.realm);
+        yaml.open("cache");
+        yaml.plain("entries", config.cache.entries);
+        yaml.close();
+        yaml.open("log");
+        yaml.plain("format", word(&basics::LOG_FORMATS, &config.log.format));
+        yaml.plain("level", word(&basics::LOG_LEVELS, &config.log.level));
+        yaml.plain("requests", config.log.requests);
+        yaml.close();
+        yaml.open("shutdown");
+        yaml.duration("grace", config.shutdown_grace);
+        yaml.close();
+        yaml.plain("threads", config.threads);
+        out.write_str(&yaml.text)
+    }
+}
+
+fn issuers_of(config: &Config, yaml: &mut Yaml) {
+    let rules: Vec<_> = config.issuers.iter().map(|issuer| &issuer.rules).collect();
+    let shared: Vec<_> = identity::collisions(&rules, &[]).into_iter().map(|(index, _)| index).collect();
+    yaml.open("issuers");
+    for (index, IssuerConfig { rules, jwks }) in config.issuers.iter().enumerate() {
+        yaml.element("name", &rules.name);
+        let sources =
+            |wanted: fn(&KeySource) -> Option<&String>| jwks.sources.iter().filter_map(wanted).cloned().collect::<Vec<_>>();
+        yaml.list("discovery", &sources(|source| if let KeySource::Discovery(url) = source { Some(url) } else { None }));
+        yaml.list("jwks_uri", &sources(|source| if let KeySource::Jwks(url) = source { Some(url) } else { None }));
+        print_rules(rules, shared.contains(&index), yaml);
+        if let Some(path) = &jwks.ca_file {
+            yaml.path("ca_file", path);
+        }
+        yaml.duration("refresh", jwks.refresh);
+        yaml.duration("keep", jwks.keep);
+        yaml.duration("connect_timeout", jwks.connect_timeout);
+        yaml.duration("timeout", jwks.timeout);
+        yaml.close();
+    }
+    yaml.close();
+}
+
+fn print_rules(rules: &IssuerSettings, shared: bool, yaml: &mut Yaml) {
+    match &rules.issuer {
+        IssuerRule::Exact(issuers) => yaml.list("issuer", issuers),
+        IssuerRule::Template { pattern, tenants } => {
+            yaml.text("issuer", pattern);
+            match tenants {
+                TenantRule::Only(tenants) => yaml.list("tenants", tenants),
+                TenantRule::Any => yaml.plain("any_tenant", true),
+            }
+        }
+    }
+    yaml.list("audiences", &rules.audiences);
+    let algorithms: Vec<_> = rules.algorithms.iter().map(|algorithm| word(&issuers::ALGORITHMS, algorithm).to_owned()).collect();
+    yaml.list("algorithms", &algorithms);
+    yaml.list("policies", &rules.policies);
+    yaml.list("authorized_parties", &rules.authorized_parties);
+    let kinds = [(rules.kinds.access, "access"), (rules.kinds.id, "id"), (rules.kinds.app_only, "app_only")];
+    yaml.list("tokens", &kinds.iter().filter(|(taken, _)| *taken).map(|(_, kind)| (*kind).to_owned()).collect::<Vec<_>>());
+    match &rules.user_id {
+        UserIdRule::Claims(claims) if claims.len() > 1 => {
+            // Only this preset permits a list. Everything else it expands to is given here.
+            yaml.plain("preset", "b2c");
+            yaml.list("user_id", claims);
+        }
+        UserIdRule::Claims(claims) => yaml.list("user_id", claims),
+        UserIdRule::Template(text) => yaml.text("user_id", text),
+    }
+    yaml.plain("mutable_user_id", identity::is_mutable(&rules.user_id));
+    yaml.plain("shared_user_ids", shared);
+    yaml.text("name_claim", &rules.name_claim);
+    yaml.text("role_claim", &rules.role_claim);
+    yaml.duration("leeway", rules.leeway);
+    yaml.limit("max_lifetime", rules.max_lifetime);
+}
+
+fn print_upstream(upstream: &UpstreamSettings, yaml: &mut Yaml) {
+    yaml.open(&upstream.name);
+    let scheme = if upstream.tls { "https" } else { "http" };
+    let host = if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
+    yaml.text("url", &format!("{scheme}://{host}:{}", upstream.port));
+    if let Some(path) = &upstream.ca_file {
+        yaml.path("ca_file", path);
+    }
+    yaml.plain("host", word(&upstreams::HOST_HEADERS, &upstream.host_header));
+    yaml.duration("connect_timeout", upstream.connect_timeout);
+    yaml.duration("read_timeout", upstream.read_timeout);
+    yaml.duration("write_timeout", upstream.write_timeout);
+    yaml.duration("idle_timeout", upstream.idle_timeout);
+    yaml.duration("resolve_every", upstream.resolve_every);
+    yaml.close();
+}
+
+fn print_route(route: &RouteSettings, upstreams: &[UpstreamSettings], yaml: &mut Yaml) {
+    yaml.element("name", &route.name);
+    yaml.text("path", &route.path);
+    if let Some(host) = &route.host {
+        yaml.text("host", host);
+    }
+    if let Some(upstream) = upstreams.get(route.upstream) {
+        yaml.text("upstream", &upstream.name);
+    }
+    let permission = route.permission.settings();
+    yaml.list("scopes", &permission.all_scopes);
+    yaml.list("any_scopes", &permission.any_scopes);
+    yaml.list("roles", &permission.all_roles);
+    yaml.list("any_roles", &permission.any_roles);
+    yaml.claims("claims", &permission.all_claims);
+    yaml.claims("any_claims", &permission.any_claims);
+    match &permission.nonce {
+        NonceRule::Ignored => yaml.plain("nonce", "ignored"),
+        NonceRule::Forbidden => yaml.plain("nonce", "forbidden"),
+        NonceRule::EqualsHeader(header) => {
+            yaml.open("nonce");
+            yaml.text("header", header);
+            yaml.close();
+        }
+    }
+    yaml.close();
+}
+
+/// The word of a value.
+fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
+    words.iter().find(|(_, known)| known == value).map_or("", |(word, _)| word)
+}
+
+/// YAML under construction.
+#[derive(Default)]
+struct Yaml {
+    text: String,
+    level: usize,
+}
+
+impl Yaml {
+    fn line(&mut self, text: &str) {
+        self.text.push_str(&"  ".repeat(self.level));
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
+    fn open(&mut self, key: &str) {
+        self.line(&format!("{}:", quoted(key)));
+        self.level += 1;
+    }
+
+    /// Opens an element of a list with its first key.
+    fn element(&mut self, key: &str, value: &str) {
+        self.line(&format!("- {key}: {}", quoted(value)));
+        self.level += 1;
+    }
+
+    fn close(&mut self) {
+        self.level = self.level.saturating_sub(1);
+    }
+
+    fn plain(&mut self, key: &str, value: impl fmt::Display) {
+        self.line(&format!("{key}: {value}"));
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.plain(key, quoted(value));
+    }
+
+    fn path(&mut self, key: &str, value: &Path) {
+        self.text(key, &value.to_string_lossy());
+    }
+
+    fn duration(&mut self, key: &str, value: Duration) {
+        self.plain(key, show_duration(value));
+    }
+
+    fn limit(&mut self, key: &str, value: Option<Duration>) {
+        self.plain(key, value.map_or_else(|| "none".to_owned(), show_duration));
+    }
+
+    fn size(&mut self, key: &str, value: usize) {
+        self.plain(key, show_size(value));
+    }
+
+    /// A list; nothing if it is empty, since an empty list is not accepted.
+    fn list(&mut self, key: &str, values: &[String]) {
+        if !values.is_empty() {
+            self.line(&format!("{}:", quoted(key)));
+            values.iter().for_each(|value| self.line(&format!("  - {}", quoted(value))));
+        }
+    }
+
+    fn claims(&mut self, key: &str, rules: &[ClaimRule]) {
+        if rules.is_empty() {
+            return;
+        }
+        self.open(key);
+        for rule in rules {
+            match rule.values.as_slice() {
+                [] => self.plain(&quoted(&rule.claim), "[]"),
+                values => self.list(&rule.claim, values),
+            }
+        }
+        self.close();
+    }
+}
+
+/// Plain where nothing can be misread, else quoted as in JSON, which YAML reads too.
+fn quoted(text: &str) -> String {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':');
+    let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/') && text.bytes().all(word) && !text.ends_with(':');
+    if plain && !text.eq_ignore_ascii_case("null") { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}

@@ -1,0 +1,242 @@
+//! `issuers`: whose tokens are taken, and where their keys are.
+
+use std::time::Duration;
+
+use jsonwebtoken::Algorithm;
+
+use crate::{
+    config::{
+        IssuerConfig,
+        field::Field,
+        files::FileKind,
+        formats::{CLAIM, GUID, KEY_URL, NAME, POLICY, TEXT},
+        read::{
+            identity::{self, Permitted},
+            presets::{Expansion, Given, PRESETS, Preset, TENANT_PLACE},
+        },
+        section::Section,
+    },
+    jwks::{JwksSettings, KeySource},
+    token::{IssuerRule, IssuerSettings, TenantRule, TokenKind, TokenKinds},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+const LEEWAY: Duration = MINUTE;
+const REFRESH: Duration = HOUR;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(5);
+const NAME_CLAIM: &str = "name";
+const ROLE_CLAIM: &str = "roles";
+
+/// The audiences of Microsoft Graph: its tokens are opaque to everybody else.
+const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com"];
+
+pub(in crate::config) const ALGORITHMS: [(&str, Algorithm); 9] = [
+    ("RS256", Algorithm::RS256),
+    ("RS384", Algorithm::RS384),
+    ("RS512", Algorithm::RS512),
+    ("PS256", Algorithm::PS256),
+    ("PS384", Algorithm::PS384),
+    ("PS512", Algorithm::PS512),
+    ("ES256", Algorithm::ES256),
+    ("ES384", Algorithm::ES384),
+    ("EdDSA", Algorithm::EdDSA),
+];
+
+const TOKEN_KINDS: [(&str, TokenKind); 3] =
+    [("access", TokenKind::Access), ("id", TokenKind::Id), ("app_only", TokenKind::AppOnly)];
+
+/// An issuer as it was read.
+pub(in crate::config) struct Issuer<'a> {
+    pub(in crate::config) config: IssuerConfig,
+    pub(in crate::config) field: Field<'a>,
+    /// `shared_user_ids`.
+    pub(in crate::config) shared: bool,
+}
+
+pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
+    let mut section = field.section();
+    let preset = section.field("preset").map(|field| field.choice(&PRESETS));
+    let discovery = section.texts("discovery", &KEY_URL);
+    let jwks_uris = section.texts("jwks_uri", &KEY_URL);
+    let issuers = section.texts("issuer", &TEXT);
+    let policies = section.texts("policies", &POLICY);
+    let sources = section.field("discovery").is_some() || section.field("jwks_uri").is_some();
+
+    let given = Given { policies: &policies, issuers: &issuers, sources };
+    let expansion = match preset {
+        Some(Some(preset)) => preset.expand(&mut section, &given),
+        Some(None) => Expansion::plain(),
+        None => plain(&mut section, sources),
+    };
+    refuse_parameters(&mut section, preset);
+
+    let mut settings = JwksSettings {
+        sources: discovery.into_iter().map(KeySource::Discovery).chain(jwks_uris.into_iter().map(KeySource::Jwks)).collect(),
+        ca_file: section.file("ca_file", FileKind::Authorities),
+        refresh: section.duration("refresh", REFRESH, MINUTE * 5..=DAY),
+        keep: section.duration("keep", expansion.keep, MINUTE * 5..=DAY * 30),
+        connect_timeout: section.duration("connect_timeout", CONNECT_TIMEOUT, SECOND / 10..=SECOND * 30),
+        timeout: section.duration("timeout", TIMEOUT, SECOND / 10..=MINUTE),
+    };
+    if !sources {
+        settings.sources = expansion.discovery.into_iter().map(KeySource::Discovery).collect();
+    }
+    if settings.keep < settings.refresh
+        && let Some(field) = section.field("keep").or_else(|| section.field("refresh"))
+    {
+        field.problem("keep is shorter than refresh: every key would end before it is fetched again");
+    }
+
+    let shared = section.flag("shared_user_ids", false);
+    let permitted = Permitted { list: preset == Some(Some(Preset::B2c)), mutable: section.flag("mutable_user_id", false) };
+    let user_id = section.field("user_id").and_then(|field| identity::user_id(&field, &permitted));
+    let issuers = if section.field("issuer").is_some() { issuers } else { expansion.issuers };
+    let default_name = expansion.name.or_else(|| host_name(settings.sources.first(), &issuers));
+    let rules = IssuerSettings {
+        name: section.text("name", &NAME).or(default_name).unwrap_or_default(),
+        issuer: rule(&mut section, issuers),
+        audiences: audiences(&mut section),
+        algorithms: section.field("algorithms").map_or_else(|| vec![Algorithm::RS256], |field| algorithms(&field)),
+        policies,
+        authorized_parties: section.texts("authorized_parties", &TEXT),
+        kinds: section.field("tokens").map_or(DEFAULT_KINDS, |field| kinds(&field)),
+        user_id: user_id.unwrap_or(expansion.user_id),
+        name_claim: section.text("name_claim", &CLAIM).unwrap_or_else(|| NAME_CLAIM.to_owned()),
+        role_claim: section.text("role_claim", &CLAIM).unwrap_or_else(|| ROLE_CLAIM.to_owned()),
+        leeway: section.duration("leeway", LEEWAY, Duration::ZERO..=MINUTE * 5),
+        max_lifetime: section.limit("max_lifetime", MINUTE..=DAY * 30),
+        kept_claims: Vec::new(),
+        cloud_instance: None,
+    };
+    section.finish();
+    Issuer { config: IssuerConfig { rules, jwks: settings }, field, shared }
+}
+
+/// Without a preset everything must be there.
+fn plain(section: &mut Section<'_>, sources: bool) -> Expansion {
+    let issuer = section.field("issuer").is_some();
+    if !issuer && !sources {
+        section.missing("preset", "b2c, entra, external-id or oidc; without one, give issuer, and discovery or jwks_uri");
+    } else if !issuer {
+        section.missing("issuer", "the iss of the tokens; without a preset it does not follow from anything");
+    } else if !sources {
+        section.missing("discovery", "where the keys are (or give jwks_uri); without a preset it does not follow from anything");
+    }
+    Expansion::plain()
+}
+
+/// Reports the parameters of other presets.
+fn refuse_parameters(section: &mut Section<'_>, preset: Option<Option<Preset>>) {
+    let preset = match preset {
+        // An unknown preset is reported already.
+        Some(None) => {
+            ["tenant", "tenant_id", "domains"].iter().for_each(|key| drop(section.field(key)));
+            return;
+        }
+        Some(preset) => preset,
+        None => None,
+    };
+    if !matches!(preset, Some(Preset::B2c | Preset::Entra | Preset::ExternalId)) {
+        section.refuse("tenant", "has a meaning only with the presets b2c, entra and external-id");
+    }
+    if !matches!(preset, Some(Preset::B2c | Preset::ExternalId)) {
+        section.refuse("tenant_id", "has a meaning only with the presets b2c and external-id");
+    }
+    if preset != Some(Preset::B2c) {
+        section.refuse("domains", "has a meaning only with preset b2c");
+    }
+}
+
+/// Which `iss` is taken, and of which tenants.
+fn rule(section: &mut Section<'_>, mut issuers: Vec<String>) -> IssuerRule {
+    let only = section.texts("tenants", &GUID);
+    let any = section.flag("any_tenant", false);
+    let template = issuers.iter().position(|issuer| issuer.contains(TENANT_PLACE));
+    if let Some(text) = issuers.iter().find(|issuer| issuer.replace(TENANT_PLACE, "").contains(['{', '}'])) {
+        let text = format!("\"{}\" has a brace that is no {TENANT_PLACE}", crate::config::suggest::shown(text));
+        section.refuse("issuer", &text);
+    }
+    let Some(template) = template else {
+        if !issuers.is_empty() {
+            section.refuse("tenants", "has a meaning only for an issuer with {tenantid} in it");
+            section.refuse("any_tenant", "has a meaning only for an issuer with {tenantid} in it");
+        }
+        return IssuerRule::Exact(issuers);
+    };
+    if issuers.len() > 1 {
+        section.refuse("issuer", "has an element with {tenantid} in it; accepted: such a template alone, or a list without one");
+    }
+    let listed = section.field("tenants").is_some();
+    match (listed, any) {
+        (false, false) => {
+            section.missing("tenants", "anybody can open a tenant; list the GUIDs of those you take, or say any_tenant: true");
+        }
+        (true, true) => section.refuse("any_tenant", "excludes tenants; give one of the two"),
+        _ => {}
+    }
+    let tenants = if any { TenantRule::Any } else { TenantRule::Only(only) };
+    IssuerRule::Template { pattern: issuers.swap_remove(template), tenants }
+}
+
+fn audiences(section: &mut Section<'_>) -> Vec<String> {
+    let what = "the id of your API's registration; without it, tokens for any other application would be taken";
+    let Some(field) = section.required("audiences", what) else { return Vec::new() };
+    let audiences = field.texts(&TEXT);
+    if audiences.iter().any(|audience| GRAPH.contains(&audience.trim_end_matches('/').to_ascii_lowercase().as_str())) {
+        field.problem("names Microsoft Graph, whose tokens nobody else can verify; clients must ask for a scope of your API");
+    }
+    audiences
+}
+
+fn algorithms(field: &Field<'_>) -> Vec<Algorithm> {
+    let mut algorithms = Vec::new();
+    for element in field.elements() {
+        let symmetric =
+            element.scalar("an algorithm such as RS256").is_some_and(|text| text.to_ascii_uppercase().starts_with("HS"));
+        if symmetric {
+            element.problem(
+                "HMAC is refused: its key would be the published key, so anybody could sign; accepted: RS256 and the like",
+            );
+            continue;
+        }
+        match element.choice(&ALGORITHMS) {
+            Some(algorithm) if algorithms.contains(&algorithm) => element.problem("stands twice in the list; keep one"),
+            Some(algorithm) => algorithms.push(algorithm),
+            None => {}
+        }
+    }
+    algorithms
+}
+
+const DEFAULT_KINDS: TokenKinds = TokenKinds { access: true, id: false, app_only: false };
+
+fn kinds(field: &Field<'_>) -> TokenKinds {
+    let mut kinds = TokenKinds { access: false, id: false, app_only: false };
+    for element in field.elements() {
+        let Some(kind) = element.choice(&TOKEN_KINDS) else { continue };
+        let place = match kind {
+            TokenKind::Access => &mut kinds.access,
+            TokenKind::Id => &mut kinds.id,
+            TokenKind::AppOnly => &mut kinds.app_only,
+        };
+        if std::mem::replace(place, true) {
+            element.problem("stands twice in the list; keep one");
+        }
+    }
+    kinds
+}
+
+/// A name made of the host where the keys or the issuer are.
+fn host_name(source: Option<&KeySource>, issuers: &[String]) -> Option<String> {
+    let source = source.map(|(KeySource::Discovery(url) | KeySource::Jwks(url))| url);
+    let host =
+        issuers.first().into_iter().chain(source).find_map(|url| url::Url::parse(url).ok()?.host_str().map(str::to_owned))?;
+    let name: String =
+        host.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).take(64).collect();
+    Some(name.trim_matches('-').to_owned()).filter(|name| !name.is_empty())
+}

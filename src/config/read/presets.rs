@@ -1,0 +1,188 @@
+//! The presets of `issuers`: where each provider's discovery documents are and what its `iss` looks like.
+//!
+//! A preset expands to the plain settings that stand beside it in the file; a key that is given there wins.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::{
+    config::{
+        formats::{Format, GUID, HOST, LABEL},
+        section::Section,
+    },
+    token::UserIdRule,
+};
+
+/// A kind of provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Preset {
+    /// Azure AD B2C.
+    B2c,
+    /// Microsoft Entra ID.
+    Entra,
+    /// Microsoft Entra External ID.
+    ExternalId,
+    /// Any OpenID provider.
+    Oidc,
+}
+
+/// The names of the presets.
+pub(in crate::config) const PRESETS: [(&str, Preset); 4] =
+    [("b2c", Preset::B2c), ("entra", Preset::Entra), ("external-id", Preset::ExternalId), ("oidc", Preset::Oidc)];
+
+/// What stands for the tenant in a templated issuer.
+pub(in crate::config) const TENANT_PLACE: &str = "{tenantid}";
+
+/// How long a key is kept after it was last seen. Microsoft's key sets lose keys for hours and bring them back.
+const KEEP: Duration = Duration::from_secs(26 * 3_600);
+/// The key sets for all tenants do so for up to two days.
+const KEEP_ALL_TENANTS: Duration = Duration::from_secs(50 * 3_600);
+/// Other providers withdraw a key when they mean it.
+const KEEP_OIDC: Duration = Duration::from_secs(3_600);
+
+const MOST_POLICIES: usize = 100;
+const MOST_DOMAINS: usize = 16;
+
+/// What stands beside a preset in the file.
+pub(in crate::config) struct Given<'a> {
+    /// The policies.
+    pub(in crate::config) policies: &'a [String],
+    /// The issuers; empty: expand them.
+    pub(in crate::config) issuers: &'a [String],
+    /// Whether there are sources of keys; if not: expand them.
+    pub(in crate::config) sources: bool,
+}
+
+/// What a preset expands to.
+#[derive(Debug)]
+pub(in crate::config) struct Expansion {
+    /// The default name; none: that of the host.
+    pub(in crate::config) name: Option<String>,
+    /// Discovery documents.
+    pub(in crate::config) discovery: Vec<String>,
+    /// Issuers; one with [`TENANT_PLACE`] in it is a template.
+    pub(in crate::config) issuers: Vec<String>,
+    /// Where the user id comes from.
+    pub(in crate::config) user_id: UserIdRule,
+    /// How long a key is kept after it was last seen.
+    pub(in crate::config) keep: Duration,
+}
+
+impl Expansion {
+    /// What holds without a preset.
+    pub(in crate::config) fn plain() -> Self {
+        Self { name: None, discovery: Vec::new(), issuers: Vec::new(), user_id: claims(&["sub"]), keep: KEEP }
+    }
+}
+
+fn claims(names: &[&str]) -> UserIdRule {
+    UserIdRule::Claims(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+impl Preset {
+    /// Reads the preset's parameters. What is missing is reported only if something needs it.
+    pub(in crate::config) fn expand(self, section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
+        match self {
+            Self::B2c => b2c(section, given),
+            Self::Entra => entra(section, given),
+            Self::ExternalId => external_id(section, given),
+            Self::Oidc => oidc(section, given),
+        }
+    }
+}
+
+/// A parameter that must be there if something needs it.
+fn parameter(section: &mut Section<'_>, key: &'static str, format: &Format<String>, needed: bool, what: &str) -> Option<String> {
+    let field = if needed { section.required(key, what) } else { section.field(key) };
+    field?.text(format)
+}
+
+fn b2c(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
+    let needed = given.issuers.is_empty() || !given.sources;
+    let tenant = parameter(section, "tenant", &LABEL, needed, "the contoso of contoso.b2clogin.com");
+    let tenant_id = parameter(section, "tenant_id", &GUID, given.issuers.is_empty(), "the tenant's GUID; B2C puts it into iss");
+    let domains = section.texts("domains", &HOST);
+    if !given.sources && section.field("policies").is_none() {
+        section.missing("policies", "the user flows or custom policies that clients log in with, such as [B2C_1_signin]");
+    }
+    if domains.len() > MOST_DOMAINS || given.policies.len() > MOST_POLICIES {
+        let key = if domains.len() > MOST_DOMAINS { "domains" } else { "policies" };
+        section.refuse(key, &format!("has too many elements; accepted: {MOST_DOMAINS} domains, {MOST_POLICIES} policies"));
+        return Expansion::plain();
+    }
+    let login = tenant.as_ref().map(|tenant| format!("{tenant}.b2clogin.com"));
+    let mut expansion = Expansion { name: tenant.clone(), user_id: claims(&["oid", "sub"]), ..Expansion::plain() };
+    if let (Some(tenant), Some(login)) = (&tenant, &login) {
+        expansion.discovery = given
+            .policies
+            .iter()
+            .map(|policy| format!("https://{login}/{tenant}.onmicrosoft.com/{policy}/v2.0/.well-known/openid-configuration"))
+            .collect();
+    }
+    // Without and with the policy: which form it is, is a setting of each policy ("issuer (iss) claim").
+    if let Some(tenant_id) = tenant_id {
+        for host in login.iter().chain(&domains) {
+            expansion.issuers.push(format!("https://{host}/{tenant_id}/v2.0/"));
+            let policies = given.policies.iter().map(|policy| policy.to_ascii_lowercase());
+            expansion.issuers.extend(policies.map(|policy| format!("https://{host}/tfp/{tenant_id}/{policy}/v2.0/")));
+        }
+    }
+    expansion
+}
+
+const ENTRA_TENANT: Format<String> = Format {
+    accepted: "the tenant's GUID, common or organizations",
+    shown: true,
+    parse: |text| match text {
+        "common" | "organizations" => Ok(text.to_owned()),
+        _ => (GUID.parse)(text),
+    },
+};
+
+fn entra(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
+    let needed = given.issuers.is_empty() || !given.sources;
+    let Some(tenant) = parameter(section, "tenant", &ENTRA_TENANT, needed, ENTRA_TENANT.accepted) else {
+        return Expansion { user_id: claims(&["oid"]), ..Expansion::plain() };
+    };
+    let discovery = vec![format!("https://login.microsoftonline.com/{tenant}/v2.0/.well-known/openid-configuration")];
+    if matches!(tenant.as_str(), "common" | "organizations") {
+        let issuers = vec![format!("https://login.microsoftonline.com/{TENANT_PLACE}/v2.0")];
+        let user_id = UserIdRule::Template("{tid}_{oid}".to_owned());
+        return Expansion { name: Some(tenant), discovery, issuers, user_id, keep: KEEP_ALL_TENANTS };
+    }
+    // Tokens of version 2 and of version 1: which it is, is a setting of the API's registration.
+    let issuers = vec![format!("https://login.microsoftonline.com/{tenant}/v2.0"), format!("https://sts.windows.net/{tenant}/")];
+    Expansion { name: Some(tenant), discovery, issuers, user_id: claims(&["oid"]), keep: KEEP }
+}
+
+fn external_id(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
+    let needed = given.issuers.is_empty() || !given.sources;
+    let tenant = parameter(section, "tenant", &LABEL, !given.sources, "the contoso of contoso.ciamlogin.com");
+    let tenant_id = parameter(section, "tenant_id", &GUID, needed, "the tenant's GUID; it stands in iss, even as the host");
+    let mut expansion = Expansion { name: tenant.clone(), user_id: claims(&["oid"]), ..Expansion::plain() };
+    if let (Some(tenant), Some(id)) = (&tenant, &tenant_id) {
+        expansion.discovery = vec![format!("https://{tenant}.ciamlogin.com/{id}/v2.0/.well-known/openid-configuration")];
+    }
+    expansion.issuers = tenant_id.iter().map(|id| format!("https://{id}.ciamlogin.com/{id}/v2.0")).collect();
+    expansion
+}
+
+fn oidc(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
+    let mut expansion = Expansion { keep: KEEP_OIDC, ..Expansion::plain() };
+    let Some(field) = section.required("issuer", "the provider's iss, such as https://login.contoso.com") else {
+        return expansion;
+    };
+    if let (false, [issuer, more @ ..]) = (given.sources, given.issuers) {
+        if !more.is_empty() || issuer.contains(TENANT_PLACE) || Url::parse(issuer).is_err() {
+            section.missing("discovery", "it follows from the issuer only where that is a single URL");
+        } else {
+            let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+            match (crate::config::formats::KEY_URL.parse)(&url) {
+                Ok(url) => expansion.discovery = vec![url],
+                Err(wrong) => field.problem(format!("as the place of the discovery document: {wrong}; or give discovery")),
+            }
+        }
+    }
+    expansion
+}

@@ -1,0 +1,90 @@
+//! `upstream`, or several under `upstreams`.
+
+use std::time::Duration;
+
+use crate::{
+    config::{
+        field::Field,
+        files::FileKind,
+        formats::{NAME, UPSTREAM_URL, is_loopback},
+        section::Section,
+    },
+    proxy::{HostHeader, UpstreamSettings},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(600);
+const WRITE_TIMEOUT: Duration = MINUTE;
+const IDLE_TIMEOUT: Duration = MINUTE;
+const RESOLVE_EVERY: Duration = Duration::from_secs(30);
+
+pub(in crate::config) const HOST_HEADERS: [(&str, HostHeader); 2] =
+    [("client", HostHeader::Client), ("upstream", HostHeader::Upstream)];
+
+/// An upstream and where it stands in the file.
+pub(in crate::config) struct Upstream<'a> {
+    pub(in crate::config) settings: UpstreamSettings,
+    pub(in crate::config) field: Field<'a>,
+}
+
+pub(in crate::config) fn upstreams<'a>(root: &mut Section<'a>) -> Vec<Upstream<'a>> {
+    let (one, several) = (root.field("upstream"), root.field("upstreams"));
+    match (one, several) {
+        (None, None) => {
+            root.missing("upstream", "the backend that requests are forwarded to; at least `url: http://host:port`");
+            Vec::new()
+        }
+        (Some(_), Some(several)) => {
+            several.problem("excludes upstream; give all of them here, each under its name");
+            Vec::new()
+        }
+        (Some(field), None) => vec![Upstream { settings: upstream("default".to_owned(), field.section()), field }],
+        (None, Some(several)) => several
+            .entries()
+            .into_iter()
+            .map(|(name, field)| {
+                let name = match (NAME.parse)(name) {
+                    Ok(name) => name,
+                    Err(wrong) => {
+                        field.problem(format!("{wrong}; accepted: {}", NAME.accepted));
+                        name.to_owned()
+                    }
+                };
+                Upstream { settings: upstream(name, field.section()), field }
+            })
+            .collect(),
+    }
+}
+
+fn upstream(name: String, mut section: Section<'_>) -> UpstreamSettings {
+    let field = section.required("url", "where requests are forwarded, such as http://127.0.0.1:5984");
+    let url = field.as_ref().and_then(|field| field.text(&UPSTREAM_URL));
+    let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default().to_owned();
+    let tls = url.as_ref().is_some_and(|url| url.scheme() == "https");
+    if let Some(field) = field.filter(|_| url.is_some() && !tls && !is_loopback(&host)) {
+        field.warning("plain http to another machine: user tokens travel readable; fine only in a network that you trust");
+    }
+    let ca_file = section.field("ca_file");
+    if let Some(field) = ca_file.filter(|_| url.is_some() && !tls) {
+        field.problem("has no meaning with an http url; accepted: with an https url");
+    }
+    let settings = UpstreamSettings {
+        name,
+        tls,
+        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port: url.and_then(|url| url.port_or_known_default()).unwrap_or_default(),
+        ca_file: section.file("ca_file", FileKind::Authorities),
+        host_header: section.choice("host", &HOST_HEADERS, HostHeader::default()),
+        connect_timeout: section.duration("connect_timeout", CONNECT_TIMEOUT, Duration::from_millis(100)..=MINUTE),
+        read_timeout: section.duration("read_timeout", READ_TIMEOUT, SECOND..=HOUR * 24),
+        write_timeout: section.duration("write_timeout", WRITE_TIMEOUT, SECOND..=HOUR),
+        idle_timeout: section.duration("idle_timeout", IDLE_TIMEOUT, SECOND..=HOUR),
+        resolve_every: section.duration("resolve_every", RESOLVE_EVERY, SECOND..=HOUR),
+    };
+    section.finish();
+    settings
+}

@@ -1,0 +1,170 @@
+//! [`Section`]: a mapping of the file. It hands out typed values, remembers which keys were asked for and reports the rest.
+
+use std::{
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::config::{
+    document::{Key, Node},
+    field::Field,
+    files::{FileKind, NamedFile},
+    formats::{Format, TEXT},
+    problem::{Position, Reading},
+    suggest::{nearest, shown},
+    units::{parse_duration, parse_size, show_duration, show_size},
+};
+
+/// A mapping with fixed keys. Call [`finish`](Self::finish) at the end.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    key: String,
+    at: Position,
+    entries: &'a [(Key, Node)],
+    reading: &'a Reading,
+    /// The keys it may have, in the order in which they were asked for.
+    known: Vec<&'static str>,
+    /// It stands in the file as something else than a mapping; nothing is missing from it beyond that.
+    unreadable: bool,
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn new(key: String, at: Position, entries: &'a [(Key, Node)], reading: &'a Reading) -> Self {
+        Self { key, at, entries, reading, known: Vec::new(), unreadable: false }
+    }
+
+    pub(super) fn unreadable(key: String, at: Position, reading: &'a Reading) -> Self {
+        Self { unreadable: true, ..Self::new(key, at, &[], reading) }
+    }
+
+    /// The path of one of its keys.
+    pub(super) fn path(&self, key: &str) -> String {
+        if self.key.is_empty() { key.to_owned() } else { format!("{}.{key}", self.key) }
+    }
+
+    /// The value of a key.
+    pub(super) fn field(&mut self, key: &'static str) -> Option<Field<'a>> {
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
+        let (name, node) = self.entries.iter().find(|(name, _)| name.name == key)?;
+        Some(Field::new(self.path(key), name.at, node, self.reading))
+    }
+
+    /// The value of a key that must be there. `what` says what it is for.
+    pub(super) fn required(&mut self, key: &'static str, what: &str) -> Option<Field<'a>> {
+        let field = self.field(key);
+        if field.is_none() {
+            self.missing(key, what);
+        }
+        field
+    }
+
+    /// Reports that a key is missing.
+    pub(super) fn missing(&self, key: &str, what: &str) {
+        if !self.unreadable {
+            self.reading.problem(self.at, &self.path(key), format!("is required: {what}"));
+        }
+    }
+
+    /// Reports a key that is not for here, and why. It is not listed among the accepted ones.
+    pub(super) fn refuse(&mut self, key: &'static str, why: &str) {
+        if self.entries.iter().any(|(name, _)| name.name == key)
+            && let Some(field) = self.field(key)
+        {
+            field.problem(why);
+        }
+    }
+
+    /// Reports every key that nobody asked for.
+    pub(super) fn finish(self) {
+        for (key, _) in self.entries.iter().filter(|(key, _)| !self.known.contains(&key.name.as_str())) {
+            let text = match nearest(&key.name, &self.known) {
+                Some(known) => format!("unknown key; did you mean {known}?"),
+                None => format!("unknown key; accepted: {}", self.known.join(", ")),
+            };
+            let name = if key.name.is_empty() { "\"\"".to_owned() } else { shown(&key.name) };
+            self.reading.problem(key.at, &self.path(&name), text);
+        }
+    }
+
+    /// A mapping within this one; without the key an empty one, so that its defaults apply.
+    pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
+        match self.field(key) {
+            Some(field) => field.section(),
+            None => Section { unreadable: self.unreadable, ..Section::new(self.path(key), self.at, &[], self.reading) },
+        }
+    }
+
+    /// A text in this form.
+    pub(super) fn text<T>(&mut self, key: &'static str, format: &Format<T>) -> Option<T> {
+        self.field(key)?.text(format)
+    }
+
+    /// A list of texts in this form, or one text; empty without the key.
+    pub(super) fn texts<T: PartialEq>(&mut self, key: &'static str, format: &Format<T>) -> Vec<T> {
+        self.field(key).map(|field| field.texts(format)).unwrap_or_default()
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        self.field(key).and_then(|field| field.flag()).unwrap_or(default)
+    }
+
+    /// One of some words.
+    pub(super) fn choice<T: Clone>(&mut self, key: &'static str, words: &[(&'static str, T)], default: T) -> T {
+        self.field(key).and_then(|field| field.choice(words)).unwrap_or(default)
+    }
+
+    /// A duration within a range.
+    pub(super) fn duration(&mut self, key: &'static str, default: Duration, range: RangeInclusive<Duration>) -> Duration {
+        let Some(field) = self.field(key) else { return default };
+        let accepted =
+            format!("{} to {} (default {})", show_duration(*range.start()), show_duration(*range.end()), show_duration(default));
+        field.quantity(parse_duration, &range, &accepted).unwrap_or(default)
+    }
+
+    /// A duration within a range, or `none`, which is the default.
+    pub(super) fn limit(&mut self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let field = self.field(key)?;
+        let accepted = format!("none, or {} to {} (default none)", show_duration(*range.start()), show_duration(*range.end()));
+        if field.scalar(&accepted)? == "none" {
+            return None;
+        }
+        field.quantity(parse_duration, &range, &accepted)
+    }
+
+    /// A size in bytes within a range.
+    pub(super) fn size(&mut self, key: &'static str, default: usize, range: RangeInclusive<usize>) -> usize {
+        let Some(field) = self.field(key) else { return default };
+        let accepted = format!("{} to {} (default {})", show_size(*range.start()), show_size(*range.end()), show_size(default));
+        field.quantity(parse_size, &range, &accepted).unwrap_or(default)
+    }
+
+    /// A whole number within a range.
+    pub(super) fn number(&mut self, key: &'static str, default: usize, range: RangeInclusive<usize>) -> usize {
+        let Some(field) = self.field(key) else { return default };
+        let accepted = format!("{} to {} (default {default})", range.start(), range.end());
+        field.quantity(|text| text.parse().ok(), &range, &accepted).unwrap_or(default)
+    }
+
+    /// An address and a port to listen on.
+    pub(super) fn address(&mut self, key: &'static str, default: SocketAddr) -> SocketAddr {
+        let Some(field) = self.field(key) else { return default };
+        let accepted = format!("address and port, such as 127.0.0.1:8080 or [::]:8080 (default {default})");
+        let Some(text) = field.scalar(&accepted) else { return default };
+        text.parse().unwrap_or_else(|_| {
+            field.problem(format!("\"{}\" is no address with a port; accepted: {accepted}", shown(text)));
+            default
+        })
+    }
+
+    /// The path of a file, as seen from the working directory; in the config it is relative to the config's own folder.
+    pub(super) fn file(&mut self, key: &'static str, kind: FileKind) -> Option<PathBuf> {
+        let field = self.field(key)?;
+        let text = field.text(&Format { accepted: "the path of a file", shown: false, ..TEXT })?;
+        Some(self.reading.file(NamedFile { at: field.at, key: field.key, path: Path::new(&text).to_owned(), kind }))
+    }
+}

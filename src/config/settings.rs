@@ -1,0 +1,85 @@
+//! [`Config`]: everything the gateway is told. Most of it are the settings types of the other rooms.
+
+use std::time::Duration;
+
+use crate::{
+    admin::AdminSettings,
+    exchange::CacheSettings,
+    jwks::JwksSettings,
+    proxy::ProxySettings,
+    signing::SigningSettings,
+    token::{IssuerSettings, MintingProfile, TokenLimits},
+};
+
+/// Everything the gateway is told, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The edge.
+    pub proxy: ProxySettings,
+    /// The operators' listener.
+    pub admin: AdminSettings,
+    /// The issuers and where their keys are; never empty.
+    pub issuers: Vec<IssuerConfig>,
+    /// Bounds of a client's token.
+    pub token_limits: TokenLimits,
+    /// What minted tokens say; never empty.
+    pub profiles: Vec<MintingProfile>,
+    /// Our own key.
+    pub signing: SigningSettings,
+    /// Bounds of the token cache.
+    pub cache: CacheSettings,
+    /// The log.
+    pub log: LogSettings,
+    /// How long requests may go on after SIGTERM. Default 30 s; 0 to 1 h.
+    pub shutdown_grace: Duration,
+    /// Worker threads; 0: one for each core. Default 0; up to 1024.
+    pub threads: usize,
+}
+
+/// One issuer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IssuerConfig {
+    /// The rules for its tokens.
+    pub rules: IssuerSettings,
+    /// Where its keys come from.
+    pub jwks: JwksSettings,
+}
+
+/// The log on standard error, one line for each event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Text for people or JSON for machines. Default JSON.
+    pub format: LogFormat,
+    /// The least important level that is written. Default info.
+    pub level: LogLevel,
+    /// Whether each request is logged. Default yes.
+    pub requests: bool,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, level: LogLevel::Info, requests: true }
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `key=value` text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Only what needs an operator now.
+    Error,
+    /// And what may need one.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And why.
+    Debug,
+}

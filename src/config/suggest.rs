@@ -1,0 +1,87 @@
+//! "Did you mean": the nearest of some words. And how text of the file is shown in a message.
+
+/// Most characters of the file's text in a message.
+const MOST_SHOWN: usize = 48;
+
+/// Text of the file for a message: escaped, and cut where it is long.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(MOST_SHOWN).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MOST_SHOWN).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+/// The candidate that `word` was probably meant to be.
+pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let word = normalized(word);
+    if word.len() > MOST_SHOWN {
+        return None;
+    }
+    candidates
+        .iter()
+        .map(|candidate| (distance(word.as_bytes(), normalized(candidate).as_bytes()), *candidate))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, candidate)| *distance <= (word.len().max(candidate.len()) / 3).min(3))
+        .map(|(_, candidate)| candidate)
+}
+
+/// Case and the choice between dash and underscore do not count.
+fn normalized(word: &str) -> String {
+    word.to_ascii_lowercase().replace('-', "_")
+}
+
+/// How many letters to insert, delete, replace or swap with their neighbour (optimal string alignment).
+fn distance(from: &[u8], to: &[u8]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    let mut previous = None;
+    for (i, &a) in from.iter().enumerate() {
+        let mut row = Vec::with_capacity(to.len() + 1);
+        row.push(i + 1);
+        let mut previous_b = None;
+        for (j, &b) in to.iter().enumerate() {
+            let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX - 1);
+            let replace = at(&last, j) + usize::from(a != b);
+            let mut best = replace.min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
+            if j > 0 && previous == Some(b) && previous_b == Some(a) {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            row.push(best);
+            previous_b = Some(b);
+        }
+        previous = Some(a);
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_finds_its_word() {
+        let keys = ["audiences", "algorithms", "user_id", "keep"];
+        assert_eq!(nearest("audience", &keys), Some("audiences"));
+        assert_eq!(nearest("algoritmhs", &keys), Some("algorithms"));
+        assert_eq!(nearest("User-ID", &keys), Some("user_id"));
+        assert_eq!(nearest("keys", &keys), None);
+        assert_eq!(nearest("kep", &keys), Some("keep"));
+        assert_eq!(nearest("zebra", &keys), None);
+        assert_eq!(nearest(&"a".repeat(100_000), &keys), None);
+    }
+
+    #[test]
+    fn distances_are_those_of_the_text_books() {
+        assert_eq!(distance(b"", b"abc"), 3);
+        assert_eq!(distance(b"kitten", b"sitting"), 3);
+        assert_eq!(distance(b"ab", b"ba"), 1);
+    }
+
+    #[test]
+    fn what_is_shown_is_escaped_and_short() {
+        assert_eq!(shown("a\u{1b}[31m"), "a\\u{1b}[31m");
+        assert_eq!(shown(&"x".repeat(60)), format!("{}...", "x".repeat(48)));
+    }
+}
