@@ -28,7 +28,7 @@ fn token(user: &str) -> String {
 
 fn token_of(user: &str, kid: &str, key: usize) -> String {
     let (from, to) = (at(0).as_seconds(), at(LIFETIME).as_seconds());
-    sign(kid, key, &json!({ "iss": ISSUER, "aud": "app", "oid": user, "scp": "sync", "iat": from, "nbf": from, "exp": to }))
+    sign(kid, key, &json!({ "iss": ISSUER, "aud": "app", "oid": user, "sub": "pairwise", "scp": "sync", "tfp": "B2C_1_signin", "iat": from, "nbf": from, "exp": to }))
 }
 
 fn payload(admission: &Admission) -> Value {
