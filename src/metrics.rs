@@ -149,11 +149,7 @@ impl Metrics {
                     "Keys of the last key set that are not used, by reason.",
                     &["issuer", "reason"],
                 )?,
-                conflicts: declare.counters(
-                    "jwks_conflicts_total",
-                    "Keys published under the kid of another key.",
-                    &["issuer"],
-                )?,
+                conflicts: declare.counters("jwks_conflicts_total", "Keys published under the kid of another key.", &["issuer"])?,
                 last_success: declare.float_gauges(
                     "jwks_last_success_timestamp_seconds",
                     "When the key set was last fetched; 0: never.",

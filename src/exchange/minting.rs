@@ -66,7 +66,9 @@ impl Minting {
     /// Mints a token that is not there. Of several tasks, one mints and the others wait for it; one that leaves passes the turn on.
     pub(super) async fn mint(&self, identity: &Arc<Identity>, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
         // One deadline for the turn and the signature, so that those who wait do not wait for each other's deadlines.
-        timeout(Exchange::SIGNING_TIMEOUT, self.mint_in_turn(identity, profile, now)).await.unwrap_or(Err(Rejection::SigningOverloaded))
+        timeout(Exchange::SIGNING_TIMEOUT, self.mint_in_turn(identity, profile, now))
+            .await
+            .unwrap_or(Err(Rejection::SigningOverloaded))
     }
 
     async fn mint_in_turn(&self, identity: &Arc<Identity>, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {

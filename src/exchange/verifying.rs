@@ -32,7 +32,13 @@ pub(super) struct Verifying {
 }
 
 impl Verifying {
-    pub(super) fn new(issuers: Vec<IssuerKeys>, limits: TokenLimits, profiles: usize, cache: &CacheSettings, metrics: &Metrics) -> Self {
+    pub(super) fn new(
+        issuers: Vec<IssuerKeys>,
+        limits: TokenLimits,
+        profiles: usize,
+        cache: &CacheSettings,
+        metrics: &Metrics,
+    ) -> Self {
         Self {
             issuers,
             limits,
@@ -105,7 +111,9 @@ impl Verifying {
         match verified {
             Ok(verified) => Ok(Arc::new(Identity::new(verified, issuer, generation, self.profiles))),
             // Without keys, or with a source that was never fetched, nobody can say. A 401 would log the user out.
-            Err(Rejection::UnknownKey) if keys.keys().is_empty() || store.last_success().is_none() => Err(Rejection::KeysUnavailable),
+            Err(Rejection::UnknownKey) if keys.keys().is_empty() || store.last_success().is_none() => {
+                Err(Rejection::KeysUnavailable)
+            }
             Err(rejection) => Err(rejection),
         }
     }

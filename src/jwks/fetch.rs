@@ -99,10 +99,8 @@ impl Fetcher {
             *url = jwks_uri(url, &document)?;
         }
         let document = self.get(url).await?;
-        KeySet::parse(&document, &self.limits).map_err(|error: KeySetError| FetchError::Keys {
-            url: url.clone(),
-            problem: printable(&error.to_string()),
-        })
+        KeySet::parse(&document, &self.limits)
+            .map_err(|error: KeySetError| FetchError::Keys { url: url.clone(), problem: printable(&error.to_string()) })
     }
 
     async fn get(&self, url: &Url) -> Result<Vec<u8>, FetchError> {

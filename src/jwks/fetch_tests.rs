@@ -31,7 +31,10 @@ fn kids(set: &KeySet) -> Vec<&str> {
 async fn discovery_leads_to_the_keys_with_both_query_strings_kept() {
     let provider = TestProvider::start().await;
     let keys = provider.url("http", "/keys?p=b2c_1_signin&appid=x%2fy");
-    provider.set("/.well-known/openid-configuration?p=B2C_1_signin", Answer::Body(json!({ "jwks_uri": keys, "issuer": 7 }).to_string()));
+    provider.set(
+        "/.well-known/openid-configuration?p=B2C_1_signin",
+        Answer::Body(json!({ "jwks_uri": keys, "issuer": 7 }).to_string()),
+    );
     provider.set("/keys?p=b2c_1_signin&appid=x%2fy", Answer::Body(document(&[("a", 0), ("b", 1)])));
     let source = KeySource::Discovery(provider.url("http", "/.well-known/openid-configuration?p=B2C_1_signin"));
     assert_eq!(kids(&fetch(&source).await.unwrap()), ["a", "b"]);
@@ -83,7 +86,10 @@ async fn a_discovery_document_cannot_lead_astray() {
         (json!({ "issuer": "x" }).to_string(), "not a discovery document: missing field `jwks_uri`"),
         (json!({ "jwks_uri": "http://contoso.com/keys" }).to_string(), "the jwks_uri http://contoso.com/keys is not https"),
         (json!({ "jwks_uri": "file:///etc/passwd" }).to_string(), "the jwks_uri file:///etc/passwd is not https"),
-        (json!({ "jwks_uri": "https://a:b@contoso.com/" }).to_string(), "the jwks_uri https://a:b@contoso.com/ has a user or password"),
+        (
+            json!({ "jwks_uri": "https://a:b@contoso.com/" }).to_string(),
+            "the jwks_uri https://a:b@contoso.com/ has a user or password",
+        ),
         (json!({ "jwks_uri": "/keys\n\u{1b}[2J" }).to_string(), "the jwks_uri /keys\\n\\u{1b}[2J is no URL"),
     ];
     for (document, expected) in cases {
@@ -117,7 +123,8 @@ async fn https_is_verified_against_the_configured_authorities_and_no_others() {
     install_crypto();
     let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-    let tls = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+    let tls =
+        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
     let provider = TestProvider::start_with(Some(TlsAcceptor::from(Arc::new(tls)))).await;
     provider.set("/keys", Answer::Body(document(&[("a", 0)])));
     let source = Source::new(&KeySource::Jwks(provider.url("https", "/keys"))).unwrap();
@@ -152,7 +159,14 @@ fn a_file_of_authorities_that_holds_none_is_refused_at_start() {
 #[test]
 fn plain_http_is_for_loopback_only() {
     let accepted = ["https://contoso.com/keys", "http://localhost:8080/", "http://127.8.0.1/", "http://[::1]:81/"];
-    let refused = ["http://contoso.com/", "http://localhost.contoso.com/", "http://10.0.0.1/", "ftp://localhost/", "keys", "http://127.0.0.1@contoso.com/"];
+    let refused = [
+        "http://contoso.com/",
+        "http://localhost.contoso.com/",
+        "http://10.0.0.1/",
+        "ftp://localhost/",
+        "keys",
+        "http://127.0.0.1@contoso.com/",
+    ];
     for url in accepted {
         assert_eq!(Source::new(&KeySource::Jwks(url.into())).unwrap().url().as_str(), url);
     }

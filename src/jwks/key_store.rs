@@ -98,7 +98,9 @@ impl KeyStore {
             return read(&current);
         }
         drop(current);
-        self.current.rcu(|current| if now < current.until { Arc::clone(current) } else { Arc::new(current.with_keys(current.held.clone(), now)) });
+        self.current.rcu(|current| {
+            if now < current.until { Arc::clone(current) } else { Arc::new(current.with_keys(current.held.clone(), now)) }
+        });
         read(&self.current.load())
     }
 }
@@ -107,7 +109,10 @@ impl Published {
     fn with_keys(&self, held: HeldKeys, now: Timestamp) -> Self {
         let (trusted, until) = held.trusted(now);
         let changed = trusted.keys().len() != self.trusted.keys().len()
-            || trusted.keys().iter().any(|key| !self.trusted.keys().iter().any(|old| old.id() == key.id() && old.kid() == key.kid()));
+            || trusted
+                .keys()
+                .iter()
+                .any(|key| !self.trusted.keys().iter().any(|old| old.id() == key.id() && old.kid() == key.kid()));
         Self {
             held,
             trusted: Arc::new(trusted),

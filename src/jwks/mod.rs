@@ -85,6 +85,8 @@ pub enum JwksError {
         problem: String,
     },
     /// The HTTP client cannot be built.
-    #[error("cannot prepare TLS towards the provider ({0}); install the system's authorities (ca-certificates) or name a file of them")]
+    #[error(
+        "cannot prepare TLS towards the provider ({0}); install the system's authorities (ca-certificates) or name a file of them"
+    )]
     Client(String),
 }

@@ -138,7 +138,6 @@ impl Keys {
         }
         self.report_skipped(state, url, fetched.skipped());
         if let Some(success) = self.store.last_success() {
-            #[allow(clippy::cast_precision_loss)] // milliseconds fit a float until the year 287396
             self.metrics.jwks.last_success.with_label_values(&[&self.issuer]).set(success.as_millis() as f64 / 1_000.0);
         }
         state.fetched_before = true;

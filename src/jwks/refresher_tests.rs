@@ -1,8 +1,4 @@
-use std::{
-    io,
-    sync::Mutex,
-    time::Instant,
-};
+use std::{io, sync::Mutex, time::Instant};
 
 use reqwest::Url;
 
@@ -69,7 +65,9 @@ async fn service_resumes_within_a_minute_of_a_provider_that_was_away_at_start() 
     let metrics = Arc::new(Metrics::new().unwrap());
     let keys = keys(&metrics);
     let back = Duration::from_secs(1000);
-    let fetches = simulate(&keys, back + Duration::from_secs(61), |time| if time < back { Err(unreachable()) } else { Ok(set(&[("a", 0)])) }).await;
+    let fetches =
+        simulate(&keys, back + Duration::from_secs(61), |time| if time < back { Err(unreachable()) } else { Ok(set(&[("a", 0)])) })
+            .await;
     assert!(keys.store.is_ready(Timestamp::from_seconds(1_700_000_000).plus(back)));
     assert!(fetches.windows(2).all(|pair| (1..=61).contains(&(pair[1] - pair[0]).as_secs())), "{fetches:?}");
     assert!(fetches.len() < 50, "{fetches:?}");
@@ -92,7 +90,8 @@ async fn in_an_outage_the_keys_serve_until_their_end_and_no_longer() {
 #[tokio::test(start_paused = true)]
 async fn an_empty_answer_takes_no_key_away() {
     let keys = keys(&Arc::new(Metrics::new().unwrap()));
-    let empty = || FetchError::Keys { url: Url::parse("https://contoso.com/keys").unwrap(), problem: "no usable key among 0".into() };
+    let empty =
+        || FetchError::Keys { url: Url::parse("https://contoso.com/keys").unwrap(), problem: "no usable key among 0".into() };
     simulate(&keys, 3 * HOUR, |time| if time.is_zero() { Ok(set(&[("a", 0)])) } else { Err(empty()) }).await;
     assert!(keys.store.is_ready(Timestamp::from_seconds(1_700_000_000).plus(3 * HOUR)));
 }
@@ -139,7 +138,8 @@ async fn of_two_sources_the_one_that_hangs_costs_the_other_nothing_and_stop_ends
     provider.set("/keys", Answer::Body(document(&[("a", 0)])));
     let sources = ["/silent", "/keys"].map(|path| KeySource::Jwks(provider.url("http", path)));
     let metrics = Arc::new(Metrics::new().unwrap());
-    let refresher = Refresher::new("contoso", &JwksSettings { timeout: HOUR, ..JwksSettings::new(sources.into()) }, metrics).unwrap();
+    let refresher =
+        Refresher::new("contoso", &JwksSettings { timeout: HOUR, ..JwksSettings::new(sources.into()) }, metrics).unwrap();
     let (store, stop) = (refresher.store(), CancellationToken::new());
     let task = tokio::spawn(refresher.run(stop.clone()));
     until("the keys of the second source are there", || store.is_ready(now())).await;
@@ -153,7 +153,10 @@ async fn a_provider_that_comes_back_is_found_and_its_rotation_too() {
     install_crypto();
     let provider = TestProvider::start().await;
     provider.set("/keys", Answer::Status(503, String::new()));
-    let settings = JwksSettings { refresh: Duration::from_millis(20), ..JwksSettings::new(vec![KeySource::Jwks(provider.url("http", "/keys"))]) };
+    let settings = JwksSettings {
+        refresh: Duration::from_millis(20),
+        ..JwksSettings::new(vec![KeySource::Jwks(provider.url("http", "/keys"))])
+    };
     let metrics = Arc::new(Metrics::new().unwrap());
     let refresher = Refresher::new("contoso", &settings, Arc::clone(&metrics)).unwrap();
     let (store, stop) = (refresher.store(), CancellationToken::new());
