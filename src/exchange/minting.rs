@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
+use crate::metrics::{Histogram, IntCounter};
 use arc_swap::ArcSwap;
 use http::HeaderValue;
-use prometheus::{Histogram, IntCounter};
 use tokio::time::timeout;
 
 use super::{

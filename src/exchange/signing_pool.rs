@@ -57,11 +57,13 @@ impl SigningPool {
         let (result, wanted) = oneshot::channel();
         let counted = Counted::new(&self.metrics);
         let job = Box::new(move || {
-            let _counted = counted;
-            if !result.is_closed() {
-                // If the caller has gone meanwhile, nobody wants the result.
-                let _ = result.send(job());
+            if result.is_closed() {
+                return;
             }
+            let value = job();
+            drop(counted);
+            // If the caller has gone meanwhile, nobody wants the result.
+            let _ = result.send(value);
         });
         self.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => SigningRefused::QueueFull,

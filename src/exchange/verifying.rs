@@ -5,8 +5,8 @@ use std::{
     time::Instant,
 };
 
+use crate::metrics::{Histogram, IntCounter};
 use aws_lc_rs::digest::{SHA256, digest};
-use prometheus::{Histogram, IntCounter};
 use quick_cache::sync::Cache;
 
 use super::{CacheSettings, Identity, IssuerKeys};

@@ -170,6 +170,7 @@ fn plain_http_is_for_loopback_only() {
     for url in accepted {
         assert_eq!(Source::new(&KeySource::Jwks(url.into())).unwrap().url().as_str(), url);
     }
+    assert!(Source::new(&KeySource::Jwks(format!("https://contoso.com/{}", "x".repeat(2048)))).is_err());
     for url in refused {
         assert!(matches!(Source::new(&KeySource::Jwks(url.into())), Err(JwksError::Url { .. })), "{url}");
     }

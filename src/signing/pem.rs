@@ -110,13 +110,18 @@ fn label(line: &[u8], prefix: &[u8]) -> Option<String> {
 
 /// PKCS#8 `EncryptedPrivateKeyInfo` with PBES2 (RFC 8018 section 6.2) to PKCS#8 `PrivateKeyInfo`.
 fn decrypt(der: &[u8], passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
-    use pkcs8::{Error, der::ErrorKind, pkcs5};
+    use pkcs8::{
+        Error,
+        der::{ErrorKind, Tag},
+        pkcs5,
+    };
 
     let encrypted = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|error| match error {
-        Error::Asn1(error) => match error.kind() {
-            ErrorKind::OidUnknown { oid } => KeyProblem::Encryption(oid.to_string()),
-            _ => KeyProblem::Damaged(error.to_string()),
-        },
+        Error::Asn1(error)
+            if matches!(error.kind(), ErrorKind::OidUnknown { .. } | ErrorKind::Value { tag: Tag::ObjectIdentifier }) =>
+        {
+            KeyProblem::Encryption("neither PBES1 nor PBES2 of PKCS#5".into())
+        }
         error => KeyProblem::Damaged(error.to_string()),
     })?;
     let passphrase = passphrase.ok_or(KeyProblem::PassphraseMissing)?;

@@ -1,4 +1,6 @@
 //! PKCS#12 files (RFC 7292), as `openssl pkcs12 -export` writes them, with and without `-legacy`.
+//!
+//! The parser leaves its copies of the key in freed memory; ours are overwritten.
 
 use p12_keystore::{Pkcs12Archive, error::Error};
 use zeroize::Zeroizing;

@@ -1,0 +1,9 @@
+//! The integration tests: a real gateway over real sockets, in process, on port 0. One binary, since each links the whole gateway.
+
+mod architecture;
+mod hostile;
+mod kit;
+mod lifecycle;
+mod refusals;
+mod streams;
+mod upstreams;
