@@ -25,7 +25,8 @@ impl HeldKey {
         self.key.id() == key.id() && self.key.kid() == key.kid()
     }
 
-    /// Whether both have one `kid` and are different keys.
+    /// Whether both have one `kid` and are different keys, be it of different types: one document may hold such a pair, a later one
+    /// that adds to it is an alarm.
     fn conflicts_with(&self, key: &VerificationKey) -> bool {
         key.kid().is_some() && self.key.kid() == key.kid() && self.key.id() != key.id()
     }

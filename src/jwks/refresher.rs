@@ -131,7 +131,7 @@ impl Keys {
                  If the provider did not announce this, find out why"
             );
         }
-        if state.failures > 0 {
+        if state.failures > 0 && state.fetched_before {
             info!(issuer = self.issuer, url, attempts = state.failures + 1, trusted, "keys are fetched again");
         } else if changed || !state.fetched_before {
             info!(issuer = self.issuer, url, fetched = fetched.keys().len(), trusted, "keys fetched");
