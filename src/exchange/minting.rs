@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use crate::metrics::{Histogram, IntCounter};
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use tokio::time::timeout;
@@ -12,7 +11,7 @@ use super::{
     identity::{Minted, Slot},
 };
 use crate::{
-    metrics::Metrics,
+    metrics::{Histogram, IntCounter, Metrics},
     signing::SigningKey,
     token::{Minter, MintingProfile, Rejection, Timestamp},
 };

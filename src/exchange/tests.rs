@@ -28,7 +28,11 @@ fn token(user: &str) -> String {
 
 fn token_of(user: &str, kid: &str, key: usize) -> String {
     let (from, to) = (at(0).as_seconds(), at(LIFETIME).as_seconds());
-    sign(kid, key, &json!({ "iss": ISSUER, "aud": "app", "oid": user, "scp": "sync", "iat": from, "nbf": from, "exp": to }))
+    sign(
+        kid,
+        key,
+        &json!({ "iss": ISSUER, "aud": "app", "oid": user, "sub": "pairwise", "scp": "sync", "tfp": "B2C_1_signin", "iat": from, "nbf": from, "exp": to }),
+    )
 }
 
 fn payload(admission: &Admission) -> Value {
@@ -45,7 +49,7 @@ struct World {
 }
 
 impl World {
-    /// An issuer whose key `a` was fetched at second 0, one signing thread with a place in its queue, two profiles.
+    /// An issuer whose key `a` was fetched at second 0, one signing thread with two places in its queue, two profiles.
     fn new() -> Self {
         let world = Self::without_keys(1, 100);
         world.keys.merge(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
@@ -77,7 +81,7 @@ impl World {
             TokenLimits::default(),
             profiles.into(),
             SigningKey::generate_rsa(2048).unwrap(),
-            SigningPool::new(1, 1, Arc::clone(&metrics)).unwrap(),
+            SigningPool::new(1, 2, Arc::clone(&metrics)).unwrap(),
             &CacheSettings { entries },
             Arc::clone(&metrics),
         );
@@ -257,16 +261,21 @@ async fn a_full_signing_queue_refuses_new_users_and_no_admitted_one() {
     let admitted = token("alice");
     world.exchange(&admitted, USER_ID, at(1)).await.unwrap();
     let blocker = world.block_signing().await;
-    let waiting = world.identify(&token("bob"), at(1)).await.unwrap();
-    let exchange = Arc::clone(&world.exchange);
-    let waiting = tokio::spawn(async move { exchange.admit(&waiting, USER_ID, at(1)).await });
-    until(|| world.lookups("minted", "miss") == 2).await;
+    let mut waiting = Vec::new();
+    for user in ["bob", "bert"] {
+        let identity = world.identify(&token(user), at(1)).await.unwrap();
+        let exchange = Arc::clone(&world.exchange);
+        waiting.push(tokio::spawn(async move { exchange.admit(&identity, USER_ID, at(1)).await }));
+    }
+    until(|| world.lookups("minted", "miss") == 3).await;
 
     let late = token("carol");
     assert_eq!(world.exchange(&late, USER_ID, at(1)).await.unwrap_err(), Rejection::SigningOverloaded);
     world.exchange(&admitted, USER_ID, at(1)).await.unwrap();
     drop(blocker);
-    waiting.await.unwrap().unwrap();
+    for admission in waiting {
+        admission.await.unwrap().unwrap();
+    }
     world.exchange(&late, USER_ID, at(1)).await.unwrap();
 }
 

@@ -5,13 +5,12 @@ use std::{
     time::Instant,
 };
 
-use crate::metrics::{Histogram, IntCounter};
 use aws_lc_rs::digest::{SHA256, digest};
 use quick_cache::sync::Cache;
 
 use super::{CacheSettings, Identity, IssuerKeys};
 use crate::{
-    metrics::Metrics,
+    metrics::{Histogram, IntCounter, Metrics},
     token::{BearerToken, Rejection, Timestamp, TokenLimits, UnverifiedToken},
 };
 

@@ -12,6 +12,8 @@ use crate::token::{KeySet, KeySetError, KeySetLimits};
 
 /// Idle connections serve the second request of one fetch, not the next fetch an hour later.
 const POOL_IDLE: Duration = Duration::from_secs(10);
+/// Longer URLs are refused, also since they are logged.
+const LONGEST_URL: usize = 2048;
 
 /// Fetches the key sets of one issuer.
 #[derive(Debug)]
@@ -142,6 +144,9 @@ fn jwks_uri(url: &Url, document: &[u8]) -> Result<Url, FetchError> {
 
 /// A URL that keys may be fetched from: https, or http from this machine, without user and password.
 fn safe_url(text: &str) -> Result<Url, String> {
+    if text.len() > LONGEST_URL {
+        return Err(format!("is longer than {LONGEST_URL} bytes"));
+    }
     let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("has a user or password in it".to_owned());

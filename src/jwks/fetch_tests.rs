@@ -158,7 +158,7 @@ fn a_file_of_authorities_that_holds_none_is_refused_at_start() {
 
 #[test]
 fn plain_http_is_for_loopback_only() {
-    let accepted = ["https://contoso.com/keys", "http://localhost:8080/", "http://127.8.0.1/", "http://[::1]:80/"];
+    let accepted = ["https://contoso.com/keys", "http://localhost:8080/", "http://127.8.0.1/", "http://[::1]:81/"];
     let refused = [
         "http://contoso.com/",
         "http://localhost.contoso.com/",
@@ -170,6 +170,7 @@ fn plain_http_is_for_loopback_only() {
     for url in accepted {
         assert_eq!(Source::new(&KeySource::Jwks(url.into())).unwrap().url().as_str(), url);
     }
+    assert!(Source::new(&KeySource::Jwks(format!("https://contoso.com/{}", "x".repeat(2048)))).is_err());
     for url in refused {
         assert!(matches!(Source::new(&KeySource::Jwks(url.into())), Err(JwksError::Url { .. })), "{url}");
     }

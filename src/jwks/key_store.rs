@@ -1,6 +1,6 @@
 //! [`KeyStore`]: the cell that holds an issuer's trusted keys.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 
@@ -20,8 +20,8 @@ pub struct KeyStore {
 struct Published {
     held: HeldKeys,
     trusted: Arc<KeySet>,
-    /// From when on `trusted` is no longer right, since a key of `held` has ended.
-    until: Timestamp,
+    /// When `trusted` is right: between two ends of keys. A clock that jumps forward and back finds the keys again.
+    valid: Range<Timestamp>,
     generation: u64,
     /// When each source was last fetched with success.
     fetched: Box<[Option<Timestamp>]>,
@@ -41,7 +41,7 @@ impl KeyStore {
             current: ArcSwap::from_pointee(Published {
                 held: HeldKeys::default(),
                 trusted: Arc::default(),
-                until: Timestamp::MAX,
+                valid: Timestamp::MIN..Timestamp::MAX,
                 generation: 0,
                 fetched: vec![None; sources].into(),
             }),
@@ -94,12 +94,12 @@ impl KeyStore {
 
     fn with_current<T>(&self, now: Timestamp, read: impl Fn(&Published) -> T) -> T {
         let current = self.current.load();
-        if now < current.until {
+        if current.valid.contains(&now) {
             return read(&current);
         }
         drop(current);
         self.current.rcu(|current| {
-            if now < current.until { Arc::clone(current) } else { Arc::new(current.with_keys(current.held.clone(), now)) }
+            if current.valid.contains(&now) { Arc::clone(current) } else { Arc::new(current.with_keys(current.held.clone(), now)) }
         });
         read(&self.current.load())
     }
@@ -107,7 +107,7 @@ impl KeyStore {
 
 impl Published {
     fn with_keys(&self, held: HeldKeys, now: Timestamp) -> Self {
-        let (trusted, until) = held.trusted(now);
+        let (trusted, valid) = held.trusted(now);
         let changed = trusted.keys().len() != self.trusted.keys().len()
             || trusted
                 .keys()
@@ -116,7 +116,7 @@ impl Published {
         Self {
             held,
             trusted: Arc::new(trusted),
-            until,
+            valid,
             generation: if changed { self.generation.wrapping_add(1) } else { self.generation },
             fetched: self.fetched.clone(),
         }

@@ -52,6 +52,14 @@ fn a_fetch_after_the_end_brings_the_keys_back() {
 }
 
 #[test]
+fn a_clock_that_jumps_forward_and_back_loses_no_key() {
+    let store = KeyStore::new(1);
+    store.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    assert!(!store.is_ready(at(100_000)));
+    assert!(store.is_ready(at(1)));
+}
+
+#[test]
 fn of_several_sources_the_one_fetched_longest_ago_gives_the_age() {
     let store = KeyStore::new(2);
     store.merge(0, &set(&[("a", 0)]), at(0), KEEP);

@@ -3,7 +3,7 @@
 //! Microsoft's key sets flap: keys vanish for hours and return. So a key is kept for a time after it was last seen, and a fetch only
 //! ever adds keys or lengthens their time. Removal is a matter of time alone.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use crate::token::{KeySet, Timestamp, VerificationKey};
 
@@ -25,7 +25,8 @@ impl HeldKey {
         self.key.id() == key.id() && self.key.kid() == key.kid()
     }
 
-    /// Whether both have one `kid` and are different keys.
+    /// Whether both have one `kid` and are different keys, be it of different types: one document may hold such a pair, a later one
+    /// that adds to it is an alarm.
     fn conflicts_with(&self, key: &VerificationKey) -> bool {
         key.kid().is_some() && self.key.kid() == key.kid() && self.key.id() != key.id()
     }
@@ -75,15 +76,17 @@ impl HeldKeys {
         (Self { keys, merges: arrival }, conflicts)
     }
 
-    /// The keys that verify tokens at `now`, and when that changes if nothing is fetched.
+    /// The keys that verify tokens at `now`, and the time around `now` in which they do, if nothing is fetched.
     ///
     /// Of different keys with one `kid`, those that were there first.
-    pub(super) fn trusted(&self, now: Timestamp) -> (KeySet, Timestamp) {
+    pub(super) fn trusted(&self, now: Timestamp) -> (KeySet, Range<Timestamp>) {
         let live = || self.keys.iter().filter(|held| now < held.end);
         let waits = |key: &HeldKey| live().any(|other| other.arrival < key.arrival && other.conflicts_with(&key.key));
-        let until = live().map(|held| held.end).min().unwrap_or(Timestamp::MAX);
+        let ends = || self.keys.iter().map(|held| held.end);
+        let from = ends().filter(|end| *end <= now).max().unwrap_or(Timestamp::MIN);
+        let until = ends().filter(|end| now < *end).min().unwrap_or(Timestamp::MAX);
         let keys = KeySet::from_keys(live().filter(|held| !waits(held)).map(|held| Arc::clone(&held.key)));
-        (keys, until)
+        (keys, from..until)
     }
 }
 

@@ -30,11 +30,11 @@ fn a_key_that_vanishes_serves_until_its_time_is_over_and_not_a_moment_longer() {
     let held = merge(&held, &[("b", 1)], hour(1));
     let end_of_a = hour(26);
     assert_eq!(kids(&held, end_of_a.minus(Duration::from_millis(1))), ["a", "b"]);
-    assert_eq!(held.trusted(hour(1)).1, end_of_a);
+    assert_eq!(held.trusted(hour(1)).1, Timestamp::MIN..end_of_a);
     assert_eq!(kids(&held, end_of_a), ["b"]);
-    assert_eq!(held.trusted(end_of_a).1, hour(27));
+    assert_eq!(held.trusted(end_of_a).1, end_of_a..hour(27));
     assert_eq!(kids(&held, hour(27)), [""; 0]);
-    assert_eq!(held.trusted(hour(27)).1, Timestamp::MAX);
+    assert_eq!(held.trusted(hour(28)).1, hour(27)..Timestamp::MAX);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_key_that_returns_is_held_from_then_on() {
 fn an_answer_that_comes_late_shortens_nothing() {
     let held = merge(&HeldKeys::default(), &[("a", 0)], hour(2));
     let held = merge(&held, &[("a", 0)], hour(1));
-    assert_eq!(held.trusted(hour(2)).1, hour(28));
+    assert_eq!(held.trusted(hour(2)).1, Timestamp::MIN..hour(28));
 }
 
 #[test]

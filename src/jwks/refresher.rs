@@ -131,14 +131,13 @@ impl Keys {
                  If the provider did not announce this, find out why"
             );
         }
-        if state.failures > 0 {
+        if state.failures > 0 && state.fetched_before {
             info!(issuer = self.issuer, url, attempts = state.failures + 1, trusted, "keys are fetched again");
         } else if changed || !state.fetched_before {
             info!(issuer = self.issuer, url, fetched = fetched.keys().len(), trusted, "keys fetched");
         }
         self.report_skipped(state, url, fetched.skipped());
         if let Some(success) = self.store.last_success() {
-            #[allow(clippy::cast_precision_loss)] // milliseconds fit a float until the year 287396
             self.metrics.jwks.last_success.with_label_values(&[&self.issuer]).set(success.as_millis() as f64 / 1_000.0);
         }
         state.fetched_before = true;
@@ -148,20 +147,13 @@ impl Keys {
 
     fn failed(&self, state: &mut SourceState, url: &str, error: &FetchError, now: Timestamp) -> &'static str {
         state.failures = state.failures.saturating_add(1);
-        let ready = self.store.is_ready(now);
-        if state.failures == 1 {
-            warn!(
-                issuer = self.issuer,
-                url,
-                %error,
-                trusted = self.store.load(now).keys().len(),
-                "keys could not be fetched; tried again at least once a minute, meanwhile the keys at hand serve until they end"
-            );
+        let trusted = self.store.load(now).keys().len();
+        if trusted == 0 && !self.out_of_keys.swap(true, Ordering::Relaxed) {
+            error!(issuer = self.issuer, url, %error, "no keys are there; requests with tokens of this issuer are answered 503");
+        } else if state.failures == 1 {
+            warn!(issuer = self.issuer, url, %error, trusted, "keys could not be fetched; the keys at hand serve until they end");
         } else {
             debug!(issuer = self.issuer, url, %error, failures = state.failures, "keys could not be fetched");
-        }
-        if !ready && !self.out_of_keys.swap(true, Ordering::Relaxed) {
-            error!(issuer = self.issuer, url, %error, "no key is there; every request with a token of this issuer is answered 503");
         }
         "error"
     }

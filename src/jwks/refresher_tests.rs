@@ -98,18 +98,24 @@ async fn an_empty_answer_takes_no_key_away() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_told_once_and_so_is_its_end() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _listening) = Log::listen();
     let keys = keys(&Arc::new(Metrics::new().unwrap()));
-    let hour = |time: Duration| time.as_secs() / 3600;
-    simulate(&keys, 5 * HOUR, |time| if hour(time) == 2 { Err(unreachable()) } else { Ok(set(&[("a", 0)])) }).await;
-    let lines: Vec<String> = log.text().lines().map(str::to_owned).collect();
+    let outage = 2 * HOUR..4 * HOUR;
+    simulate(&keys, 5 * HOUR, |time| if outage.contains(&time) { Err(unreachable()) } else { Ok(set(&[("a", 0)])) }).await;
+    let lines = log.lines();
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(lines[0].contains("INFO") && lines[0].contains("keys fetched"), "{lines:?}");
     assert!(lines[1].contains("WARN") && lines[1].contains("https://contoso.com/keys: connection refused"), "{lines:?}");
     assert!(lines[2].contains("INFO") && lines[2].contains("keys are fetched again"), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_never_answers_is_told_once_as_an_error() {
+    let (log, _listening) = Log::listen();
+    simulate(&keys(&Arc::new(Metrics::new().unwrap())), HOUR, |_| Err(unreachable())).await;
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("ERROR") && lines[0].contains("no keys are there"), "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,8 +190,19 @@ async fn until(what: &str, done: impl Fn() -> bool) {
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    /// Collects what this thread logs until the guards are dropped.
+    fn listen() -> (Self, impl Sized) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        // tracing remembers for each call site whether anybody listens. As long as there is one subscriber only, it asks the thread that
+        // comes by first, which may run another test.
+        let second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish());
+        (log, (second, tracing::subscriber::set_default(subscriber)))
+    }
+
+    fn lines(&self) -> Vec<String> {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
     }
 }
 

@@ -1,11 +1,11 @@
 //! When a source of keys is fetched next. Pure: the random number is an argument.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
-/// The longest interval that is used, whatever the settings say.
-const LONGEST_REFRESH: Duration = Duration::from_secs(24 * 3600);
+/// The intervals that are used, whatever the settings say. The config is stricter.
+const REFRESH: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
 /// Seconds that the shortest and the longest back-off start from; jitter at most doubles them.
-const BACK_OFF: std::ops::RangeInclusive<u64> = 1..=30;
+const BACK_OFF: RangeInclusive<u64> = 1..=30;
 
 /// How long to wait for the next fetch after `failures` in a row; `random` is in `0.0..1.0`.
 ///
@@ -14,7 +14,7 @@ const BACK_OFF: std::ops::RangeInclusive<u64> = 1..=30;
 pub(super) fn pause(refresh: Duration, failures: u32, random: f64) -> Duration {
     let random = random.clamp(0.0, 1.0);
     match failures.checked_sub(1) {
-        None => refresh.min(LONGEST_REFRESH).mul_f64(0.9 + 0.2 * random),
+        None => refresh.clamp(*REFRESH.start(), *REFRESH.end()).mul_f64(0.9 + 0.2 * random),
         Some(doublings) => {
             let seconds = BACK_OFF.start().checked_shl(doublings.min(16)).unwrap_or(u64::MAX).min(*BACK_OFF.end());
             Duration::from_secs(seconds).mul_f64(1.0 + random)
@@ -51,8 +51,9 @@ mod tests {
     }
 
     #[test]
-    fn no_setting_and_no_random_number_overflows() {
-        assert_eq!(pause(Duration::MAX, 0, 1.0), LONGEST_REFRESH.mul_f64(1.1));
+    fn no_setting_and_no_random_number_overflows_or_makes_it_run_hot() {
+        assert_eq!(pause(Duration::MAX, 0, 1.0), REFRESH.end().mul_f64(1.1));
+        assert_eq!(pause(Duration::ZERO, 0, 0.5), *REFRESH.start());
         assert_eq!(pause(HOUR, 0, f64::INFINITY), Duration::from_secs(3960));
     }
 

@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The first point in time there is.
+    pub const MIN: Self = Self(i64::MIN);
     /// The last point in time there is.
     pub const MAX: Self = Self(i64::MAX);
 
