@@ -9,6 +9,7 @@
 //! `VerifiedToken` and `UserToken` are proofs: only [`TrustedIssuer::verify`] makes the one and only [`Minter::mint`] the other,
 //! so a path that skips a check does not compile.
 
+mod algorithm;
 mod bearer;
 mod claims;
 mod issuer;
@@ -23,6 +24,7 @@ mod time;
 mod user_id;
 mod verifier;
 
+pub use algorithm::algorithm_from_name;
 pub use bearer::{BearerToken, TokenLimits};
 pub use claims::UnverifiedToken;
 pub use issuer::{IssuerRule, IssuerSettings, TenantRule, TrustedIssuer};
