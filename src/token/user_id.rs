@@ -74,10 +74,11 @@ fn joined(parts: &[Part], token: &UnverifiedToken<'_>) -> Result<String, Rejecti
         }
         id.push_str(&part.text);
     }
-    // Each claim must end where its separator first stands: then the id can be taken apart in one way only.
+    // Each claim must end where its separator first stands: then the id can be taken apart in one way only. No separator
+    // stands at the very start, and no claim is empty.
     let (_, inner) = ends.split_last().ok_or(Rejection::UserIdMissing)?;
     let separable = |(start, end, separator): &(usize, usize, &str)| {
-        !separator.is_empty() && id.get(*start..).and_then(|rest| rest.find(separator)) == Some(end - start)
+        id.get(*start..).and_then(|rest| rest.find(separator)) == Some(end - start)
     };
     if inner.iter().all(separable) && is_valid(&id) { Ok(id) } else { Err(Rejection::UserIdInvalid) }
 }
