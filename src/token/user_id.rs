@@ -74,8 +74,8 @@ fn joined(parts: &[Part], token: &UnverifiedToken<'_>) -> Result<String, Rejecti
         }
         id.push_str(&part.text);
     }
-    // Each claim must end where its separator first stands: then the id can be taken apart in one way only. No separator
-    // stands at the very start, and no claim is empty.
+    // Each claim must end where its separator first stands: then the id can be taken apart in one way only. Where the
+    // separator is empty, it first stands before the claim, which is never empty.
     let (_, inner) = ends.split_last().ok_or(Rejection::UserIdMissing)?;
     let separable = |(start, end, separator): &(usize, usize, &str)| {
         id.get(*start..).and_then(|rest| rest.find(separator)) == Some(end - start)
