@@ -77,3 +77,9 @@ pub enum LogLevel {
     /// And why.
     Debug,
 }
+impl Config {
+    /// tmp
+    pub fn load(_path: &std::path::Path) -> Result<Self, std::io::Error> {
+        todo!()
+    }
+}

@@ -56,7 +56,9 @@ impl<'a> BearerToken<'a> {
         }
         let signed_bytes = bytes.get(..header.len() + 1 + payload.len()).ok_or(Rejection::TokenMalformed)?;
         let header = Header::parse(&decode(header)?, limits)?;
-        Ok(Self { header, payload: decode(payload)?, signed_bytes, signature: decode(signature)? })
+        // The payload last: it is the longest.
+        let signature = decode(signature)?;
+        Ok(Self { header, payload: decode(payload)?, signed_bytes, signature })
     }
 
     /// The `alg` of the header, as it stands there.

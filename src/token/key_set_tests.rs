@@ -1,11 +1,10 @@
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::token::{
     TokenLimits,
-    jwk::test_keys::{ed25519, other_rsa, p256, p384, rsa},
+    jwk::test_keys::{ed25519, encode, other_rsa, p256, p384, roca_modulus, rsa},
 };
 
 fn parse(document: impl AsRef<[u8]>) -> Result<KeySet, KeySetError> {
@@ -17,7 +16,7 @@ fn set(keys: &[Json]) -> KeySet {
 }
 
 fn find(set: &KeySet, header: Json, algorithm: Algorithm) -> Result<KeyId, Rejection> {
-    let token = format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header.to_string()));
+    let token = format!("{}.e30.AA", encode(header.to_string()));
     let bearer = BearerToken::parse(token.as_bytes(), &TokenLimits::default()).expect("a token");
     set.find(&bearer, algorithm).map(|key| *key.id())
 }
@@ -167,6 +166,51 @@ fn one_odd_key_never_costs_the_others() {
             (None, SkipReason::MemberMissing),
         ]
     );
+}
+
+#[test]
+fn every_reason_to_skip_a_key_occurs() {
+    let modulus = |bytes: &[u8]| rsa().jwk_with(json!({"n": encode(bytes)}));
+    let cases = [
+        (rsa().jwk_with(json!({"alg": "ES256"})), SkipReason::AlgorithmMismatch),
+        (json!({"kty": "RSA", "x5c": ["AAAA"]}), SkipReason::CertificateMalformed),
+        (rsa().jwk_with(json!({"x5c": [other_rsa().certificate]})), SkipReason::CertificateMismatch),
+        (p256().jwk_with(json!({"x": p256().jwk["y"]})), SkipReason::EcPointInvalid),
+        (p256().jwk_with(json!({"x": "AAAA"})), SkipReason::EcPointLength),
+        (ed25519().jwk_with(json!({"x": "AAAA"})), SkipReason::Ed25519Length),
+        (rsa().jwk_with(json!({"kid": "k".repeat(5000)})), SkipReason::KidTooLong),
+        (json!([]), SkipReason::Malformed),
+        (rsa().jwk_with(json!({"n": "*"})), SkipReason::MemberEncoding),
+        (json!({"kty": "RSA"}), SkipReason::MemberMissing),
+        (json!({"kty": "RSA", "n": 1, "e": 1}), SkipReason::MemberType),
+        (rsa().jwk_with(json!({"key_ops": ["sign"]})), SkipReason::NotForVerifying),
+        (rsa().jwk_with(json!({"d": "AQ"})), SkipReason::PrivateKey),
+        (rsa().jwk_with(json!({"e": "Aw"})), SkipReason::RsaExponent),
+        (modulus(&[0x80; 256]), SkipReason::RsaModulusEven),
+        (modulus(&roca_modulus()), SkipReason::RsaModulusWeak),
+        (modulus(&[0xff; 1025]), SkipReason::RsaTooLarge),
+        (modulus(&[0xff; 255]), SkipReason::RsaTooSmall),
+        (json!({"kty": "oct", "k": "AAAA"}), SkipReason::Symmetric),
+        (rsa().jwk_with(json!({"alg": "HS256"})), SkipReason::UnsupportedAlgorithm),
+        (p256().jwk_with(json!({"crv": "P-521"})), SkipReason::UnsupportedCurve),
+        (json!({"kty": "AKP"}), SkipReason::UnsupportedKeyType),
+        (rsa().jwk_with(json!({"use": "sig", "key_ops": ["verify", "wrapKey"]})), SkipReason::UseConflict),
+        (rsa().jwk_with(json!({"use": "enc"})), SkipReason::UseNotSig),
+        (rsa().jwk_with(json!({"kid": "a"})), SkipReason::DuplicateKid),
+        (other_rsa().jwk_with(json!({"kid": "a"})), SkipReason::DuplicateKid),
+    ];
+    let mut keys: Vec<String> = cases.iter().map(|(jwk, _)| jwk.to_string()).collect();
+    keys.push(r#"{"kty":"RSA","kty":"RSA"}"#.into());
+    let Err(KeySetError::NoUsableKey { skipped }) = parse(format!(r#"{{"keys":[{}]}}"#, keys.join(","))) else {
+        panic!("every key must be skipped")
+    };
+    let mut occurred: Vec<_> = skipped.iter().map(|key| key.reason).collect();
+    let mut expected: Vec<_> = cases.iter().map(|(_, reason)| *reason).chain([SkipReason::DuplicateMember]).collect();
+    occurred.sort();
+    expected.sort();
+    assert_eq!(occurred, expected);
+    occurred.dedup();
+    assert_eq!(occurred, SkipReason::ALL);
 }
 
 #[test]

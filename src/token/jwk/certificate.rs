@@ -1,6 +1,5 @@
 //! The key in `x5c` (RFC 7517 section 4.7).
 
-use base64::{Engine, engine::general_purpose::STANDARD_PAD_INDIFFERENT};
 use x509_parser::{
     certificate::X509CertificateParser,
     der_parser::{Oid, oid},
@@ -31,8 +30,7 @@ pub(super) fn leaf_key(jwk: &Object<'_>) -> Option<Result<PublicKey, SkipReason>
 fn read_leaf(jwk: &Object<'_>) -> Result<PublicKey, SkipReason> {
     let chain = members::strings(jwk, "x5c")?.unwrap_or_default();
     let leaf = chain.first().ok_or(SkipReason::CertificateMalformed)?;
-    // Base64 with the standard alphabet, unlike all else in a JWK.
-    let der = STANDARD_PAD_INDIFFERENT.decode(leaf).map_err(|_| SkipReason::CertificateMalformed)?;
+    let der = members::decode(leaf).ok_or(SkipReason::CertificateMalformed)?;
     let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
     match parser.parse(&der) {
         Ok((&[], certificate)) => public_key(certificate.public_key()),

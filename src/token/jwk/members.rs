@@ -26,8 +26,19 @@ pub(super) fn strings<'j>(jwk: &'j Object<'_>, name: &str) -> Result<Option<Vec<
     }
 }
 
-/// Bytes in base64url, if the member is there. Padding is tolerated, since real providers write it.
+/// Bytes in base64, if the member is there.
 pub(super) fn bytes(jwk: &Object<'_>, name: &str) -> Result<Option<Vec<u8>>, SkipReason> {
     let Some(text) = string(jwk, name)? else { return Ok(None) };
-    URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map(Some).map_err(|_| SkipReason::MemberEncoding)
+    decode(text).map(Some).ok_or(SkipReason::MemberEncoding)
+}
+
+/// Base64 as real providers write it: with either alphabet, with or without padding, with line breaks. Tokens get no such mercy.
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches(|end: char| end == '=' || end.is_ascii_whitespace());
+    let digits = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).map(|byte| match byte {
+        b'+' => b'-',
+        b'/' => b'_',
+        other => other,
+    });
+    URL_SAFE_NO_PAD.decode(digits.collect::<Vec<_>>()).ok()
 }

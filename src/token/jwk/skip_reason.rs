@@ -23,7 +23,7 @@ pub enum SkipReason {
     KidTooLong,
     /// Not a JSON object, or one nested too deeply, or with a number out of range.
     Malformed,
-    /// A key member is not base64url.
+    /// A key member is not base64.
     MemberEncoding,
     /// `kty` or a member of the key is missing.
     MemberMissing,

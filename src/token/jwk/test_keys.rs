@@ -99,6 +99,21 @@ pub(in crate::token) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// 65537 to the power of 128: it has the mark of the ROCA generator and 2049 bits, though nobody could sign with it.
+pub(in crate::token) fn roca_modulus() -> Vec<u8> {
+    let mut power = vec![1u8];
+    for _ in 0..128 {
+        let mut carry = 0u32;
+        for digit in power.iter_mut().rev() {
+            carry += u32::from(*digit) * 65537;
+            *digit = carry as u8;
+            carry >>= 8;
+        }
+        power.splice(0..0, carry.to_be_bytes().into_iter().skip_while(|digit| *digit == 0));
+    }
+    power
+}
+
 fn new_rsa() -> TestKey {
     let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
     let (_, public) = RSAPublicKey::from_der(pair.public_key().as_ref()).unwrap();

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    test_keys::{TestKey, ed25519, encode, other_rsa, p256, p384, rsa},
+    test_keys::{TestKey, ed25519, encode, other_rsa, p256, p384, roca_modulus, rsa},
     *,
 };
 use crate::token::json;
@@ -176,12 +176,21 @@ fn members_have_their_types() {
 }
 
 #[test]
-fn key_members_are_base64url_with_or_without_padding() {
+fn key_members_are_base64_of_any_kind() {
     let n = rsa().jwk["n"].as_str().unwrap();
-    for text in [format!("{n}="), format!("{n}==")] {
-        assert_eq!(parse(&rsa().jwk_with(json!({"n": text}))).unwrap().id(), parse(&rsa().jwk).unwrap().id());
+    let (start, end) = n.split_at(100);
+    for text in [
+        format!("{n}="),
+        format!("{n}=="),
+        n.replace('-', "+").replace('_', "/"),
+        format!("{start}\n{end}"),
+        format!(" {start}\r\n{end}==\n"),
+    ] {
+        assert_eq!(parse(&rsa().jwk_with(json!({"n": text}))).unwrap().id(), parse(&rsa().jwk).unwrap().id(), "{text}");
     }
-    for text in ["+".repeat(344), format!("{n}\n"), format!(" {n}"), format!("={n}"), format!("{n}AAA"), "AB".into()] {
+    for text in
+        [format!("={n}"), format!("{start}={end}"), format!("{n}AAA"), format!("{n}*"), format!("{n}é"), "AB".into(), "A".into()]
+    {
         assert_eq!(reason(&rsa().jwk_with(json!({"n": text}))), SkipReason::MemberEncoding, "{text}");
     }
     assert_eq!(reason(&ed25519().jwk_with(json!({"x": "*"}))), SkipReason::MemberEncoding);
@@ -227,18 +236,10 @@ fn the_longest_rsa_key_has_8192_bits() {
 
 #[test]
 fn keys_of_the_roca_generator_are_skipped() {
-    // 65537 to the power of 128 has the mark and 2049 bits, though nobody could sign with it.
-    let mut marked = vec![1u8];
-    for _ in 0..128 {
-        let mut carry = 0u32;
-        for digit in marked.iter_mut().rev() {
-            carry += u32::from(*digit) * 65537;
-            *digit = carry as u8;
-            carry >>= 8;
-        }
-        marked.splice(0..0, carry.to_be_bytes());
-    }
-    assert_eq!(reason(&rsa_with(&marked, &[1, 0, 1])), SkipReason::RsaModulusWeak);
+    assert_eq!(reason(&rsa_with(&roca_modulus(), &[1, 0, 1])), SkipReason::RsaModulusWeak);
+    let mut other = roca_modulus();
+    other[5] ^= 1;
+    assert!(parse(&rsa_with(&other, &[1, 0, 1])).is_ok());
 }
 
 #[test]
@@ -279,7 +280,8 @@ fn a_certificate_alone_gives_the_key_whatever_its_dates() {
         assert_eq!(key.verify(algorithm, b"message", &pair.sign(algorithm, b"message")), Ok(()));
     }
     assert!(parse(&json!({"kty": "EC", "crv": "P-256", "x5c": [p256().certificate]})).is_ok());
-    assert!(parse(&json!({"kty": "RSA", "x5c": [rsa().certificate.trim_end_matches('=')]})).is_ok());
+    let (start, end) = rsa().certificate.trim_end_matches('=').split_at(64);
+    assert!(parse(&json!({"kty": "RSA", "x5c": [format!("{start}\n{end}\n")]})).is_ok());
 }
 
 #[test]
@@ -309,7 +311,6 @@ fn an_unreadable_certificate_is_a_key_only_to_those_who_have_no_other() {
         (json!(["AAAA"]), SkipReason::CertificateMalformed),
         (json!([cut]), SkipReason::CertificateMalformed),
         (json!([longer]), SkipReason::CertificateMalformed),
-        (json!([rsa().certificate.replace('+', "-").replace('/', "_") + "-"]), SkipReason::CertificateMalformed),
         (json!([1]), SkipReason::MemberType),
         (json!("text"), SkipReason::MemberType),
     ] {
