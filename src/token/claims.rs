@@ -1,12 +1,13 @@
 //! The claims of a token, unverified: what the issuer is chosen by and what the checks read.
 
+use std::fmt;
+
 use crate::token::{
     BearerToken, Rejection, Timestamp,
     json::{self, JsonError, Object, Value},
 };
 
-/// A bearer token with its payload opened. Nothing in it has been verified.
-#[derive(Debug)]
+/// A bearer token with its payload opened. Nothing in it has been verified. `Debug` shows none of it: claims are personal data.
 pub struct UnverifiedToken<'t> {
     bearer: &'t BearerToken<'t>,
     claims: Object<'t>,
@@ -110,6 +111,12 @@ impl<'t> UnverifiedToken<'t> {
     /// The `tid` claim, if it is a tenant id: a GUID in lower case, as Microsoft writes it. One spelling for each tenant.
     pub(in crate::token) fn tenant(&self) -> Option<&str> {
         self.get("tid").and_then(Value::as_str).filter(|tid| is_guid(tid))
+    }
+}
+
+impl fmt::Debug for UnverifiedToken<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("UnverifiedToken").finish_non_exhaustive()
     }
 }
 

@@ -24,6 +24,11 @@ mod time;
 mod user_id;
 mod verifier;
 
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use algorithm::algorithm_from_name;
 pub use bearer::{BearerToken, TokenLimits};
 pub use claims::UnverifiedToken;

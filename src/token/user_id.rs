@@ -74,13 +74,13 @@ fn joined(parts: &[Part], token: &UnverifiedToken<'_>) -> Result<String, Rejecti
         }
         id.push_str(&part.text);
     }
-    // Each claim must end where its separator first stands: then the id can be taken apart in one way only.
-    let (last, inner) = ends.split_last().ok_or(Rejection::UserIdMissing)?;
+    // Each claim must end where its separator first stands: then the id can be taken apart in one way only. Where the
+    // separator is empty, it first stands before the claim, which is never empty.
+    let (_, inner) = ends.split_last().ok_or(Rejection::UserIdMissing)?;
     let separable = |(start, end, separator): &(usize, usize, &str)| {
-        !separator.is_empty() && id.get(*start..).and_then(|rest| rest.find(separator)) == Some(end - start)
+        id.get(*start..).and_then(|rest| rest.find(separator)) == Some(end - start)
     };
-    let whole = last.1 + last.2.len() == id.len();
-    if whole && inner.iter().all(separable) && is_valid(&id) { Ok(id) } else { Err(Rejection::UserIdInvalid) }
+    if inner.iter().all(separable) && is_valid(&id) { Ok(id) } else { Err(Rejection::UserIdInvalid) }
 }
 
 /// One claim's value, if it is there and says anything.

@@ -1,12 +1,13 @@
 //! [`VerifiedToken`], the proof that a token was verified, and the checks that make one.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use crate::token::{
     IssuerRule, KeyId, KeySet, Rejection, TenantRule, Timestamp, TokenKind, TrustedIssuer, UnverifiedToken, VerificationKey,
+    algorithm_from_name,
 };
 
 /// One thing that must hold of a token, in the order in which [`TrustedIssuer::verify`] looks: what is cheap first, the signature
@@ -72,7 +73,9 @@ impl Check {
 }
 
 impl TrustedIssuer {
-    /// Verifies a token. The only maker of [`VerifiedToken`].
+    /// Verifies a token: every [`Check`] in its order. The only maker of [`VerifiedToken`].
+    ///
+    /// Errors: the [`Rejection`] of the first check that fails.
     pub fn verify(&self, token: &UnverifiedToken<'_>, keys: &KeySet, now: Timestamp) -> Result<VerifiedToken, Rejection> {
         for check in Check::ALL {
             self.check(check, token, keys, now)?;
@@ -113,7 +116,7 @@ impl TrustedIssuer {
     }
 
     fn algorithm(&self, token: &UnverifiedToken<'_>) -> Result<Algorithm, Rejection> {
-        algorithm_named(token.bearer().algorithm())
+        algorithm_from_name(token.bearer().algorithm())
             .filter(|algorithm| self.settings().algorithms.contains(algorithm))
             .ok_or(Rejection::AlgorithmNotAllowed)
     }
@@ -158,8 +161,7 @@ impl TrustedIssuer {
 /// A client's token whose signature and claims hold. Only [`TrustedIssuer::verify`] makes one.
 ///
 /// Small, since the cache holds many: what a common token needs takes about 300 bytes. The claims that the settings keep can
-/// be as large as the token limits allow.
-#[derive(Debug)]
+/// be as large as the token limits allow. `Debug` shows no claims: they are personal data.
 pub struct VerifiedToken {
     issuer_name: Arc<str>,
     user_id: Box<str>,
@@ -234,20 +236,10 @@ impl VerifiedToken {
     }
 }
 
-/// RFC 7518 section 3.1, RFC 8037, RFC 9864; names have exactly one spelling. HMAC and `none` have no place here.
-fn algorithm_named(name: &str) -> Option<Algorithm> {
-    Some(match name {
-        "RS256" => Algorithm::RS256,
-        "RS384" => Algorithm::RS384,
-        "RS512" => Algorithm::RS512,
-        "PS256" => Algorithm::PS256,
-        "PS384" => Algorithm::PS384,
-        "PS512" => Algorithm::PS512,
-        "ES256" => Algorithm::ES256,
-        "ES384" => Algorithm::ES384,
-        "EdDSA" | "Ed25519" => Algorithm::EdDSA,
-        _ => return None,
-    })
+impl fmt::Debug for VerifiedToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("VerifiedToken").field("issuer", &self.issuer_name).field("end", &self.end).finish_non_exhaustive()
+    }
 }
 
 /// An empty list takes anything, also a token without the claim.
