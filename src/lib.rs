@@ -1,7 +1,44 @@
 //! syncgate: an authentication gateway.
 //!
-//! Clients log in with Microsoft or any OpenID provider. The backend behind the gateway trusts one pinned public key.
-//! On each request the gateway verifies the client's token, exchanges it for a small JWT of its own and forwards.
+//! Clients log in with Microsoft or any OpenID provider. The backend behind the gateway trusts one pinned public key. On each request
+//! the gateway verifies the client's token, exchanges it for a small JWT of its own, and forwards.
+//!
+//! # Life of a request
+//!
+//! ```text
+//! client
+//!   proxy::listener     accept; a deadline for the header
+//!   proxy::edge         target and Host well formed?        400
+//!     route             by host and path                    404, 400 if the path has two readings
+//!     authorization     exactly one bearer token            401, 400
+//!     exchange.identify digest -> cached identity           hot: no cryptography but the digest
+//!       token::verify   or: parse, claims, key, signature   401, 503 while there are no keys
+//!     permission.check  scopes, roles, claims, nonce        403; on every request, before anything is minted
+//!     exchange.admit    cached user token                   hot: a prepared header value
+//!       token::mint     or: signed on a thread of its own   503 if too many wait
+//!   proxy::upstream     resolved in the background          502, 504
+//!   upstream            sees Authorization: Bearer <user token>, never the client's
+//! ```
+//!
+//! Everything that rests on a token ends at its **end** (`exp` plus leeway): the cached identity, the user token, a socket, a feed.
+//!
+//! # Rooms
+//!
+//! | room | what it is for | may use |
+//! |---|---|---|
+//! | [`token`] | the core, pure: bytes to verified token, verified token to user token; every reason to refuse | nothing |
+//! | [`metrics`] | every series, declared once | nothing |
+//! | [`jwks`] | how an issuer's keys arrive and stay | token, metrics |
+//! | [`signing`] | how our own key arrives | token |
+//! | [`exchange`] | bearer token in, user token out, at full speed | token, jwks, signing, metrics |
+//! | [`proxy`] | the edge, on Pingora | exchange, token, metrics |
+//! | [`admin`] | what operators see | exchange, jwks, metrics, token |
+//! | [`config`] | one YAML file to the settings of each room | the settings types |
+//! | [`server`] | puts the rooms together | all of these |
+//! | [`demo`] | a whole world in one process; tests and benches stand on it | server |
+//! | [`cli`] | one file for each sub-command | server, config, demo |
+//!
+//! A test reads the sources and fails on an arrow that points back.
 
 pub mod admin;
 pub mod cli;

@@ -1,13 +1,91 @@
 //! `syncgate demo`.
 
-use crate::cli::Failure;
+use std::io::{self, IsTerminal, Write};
 
-/// Start a whole world in one process: issuer, gateway, backend.
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cli::Failure,
+    demo::{
+        World,
+        guide::{Look, guide},
+        story::{self, Progress},
+        world::{Places, WorldError, WorldOptions},
+    },
+};
+
+/// Start a whole world in one process (issuer, gateway, backend) and print the commands to try. Runs until Ctrl-C.
 #[derive(Debug, clap::Args)]
-pub(super) struct DemoArgs {}
+pub(super) struct DemoArgs {
+    /// Play the story as a client instead, on free ports, one line per step. Fails at the first thing that is not so.
+    #[arg(long)]
+    check: bool,
+}
 
 impl DemoArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        todo!()
+        let look = if io::stdout().is_terminal() { Look::Terminal } else { Look::Plain };
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Trouble(format!("cannot start threads: {error}")))?;
+        runtime.block_on(async { if self.check { check(look).await } else { show(look).await } })
     }
+}
+
+async fn show(look: Look) -> Result<(), Failure> {
+    let (places, taken) = Places::friendly();
+    for port in taken {
+        say(&format!("Port {port} is taken: another one is used.\n"));
+    }
+    let world = World::start(WorldOptions::default().places(places)).await.map_err(cannot_start)?;
+    say(&guide(&world.places(), &world.issuer, look));
+    say(&look.dim("\nCtrl-C ends it all.\n"));
+    let ended = stop_signal().await;
+    world.stop().await;
+    ended.map_err(|error| Failure::Trouble(format!("cannot wait for Ctrl-C: {error}")))
+}
+
+async fn check(look: Look) -> Result<(), Failure> {
+    let world = World::start(WorldOptions::default()).await.map_err(cannot_start)?;
+    let outcome = story::play(&world, &mut |progress| tell(progress, look)).await;
+    world.stop().await;
+    match outcome {
+        Ok(()) => {
+            say("The story holds.\n");
+            Ok(())
+        }
+        Err(mismatch) => {
+            if look == Look::Terminal {
+                say("\r\x1b[2K");
+            }
+            Err(Failure::No(format!("{} {mismatch}", look.red("✗"))))
+        }
+    }
+}
+
+/// On a terminal a step is shown while it runs; its tick then takes its place.
+fn tell(progress: Progress<'_>, look: Look) {
+    match (progress, look) {
+        (Progress::Begins(step), Look::Terminal) => say(&look.dim(&format!("… {step}"))),
+        (Progress::Begins(_), Look::Plain) => {}
+        (Progress::Holds(step), Look::Terminal) => say(&format!("\r\x1b[2K{} {step}\n", look.green("✓"))),
+        (Progress::Holds(step), Look::Plain) => say(&format!("✓ {step}\n")),
+    }
+}
+
+/// Writes to standard output. A reader that went away is no reason to stop the world.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn cannot_start(error: WorldError) -> Failure {
+    Failure::Trouble(format!("the demo does not start: {error}"))
+}
+
+async fn stop_signal() -> io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }

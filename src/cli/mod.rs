@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod keys;
+mod logging;
 mod run;
 
 use clap::{Parser, Subcommand};

@@ -1,13 +1,60 @@
 //! `syncgate run`.
 
-use crate::cli::Failure;
+use std::{path::PathBuf, time::Duration};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cli::{Failure, logging},
+    config::Config,
+    server::Gateway,
+};
 
 /// Run the gateway.
+///
+/// Reads the config, loads the signing key, binds both listeners and serves until SIGTERM or SIGINT. Then it stops accepting, lets requests
+/// finish within `shutdown.grace`, and exits at once when nothing is under way.
+///
+/// Issuers and DNS need not be there at the start: protected routes answer 503 until the first key set has arrived.
 #[derive(Debug, clap::Args)]
-pub(super) struct RunArgs {}
+#[command(after_help = "Example:\n  syncgate check --config gateway.yaml && syncgate run --config gateway.yaml")]
+pub(super) struct RunArgs {
+    /// The config file (YAML). See conf/gateway.yaml for every setting.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
 
 impl RunArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        todo!()
+        let config = Config::load(&self.config).map_err(|error| Failure::Trouble(error.to_string()))?;
+        logging::start(&config.log);
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        if config.threads > 0 {
+            runtime.worker_threads(config.threads);
+        }
+        let runtime = runtime.enable_all().build().map_err(|error| Failure::Trouble(format!("cannot start threads: {error}")))?;
+        let outcome = runtime.block_on(serve(config));
+        // Nothing that is left may hold up the exit: a name being looked up, a key set being fetched.
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        outcome
     }
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    let trouble = |error: &dyn std::fmt::Display| Failure::Trouble(format!("syncgate: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| trouble(&error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| trouble(&error))?;
+    let gateway = Gateway::start(config).await.map_err(|error| trouble(&error))?;
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!(signal = name, "stopping");
+    tokio::select! {
+        () = gateway.stop() => tracing::info!("stopped"),
+        // A second signal does not wait for the grace.
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
 }

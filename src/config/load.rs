@@ -185,7 +185,10 @@ fn issuers(field: Option<Field<'_>>) -> Vec<Issuer<'_>> {
 
 /// The claims that routes name, each once.
 fn kept_claims(routes: &[RouteSettings]) -> Vec<String> {
-    let rules = routes.iter().flat_map(|route| route.permission.all_claims.iter().chain(&route.permission.any_claims));
+    let rules = routes
+        .iter()
+        .map(|route| route.permission.settings())
+        .flat_map(|demands| demands.all_claims.iter().chain(&demands.any_claims));
     let names: BTreeSet<_> = rules.map(|rule| rule.claim.clone()).collect();
     names.into_iter().collect()
 }

@@ -165,7 +165,7 @@ fn print_route(route: &RouteSettings, upstreams: &[UpstreamSettings], yaml: &mut
     if let Some(upstream) = upstreams.get(route.upstream) {
         yaml.text("upstream", &upstream.name);
     }
-    let permission = &route.permission;
+    let permission = route.permission.settings();
     yaml.list("scopes", &permission.all_scopes);
     yaml.list("any_scopes", &permission.any_scopes);
     yaml.list("roles", &permission.all_roles);

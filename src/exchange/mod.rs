@@ -2,12 +2,32 @@
 //!
 //! Two layers: the verified identity is found by the SHA-256 of the whole token; the minted header values hang on it, one per
 //! minting profile, so that a token minted for one backend can never reach another.
+//!
+//! ```text
+//! identify   hit: digest, look-up, three compares      miss: parse, issuer, keys, verify; one task per token does it
+//! admit      hit: load, two compares                   miss: mint on a thread of the signing pool; one task per user and profile
+//! ```
+//!
+//! A hit counts only while the token has not ended, the key that verified it is trusted, and the key that signed is the active one.
+//! What is refused is not kept: a flood of bad tokens costs its own verification and takes nobody's place.
+
+mod identity;
+mod minting;
+mod signing_pool;
+mod verifying;
 
 use std::{sync::Arc, time::Duration};
 
-use http::HeaderValue;
+pub use identity::{Admission, Identity};
+pub use signing_pool::{SigningPool, SigningRefused};
 
-use crate::token::{Rejection, Timestamp, VerifiedToken};
+use self::{minting::Minting, verifying::Verifying};
+use crate::{
+    jwks::KeyStore,
+    metrics::Metrics,
+    signing::SigningKey,
+    token::{MintingProfile, Rejection, Timestamp, TokenLimits, TrustedIssuer},
+};
 
 /// Bounds of the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,52 +46,71 @@ impl Default for CacheSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProfileId(pub(crate) usize);
 
-/// A verified identity, as the cache holds it.
+/// An issuer and where its keys are.
 #[derive(Debug)]
-pub struct Identity {
-    _verified: VerifiedToken,
-}
-
-impl Identity {
-    /// What was verified.
-    pub fn verified(&self) -> &VerifiedToken {
-        todo!()
-    }
-}
-
-/// A request may go upstream, with this user token. Only the exchange makes one.
-#[derive(Clone, Debug)]
-pub struct Admission {
-    _private: (),
-}
-
-impl Admission {
-    /// `Bearer <user token>`, marked as sensitive.
-    pub fn authorization(&self) -> &HeaderValue {
-        todo!()
-    }
-
-    /// When it ends, and with it the sockets and feeds that rest on it.
-    pub fn end(&self) -> Timestamp {
-        todo!()
-    }
+pub struct IssuerKeys {
+    /// Whose tokens are taken.
+    pub issuer: TrustedIssuer,
+    /// The keys that verify them.
+    pub keys: Arc<KeyStore>,
 }
 
 /// Exchanges bearer tokens for user tokens.
 #[derive(Debug)]
-pub struct Exchange {}
+pub struct Exchange {
+    verifying: Verifying,
+    minting: Minting,
+}
 
 impl Exchange {
+    /// How long a signature may take, the wait for a thread included, before the request is refused.
+    pub const SIGNING_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// An exchange with an empty cache. Of issuers that claim the same token the first one counts.
+    pub fn new(
+        issuers: Vec<IssuerKeys>,
+        limits: TokenLimits,
+        profiles: Vec<MintingProfile>,
+        key: SigningKey,
+        pool: SigningPool,
+        cache: &CacheSettings,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let verifying = Verifying::new(issuers, limits, profiles.len(), cache, &metrics);
+        Self { verifying, minting: Minting::new(profiles, key, pool, metrics) }
+    }
+
     /// Hot: one digest, one look-up, a few compares. Miss: the token is verified, once however many requests bring it.
-    pub async fn identify(&self, _token: &[u8], _now: Timestamp) -> Result<Arc<Identity>, Rejection> {
-        todo!()
+    pub async fn identify(&self, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
+        let digest = self.verifying.digest(token)?;
+        match self.verifying.recall(&digest, now) {
+            Some(identity) => Ok(identity),
+            // Boxed, so that the rare case does not make every request's future large.
+            None => Box::pin(self.verifying.verify(digest, token, now)).await,
+        }
     }
 
     /// Hot: a prepared header value. Miss: the token is minted, off the event loop. Call only after the permission was checked.
-    pub async fn admit(&self, _identity: &Arc<Identity>, _profile: ProfileId, _now: Timestamp) -> Result<Admission, Rejection> {
-        todo!()
+    ///
+    /// An identity may be admitted as long as it has not ended; whether its key is still trusted is what [`identify`](Self::identify)
+    /// has said.
+    pub async fn admit(&self, identity: &Arc<Identity>, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
+        match self.minting.recall(identity, profile, now) {
+            Some(admission) => Ok(admission),
+            None => Box::pin(self.minting.mint(identity, profile, now)).await,
+        }
     }
 
-    /// How long a signature may take before the request is refused.
-    pub const SIGNING_TIMEOUT: Duration = Duration::from_secs(10);
+    /// Signs with another key from now on. Nothing that the old key signed is used again; identities stay.
+    pub fn replace_signing_key(&self, key: SigningKey) {
+        self.minting.replace_key(key);
+    }
+
+    /// How many identities the cache holds, for the metric `syncgate_cache_entries`.
+    pub fn cached_identities(&self) -> usize {
+        self.verifying.cached()
+    }
 }
+
+#[cfg(test)]
+mod tests;

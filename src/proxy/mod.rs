@@ -1,5 +1,97 @@
 //! The edge: connections, routes, where tokens sit, headers, answers, the access log. Built on Pingora.
+//!
+//! ```text
+//! listener -> connection (deadline) -> transport -> Pingora's HttpProxy -> edge (the hooks) -> upstream
+//! ```
+//!
+//! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
 
+mod answer;
+mod authorization;
+mod connection;
+mod edge;
+mod hygiene;
+mod listener;
+mod request;
+mod route;
 mod settings;
+mod target;
+mod transport;
+mod upstream;
+
+use std::{sync::Arc, time::Duration};
 
 pub use settings::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+pub use upstream::UpstreamError;
+
+use crate::{exchange::Exchange, metrics::Metrics};
+
+/// Why the edge cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// An upstream cannot be used.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// An https upstream needs the system's certificate authorities.
+    #[error(
+        "the system's certificate authorities cannot be loaded ({0}); install ca-certificates, or set ca_file for each https upstream"
+    )]
+    Authorities(String),
+}
+
+/// The edge, ready to serve.
+pub struct Proxy {
+    listener: Arc<listener::Listener>,
+    upstreams: Vec<Arc<upstream::Upstream>>,
+}
+
+impl Proxy {
+    /// Prepares routes, upstreams and headers. Resolves no name yet.
+    pub fn new(
+        settings: &ProxySettings,
+        exchange: Arc<Exchange>,
+        metrics: Arc<Metrics>,
+        log_requests: bool,
+    ) -> Result<Self, ProxyError> {
+        let upstreams: Vec<_> =
+            settings.upstreams.iter().map(|one| upstream::Upstream::new(one.clone()).map(Arc::new)).collect::<Result<_, _>>()?;
+        let system_authorities = settings.upstreams.iter().any(|upstream| upstream.tls && upstream.ca_file.is_none());
+        if system_authorities {
+            check_system_authorities()?;
+        }
+        let routes = settings.routes.iter().map(|one| Arc::new(route::Route::new(one, metrics.proxy.route(&one.name)))).collect();
+        let edge = edge::Edge {
+            listen: settings.listen.clone(),
+            routes: route::RouteTable::new(routes),
+            upstreams: upstreams.clone(),
+            strip: hygiene::StripList::new(&settings.headers, edge::WRITTEN_HEADERS),
+            exchange,
+            metrics,
+            realm: settings.realm.clone(),
+            log_requests,
+        };
+        Ok(Self { listener: Arc::new(listener::Listener::new(edge, system_authorities)), upstreams })
+    }
+
+    /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is under way, after `grace` at the latest.
+    pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
+        let mut resolvers = JoinSet::new();
+        for upstream in self.upstreams {
+            resolvers.spawn(upstream.keep_resolved(stop.clone()));
+        }
+        self.listener.run(socket, stop, grace).await;
+        resolvers.shutdown().await;
+    }
+}
+
+/// Pingora loads them when it is built, and panics where that fails.
+fn check_system_authorities() -> Result<(), ProxyError> {
+    let certificates = pingora::tls::load_native_certs().map_err(|error| ProxyError::Authorities(error.to_string()))?;
+    let mut store = rustls::RootCertStore::empty();
+    for certificate in certificates {
+        store.add(certificate).map_err(|error| ProxyError::Authorities(error.to_string()))?;
+    }
+    if store.is_empty() { Err(ProxyError::Authorities("there are none".into())) } else { Ok(()) }
+}

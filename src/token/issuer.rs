@@ -1,10 +1,10 @@
 //! [`TrustedIssuer`]: whose tokens are taken, and under which rules.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 
-use crate::token::{KeySet, Rejection, Timestamp, UnverifiedToken, VerifiedToken};
+use crate::token::{Rejection, TokenKinds, UnverifiedToken, UserIdRule, VerificationKey, user_id::UserIdSource};
 
 /// The rules for the tokens of one issuer, as configured. Plain data; the config room checks it before it comes here.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub struct IssuerSettings {
     pub issuer: IssuerRule,
     /// The token's `aud` must hold one of these, exactly. Never empty.
     pub audiences: Vec<String>,
-    /// Algorithms that are taken. Default RS256. Never HMAC.
+    /// Algorithms that are taken. Default RS256. HMAC is never taken, whatever stands here.
     pub algorithms: Vec<Algorithm>,
     /// Policies (`tfp`, else `acr`), compared without regard to ASCII case. Empty: any.
     pub policies: Vec<String>,
@@ -31,7 +31,7 @@ pub struct IssuerSettings {
     pub role_claim: String,
     /// Tolerated clock difference. Default 60 s, at most 300 s.
     pub leeway: Duration,
-    /// Longest accepted `exp` - `iat`. Default: no limit (Entra issues tokens of up to 28 h).
+    /// Longest accepted `exp` - `iat`; with it, `iat` is required. Default: no limit (Entra issues tokens of up to 28 h).
     pub max_lifetime: Option<Duration>,
     /// Claims that routes and profiles name; no other claim is kept.
     pub kept_claims: Vec<String>,
@@ -40,6 +40,8 @@ pub struct IssuerSettings {
 }
 
 /// Which `iss` claims belong to one configured issuer.
+///
+/// An exact `iss` of one issuer must not fit the template of another: the first that claims a token verifies it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IssuerRule {
     /// One of these, byte for byte.
@@ -62,63 +64,91 @@ pub enum TenantRule {
     Any,
 }
 
-/// What a token is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenKind {
-    /// An access token of a user.
-    Access,
-    /// An id token: has `nonce`, `at_hash` or `c_hash`, or neither scopes nor roles.
-    Id,
-    /// A token of an application without a user.
-    AppOnly,
-}
-
-/// The kinds of token that an issuer's rule takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TokenKinds {
-    /// Access tokens of users. Default yes.
-    pub access: bool,
-    /// Id tokens. Default no.
-    pub id: bool,
-    /// App-only tokens. Default no: a client id must not be read as a user id (RFC 9700 section 4.15).
-    pub app_only: bool,
-}
-
-/// Where the user id comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum UserIdRule {
-    /// The first of these claims that the token has; those that it has must agree. One claim is the usual case.
-    Claims(Vec<String>),
-    /// Text with claims in braces, for example `{tid}_{oid}`. Every claim named must be there.
-    Template(String),
-}
-
-/// One issuer, ready to verify its tokens.
+/// One issuer, ready to verify its tokens. The checks are in [`Check`](crate::token::Check).
 #[derive(Debug)]
 pub struct TrustedIssuer {
-    _settings: IssuerSettings,
+    name: Arc<str>,
+    settings: IssuerSettings,
+    kept_claims: Vec<Arc<str>>,
+    user_id: UserIdSource,
 }
 
 impl TrustedIssuer {
     /// Prepares the rules for use.
     pub fn new(settings: IssuerSettings) -> Self {
-        Self { _settings: settings }
+        Self {
+            name: settings.name.as_str().into(),
+            kept_claims: settings.kept_claims.iter().map(|name| name.as_str().into()).collect(),
+            user_id: UserIdSource::new(&settings.user_id),
+            settings,
+        }
     }
 
     /// The issuer's name in the config.
     pub fn name(&self) -> &str {
-        todo!()
+        &self.name
+    }
+
+    /// The rules as configured.
+    pub fn settings(&self) -> &IssuerSettings {
+        &self.settings
     }
 
     /// Whether the token says that it comes from this issuer, so that this issuer's keys are the ones to try.
-    pub fn claims(&self, _token: &UnverifiedToken<'_>) -> bool {
-        todo!()
+    ///
+    /// Where no issuer claims it, [`UnverifiedToken::of_unknown_issuer`] has the answer. A tenant that is not on the list of a
+    /// template is claimed too, and refused by [`verify`](Self::verify), which can then say why.
+    pub fn claims(&self, token: &UnverifiedToken<'_>) -> bool {
+        let Some(issuer) = token.issuer() else { return false };
+        match &self.settings.issuer {
+            IssuerRule::Exact(issuers) => issuers.iter().any(|known| known == issuer),
+            IssuerRule::Template { pattern, .. } => token.tenant().is_some_and(|tenant| fill(pattern, tenant) == issuer),
+        }
     }
 
-    /// Verifies a token: the header, the claims, the key, the signature. The only maker of [`VerifiedToken`].
-    ///
-    /// Everything that costs little is checked before the signature.
-    pub fn verify(&self, _token: &UnverifiedToken<'_>, _keys: &KeySet, _now: Timestamp) -> Result<VerifiedToken, Rejection> {
-        todo!()
+    pub(in crate::token) fn shared_name(&self) -> &Arc<str> {
+        &self.name
     }
+
+    pub(in crate::token) fn kept_claims(&self) -> &[Arc<str>] {
+        &self.kept_claims
+    }
+
+    pub(in crate::token) fn user_id(&self) -> &UserIdSource {
+        &self.user_id
+    }
+
+    /// Whether a key may speak for the issuer of this token. One key set of Microsoft holds keys of several issuers and clouds.
+    pub(in crate::token) fn check_key(&self, key: &VerificationKey, token: &UnverifiedToken<'_>) -> Result<(), Rejection> {
+        let same_cloud = match (&self.settings.cloud_instance, key.cloud_instance()) {
+            (Some(ours), Some(its)) => ours == its,
+            _ => true,
+        };
+        let speaks = match (key.issuer(), token.issuer()) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(pattern), Some(issuer)) if pattern.contains(TENANT) => {
+                token.tenant().is_some_and(|tenant| self.same_tenant_issuer(&fill(pattern, tenant), issuer, tenant))
+            }
+            (Some(bound), Some(issuer)) => bound == issuer,
+        };
+        if same_cloud && speaks { Ok(()) } else { Err(Rejection::KeyOfOtherIssuer) }
+    }
+
+    /// A tenant has two names: a key bound to `https://login.microsoftonline.com/{tenantid}/v2.0` signs tokens with the `iss`
+    /// `https://sts.windows.net/<tid>/` too. Both must be configured, and both must name the token's tenant.
+    fn same_tenant_issuer(&self, bound: &str, issuer: &str, tenant: &str) -> bool {
+        let configured = |name: &str| match &self.settings.issuer {
+            IssuerRule::Exact(issuers) => issuers.iter().any(|known| known == name),
+            IssuerRule::Template { .. } => false,
+        };
+        bound == issuer || (configured(bound) && issuer.contains(tenant))
+    }
+}
+
+/// Where the tenant id goes in issuer templates, as Microsoft's discovery documents write it.
+const TENANT: &str = "{tenantid}";
+
+fn fill(pattern: &str, tenant: &str) -> String {
+    pattern.replace(TENANT, tenant)
 }

@@ -1,6 +1,15 @@
 //! JSON objects (RFC 8259) without duplicate members at any level, bounded in depth.
+//!
+//! The grammar is serde_json's: strict UTF-8 and escapes, no lone surrogates, no `NaN`, no number beyond an `f64`, nothing after the
+//! value. What it lacks is added here: a name that stands twice in one object is refused, since readers that take the first and
+//! readers that take the last would see two different tokens.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::Cell, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// Most levels of objects and arrays, the outermost included.
+const MAX_DEPTH: usize = 32;
 
 /// Why a text is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +27,7 @@ pub(in crate::token) enum Value<'a> {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// Any number.
+    /// Any number. One beyond 64 bits is an `f64`; one beyond that is refused.
     Number(serde_json::Number),
     /// A string.
     String(Cow<'a, str>),
@@ -28,30 +37,168 @@ pub(in crate::token) enum Value<'a> {
     Object(Object<'a>),
 }
 
-/// A JSON object without duplicate members.
+/// A JSON object without duplicate members, sorted by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::token) struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 /// Parses an object.
-pub(in crate::token) fn parse_object(_text: &[u8]) -> Result<Object<'_>, JsonError> {
-    todo!()
+pub(in crate::token) fn parse_object(text: &[u8]) -> Result<Object<'_>, JsonError> {
+    let duplicate = Cell::new(false);
+    let seed = ValueSeed { depth_left: MAX_DEPTH, duplicate: &duplicate };
+    let mut json = serde_json::Deserializer::from_slice(text);
+    match seed.deserialize(&mut json).and_then(|value| json.end().map(|()| value)) {
+        Ok(Value::Object(object)) => Ok(object),
+        Err(_) if duplicate.get() => Err(JsonError::Duplicate),
+        _ => Err(JsonError::Malformed),
+    }
 }
 
 impl<'a> Object<'a> {
     /// The member of this name.
-    pub(in crate::token) fn get(&self, _name: &str) -> Option<&Value<'a>> {
-        todo!()
+    pub(in crate::token) fn get(&self, name: &str) -> Option<&Value<'a>> {
+        let index = self.0.binary_search_by(|(member, _)| member.as_ref().cmp(name)).ok()?;
+        self.0.get(index).map(|(_, value)| value)
+    }
+
+    /// Sorts the members, so that duplicates meet. Sorting stays cheap for any number of members, in any order.
+    fn new(mut members: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Self, JsonError> {
+        members.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let duplicate = members.windows(2).any(|pair| matches!(pair, [one, other] if one.0 == other.0));
+        if duplicate { Err(JsonError::Duplicate) } else { Ok(Self(members)) }
     }
 }
 
 impl Value<'_> {
     /// The string, if it is one.
     pub(in crate::token) fn as_str(&self) -> Option<&str> {
-        todo!()
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
     }
 
     /// The same value, owned.
     pub(in crate::token) fn to_owned_value(&self) -> serde_json::Value {
-        todo!()
+        match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Bool(value) => (*value).into(),
+            Self::Number(number) => number.clone().into(),
+            Self::String(text) => text.as_ref().into(),
+            Self::Array(values) => values.iter().map(Self::to_owned_value).collect(),
+            Self::Object(object) => {
+                let members = object.0.iter();
+                members.map(|(name, value)| (name.to_string(), value.to_owned_value())).collect()
+            }
+        }
     }
 }
+
+/// Reads one value. The flag tells a duplicate from other errors, which serde reduces to text.
+#[derive(Clone, Copy)]
+struct ValueSeed<'s> {
+    depth_left: usize,
+    duplicate: &'s Cell<bool>,
+}
+
+impl ValueSeed<'_> {
+    fn inner<E: Error>(self) -> Result<Self, E> {
+        let depth_left = self.depth_left.checked_sub(1).ok_or_else(|| E::custom("nested too deeply"))?;
+        Ok(Self { depth_left, ..self })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed<'_> {
+    type Value = Value<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value<'de>, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value<'de>, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value<'de>, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value<'de>, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value<'de>, E> {
+        serde_json::Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value<'de>, E> {
+        Ok(Value::String(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::String(Cow::Borrowed(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value<'de>, A::Error> {
+        let element = self.inner()?;
+        let mut values = Vec::new();
+        while let Some(value) = elements.next_element_seed(element)? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value<'de>, A::Error> {
+        let member = self.inner()?;
+        let mut members = Vec::with_capacity(8);
+        while let Some(name) = entries.next_key_seed(NameSeed)? {
+            members.push((name, entries.next_value_seed(member)?));
+        }
+        Object::new(members).map(Value::Object).map_err(|_| {
+            self.duplicate.set(true);
+            A::Error::custom("duplicate member")
+        })
+    }
+}
+
+/// Reads a member's name.
+struct NameSeed;
+
+impl<'de> DeserializeSeed<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a member's name")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(text))
+    }
+}
+
+#[cfg(test)]
+#[path = "json_tests.rs"]
+mod tests;

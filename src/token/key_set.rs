@@ -1,10 +1,19 @@
 //! [`KeySet`]: the trusted keys of one issuer.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::Arc,
+};
 
 use jsonwebtoken::Algorithm;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::token::{BearerToken, KeyId, Rejection, SkipReason, VerificationKey};
+use crate::token::{
+    BearerToken, KeyId, Rejection, SkipReason, VerificationKey,
+    json::{self, JsonError, Value},
+    jwk::KeyType,
+};
 
 /// Bounds on a key set document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,16 +31,24 @@ impl Default for KeySetLimits {
 }
 
 /// A document that is no key set at all, or one without a usable key.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
+    /// More bytes or keys than the limits allow.
+    #[error("the key set has more than {limit} {unit}")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+        /// What it counts.
+        unit: &'static str,
+    },
     /// Not a JSON object with an array `keys`.
     #[error("not a key set: {0}")]
     Malformed(String),
     /// No key of the set can be used.
-    #[error("no usable key among {skipped}")]
+    #[error("no usable key among {}{}", skipped.len(), reasons(skipped))]
     NoUsableKey {
-        /// How many keys were skipped.
-        skipped: usize,
+        /// The keys that were skipped, and why.
+        skipped: Vec<SkippedKey>,
     },
 }
 
@@ -47,37 +64,175 @@ pub struct SkippedKey {
 /// The keys of one issuer, found by `kid`.
 #[derive(Debug, Default)]
 pub struct KeySet {
-    _keys: Vec<Arc<VerificationKey>>,
+    keys: Vec<Arc<VerificationKey>>,
+    /// More than one key only where their types differ.
+    by_kid: HashMap<String, Vec<Arc<VerificationKey>>>,
+    skipped: Vec<SkippedKey>,
 }
 
 impl KeySet {
     /// Parses a JWKS document key by key: one odd key never costs the others.
-    pub fn parse(_document: &[u8], _limits: &KeySetLimits) -> Result<Self, KeySetError> {
-        todo!()
+    pub fn parse(document: &[u8], limits: &KeySetLimits) -> Result<Self, KeySetError> {
+        if document.len() > limits.bytes {
+            return Err(KeySetError::TooLarge { limit: limits.bytes, unit: "bytes" });
+        }
+        let jwks = raw_keys(document)?;
+        if jwks.len() > limits.keys {
+            return Err(KeySetError::TooLarge { limit: limits.keys, unit: "keys" });
+        }
+        let mut keys = Vec::with_capacity(jwks.len());
+        let mut skipped = Vec::new();
+        for jwk in jwks {
+            match parse_key(jwk.get().as_bytes()) {
+                Ok(key) => keys.push(Arc::new(key)),
+                Err(key) => skipped.push(key),
+            }
+        }
+        let set = Self::assemble(keys, skipped);
+        if set.keys.is_empty() { Err(KeySetError::NoUsableKey { skipped: set.skipped }) } else { Ok(set) }
     }
 
     /// A set of these keys.
-    pub fn from_keys(_keys: impl IntoIterator<Item = Arc<VerificationKey>>) -> Self {
-        todo!()
+    ///
+    /// Of equal keys under one `kid` the first stands. Keys of one type that differ under one `kid` are all passed over
+    /// ([`SkipReason::DuplicateKid`]): whoever merges sets and knows which one is newer leaves the older out.
+    pub fn from_keys(keys: impl IntoIterator<Item = Arc<VerificationKey>>) -> Self {
+        Self::assemble(keys.into_iter().collect(), Vec::new())
     }
 
     /// The key that a token names by `kid`, or by `x5t` where it has no `kid`, for this algorithm.
-    pub fn find(&self, _bearer: &BearerToken<'_>, _algorithm: Algorithm) -> Result<&Arc<VerificationKey>, Rejection> {
-        todo!()
+    ///
+    /// A token that names no key at all gets the only key that permits the algorithm. A key without `kid` serves only tokens without
+    /// `kid`.
+    ///
+    /// # Errors
+    /// [`Rejection::UnknownKey`], [`Rejection::KeyNotForAlgorithm`], [`Rejection::AmbiguousKey`].
+    pub fn find(&self, bearer: &BearerToken<'_>, algorithm: Algorithm) -> Result<&Arc<VerificationKey>, Rejection> {
+        if let Some(kid) = bearer.key_id() {
+            only_fitting(self.by_kid.get(kid).into_iter().flatten(), algorithm)
+        } else if bearer.x5t().is_some() || bearer.x5t_s256().is_some() {
+            only_fitting(self.keys.iter().filter(|key| key.is_named_by_thumbprint(bearer)), algorithm)
+        } else {
+            only_fitting(self.keys.iter(), algorithm)
+        }
     }
 
     /// The keys, in the order of the document.
     pub fn keys(&self) -> &[Arc<VerificationKey>] {
-        todo!()
+        &self.keys
     }
 
     /// The keys that were passed over.
     pub fn skipped(&self) -> &[SkippedKey] {
-        todo!()
+        &self.skipped
     }
 
     /// Whether the set holds this very key.
-    pub fn contains(&self, _id: &KeyId) -> bool {
-        todo!()
+    pub fn contains(&self, id: &KeyId) -> bool {
+        self.keys.iter().any(|key| key.id() == id)
+    }
+
+    fn assemble(keys: Vec<Arc<VerificationKey>>, skipped: Vec<SkippedKey>) -> Self {
+        let mut set = Self { skipped, ..Self::default() };
+        let disputed = disputed_names(&keys);
+        for key in &keys {
+            let Some(kid) = key.kid() else {
+                if !set.keys.iter().any(|other| other.kid().is_none() && other.id() == key.id()) {
+                    set.keys.push(Arc::clone(key));
+                }
+                continue;
+            };
+            if disputed.contains(&(kid, key.key_type())) {
+                set.skipped.push(SkippedKey { kid: Some(kid.to_owned()), reason: SkipReason::DuplicateKid });
+                continue;
+            }
+            let named = set.by_kid.entry(kid.to_owned()).or_default();
+            if !named.iter().any(|other| other.id() == key.id()) {
+                named.push(Arc::clone(key));
+                set.keys.push(Arc::clone(key));
+            }
+        }
+        set
     }
 }
+
+/// The only one of these keys that permits the algorithm. One key under two names is one key.
+fn only_fitting<'k>(
+    named: impl Iterator<Item = &'k Arc<VerificationKey>>,
+    algorithm: Algorithm,
+) -> Result<&'k Arc<VerificationKey>, Rejection> {
+    let mut named = named.peekable();
+    if named.peek().is_none() {
+        return Err(Rejection::UnknownKey);
+    }
+    let mut fitting = named.filter(|key| key.permits(algorithm));
+    let key = fitting.next().ok_or(Rejection::KeyNotForAlgorithm)?;
+    if fitting.any(|other| other.id() != key.id()) { Err(Rejection::AmbiguousKey) } else { Ok(key) }
+}
+
+/// Names (`kid` and type) that stand for more than one key.
+fn disputed_names(keys: &[Arc<VerificationKey>]) -> HashSet<(&str, KeyType)> {
+    let mut owners = HashMap::new();
+    let mut disputed = HashSet::new();
+    for key in keys {
+        let Some(kid) = key.kid() else { continue };
+        let name = (kid, key.key_type());
+        match owners.entry(name) {
+            Entry::Vacant(free) => {
+                free.insert(key.id());
+            }
+            Entry::Occupied(owner) if *owner.get() != key.id() => {
+                disputed.insert(name);
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+    disputed
+}
+
+/// The elements of `keys`, unread: what is wrong inside one must not cost the others.
+fn raw_keys(document: &[u8]) -> Result<Vec<&RawValue>, KeySetError> {
+    #[derive(Deserialize)]
+    struct Document<'a> {
+        #[serde(borrow)]
+        keys: Vec<&'a RawValue>,
+    }
+    // serde would take an array of members for the object.
+    if document.trim_ascii_start().first() != Some(&b'{') {
+        return Err(KeySetError::Malformed("the document is no JSON object".into()));
+    }
+    let document: Document<'_> = serde_json::from_slice(document).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        KeySetError::Malformed(match error.classify() {
+            serde_json::error::Category::Data => "it needs one member `keys` that is an array".into(),
+            _ => format!("the JSON breaks off or is wrong at line {line}, column {column}"),
+        })
+    })?;
+    Ok(document.keys)
+}
+
+fn parse_key(text: &[u8]) -> Result<VerificationKey, SkippedKey> {
+    let jwk = json::parse_object(text).map_err(|error| SkippedKey {
+        kid: None,
+        reason: match error {
+            JsonError::Duplicate => SkipReason::DuplicateMember,
+            JsonError::Malformed => SkipReason::Malformed,
+        },
+    })?;
+    VerificationKey::from_jwk(&jwk).map_err(|reason| {
+        let kid = jwk.get("kid").and_then(Value::as_str).filter(|_| reason != SkipReason::KidTooLong);
+        SkippedKey { kid: kid.map(str::to_owned), reason }
+    })
+}
+
+/// The labels of the reasons, each once, for the operator.
+fn reasons(skipped: &[SkippedKey]) -> String {
+    let mut labels: Vec<_> = skipped.iter().map(|key| key.reason.label()).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    if labels.is_empty() { String::new() } else { format!(" ({})", labels.join(", ")) }
+}
+
+#[cfg(test)]
+#[path = "key_set_tests.rs"]
+mod tests;

@@ -9,25 +9,36 @@
 //! `VerifiedToken` and `UserToken` are proofs: only [`TrustedIssuer::verify`] makes the one and only [`Minter::mint`] the other,
 //! so a path that skips a check does not compile.
 
+mod algorithm;
 mod bearer;
 mod claims;
 mod issuer;
 mod json;
 mod jwk;
 mod key_set;
+mod kind;
 mod minter;
 mod permission;
 mod rejection;
 mod time;
+mod user_id;
 mod verifier;
 
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use algorithm::algorithm_from_name;
 pub use bearer::{BearerToken, TokenLimits};
 pub use claims::UnverifiedToken;
-pub use issuer::{IssuerRule, IssuerSettings, TenantRule, TokenKind, TokenKinds, TrustedIssuer, UserIdRule};
+pub use issuer::{IssuerRule, IssuerSettings, TenantRule, TrustedIssuer};
 pub use jwk::{KeyId, SkipReason, VerificationKey};
 pub use key_set::{KeySet, KeySetError, KeySetLimits, SkippedKey};
+pub use kind::{TokenKind, TokenKinds};
 pub use minter::{Minter, MintingProfile, TokenSigner, UserToken};
-pub use permission::{ClaimRule, NonceRule, Permission};
+pub use permission::{ClaimRule, NonceRule, Permission, PermissionSettings};
 pub use rejection::Rejection;
 pub use time::Timestamp;
-pub use verifier::VerifiedToken;
+pub use user_id::UserIdRule;
+pub use verifier::{Check, VerifiedToken};

@@ -5,14 +5,14 @@
 /// The client learns status, error code and description; the exact reason goes to the access log and to a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rejection {
+    /// The algorithm is not in the issuer's list, or missing.
+    AlgorithmNotAllowed,
     /// The key that would verify the token is one of several that fit.
     AmbiguousKey,
     /// A path that different readings send to different routes.
     AmbiguousPath,
     /// More than one token, or more than one header that may hold one.
     AmbiguousToken,
-    /// The algorithm is not in the issuer's list, or missing.
-    AlgorithmNotAllowed,
     /// A token of an application where users are expected.
     AppOnlyToken,
     /// `Authorization` that is not `Bearer` and one token.
@@ -49,10 +49,10 @@ pub enum Rejection {
     KeysUnavailable,
     /// `exp` - `iat` is longer than the configured most.
     LifetimeTooLong,
-    /// A scope that the route demands is missing.
-    MissingScope,
     /// A role that the route demands is missing.
     MissingRole,
+    /// A scope that the route demands is missing.
+    MissingScope,
     /// No token where this route's clients put it.
     MissingToken,
     /// No route matches.
@@ -81,6 +81,8 @@ pub enum Rejection {
     UserIdInvalid,
     /// No claim gives the user id.
     UserIdMissing,
+    /// An access token of a user, where only other kinds are taken.
+    UserTokenNotAllowed,
     /// None of our audiences.
     WrongAudience,
     /// The client application is not among the authorised parties.
@@ -137,10 +139,10 @@ impl Rejection {
         const TOKEN: Option<&str> = Some("invalid_token");
         const SCOPE: Option<&str> = Some("insufficient_scope");
         match self {
+            Self::AlgorithmNotAllowed => row("algorithm_not_allowed", 401, TOKEN, "the algorithm is not accepted"),
             Self::AmbiguousKey => row("ambiguous_key", 401, TOKEN, "several keys fit the token"),
             Self::AmbiguousPath => row("ambiguous_path", 400, None, "the path has more than one reading"),
             Self::AmbiguousToken => row("ambiguous_token", 400, REQUEST, "more than one token"),
-            Self::AlgorithmNotAllowed => row("algorithm_not_allowed", 401, TOKEN, "the algorithm is not accepted"),
             Self::AppOnlyToken => row("app_only_token", 401, TOKEN, "a user token is required"),
             Self::AuthorizationMalformed => row("authorization_malformed", 400, REQUEST, "the Authorization header is malformed"),
             Self::BadSignature => row("bad_signature", 401, TOKEN, "the signature is not valid"),
@@ -159,8 +161,8 @@ impl Rejection {
             Self::KeyOfOtherIssuer => row("key_of_other_issuer", 401, TOKEN, "the key belongs to another issuer"),
             Self::KeysUnavailable => row("keys_unavailable", 503, None, "the keys of the issuer are not available"),
             Self::LifetimeTooLong => row("lifetime_too_long", 401, TOKEN, "the lifetime of the token is too long"),
-            Self::MissingScope => row("missing_scope", 403, SCOPE, "the token lacks a required scope"),
             Self::MissingRole => row("missing_role", 403, SCOPE, "the token lacks a required role"),
+            Self::MissingScope => row("missing_scope", 403, SCOPE, "the token lacks a required scope"),
             Self::MissingToken => row("missing_token", 401, None, "a token is required"),
             Self::NoRoute => row("no_route", 404, None, "there is nothing here"),
             Self::NonceMismatch => row("nonce_mismatch", 401, TOKEN, "the nonce does not match"),
@@ -175,6 +177,7 @@ impl Rejection {
             Self::UserIdConflict => row("user_id_conflict", 401, TOKEN, "the token does not name one user"),
             Self::UserIdInvalid => row("user_id_invalid", 401, TOKEN, "the token does not name one user"),
             Self::UserIdMissing => row("user_id_missing", 401, TOKEN, "the token does not name one user"),
+            Self::UserTokenNotAllowed => row("user_token_not_allowed", 401, TOKEN, "tokens of users are not accepted"),
             Self::WrongAudience => row("wrong_audience", 401, TOKEN, "the token is for another audience"),
             Self::WrongParty => row("wrong_party", 401, TOKEN, "the client application is not accepted"),
             Self::WrongPolicy => row("wrong_policy", 401, TOKEN, "the policy is not accepted"),
@@ -184,10 +187,10 @@ impl Rejection {
 
     /// Every rejection, in the order of the declaration.
     pub const ALL: &'static [Self] = &[
+        Self::AlgorithmNotAllowed,
         Self::AmbiguousKey,
         Self::AmbiguousPath,
         Self::AmbiguousToken,
-        Self::AlgorithmNotAllowed,
         Self::AppOnlyToken,
         Self::AuthorizationMalformed,
         Self::BadSignature,
@@ -206,8 +209,8 @@ impl Rejection {
         Self::KeyOfOtherIssuer,
         Self::KeysUnavailable,
         Self::LifetimeTooLong,
-        Self::MissingScope,
         Self::MissingRole,
+        Self::MissingScope,
         Self::MissingToken,
         Self::NoRoute,
         Self::NonceMismatch,
@@ -222,6 +225,7 @@ impl Rejection {
         Self::UserIdConflict,
         Self::UserIdInvalid,
         Self::UserIdMissing,
+        Self::UserTokenNotAllowed,
         Self::WrongAudience,
         Self::WrongParty,
         Self::WrongPolicy,

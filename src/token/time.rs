@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The first point in time there is.
+    pub const MIN: Self = Self(i64::MIN);
     /// The last point in time there is.
     pub const MAX: Self = Self(i64::MAX);
 
@@ -20,6 +22,20 @@ impl Timestamp {
     /// From milliseconds since the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
+    }
+
+    /// From a NumericDate (RFC 7519 section 2): seconds, fractions allowed and rounded down to a millisecond.
+    ///
+    /// None beyond the year 9999 on either side of the epoch: no honest issuer writes that.
+    pub fn from_numeric_date(number: &serde_json::Number) -> Option<Self> {
+        const END_OF_9999: i64 = 253_402_300_799;
+        match number.as_i64() {
+            Some(seconds) => (-END_OF_9999..=END_OF_9999).contains(&seconds).then(|| Self::from_seconds(seconds)),
+            None => {
+                let seconds = number.as_f64().filter(|seconds| seconds.abs() <= END_OF_9999 as f64)?;
+                Some(Self((seconds * 1_000.0).floor() as i64))
+            }
+        }
     }
 
     /// Whole seconds since the epoch, rounded down.
@@ -69,6 +85,19 @@ mod tests {
     fn seconds_round_down_on_both_sides_of_the_epoch() {
         assert_eq!(Timestamp::from_millis(1_999).as_seconds(), 1);
         assert_eq!(Timestamp::from_millis(-1).as_seconds(), -1);
+    }
+
+    #[test]
+    fn numeric_dates_may_be_fractional_and_have_bounds() {
+        let date = |text: &str| serde_json::from_str(text).ok().and_then(|number| Timestamp::from_numeric_date(&number));
+        assert_eq!(date("1700000000"), Some(Timestamp::from_seconds(1_700_000_000)));
+        assert_eq!(date("1700000000.5"), Some(Timestamp::from_millis(1_700_000_000_500)));
+        assert_eq!(date("1.7e9"), Some(Timestamp::from_seconds(1_700_000_000)));
+        assert_eq!(date("-0.0001"), Some(Timestamp::from_millis(-1)));
+        assert_eq!(date("253402300799"), Some(Timestamp::from_seconds(253_402_300_799)));
+        for text in ["253402300800", "-253402300800", "9223372036854775807", "9223372036854775808", "1e300", "-1e300"] {
+            assert_eq!(date(text), None, "{text}");
+        }
     }
 
     #[test]

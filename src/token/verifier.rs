@@ -1,26 +1,261 @@
-//! [`VerifiedToken`], the proof that a token was verified, and the order of the checks that make one.
+//! [`VerifiedToken`], the proof that a token was verified, and the checks that make one.
 
-use crate::token::{KeyId, Timestamp};
+use std::{fmt, sync::Arc};
 
-/// A client's token whose signature and claims hold. Only [`TrustedIssuer::verify`](crate::token::TrustedIssuer::verify) makes one.
-#[derive(Debug)]
+use jsonwebtoken::Algorithm;
+use serde_json::Value;
+
+use crate::token::{
+    IssuerRule, KeyId, KeySet, Rejection, TenantRule, Timestamp, TokenKind, TrustedIssuer, UnverifiedToken, VerificationKey,
+    algorithm_from_name,
+};
+
+/// One thing that must hold of a token, in the order in which [`TrustedIssuer::verify`] looks: what is cheap first, the signature
+/// last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// `alg` is in the issuer's list.
+    Algorithm,
+    /// `iss` belongs to the issuer.
+    Issuer,
+    /// `exp` is there and not past, leeway included.
+    Expiry,
+    /// `nbf`, if there, is reached, leeway included.
+    NotBefore,
+    /// `iat`, if there, is not in the future, leeway included.
+    IssuedAt,
+    /// `exp` - `iat` is within the issuer's longest lifetime, if it has one.
+    Lifetime,
+    /// `aud` holds one of ours.
+    Audience,
+    /// `tid` is on the list of a templated issuer.
+    Tenant,
+    /// `tfp`, else `acr`, is on the list, if there is one.
+    Policy,
+    /// `azp`, else `appid`, is on the list, if there is one.
+    AuthorizedParty,
+    /// It is an access token, or of another kind that the issuer takes.
+    Kind,
+    /// The claims name one user.
+    UserId,
+    /// The key is known and permits the algorithm.
+    Key,
+    /// The key belongs to the token's issuer and cloud.
+    KeyIssuer,
+    /// The signature holds.
+    Signature,
+}
+
+impl Check {
+    /// Every check, in order.
+    pub const ALL: [Self; 15] = [
+        Self::Algorithm,
+        Self::Issuer,
+        Self::Expiry,
+        Self::NotBefore,
+        Self::IssuedAt,
+        Self::Lifetime,
+        Self::Audience,
+        Self::Tenant,
+        Self::Policy,
+        Self::AuthorizedParty,
+        Self::Kind,
+        Self::UserId,
+        Self::Key,
+        Self::KeyIssuer,
+        Self::Signature,
+    ];
+
+    /// Whether the check looks at the issuer's keys.
+    pub const fn needs_key(self) -> bool {
+        matches!(self, Self::Key | Self::KeyIssuer | Self::Signature)
+    }
+}
+
+impl TrustedIssuer {
+    /// Verifies a token: every [`Check`] in its order. The only maker of [`VerifiedToken`].
+    ///
+    /// Errors: the [`Rejection`] of the first check that fails.
+    pub fn verify(&self, token: &UnverifiedToken<'_>, keys: &KeySet, now: Timestamp) -> Result<VerifiedToken, Rejection> {
+        for check in Check::ALL {
+            self.check(check, token, keys, now)?;
+        }
+        VerifiedToken::new(self, token, self.key(token, keys)?.1)
+    }
+
+    /// Whether all would be well if key and signature were: such a token may spend a refresh of the key set.
+    pub fn would_pass(&self, token: &UnverifiedToken<'_>, now: Timestamp) -> bool {
+        let no_keys = KeySet::default();
+        Check::ALL.iter().filter(|check| !check.needs_key()).all(|check| self.check(*check, token, &no_keys, now).is_ok())
+    }
+
+    /// Makes one check, whatever the others say.
+    pub fn check(&self, check: Check, token: &UnverifiedToken<'_>, keys: &KeySet, now: Timestamp) -> Result<(), Rejection> {
+        match check {
+            Check::Algorithm => self.algorithm(token).map(drop),
+            Check::Issuer => require(self.claims(token), token.of_unknown_issuer()),
+            Check::Expiry => require(now < self.end(token)?, Rejection::Expired),
+            Check::NotBefore => self.not_after(token.date("nbf")?, now, Rejection::NotYetValid),
+            Check::IssuedAt => self.not_after(token.date("iat")?, now, Rejection::IssuedInFuture),
+            Check::Lifetime => self.lifetime(token),
+            Check::Audience => self.audience(token),
+            Check::Tenant => self.tenant(token),
+            Check::Policy => listed(&self.settings().policies, token.policy(), str::eq_ignore_ascii_case, Rejection::WrongPolicy),
+            Check::AuthorizedParty => {
+                listed(&self.settings().authorized_parties, token.authorized_party(), str::eq, Rejection::WrongParty)
+            }
+            Check::Kind => self.settings().kinds.take(TokenKind::of(token, &self.settings().role_claim)?),
+            Check::UserId => self.user_id().read(token).map(drop),
+            Check::Key => self.key(token, keys).map(drop),
+            Check::KeyIssuer => self.check_key(self.key(token, keys)?.1, token),
+            Check::Signature => {
+                let (algorithm, key) = self.key(token, keys)?;
+                key.verify(algorithm, token.bearer().signed_bytes(), token.bearer().signature())
+            }
+        }
+    }
+
+    fn algorithm(&self, token: &UnverifiedToken<'_>) -> Result<Algorithm, Rejection> {
+        algorithm_from_name(token.bearer().algorithm())
+            .filter(|algorithm| self.settings().algorithms.contains(algorithm))
+            .ok_or(Rejection::AlgorithmNotAllowed)
+    }
+
+    fn key<'k>(&self, token: &UnverifiedToken<'_>, keys: &'k KeySet) -> Result<(Algorithm, &'k VerificationKey), Rejection> {
+        let algorithm = self.algorithm(token)?;
+        let key = keys.find(token.bearer(), algorithm)?;
+        require(key.permits(algorithm), Rejection::KeyNotForAlgorithm)?;
+        Ok((algorithm, key))
+    }
+
+    /// When everything that rests on this token ends. At that very moment it has ended: RFC 7519 section 4.1.4.
+    fn end(&self, token: &UnverifiedToken<'_>) -> Result<Timestamp, Rejection> {
+        Ok(token.date("exp")?.ok_or(Rejection::ExpiryMissing)?.plus(self.settings().leeway))
+    }
+
+    fn not_after(&self, date: Option<Timestamp>, now: Timestamp, rejection: Rejection) -> Result<(), Rejection> {
+        require(date.is_none_or(|date| date <= now.plus(self.settings().leeway)), rejection)
+    }
+
+    fn lifetime(&self, token: &UnverifiedToken<'_>) -> Result<(), Rejection> {
+        let Some(longest) = self.settings().max_lifetime else { return Ok(()) };
+        let (expiry, issued_at) = (token.date("exp")?, token.date("iat")?);
+        let lifetime = expiry.zip(issued_at).map(|(expiry, issued_at)| expiry.since(issued_at));
+        require(lifetime.is_some_and(|lifetime| lifetime <= longest), Rejection::LifetimeTooLong)
+    }
+
+    fn audience(&self, token: &UnverifiedToken<'_>) -> Result<(), Rejection> {
+        let audiences = token.texts("aud")?;
+        require(!token.is_for_graph(), Rejection::GraphToken)?;
+        let ours = |audience: &&str| self.settings().audiences.iter().any(|our| our == audience);
+        require(audiences.iter().any(ours), Rejection::WrongAudience)
+    }
+
+    fn tenant(&self, token: &UnverifiedToken<'_>) -> Result<(), Rejection> {
+        let IssuerRule::Template { tenants: TenantRule::Only(tenants), .. } = &self.settings().issuer else { return Ok(()) };
+        let listed = |tenant| tenants.iter().any(|known| known == tenant);
+        require(token.tenant().is_some_and(listed), Rejection::WrongTenant)
+    }
+}
+
+/// A client's token whose signature and claims hold. Only [`TrustedIssuer::verify`] makes one.
+///
+/// Small, since the cache holds many: what a common token needs takes about 300 bytes. The claims that the settings keep can
+/// be as large as the token limits allow. `Debug` shows no claims: they are personal data.
 pub struct VerifiedToken {
-    _private: (),
+    issuer_name: Arc<str>,
+    user_id: Box<str>,
+    end: Timestamp,
+    issued_at: Option<Timestamp>,
+    key_id: KeyId,
+    scopes: Box<str>,
+    roles: Box<[Box<str>]>,
+    nonce: Option<Box<str>>,
+    claims: Box<[(Arc<str>, Value)]>,
 }
 
 impl VerifiedToken {
-    /// Who it is: what goes into the user token.
+    fn new(issuer: &TrustedIssuer, token: &UnverifiedToken<'_>, key: &VerificationKey) -> Result<Self, Rejection> {
+        let kept = |name: &Arc<str>| token.claim(name).map(|value| (Arc::clone(name), value));
+        Ok(Self {
+            issuer_name: Arc::clone(issuer.shared_name()),
+            user_id: issuer.user_id().read(token)?.into(),
+            end: issuer.end(token)?,
+            issued_at: token.date("iat")?,
+            key_id: *key.id(),
+            scopes: token.scopes()?.join(" ").into(),
+            roles: token.texts(&issuer.settings().role_claim)?.into_iter().map(Into::into).collect(),
+            nonce: token.text("nonce")?.map(Into::into),
+            claims: issuer.kept_claims().iter().filter_map(kept).collect(),
+        })
+    }
+
+    /// The configured name of the issuer.
+    pub fn issuer_name(&self) -> &Arc<str> {
+        &self.issuer_name
+    }
+
+    /// Who it is: what goes into the user token. 1 to 256 bytes without control characters.
     pub fn user_id(&self) -> &str {
-        todo!()
+        &self.user_id
     }
 
     /// When everything that rests on this token ends: its `exp` plus the issuer's leeway.
     pub fn end(&self) -> Timestamp {
-        todo!()
+        self.end
+    }
+
+    /// When it was issued, if it says so.
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        self.issued_at
     }
 
     /// The key that verified it.
     pub fn key_id(&self) -> &KeyId {
-        todo!()
+        &self.key_id
     }
+
+    /// Its scopes.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    /// The values of the issuer's role claim.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.roles.iter().map(AsRef::as_ref)
+    }
+
+    /// Its `nonce`.
+    pub fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
+    }
+
+    /// A claim, if the token has it and the issuer's settings keep it.
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.claims.iter().find(|(kept, _)| **kept == *name).map(|(_, value)| value)
+    }
+}
+
+impl fmt::Debug for VerifiedToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("VerifiedToken").field("issuer", &self.issuer_name).field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+/// An empty list takes anything, also a token without the claim.
+fn listed(
+    list: &[String],
+    claim: Result<Option<&str>, Rejection>,
+    same: fn(&str, &str) -> bool,
+    rejection: Rejection,
+) -> Result<(), Rejection> {
+    if list.is_empty() {
+        return Ok(());
+    }
+    let claim = claim?;
+    require(claim.is_some_and(|claim| list.iter().any(|entry| same(entry, claim))), rejection)
+}
+
+fn require(holds: bool, otherwise: Rejection) -> Result<(), Rejection> {
+    if holds { Ok(()) } else { Err(otherwise) }
 }

@@ -11,7 +11,7 @@ use crate::{
         suggest::shown,
     },
     proxy::RouteSettings,
-    token::{ClaimRule, NonceRule, Permission},
+    token::{ClaimRule, NonceRule, Permission, PermissionSettings},
 };
 
 const NONCE_ACCEPTED: &str = "ignored, forbidden, or {header: NAME}";
@@ -59,7 +59,7 @@ fn route(mut section: Section<'_>, upstreams: &[Upstream<'_>]) -> RouteSettings 
         host: section.text("host", &HOST),
         upstream: upstream(&mut section, upstreams),
         profile: 0,
-        permission: Permission {
+        permission: Permission::new(PermissionSettings {
             all_scopes: section.texts("scopes", &SCOPE),
             any_scopes: section.texts("any_scopes", &SCOPE),
             all_roles: section.texts("roles", &TEXT),
@@ -67,7 +67,7 @@ fn route(mut section: Section<'_>, upstreams: &[Upstream<'_>]) -> RouteSettings 
             all_claims: section.field("claims").map(|field| claims(&field)).unwrap_or_default(),
             any_claims: section.field("any_claims").map(|field| claims(&field)).unwrap_or_default(),
             nonce: section.field("nonce").and_then(|field| nonce(&field)).unwrap_or_default(),
-        },
+        }),
     };
     section.finish();
     route

@@ -1,0 +1,48 @@
+# What a newcomer runs. Each target installs what it needs.
+
+CARGO ?= cargo
+.DEFAULT_GOAL := help
+.PHONY: help deps demo demo-check build release test lint format docs bench bench-smoke
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## Install what the build needs (cmake), or name it
+	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: install it from https://rustup.rs"; exit 1; }
+	@command -v cc >/dev/null || { echo "A C compiler is missing: on Debian, apt-get install build-essential"; exit 1; }
+	@command -v cmake >/dev/null || sh -c '\
+	  if ! command -v apt-get >/dev/null; then echo "cmake is missing: install the package cmake"; exit 1; fi; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  echo "Installing cmake"; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq cmake >/dev/null'
+
+demo: deps ## Start a whole world: issuer, gateway, backend; Ctrl-C ends it
+	$(CARGO) run --locked --quiet -- demo
+
+demo-check: deps ## Play the demo's story and fail at the first thing that is not so
+	$(CARGO) run --locked --quiet -- demo --check
+
+build: deps ## Build for development
+	$(CARGO) build --locked
+
+release: deps ## Build for production: target/release/syncgate
+	$(CARGO) build --locked --release
+
+test: deps ## Run the whole test suite
+	$(CARGO) test --locked
+
+lint: deps ## Formatting and clippy, warnings as errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+format: ## Format the code
+	$(CARGO) fmt
+
+docs: deps ## Build the API documentation, warnings as errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+bench: deps ## Run the benches and print the ratios
+	$(CARGO) bench --locked
+
+bench-smoke: deps ## Run each bench once, so that none rots
+	$(CARGO) bench --locked -- --test

@@ -1,0 +1,135 @@
+//! What `syncgate demo` prints: a drawing of the flow and the commands to paste.
+
+use crate::demo::{issuer::DemoIssuer, world::Places};
+
+/// How text looks: with colours on a terminal, plain in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// With ANSI escapes.
+    Terminal,
+    /// Without.
+    Plain,
+}
+
+impl Look {
+    /// Text that stands out.
+    pub fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// Text that steps back.
+    pub fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    /// Text that says that all is well.
+    pub fn green(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// Text that says that it is not.
+    pub fn red(self, text: &str) -> String {
+        self.paint("31", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        match self {
+            Self::Terminal => format!("\x1b[{code}m{text}\x1b[0m"),
+            Self::Plain => text.to_owned(),
+        }
+    }
+}
+
+/// The drawing and the commands, for a world that listens here.
+pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
+    let Places { gateway, admin, backend, .. } = places;
+    let mut text = drawing(places);
+    let token_url = issuer.token_url();
+    let (announce, rotate) = (issuer.door_url("announce"), issuer.door_url("rotate"));
+    let bearer = r#"-H "Authorization: Bearer $TOKEN""#;
+    let json = "-H 'Content-Type: application/json'";
+    let upgrade = "-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
+                   -H 'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg=='";
+    let chapters: [(&str, &[String]); 8] = [
+        (
+            "Log in at the issuer: any name, any password",
+            &[format!(
+                "TOKEN=$(curl -s -d grant_type=password -d username=alice -d password=demo {token_url} \
+                 | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')"
+            )],
+        ),
+        (
+            "Write a document through the gateway and read it",
+            &[
+                format!("curl -X PUT {bearer} {json} -d '{{\"text\":\"buy milk\"}}' http://{gateway}/docs/note"),
+                format!("curl {bearer} http://{gateway}/docs/note"),
+            ],
+        ),
+        ("See what the backend gets instead of your token", &[format!("curl {bearer} http://{gateway}/echo")]),
+        (
+            "Watch changes: continuously, or the next one (write the document again from another terminal)",
+            &[
+                format!("curl -N {bearer} 'http://{gateway}/changes?feed=continuous'"),
+                format!("curl {bearer} 'http://{gateway}/changes?feed=longpoll&since=1'"),
+            ],
+        ),
+        (
+            "Open a WebSocket: changes come in, {\"id\":\"note\",\"doc\":…} goes out",
+            &[
+                format!("websocat -H \"Authorization: Bearer $TOKEN\" ws://{gateway}/live"),
+                format!("curl -iN --http1.1 {bearer} {upgrade} http://{gateway}/live --output -"),
+            ],
+        ),
+        (
+            "Be refused, also where the backend itself is asked: it takes the gateway's tokens only",
+            &[
+                format!("curl -i http://{gateway}/docs"),
+                format!("curl -i -H \"Authorization: Bearer ${{TOKEN%?????}}AAAAA\" http://{gateway}/docs"),
+                format!("curl -i {bearer} http://{backend}/docs"),
+            ],
+        ),
+        (
+            "Rotate the issuer's key: published first, used once the gateway has fetched it",
+            &[format!("curl -X POST {announce}; sleep 2; curl -X POST {rotate}")],
+        ),
+        ("Look at it as an operator does", &[format!("curl -s http://{admin}/metrics | grep ^syncgate_")]),
+    ];
+    for (title, commands) in chapters {
+        text.push_str(&format!("\n{}\n", look.bold(&format!("# {title}"))));
+        for command in commands {
+            text.push_str(&format!("{command}\n"));
+        }
+    }
+    text
+}
+
+fn drawing(Places { gateway, admin, issuer, backend }: &Places) -> String {
+    format!(
+        "
+  client ---- the issuer's token ----> gateway ---- userId, signed by its one key ----> backend
+                                       {gateway:<16}                                 {backend}
+    |                                    |
+    '---- log in ----> issuer <---- keys ---'          metrics: http://{admin}/metrics
+                       {issuer}
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_guide_names_the_real_ports() {
+        let issuer = DemoIssuer::start().await.unwrap();
+        let at = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let places = Places { gateway: at(1111), admin: at(2222), issuer: issuer.address(), backend: at(3333) };
+        let plain = guide(&places, &issuer, Look::Plain);
+        for text in ["http://127.0.0.1:1111/docs/note", "http://127.0.0.1:2222/metrics", "http://127.0.0.1:3333/docs"] {
+            assert!(plain.contains(text), "{text} in {plain}");
+        }
+        assert!(plain.contains(&issuer.token_url()) && plain.contains(&issuer.door_url("rotate")));
+        assert!(!plain.contains('\x1b'));
+        assert!(guide(&places, &issuer, Look::Terminal).contains("\x1b[1m# Log in"));
+    }
+}

@@ -1,0 +1,280 @@
+//! [`World`]: issuer, gateway and backend in one process, wired together.
+
+use std::{
+    fmt, io,
+    io::Write,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jsonwebtoken::Algorithm;
+use tempfile::TempDir;
+
+use crate::{
+    admin::AdminSettings,
+    config::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings},
+    demo::{
+        DemoBackend, DemoIssuer, DemoKey, FREE_PORT,
+        issuer::{Behaviour, Endpoint, IssuerOptions},
+    },
+    exchange::CacheSettings,
+    jwks::{JwksSettings, KeySource},
+    proxy::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings},
+    server::{Gateway, StartError},
+    signing::SigningSettings,
+    token::{IssuerRule, IssuerSettings, MintingProfile, Permission, TokenKinds, TokenLimits, UserIdRule},
+};
+
+/// Why the world does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The gateway does not.
+    #[error("the gateway: {0}")]
+    Gateway(#[from] StartError),
+    /// Something around it does not.
+    #[error("{what}: {source}")]
+    Part {
+        /// Which part.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Where the parts of a world listen. Port 0: a free one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The gateway.
+    pub gateway: SocketAddr,
+    /// Its listener for operators.
+    pub admin: SocketAddr,
+    /// The issuer.
+    pub issuer: SocketAddr,
+    /// The backend.
+    pub backend: SocketAddr,
+}
+
+impl Places {
+    /// Free ports, so that any number of worlds can stand side by side.
+    pub const FREE: Self = Self { gateway: FREE_PORT, admin: FREE_PORT, issuer: FREE_PORT, backend: FREE_PORT };
+
+    /// Ports that people remember (8080, 9090, 8081, 8082), free ones in place of those that are taken, and which are.
+    pub fn friendly() -> (Self, Vec<u16>) {
+        let mut taken = Vec::new();
+        let mut place = |port| {
+            let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            if TcpListener::bind(wanted).is_ok() {
+                return wanted;
+            }
+            taken.push(port);
+            FREE_PORT
+        };
+        let places = Self { gateway: place(8080), admin: place(9090), issuer: place(8081), backend: place(8082) };
+        (places, taken)
+    }
+}
+
+/// How a world is to be.
+pub struct WorldOptions {
+    places: Places,
+    issuer: IssuerOptions,
+    issuer_behaviour: Behaviour,
+    adjust: Box<dyn FnOnce(&mut Config) + Send>,
+}
+
+impl Default for WorldOptions {
+    fn default() -> Self {
+        let issuer_behaviour = Behaviour::Normal;
+        Self { places: Places::FREE, issuer: IssuerOptions::default(), issuer_behaviour, adjust: Box::new(|_| {}) }
+    }
+}
+
+impl WorldOptions {
+    /// Where the parts listen.
+    pub fn places(mut self, places: Places) -> Self {
+        self.places = places;
+        self
+    }
+
+    /// What the issuer is called and what its tokens say. Its address comes from the places.
+    pub fn issuer(mut self, options: IssuerOptions) -> Self {
+        self.issuer = options;
+        self
+    }
+
+    /// How the issuer's discovery document and key set answer when the gateway starts.
+    pub fn issuer_behaves(mut self, behaviour: Behaviour) -> Self {
+        self.issuer_behaviour = behaviour;
+        self
+    }
+
+    /// Changes the gateway's config before it starts.
+    pub fn config(mut self, adjust: impl FnOnce(&mut Config) + Send + 'static) -> Self {
+        self.adjust = Box::new(adjust);
+        self
+    }
+}
+
+impl fmt::Debug for WorldOptions {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("WorldOptions").field("places", &self.places).field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+/// Issuer, gateway and backend, running.
+#[derive(Debug)]
+pub struct World {
+    /// The issuer that the gateway trusts.
+    pub issuer: DemoIssuer,
+    /// The backend that pins the gateway's key.
+    pub backend: DemoBackend,
+    /// The gateway between them.
+    pub gateway: Gateway,
+    /// What the backend pins.
+    pub pinned_key_pem: String,
+    /// Holds the gateway's signing key, in a directory that only this user can open. Dropping it removes both.
+    _key_dir: TempDir,
+}
+
+impl World {
+    /// Starts everything. The gateway may still be fetching the issuer's keys when this returns.
+    pub async fn start(options: WorldOptions) -> Result<Self, WorldError> {
+        let part = |what| move |source| WorldError::Part { what, source };
+        let key = tokio::task::spawn_blocking(DemoKey::generate).await.map_err(io::Error::other);
+        let key = key.and_then(|made| made).map_err(part("the signing key"))?;
+        let pinned_key_pem = key.public_key_pem().map_err(part("the signing key"))?;
+        let (key_dir, key_file) = store(&key).map_err(part("the file of the signing key"))?;
+
+        let issuer = IssuerOptions { address: options.places.issuer, ..options.issuer };
+        let issuer = DemoIssuer::start_with(issuer).await.map_err(part("the issuer"))?;
+        issuer.behave(Endpoint::Discovery, options.issuer_behaviour.clone());
+        issuer.behave(Endpoint::Keys, options.issuer_behaviour);
+        let backend = DemoBackend::start_at(options.places.backend, &pinned_key_pem).await.map_err(part("the backend"))?;
+
+        let mut config = config(&options.places, &issuer, &backend, key_file);
+        (options.adjust)(&mut config);
+        let gateway = Gateway::start(config).await?;
+        Ok(Self { issuer, backend, gateway, pinned_key_pem, _key_dir: key_dir })
+    }
+
+    /// Where everything listens.
+    pub fn places(&self) -> Places {
+        Places {
+            gateway: self.gateway.address(),
+            admin: self.gateway.admin_address(),
+            issuer: self.issuer.address(),
+            backend: self.backend.address(),
+        }
+    }
+
+    /// A URL of the gateway.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.gateway.address())
+    }
+
+    /// A WebSocket URL of the gateway.
+    pub fn socket_url(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.gateway.address())
+    }
+
+    /// A URL of the operators' listener.
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.gateway.admin_address())
+    }
+
+    /// Stops everything.
+    pub async fn stop(self) {
+        self.gateway.stop().await;
+        self.backend.stop().await;
+        self.issuer.stop().await;
+    }
+}
+
+/// Writes the key where nobody else can read it.
+fn store(key: &DemoKey) -> io::Result<(TempDir, PathBuf)> {
+    let dir = tempfile::Builder::new().prefix("syncgate-demo-").tempdir()?;
+    let path = dir.path().join("signing.pem");
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    file.write_all(key.private_key_pem()?.as_bytes())?;
+    Ok((dir, path))
+}
+
+/// The gateway's config for these two: one issuer, one upstream, one route for everything.
+pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_file: impl AsRef<Path>) -> Config {
+    Config {
+        proxy: ProxySettings {
+            listen: ListenSettings { address: places.gateway, ..ListenSettings::default() },
+            upstreams: vec![upstream("default", backend.address())],
+            routes: vec![RouteSettings {
+                name: "default".into(),
+                path: "/".into(),
+                host: None,
+                upstream: 0,
+                profile: 0,
+                permission: Permission::default(),
+            }],
+            headers: HeaderSettings::default(),
+            realm: "syncgate".into(),
+        },
+        admin: AdminSettings { address: places.admin },
+        issuers: vec![trust(issuer)],
+        token_limits: TokenLimits::default(),
+        profiles: vec![MintingProfile { name: "default".into(), user_id_claim: "userId".into() }],
+        signing: SigningSettings { key_file: key_file.as_ref().to_owned(), passphrase: None, threads: 0, queue: 1024 },
+        cache: CacheSettings::default(),
+        log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: true },
+        shutdown_grace: Duration::from_secs(5),
+        threads: 0,
+    }
+}
+
+/// The settings that trust a demo issuer, with its tenant's name as the issuer's name. Keys are fetched every second, so that a
+/// rotation can be watched.
+pub fn trust(issuer: &DemoIssuer) -> IssuerConfig {
+    let options = issuer.options();
+    IssuerConfig {
+        rules: IssuerSettings {
+            name: options.tenant.clone(),
+            issuer: IssuerRule::Exact(vec![issuer.issuer()]),
+            audiences: vec![options.audience.clone()],
+            algorithms: vec![Algorithm::RS256],
+            policies: vec![options.policy.clone()],
+            authorized_parties: Vec::new(),
+            kinds: TokenKinds { access: true, id: false, app_only: false },
+            user_id: UserIdRule::Claims(vec!["oid".into(), "sub".into()]),
+            name_claim: "name".into(),
+            role_claim: "roles".into(),
+            leeway: Duration::from_secs(60),
+            max_lifetime: None,
+            kept_claims: Vec::new(),
+            cloud_instance: None,
+        },
+        jwks: JwksSettings {
+            sources: vec![KeySource::Discovery(issuer.discovery_url())],
+            ca_file: None,
+            refresh: Duration::from_secs(1),
+            keep: Duration::from_secs(26 * 3600),
+            connect_timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(5),
+        },
+    }
+}
+
+/// An upstream at this address, plain http, with the defaults of the config file.
+pub fn upstream(name: &str, address: SocketAddr) -> UpstreamSettings {
+    UpstreamSettings {
+        name: name.into(),
+        tls: false,
+        host: address.ip().to_string(),
+        port: address.port(),
+        ca_file: None,
+        host_header: HostHeader::Client,
+        connect_timeout: Duration::from_secs(5),
+        read_timeout: Duration::from_secs(600),
+        write_timeout: Duration::from_secs(60),
+        idle_timeout: Duration::from_secs(60),
+        resolve_every: Duration::from_secs(30),
+    }
+}

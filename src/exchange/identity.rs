@@ -1,0 +1,74 @@
+//! [`Identity`], the first layer of the cache, with the slots of the second; [`Admission`], what a request is given.
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use arc_swap::ArcSwapOption;
+use http::HeaderValue;
+use tokio::sync::Mutex;
+
+use crate::token::{Timestamp, VerifiedToken};
+
+/// A verified identity, as the cache holds it.
+#[derive(Debug)]
+pub struct Identity {
+    pub(super) verified: VerifiedToken,
+    /// Index of the issuer whose key verified it.
+    pub(super) issuer: usize,
+    /// The generation of the issuer's keys at which the key was last found among them.
+    pub(super) trusted_at: AtomicU64,
+    /// One for each minting profile.
+    pub(super) slots: Box<[Slot]>,
+}
+
+/// The place of a user token for one identity and one profile.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) minted: ArcSwapOption<Minted>,
+    /// Held by the task that mints.
+    pub(super) turn: Mutex<()>,
+}
+
+/// A user token, ready to be sent.
+#[derive(Debug)]
+pub(super) struct Minted {
+    pub(super) authorization: HeaderValue,
+    /// From when on it is not used: its own `exp`, never later than the identity's end.
+    pub(super) end: Timestamp,
+    /// Which of our signing keys signed it.
+    pub(super) key: u64,
+}
+
+impl Identity {
+    pub(super) fn new(verified: VerifiedToken, issuer: usize, generation: u64, profiles: usize) -> Self {
+        let slots = std::iter::repeat_with(Slot::default).take(profiles).collect();
+        Self { verified, issuer, trusted_at: AtomicU64::new(generation), slots }
+    }
+
+    /// What was verified.
+    pub fn verified(&self) -> &VerifiedToken {
+        &self.verified
+    }
+}
+
+/// A request may go upstream, with this user token. Only the exchange makes one.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    minted: Arc<Minted>,
+    end: Timestamp,
+}
+
+impl Admission {
+    pub(super) fn new(minted: Arc<Minted>, end: Timestamp) -> Self {
+        Self { minted, end }
+    }
+
+    /// `Bearer <user token>`, marked as sensitive.
+    pub fn authorization(&self) -> &HeaderValue {
+        &self.minted.authorization
+    }
+
+    /// When it ends, and with it the sockets and feeds that rest on it.
+    pub fn end(&self) -> Timestamp {
+        self.end
+    }
+}

@@ -1,0 +1,368 @@
+use std::sync::{Barrier, mpsc};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    jwks::test_keys::{set, sign},
+    token::{IssuerRule, IssuerSettings, TokenKinds, UserIdRule},
+};
+
+const ISSUER: &str = "https://contoso.b2clogin.com/tenant/v2.0/";
+const USER_ID: ProfileId = ProfileId(0);
+const OTHER: ProfileId = ProfileId(1);
+const KEEP: Duration = Duration::from_secs(1_000);
+const LEEWAY: i64 = 60;
+const LIFETIME: i64 = 3_600;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_700_000_000 + seconds)
+}
+
+/// A token of the first key, valid from second 0 on.
+fn token(user: &str) -> String {
+    token_of(user, "a", 0)
+}
+
+fn token_of(user: &str, kid: &str, key: usize) -> String {
+    let (from, to) = (at(0).as_seconds(), at(LIFETIME).as_seconds());
+    sign(
+        kid,
+        key,
+        &json!({ "iss": ISSUER, "aud": "app", "oid": user, "sub": "pairwise", "scp": "sync", "tfp": "B2C_1_signin", "iat": from, "nbf": from, "exp": to }),
+    )
+}
+
+fn payload(admission: &Admission) -> Value {
+    let header = admission.authorization();
+    assert!(header.is_sensitive());
+    let token = header.to_str().unwrap().strip_prefix("Bearer ").unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+}
+
+struct World {
+    exchange: Arc<Exchange>,
+    keys: Arc<KeyStore>,
+    metrics: Arc<Metrics>,
+}
+
+impl World {
+    /// An issuer whose key `a` was fetched at second 0, one signing thread with two places in its queue, two profiles.
+    fn new() -> Self {
+        let world = Self::without_keys(1, 100);
+        world.keys.merge(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
+        world
+    }
+
+    fn without_keys(sources: usize, entries: usize) -> Self {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let keys = Arc::new(KeyStore::new(sources));
+        let issuer = TrustedIssuer::new(IssuerSettings {
+            name: "contoso".into(),
+            issuer: IssuerRule::Exact(vec![ISSUER.into()]),
+            audiences: vec!["app".into()],
+            algorithms: vec![Algorithm::RS256],
+            policies: Vec::new(),
+            authorized_parties: Vec::new(),
+            kinds: TokenKinds::default(),
+            user_id: UserIdRule::Claims(vec!["oid".into()]),
+            name_claim: "name".into(),
+            role_claim: "roles".into(),
+            leeway: Duration::from_secs(LEEWAY as u64),
+            max_lifetime: None,
+            kept_claims: Vec::new(),
+            cloud_instance: None,
+        });
+        let profiles = ["userId", "uid"].map(|claim| MintingProfile { name: claim.into(), user_id_claim: claim.into() });
+        let exchange = Exchange::new(
+            vec![IssuerKeys { issuer, keys: Arc::clone(&keys) }],
+            TokenLimits::default(),
+            profiles.into(),
+            SigningKey::generate_rsa(2048).unwrap(),
+            SigningPool::new(1, 2, Arc::clone(&metrics)).unwrap(),
+            &CacheSettings { entries },
+            Arc::clone(&metrics),
+        );
+        Self { exchange: Arc::new(exchange), keys, metrics }
+    }
+
+    async fn identify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
+        self.exchange.identify(token.as_bytes(), now).await
+    }
+
+    async fn exchange(&self, token: &str, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
+        let identity = self.identify(token, now).await?;
+        self.exchange.admit(&identity, profile, now).await
+    }
+
+    /// Verifications and signatures so far.
+    fn work(&self) -> (u64, u64) {
+        let done = |stage| self.metrics.exchange.duration.with_label_values(&[stage]).get_sample_count();
+        (done("verify"), done("mint"))
+    }
+
+    fn lookups(&self, cache: &str, result: &str) -> u64 {
+        self.metrics.exchange.cache_requests.with_label_values(&[cache, result]).get()
+    }
+
+    /// Occupies the signing thread until the sender is dropped.
+    async fn block_signing(&self) -> mpsc::Sender<()> {
+        let (blocker, blocked) = mpsc::channel::<()>();
+        let (started, is_started) = tokio::sync::oneshot::channel();
+        let exchange = Arc::clone(&self.exchange);
+        tokio::spawn(async move {
+            let job = move || {
+                let _ = started.send(());
+                let _ = blocked.recv();
+            };
+            exchange.minting.pool.run(job).await
+        });
+        is_started.await.unwrap();
+        blocker
+    }
+}
+
+async fn until(done: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(std::time::Instant::now() < deadline, "not within 20 s");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_becomes_a_user_token_and_a_second_request_neither_verifies_nor_signs() {
+    let world = World::new();
+    let token = token("alice");
+    let first = world.exchange(&token, USER_ID, at(1)).await.unwrap();
+    assert_eq!(payload(&first), json!({ "userId": "alice", "iat": at(1).as_seconds(), "exp": at(LIFETIME + LEEWAY).as_seconds() }));
+    assert_eq!(first.end(), at(LIFETIME + LEEWAY));
+    let second = world.exchange(&token, USER_ID, at(2)).await.unwrap();
+    assert_eq!(second.authorization(), first.authorization());
+    assert_eq!(world.work(), (1, 1));
+    for cache in ["identity", "minted"] {
+        assert_eq!((world.lookups(cache, "miss"), world.lookups(cache, "hit")), (1, 1), "{cache}");
+    }
+    assert_eq!(world.exchange.cached_identities(), 1);
+}
+
+#[tokio::test]
+async fn a_cached_identity_ends_with_its_token() {
+    let world = World::new();
+    let (token, end) = (token("alice"), at(LIFETIME + LEEWAY));
+    let identity = world.identify(&token, at(1)).await.unwrap();
+    let last_moment = end.minus(Duration::from_millis(1));
+    world.exchange(&token, USER_ID, last_moment).await.unwrap();
+    assert_eq!(world.work(), (1, 1));
+    assert_eq!(world.identify(&token, end).await.unwrap_err(), Rejection::Expired);
+    assert_eq!(world.exchange.admit(&identity, USER_ID, end).await.unwrap_err(), Rejection::Expired);
+    assert_eq!(world.exchange.admit(&identity, OTHER, end).await.unwrap_err(), Rejection::Expired);
+    assert_eq!(world.exchange.cached_identities(), 0);
+}
+
+#[tokio::test]
+async fn a_cached_identity_ends_with_the_key_that_verified_it() {
+    let world = World::without_keys(1, 100);
+    world.keys.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    let token = token("alice");
+    world.identify(&token, at(1)).await.unwrap();
+    // The set changes, the key is still in it: no need to verify again.
+    world.keys.merge(0, &set(&[("b", 1)]), at(500), KEEP);
+    world.identify(&token, at(501)).await.unwrap();
+    assert_eq!(world.work().0, 1);
+    assert_eq!(world.identify(&token, at(1_000)).await.unwrap_err(), Rejection::UnknownKey);
+    // No key is left: our trouble, not the client's.
+    assert_eq!(world.identify(&token, at(1_500)).await.unwrap_err(), Rejection::KeysUnavailable);
+    // The key is back: what was remembered before is not.
+    world.keys.merge(0, &set(&[("a", 0)]), at(1_600), KEEP);
+    world.identify(&token, at(1_601)).await.unwrap();
+    assert_eq!((world.lookups("identity", "hit"), world.exchange.cached_identities()), (1, 1));
+}
+
+#[tokio::test]
+async fn another_key_under_the_same_kid_does_not_keep_an_identity_alive() {
+    let world = World::without_keys(1, 100);
+    world.keys.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    let token = token("alice");
+    world.identify(&token, at(1)).await.unwrap();
+    world.keys.merge(0, &set(&[("a", 1)]), at(500), KEEP);
+    world.identify(&token, at(999)).await.unwrap();
+    assert_eq!(world.identify(&token, at(1_000)).await.unwrap_err(), Rejection::BadSignature);
+    world.identify(&token_of("alice", "a", 1), at(1_000)).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_token_with_two_profiles_gets_two_tokens_that_never_mix() {
+    let world = World::new();
+    let token = token("alice");
+    for _ in 0..3 {
+        let (one, other) =
+            (world.exchange(&token, USER_ID, at(1)).await.unwrap(), world.exchange(&token, OTHER, at(1)).await.unwrap());
+        assert_eq!((payload(&one)["userId"].as_str(), payload(&one).get("uid")), (Some("alice"), None));
+        assert_eq!((payload(&other)["uid"].as_str(), payload(&other).get("userId")), (Some("alice"), None));
+    }
+    assert_eq!(world.work(), (1, 2));
+    let unknown = world.exchange(&token, ProfileId(2), at(1)).await.unwrap_err();
+    assert_eq!(unknown, Rejection::SigningFailed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn concurrent_first_requests_verify_once_and_sign_once() {
+    let world = Arc::new(World::new());
+    let token = Arc::new(token("alice"));
+    let start = Arc::new(Barrier::new(4));
+    let requests: Vec<_> = (0..64)
+        .map(|number| {
+            let (world, token, start) = (Arc::clone(&world), Arc::clone(&token), Arc::clone(&start));
+            tokio::spawn(async move {
+                if number < 4 {
+                    start.wait();
+                }
+                world.exchange(&token, USER_ID, at(1)).await.unwrap().authorization().clone()
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for request in requests {
+        answers.push(request.await.unwrap());
+    }
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
+    assert_eq!(world.work(), (1, 1));
+    assert_eq!((world.lookups("identity", "hit"), world.lookups("minted", "hit")), (63, 63));
+}
+
+#[tokio::test]
+async fn a_leader_that_leaves_passes_the_turn_on() {
+    let world = World::new();
+    let identity = world.identify(&token("alice"), at(1)).await.unwrap();
+    let blocker = world.block_signing().await;
+    let admit = || {
+        let (exchange, identity) = (Arc::clone(&world.exchange), Arc::clone(&identity));
+        tokio::spawn(async move { exchange.admit(&identity, USER_ID, at(1)).await })
+    };
+    let leader = admit();
+    until(|| world.lookups("minted", "miss") == 1).await;
+    let followers = [admit(), admit()];
+    tokio::task::yield_now().await;
+    leader.abort();
+    assert!(leader.await.unwrap_err().is_cancelled());
+    drop(blocker);
+    for follower in followers {
+        assert_eq!(payload(&follower.await.unwrap().unwrap())["userId"], "alice");
+    }
+    assert_eq!(world.work(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_full_signing_queue_refuses_new_users_and_no_admitted_one() {
+    let world = World::new();
+    let admitted = token("alice");
+    world.exchange(&admitted, USER_ID, at(1)).await.unwrap();
+    let blocker = world.block_signing().await;
+    let mut waiting = Vec::new();
+    for user in ["bob", "bert"] {
+        let identity = world.identify(&token(user), at(1)).await.unwrap();
+        let exchange = Arc::clone(&world.exchange);
+        waiting.push(tokio::spawn(async move { exchange.admit(&identity, USER_ID, at(1)).await }));
+    }
+    until(|| world.lookups("minted", "miss") == 3).await;
+
+    let late = token("carol");
+    assert_eq!(world.exchange(&late, USER_ID, at(1)).await.unwrap_err(), Rejection::SigningOverloaded);
+    world.exchange(&admitted, USER_ID, at(1)).await.unwrap();
+    drop(blocker);
+    for admission in waiting {
+        admission.await.unwrap().unwrap();
+    }
+    world.exchange(&late, USER_ID, at(1)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signature_that_takes_too_long_is_given_up_by_all_who_wait_for_it() {
+    let world = World::new();
+    let identity = world.identify(&token("alice"), at(1)).await.unwrap();
+    let _blocker = world.block_signing().await;
+    let started = tokio::time::Instant::now();
+    let admit = || world.exchange.admit(&identity, USER_ID, at(1));
+    let (first, second) = tokio::join!(admit(), admit());
+    assert_eq!((first.unwrap_err(), second.unwrap_err()), (Rejection::SigningOverloaded, Rejection::SigningOverloaded));
+    assert_eq!(started.elapsed().as_secs(), Exchange::SIGNING_TIMEOUT.as_secs());
+}
+
+#[tokio::test]
+async fn what_a_replaced_signing_key_signed_is_not_used_again() {
+    let world = World::new();
+    let token = token("alice");
+    let before = world.exchange(&token, USER_ID, at(1)).await.unwrap();
+    let next = SigningKey::generate_rsa(2048).unwrap();
+    let thumbprint = next.thumbprint();
+    world.exchange.replace_signing_key(next);
+    let after = world.exchange(&token, USER_ID, at(1)).await.unwrap();
+    assert_ne!(after.authorization(), before.authorization());
+    assert_eq!(world.exchange(&token, USER_ID, at(1)).await.unwrap().authorization(), after.authorization());
+    assert_eq!(world.work(), (1, 2));
+    let text = world.metrics.render().unwrap();
+    let shown: Vec<&str> = text.lines().filter(|line| line.starts_with("syncgate_signing_key_info{")).collect();
+    assert_eq!(shown, [format!("syncgate_signing_key_info{{algorithm=\"RS256\",thumbprint=\"{thumbprint}\"}} 1")]);
+}
+
+#[tokio::test]
+async fn refusals_are_not_kept_and_take_nobodys_place() {
+    let world = World::without_keys(1, 1);
+    world.keys.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    let good = token("alice");
+    world.identify(&good, at(1)).await.unwrap();
+    let forged = token_of("alice", "a", 1);
+    for _ in 0..200 {
+        assert_eq!(world.identify(&forged, at(1)).await.unwrap_err(), Rejection::BadSignature);
+        assert_eq!(world.identify("a.b.c", at(1)).await.unwrap_err(), Rejection::TokenMalformed);
+    }
+    assert_eq!(world.lookups("identity", "miss"), 201);
+    world.identify(&good, at(1)).await.unwrap();
+    assert_eq!((world.lookups("identity", "hit"), world.exchange.cached_identities()), (1, 1));
+}
+
+#[tokio::test]
+async fn valid_tokens_that_come_once_do_not_push_out_one_that_comes_often() {
+    let world = World::without_keys(1, 64);
+    world.keys.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    let good = token("alice");
+    for _ in 0..4 {
+        world.identify(&good, at(1)).await.unwrap();
+    }
+    for number in 0..300 {
+        world.identify(&token(&number.to_string()), at(1)).await.unwrap();
+    }
+    let before = world.lookups("identity", "hit");
+    world.identify(&good, at(1)).await.unwrap();
+    assert_eq!(world.lookups("identity", "hit"), before + 1);
+    assert!(world.exchange.cached_identities() <= 64 + 64, "bounded, give or take the rounding of each shard");
+}
+
+#[tokio::test]
+async fn without_keys_the_answer_is_503_but_an_expired_token_is_expired() {
+    let world = World::without_keys(1, 100);
+    assert_eq!(world.identify(&token("alice"), at(1)).await.unwrap_err(), Rejection::KeysUnavailable);
+    assert_eq!(world.identify(&token("alice"), at(10_000)).await.unwrap_err(), Rejection::Expired);
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_no_fault_of_the_client_while_a_source_was_never_fetched() {
+    let world = World::without_keys(2, 100);
+    let token = token_of("alice", "b", 1);
+    world.keys.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    assert_eq!(world.identify(&token, at(1)).await.unwrap_err(), Rejection::KeysUnavailable);
+    world.keys.merge(1, &set(&[("c", 2)]), at(0), KEEP);
+    assert_eq!(world.identify(&token, at(1)).await.unwrap_err(), Rejection::UnknownKey);
+}
+
+#[tokio::test]
+async fn tokens_of_strangers_and_oversized_ones_are_refused_before_any_key_is_touched() {
+    let world = World::new();
+    let foreign = sign("a", 0, &json!({ "iss": "https://fabrikam.com/", "aud": "app", "oid": "x", "exp": at(100).as_seconds() }));
+    assert_eq!(world.identify(&foreign, at(1)).await.unwrap_err(), Rejection::UnknownIssuer);
+    assert_eq!(world.identify(&"x".repeat(16 * 1024 + 1), at(1)).await.unwrap_err(), Rejection::TokenTooLarge);
+    assert_eq!(world.work(), (0, 0));
+}

@@ -1,0 +1,218 @@
+use std::{io, sync::Mutex, time::Instant};
+
+use reqwest::Url;
+
+use super::*;
+use crate::jwks::{
+    KeySource,
+    test_keys::{document, set},
+    test_provider::{Answer, TestProvider, install_crypto},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The paused clock of tokio as the time of day.
+fn virtual_clock() -> impl Fn() -> Timestamp {
+    let start = tokio::time::Instant::now();
+    move || Timestamp::from_seconds(1_700_000_000).plus(start.elapsed())
+}
+
+fn keys(metrics: &Arc<Metrics>) -> Keys {
+    Keys {
+        issuer: "contoso".into(),
+        store: Arc::new(KeyStore::new(1)),
+        refresh: HOUR,
+        keep: 26 * HOUR,
+        metrics: Arc::clone(metrics),
+        out_of_keys: AtomicBool::new(false),
+    }
+}
+
+fn unreachable() -> FetchError {
+    FetchError::Network { url: Url::parse("https://contoso.com/keys").unwrap(), cause: "connection refused".into() }
+}
+
+fn counted(metrics: &Metrics, trigger: &str, result: &str) -> u64 {
+    metrics.jwks.refreshes.with_label_values(&["contoso", trigger, result]).get()
+}
+
+/// Runs the schedule for a virtual time against a provider that answers by the time since the start.
+async fn simulate(keys: &Keys, span: Duration, provider: impl Fn(Duration) -> Result<KeySet, FetchError>) -> Vec<Duration> {
+    let start = tokio::time::Instant::now();
+    let fetches = Mutex::new(Vec::new());
+    let fetch = || {
+        fetches.lock().unwrap().push(start.elapsed());
+        std::future::ready(provider(start.elapsed()))
+    };
+    let _ = tokio::time::timeout(span, keys.keep_fresh(0, "https://contoso.com/keys", fetch, virtual_clock())).await;
+    fetches.into_inner().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_of_a_healthy_provider_is_a_fetch_at_once_and_one_an_hour() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let keys = keys(&metrics);
+    let fetches = simulate(&keys, 24 * HOUR, |_| Ok(set(&[("a", 0)]))).await;
+    assert_eq!(fetches[0], Duration::ZERO);
+    assert!(fetches.windows(2).all(|pair| (54 * 60..=66 * 60 + 1).contains(&(pair[1] - pair[0]).as_secs())), "{fetches:?}");
+    assert_eq!(counted(&metrics, "start", "changed"), 1);
+    assert_eq!(counted(&metrics, "timer", "unchanged"), fetches.len() as u64 - 1);
+    assert_eq!(metrics.jwks.keys.with_label_values(&["contoso"]).get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn service_resumes_within_a_minute_of_a_provider_that_was_away_at_start() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let keys = keys(&metrics);
+    let back = Duration::from_secs(1000);
+    let fetches =
+        simulate(&keys, back + Duration::from_secs(61), |time| if time < back { Err(unreachable()) } else { Ok(set(&[("a", 0)])) })
+            .await;
+    assert!(keys.store.is_ready(Timestamp::from_seconds(1_700_000_000).plus(back)));
+    assert!(fetches.windows(2).all(|pair| (1..=61).contains(&(pair[1] - pair[0]).as_secs())), "{fetches:?}");
+    assert!(fetches.len() < 50, "{fetches:?}");
+    assert_eq!(counted(&metrics, "start", "error"), 1);
+    assert_eq!(counted(&metrics, "retry", "error"), fetches.len() as u64 - 2);
+    assert_eq!(counted(&metrics, "retry", "changed"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_an_outage_the_keys_serve_until_their_end_and_no_longer() {
+    let keys = keys(&Arc::new(Metrics::new().unwrap()));
+    let start = Timestamp::from_seconds(1_700_000_000);
+    simulate(&keys, 30 * HOUR, |time| if time.is_zero() { Ok(set(&[("a", 0)])) } else { Err(unreachable()) }).await;
+    let end = start.plus(26 * HOUR);
+    assert!(!keys.store.is_ready(end));
+    assert_eq!(keys.store.age(end), Some(26 * HOUR));
+    assert_eq!(keys.metrics.jwks.keys.with_label_values(&["contoso"]).get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_answer_takes_no_key_away() {
+    let keys = keys(&Arc::new(Metrics::new().unwrap()));
+    let empty =
+        || FetchError::Keys { url: Url::parse("https://contoso.com/keys").unwrap(), problem: "no usable key among 0".into() };
+    simulate(&keys, 3 * HOUR, |time| if time.is_zero() { Ok(set(&[("a", 0)])) } else { Err(empty()) }).await;
+    assert!(keys.store.is_ready(Timestamp::from_seconds(1_700_000_000).plus(3 * HOUR)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_once_and_so_is_its_end() {
+    let (log, _listening) = Log::listen();
+    let keys = keys(&Arc::new(Metrics::new().unwrap()));
+    let outage = 2 * HOUR..4 * HOUR;
+    simulate(&keys, 5 * HOUR, |time| if outage.contains(&time) { Err(unreachable()) } else { Ok(set(&[("a", 0)])) }).await;
+    let lines = log.lines();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].contains("INFO") && lines[0].contains("keys fetched"), "{lines:?}");
+    assert!(lines[1].contains("WARN") && lines[1].contains("https://contoso.com/keys: connection refused"), "{lines:?}");
+    assert!(lines[2].contains("INFO") && lines[2].contains("keys are fetched again"), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_never_answers_is_told_once_as_an_error() {
+    let (log, _listening) = Log::listen();
+    simulate(&keys(&Arc::new(Metrics::new().unwrap())), HOUR, |_| Err(unreachable())).await;
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("ERROR") && lines[0].contains("no keys are there"), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_key_under_a_known_kid_raises_an_alarm_and_skipped_keys_are_counted() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let keys = keys(&metrics);
+    simulate(&keys, HOUR * 3 / 2, |time| {
+        let number = usize::from(!time.is_zero());
+        let document = document(&[("a", number)]).replace("]}", r#",{"kty":"oct","kid":"x","k":"AA"}]}"#);
+        Ok(KeySet::parse(document.as_bytes(), &KeySetLimits::default()).unwrap())
+    })
+    .await;
+    assert_eq!(metrics.jwks.conflicts.with_label_values(&["contoso"]).get(), 1);
+    let text = metrics.render().unwrap();
+    assert!(text.contains(r#"syncgate_jwks_skipped_keys{issuer="contoso",reason="symmetric"} 1"#), "{text}");
+}
+
+#[tokio::test]
+async fn of_two_sources_the_one_that_hangs_costs_the_other_nothing_and_stop_ends_both() {
+    install_crypto();
+    let provider = TestProvider::start().await;
+    provider.set("/silent", Answer::Silence);
+    provider.set("/keys", Answer::Body(document(&[("a", 0)])));
+    let sources = ["/silent", "/keys"].map(|path| KeySource::Jwks(provider.url("http", path)));
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let refresher =
+        Refresher::new("contoso", &JwksSettings { timeout: HOUR, ..JwksSettings::new(sources.into()) }, metrics).unwrap();
+    let (store, stop) = (refresher.store(), CancellationToken::new());
+    let task = tokio::spawn(refresher.run(stop.clone()));
+    until("the keys of the second source are there", || store.is_ready(now())).await;
+    assert_eq!(store.age(now()), None, "the first source was never fetched");
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_provider_that_comes_back_is_found_and_its_rotation_too() {
+    install_crypto();
+    let provider = TestProvider::start().await;
+    provider.set("/keys", Answer::Status(503, String::new()));
+    let settings = JwksSettings {
+        refresh: Duration::from_millis(20),
+        ..JwksSettings::new(vec![KeySource::Jwks(provider.url("http", "/keys"))])
+    };
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let refresher = Refresher::new("contoso", &settings, Arc::clone(&metrics)).unwrap();
+    let (store, stop) = (refresher.store(), CancellationToken::new());
+    let task = tokio::spawn(refresher.run(stop.clone()));
+    until("the first attempt failed", || counted(&metrics, "start", "error") == 1).await;
+    assert!(!store.is_ready(now()));
+    provider.set("/keys", Answer::Body(document(&[("a", 0)])));
+    until("the keys are there", || store.is_ready(now())).await;
+    provider.set("/keys", Answer::Body(document(&[("b", 1)])));
+    until("both keys are there", || store.load(now()).keys().len() == 2).await;
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap();
+}
+
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+async fn until(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}: not within 20 s");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Collects what this thread logs until the guards are dropped.
+    fn listen() -> (Self, impl Sized) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        // tracing remembers for each call site whether anybody listens. As long as there is one subscriber only, it asks the thread that
+        // comes by first, which may run another test.
+        let second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish());
+        (log, (second, tracing::subscriber::set_default(subscriber)))
+    }
+
+    fn lines(&self) -> Vec<String> {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! When a source of keys is fetched next. Pure: the random number is an argument.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+/// The intervals that are used, whatever the settings say. The config is stricter.
+const REFRESH: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
+/// Seconds that the shortest and the longest back-off start from; jitter at most doubles them.
+const BACK_OFF: RangeInclusive<u64> = 1..=30;
+
+/// How long to wait for the next fetch after `failures` in a row; `random` is in `0.0..1.0`.
+///
+/// After a success: the interval, 10 % more or less, so that gateways started together drift apart. After a failure: from 1 s, doubling,
+/// never above 60 s, so that service resumes at most a minute after the provider does.
+pub(super) fn pause(refresh: Duration, failures: u32, random: f64) -> Duration {
+    let random = random.clamp(0.0, 1.0);
+    match failures.checked_sub(1) {
+        None => refresh.clamp(*REFRESH.start(), *REFRESH.end()).mul_f64(0.9 + 0.2 * random),
+        Some(doublings) => {
+            let seconds = BACK_OFF.start().checked_shl(doublings.min(16)).unwrap_or(u64::MAX).min(*BACK_OFF.end());
+            Duration::from_secs(seconds).mul_f64(1.0 + random)
+        }
+    }
+}
+
+/// The interval that `refresh` comes down to for keys that are kept for `keep`: a key must be seen twice within its time, else one
+/// late fetch would cost it.
+pub(super) fn interval(refresh: Duration, keep: Duration) -> Duration {
+    refresh.min(keep / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_success_is_followed_by_the_interval_with_a_tenth_of_jitter() {
+        assert_eq!(pause(HOUR, 0, 0.0), Duration::from_secs(3240));
+        assert_eq!(pause(HOUR, 0, 0.5), HOUR);
+        assert_eq!(pause(HOUR, 0, 1.0), Duration::from_secs(3960));
+    }
+
+    #[test]
+    fn failures_back_off_from_a_second_to_a_minute() {
+        let shortest: Vec<u64> = (1..=8).map(|failures| pause(HOUR, failures, 0.0).as_secs()).collect();
+        let longest: Vec<u64> = (1..=8).map(|failures| pause(HOUR, failures, 1.0).as_secs()).collect();
+        assert_eq!(shortest, [1, 2, 4, 8, 16, 30, 30, 30]);
+        assert_eq!(longest, [2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(pause(HOUR, u32::MAX, 1.0), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn no_setting_and_no_random_number_overflows_or_makes_it_run_hot() {
+        assert_eq!(pause(Duration::MAX, 0, 1.0), REFRESH.end().mul_f64(1.1));
+        assert_eq!(pause(Duration::ZERO, 0, 0.5), *REFRESH.start());
+        assert_eq!(pause(HOUR, 0, f64::INFINITY), Duration::from_secs(3960));
+    }
+
+    #[test]
+    fn keys_that_are_kept_briefly_are_fetched_more_often() {
+        assert_eq!(interval(HOUR, 26 * HOUR), HOUR);
+        assert_eq!(interval(HOUR, HOUR), HOUR / 2);
+    }
+}

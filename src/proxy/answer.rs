@@ -1,0 +1,129 @@
+//! The answers that the gateway writes itself: refusals, and what it says when an upstream does not answer.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, header};
+use pingora::{Result, http::ResponseHeader, proxy::Session};
+
+use crate::token::Rejection;
+
+/// Seconds after which a client may try again.
+const RETRY_AFTER: u32 = 5;
+
+/// What went wrong between the gateway and an upstream. The closed list behind the label `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UpstreamFault {
+    /// The name was never resolved.
+    NoAddress,
+    /// No connection, or no TLS on it.
+    Connect,
+    /// Connecting took too long.
+    ConnectTimeout,
+    /// The connection broke or spoke no HTTP.
+    Broken,
+    /// The upstream was silent for too long.
+    Timeout,
+}
+
+impl UpstreamFault {
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::NoAddress => "no_address",
+            Self::Connect => "connect",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Broken => "broken",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    pub(super) const fn status(self) -> u16 {
+        match self {
+            Self::NoAddress | Self::Connect | Self::Broken => 502,
+            Self::ConnectTimeout | Self::Timeout => 504,
+        }
+    }
+}
+
+/// Writes a refusal: status, RFC 6750 challenge, JSON body.
+pub(super) async fn refuse(session: &mut Session, rejection: Rejection, realm: &str, scope: Option<&str>) -> Result<()> {
+    let error = rejection.error().unwrap_or(rejection.label());
+    let mut answer = Answer::json(rejection.status(), error, rejection.description())?;
+    if rejection.challenges() {
+        let value = HeaderValue::try_from(challenge(rejection, realm, scope)).unwrap_or(HeaderValue::from_static("Bearer"));
+        answer.header.append_header("WWW-Authenticate", value)?;
+    }
+    if rejection.is_temporary() {
+        answer.header.insert_header("Retry-After", RETRY_AFTER)?;
+    }
+    answer.write(session).await
+}
+
+/// Writes what a client sees when the upstream does not answer.
+pub(super) async fn upstream_failed(session: &mut Session, fault: UpstreamFault) -> Result<()> {
+    Answer::json(fault.status(), "upstream_unavailable", "the service behind the gateway does not answer")?.write(session).await
+}
+
+/// Writes an answer that needs no more words than its status.
+pub(super) async fn plain(session: &mut Session, status: u16, error: &str, description: &str) -> Result<()> {
+    Answer::json(status, error, description)?.write(session).await
+}
+
+struct Answer {
+    header: ResponseHeader,
+    body: Bytes,
+}
+
+impl Answer {
+    fn json(status: u16, error: &str, description: &str) -> Result<Self> {
+        let body = serde_json::json!({ "error": error, "error_description": description }).to_string();
+        let mut header = ResponseHeader::build(status, Some(6))?;
+        header.insert_header("Content-Type", "application/json")?;
+        header.insert_header("Cache-Control", "no-store")?;
+        header.insert_header(header::CONTENT_LENGTH, body.len())?;
+        Ok(Self { header, body: Bytes::from(body) })
+    }
+
+    async fn write(self, session: &mut Session) -> Result<()> {
+        let without_body = session.req_header().method == Method::HEAD;
+        session.write_response_header(Box::new(self.header), without_body).await?;
+        if !without_body {
+            session.write_response_body(Some(self.body), true).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The `WWW-Authenticate` value (RFC 6750 section 3): no error code where the request held no credentials.
+fn challenge(rejection: Rejection, realm: &str, scope: Option<&str>) -> String {
+    let mut value = format!("Bearer realm=\"{realm}\"");
+    if let Some(error) = rejection.error() {
+        value.push_str(&format!(", error=\"{error}\", error_description=\"{}\"", rejection.description()));
+    }
+    if let Some(scope) = scope.filter(|_| rejection.status() == 403) {
+        value.push_str(&format!(", scope=\"{scope}\""));
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_token_is_challenged_without_an_error_code() {
+        assert_eq!(challenge(Rejection::MissingToken, "syncgate", Some("docs.read")), "Bearer realm=\"syncgate\"");
+    }
+
+    #[test]
+    fn a_missing_scope_is_named() {
+        let expected = "Bearer realm=\"syncgate\", error=\"insufficient_scope\", \
+             error_description=\"the token lacks a required scope\", scope=\"docs.read\"";
+        assert_eq!(challenge(Rejection::MissingScope, "syncgate", Some("docs.read")), expected);
+    }
+
+    #[test]
+    fn silence_is_a_504_and_everything_else_a_502() {
+        assert_eq!(UpstreamFault::Timeout.status(), 504);
+        assert_eq!(UpstreamFault::ConnectTimeout.status(), 504);
+        assert_eq!(UpstreamFault::Broken.status(), 502);
+    }
+}

@@ -1,0 +1,193 @@
+//! One client connection: whose turn it is, and the deadline that ends it whatever Pingora is waiting for.
+//!
+//! Pingora times single reads and writes. Two bounds it cannot give: the whole header within so many seconds, and a socket or feed that
+//! ends when its token does even if nobody reads. Both are one absolute deadline here, raced against the whole of Pingora's work.
+
+use std::{
+    future::Future as _,
+    net::SocketAddr,
+    pin::Pin,
+    sync::atomic::{AtomicI64, AtomicU8, Ordering},
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::{Instant, Sleep};
+
+use crate::token::Timestamp;
+
+tokio::task_local! {
+    /// The connection that the current task serves. Pingora makes a request's context without arguments; this is how it learns.
+    pub(super) static CONNECTION: std::sync::Arc<Connection>;
+}
+
+/// Why the gateway ended a connection. The closed list behind the label `cause`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// The header took too long.
+    HeaderTimeout,
+    /// The token that a request rests on ended.
+    TokenEnd,
+    /// The stream reached its configured age.
+    MaxAge,
+    /// The grace at shutdown was over.
+    Shutdown,
+}
+
+impl Cut {
+    const ALL: [Self; 4] = [Self::HeaderTimeout, Self::TokenEnd, Self::MaxAge, Self::Shutdown];
+
+    fn from_stored(stored: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|cut| *cut as u8 == stored)
+    }
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::HeaderTimeout => "header_timeout",
+            Self::TokenEnd => "token_end",
+            Self::MaxAge => "max_age",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Between requests, in a header, in a request.
+const IDLE: u8 = 0;
+const HEADER: u8 = 1;
+const REQUEST: u8 = 2;
+
+/// What the transport, the request and the deadline know of one connection. One task uses it, so plain loads and stores do.
+#[derive(Debug)]
+pub(super) struct Connection {
+    peer: SocketAddr,
+    header_timeout: Duration,
+    phase: AtomicU8,
+    /// Milliseconds since the epoch; `i64::MAX`: none.
+    deadline: AtomicI64,
+    /// Why the deadline was set.
+    cause: AtomicU8,
+    /// Why the connection was ended; `UNCUT` while it was not.
+    cut: AtomicU8,
+}
+
+const UNCUT: u8 = u8::MAX;
+
+impl Connection {
+    pub(super) fn new(peer: SocketAddr, header_timeout: Duration) -> Self {
+        Self {
+            peer,
+            header_timeout,
+            phase: AtomicU8::new(IDLE),
+            deadline: AtomicI64::new(i64::MAX),
+            cause: AtomicU8::new(Cut::HeaderTimeout as u8),
+            cut: AtomicU8::new(UNCUT),
+        }
+    }
+
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Bytes came in. The first ones of a request start the clock of its header.
+    pub(super) fn received_bytes(&self) {
+        if self.phase.load(Ordering::Relaxed) == IDLE {
+            self.phase.store(HEADER, Ordering::Relaxed);
+            self.set_deadline(Timestamp::from(SystemTime::now()).plus(self.header_timeout), Cut::HeaderTimeout);
+        }
+    }
+
+    /// The header is complete and a request begins.
+    pub(super) fn request_began(&self) {
+        self.phase.store(REQUEST, Ordering::Relaxed);
+        self.deadline.store(i64::MAX, Ordering::Relaxed);
+    }
+
+    /// The request is over; the next one may come.
+    pub(super) fn request_ended(&self) {
+        self.phase.store(IDLE, Ordering::Relaxed);
+        self.deadline.store(i64::MAX, Ordering::Relaxed);
+    }
+
+    /// Ends the connection at this time, whatever it is doing then, unless the request ends before.
+    pub(super) fn set_deadline(&self, at: Timestamp, cause: Cut) {
+        self.cause.store(cause as u8, Ordering::Relaxed);
+        self.deadline.store(at.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Notes that the gateway ends the connection now, so that what is dropped with it knows why.
+    pub(super) fn cut(&self, cause: Cut) {
+        self.cut.store(cause as u8, Ordering::Relaxed);
+    }
+
+    /// Why the gateway ended the connection, if it did.
+    pub(super) fn was_cut(&self) -> Option<Cut> {
+        Cut::from_stored(self.cut.load(Ordering::Relaxed))
+    }
+
+    fn cause(&self) -> Cut {
+        Cut::from_stored(self.cause.load(Ordering::Relaxed)).unwrap_or(Cut::HeaderTimeout)
+    }
+}
+
+/// Resolves when the connection's deadline passes.
+///
+/// To be polled after the work that moves the deadline, in the same task: it then sees each move without being woken for it. The timer is
+/// set again only when the deadline differs from the one it is set to, so a quick request costs none, and the requests of one user on one
+/// connection share one.
+#[derive(Debug)]
+pub(super) struct DeadlineTimer<'a> {
+    connection: &'a Connection,
+    timer: Pin<Box<Sleep>>,
+    armed_for: i64,
+}
+
+impl<'a> DeadlineTimer<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Self {
+        Self { connection, timer: Box::pin(tokio::time::sleep_until(Instant::now())), armed_for: i64::MAX }
+    }
+
+    pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Cut> {
+        let deadline = self.connection.deadline.load(Ordering::Relaxed);
+        if deadline == i64::MAX {
+            return Poll::Pending;
+        }
+        if deadline != self.armed_for {
+            let left = Timestamp::from_millis(deadline).since(Timestamp::from(SystemTime::now()));
+            self.timer.as_mut().reset(Instant::now() + left);
+            self.armed_for = deadline;
+        }
+        self.timer.as_mut().poll(task).map(|()| self.connection.cause())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, sync::Arc};
+
+    use super::*;
+
+    fn connection() -> Arc<Connection> {
+        Arc::new(Connection::new(SocketAddr::from(([127, 0, 0, 1], 1)), Duration::from_millis(50)))
+    }
+
+    #[tokio::test]
+    async fn a_header_that_takes_too_long_ends_the_connection() {
+        let connection = connection();
+        connection.received_bytes();
+        let mut timer = DeadlineTimer::new(&connection);
+        let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
+        assert_eq!(cut, Ok(Cut::HeaderTimeout));
+    }
+
+    #[tokio::test]
+    async fn a_complete_header_stops_the_clock_and_the_token_sets_another() {
+        let connection = connection();
+        connection.received_bytes();
+        connection.request_began();
+        let mut timer = DeadlineTimer::new(&connection);
+        assert!(poll_fn(|task| Poll::Ready(timer.poll(task))).await.is_pending());
+        connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
+        let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
+        assert_eq!(cut, Ok(Cut::TokenEnd));
+    }
+}

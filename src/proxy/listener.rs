@@ -1,0 +1,162 @@
+//! The accept loop, and the end of it.
+//!
+//! Pingora's own `Server` hides the port it bound, survives a bind that failed, has no deadline for a header and sleeps the whole grace at
+//! shutdown even when idle. So connections are accepted here and handed to Pingora's `HttpProxy` one by one.
+
+use std::{
+    future::{Future as _, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use pingora::{
+    apps::HttpServerApp,
+    protocols::http::ServerSession,
+    proxy::{HttpProxy, http_proxy},
+    server::configuration::ServerConf,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    metrics::Metrics,
+    proxy::{
+        ListenSettings,
+        connection::{CONNECTION, Connection, Cut, DeadlineTimer},
+        edge::Edge,
+        transport::Transport,
+    },
+};
+
+/// Attempts at an upstream: a second one for an address that does not accept, or a pooled connection that was closed.
+const ATTEMPTS: usize = 2;
+/// Idle upstream connections that are kept.
+const UPSTREAM_POOL: usize = 1_024;
+
+/// Accepts clients and serves them.
+pub(super) struct Listener {
+    proxy: Arc<HttpProxy<Edge>>,
+    settings: ListenSettings,
+    metrics: Arc<Metrics>,
+}
+
+impl Listener {
+    /// `system_authorities`: whether the system's certificate authorities are needed at all.
+    pub(super) fn new(edge: Edge, system_authorities: bool) -> Self {
+        let conf = ServerConf {
+            max_retries: ATTEMPTS,
+            upstream_keepalive_pool_size: UPSTREAM_POOL,
+            // An empty file: nothing is loaded where nothing is needed.
+            ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
+            ..ServerConf::default()
+        };
+        let (settings, metrics) = (edge.listen.clone(), Arc::clone(&edge.metrics));
+        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), edge)), settings, metrics }
+    }
+
+    /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is under way.
+    pub(super) async fn run(self: Arc<Self>, socket: TcpListener, stop: CancellationToken, grace: Duration) {
+        let (stopping, shutdown) = watch::channel(false);
+        let cut = CancellationToken::new();
+        let connections = TaskTracker::new();
+        let places = Arc::new(Semaphore::new(self.settings.max_connections));
+        let accept = async {
+            loop {
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                let (stream, peer) = accept(&socket).await;
+                connections.spawn(Arc::clone(&self).serve(stream, peer, place, shutdown.clone(), cut.clone()));
+            }
+        };
+        tokio::select! {
+            () = accept => {}
+            () = stop.cancelled() => {}
+        }
+        drop(socket);
+        stopping.send_replace(true);
+        // Ends the connections that wait for a next request.
+        self.proxy.http_cleanup().await;
+        connections.close();
+        if tokio::time::timeout(grace, connections.wait()).await.is_err() {
+            tracing::warn!(connections = connections.len(), "the grace is over; the remaining connections are cut");
+            cut.cancel();
+            connections.wait().await;
+        }
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        _place: OwnedSemaphorePermit,
+        shutdown: watch::Receiver<bool>,
+        cut: CancellationToken,
+    ) {
+        self.metrics.proxy.connections_accepted.inc();
+        self.metrics.proxy.connections.inc();
+        let connection = Arc::new(Connection::new(peer, self.settings.header_timeout));
+        let transport = Transport::new(stream, Arc::clone(&connection));
+        {
+            let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(transport, &shutdown)));
+            let mut cancelled = pin!(cut.cancelled());
+            let mut timer = DeadlineTimer::new(&connection);
+            poll_fn(|task| {
+                if work.as_mut().poll(task).is_ready() {
+                    return Poll::Ready(());
+                }
+                let cause = match cancelled.as_mut().poll(task) {
+                    Poll::Ready(()) => Poll::Ready(Cut::Shutdown),
+                    Poll::Pending => timer.poll(task),
+                };
+                cause.map(|cause| {
+                    connection.cut(cause);
+                    self.metrics.proxy.connections_cut.with_label_values(&[cause.label()]).inc();
+                })
+            })
+            .await;
+        }
+        self.metrics.proxy.connections.dec();
+    }
+
+    /// One request after another, as long as the connection can be used again.
+    async fn requests(&self, transport: Transport, shutdown: &watch::Receiver<bool>) {
+        let mut session = ServerSession::new_http1(Box::new(transport));
+        session.set_keepalive(Some(self.settings.keepalive_timeout.as_secs().max(1)));
+        while let Some(reused) = self.proxy.process_new_http(session, shutdown).await {
+            let (stream, settings) = reused.consume();
+            session = ServerSession::new_http1(stream);
+            if let Some(settings) = settings {
+                settings.apply_to_session(&mut session);
+            }
+        }
+    }
+}
+
+/// The next connection. Errors of `accept` concern one connection that is gone already, or a lack of descriptors, which passes.
+async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
+    const PAUSE: Duration = Duration::from_millis(50);
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => {
+                // Best effort: a stream that refuses is about to fail anyway.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer);
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
+}

@@ -1,0 +1,153 @@
+//! What is known of one request while it lasts, and the one place that counts and logs it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{Method, Uri};
+
+use crate::{
+    exchange::Admission,
+    metrics::Metrics,
+    proxy::{answer::UpstreamFault, connection::Connection, route::Route},
+    token::Rejection,
+};
+
+/// How a request ended, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing was answered: the client left, or the connection was cut.
+    Unanswered,
+    /// Refused by the gateway.
+    Refused(Rejection),
+    /// The upstream answered with this status.
+    Upstream(u16),
+    /// The upstream did not answer.
+    UpstreamFailed(UpstreamFault),
+    /// The client sent something that cannot be forwarded, or stopped in the middle; answered with this status.
+    Client(u16),
+    /// Our own trouble.
+    Internal,
+}
+
+/// One request. Dropped when it is over, in whatever way; that is when it is counted and logged.
+#[derive(Debug)]
+pub(super) struct RequestContext {
+    pub(super) connection: Arc<Connection>,
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) admission: Option<Admission>,
+    pub(super) outcome: Outcome,
+    pub(super) request: Option<(Method, Uri)>,
+    pub(super) is_websocket: bool,
+    pub(super) broke_off: bool,
+    metrics: Arc<Metrics>,
+    started: Instant,
+    is_logged: bool,
+}
+
+impl RequestContext {
+    pub(super) fn new(connection: Arc<Connection>, metrics: Arc<Metrics>, is_logged: bool) -> Self {
+        connection.request_began();
+        metrics.proxy.in_flight.inc();
+        Self {
+            connection,
+            route: None,
+            admission: None,
+            outcome: Outcome::Unanswered,
+            request: None,
+            is_websocket: false,
+            broke_off: false,
+            metrics,
+            started: Instant::now(),
+            is_logged,
+        }
+    }
+
+    /// The upstream switched to a WebSocket.
+    pub(super) fn became_websocket(&mut self) {
+        if !std::mem::replace(&mut self.is_websocket, true) {
+            self.metrics.proxy.websockets.inc();
+        }
+    }
+
+    /// The status that was answered; 0 for none.
+    pub(super) fn status(&self) -> u16 {
+        match self.outcome {
+            Outcome::Unanswered => 0,
+            Outcome::Refused(rejection) => rejection.status(),
+            Outcome::Upstream(status) | Outcome::Client(status) => status,
+            Outcome::UpstreamFailed(fault) => fault.status(),
+            Outcome::Internal => 500,
+        }
+    }
+
+    /// Why the request did not end as its client wished; empty if it did.
+    fn reason(&self) -> &'static str {
+        match (self.connection.was_cut(), self.outcome) {
+            (_, Outcome::Refused(rejection)) => rejection.label(),
+            (_, Outcome::UpstreamFailed(fault)) => fault.label(),
+            (Some(cut), _) => cut.label(),
+            (None, Outcome::Unanswered) => "client_left",
+            (None, Outcome::Client(_)) => "client_error",
+            (None, Outcome::Internal) => "internal",
+            (None, Outcome::Upstream(_)) if self.broke_off => "broken_off",
+            (None, Outcome::Upstream(_)) => "",
+        }
+    }
+
+    fn count(&self, took: Duration) {
+        let proxy = &self.metrics.proxy;
+        let method = self.request.as_ref().map_or("other", |(method, _)| method.as_str());
+        let route = self.route.as_deref();
+        match (self.outcome, route) {
+            (Outcome::Unanswered, _) => {}
+            (Outcome::Upstream(status), Some(route)) => {
+                route.metrics.answered_by_upstream(method, status);
+                if status == 401 {
+                    route.metrics.upstream_unauthorized.inc();
+                }
+            }
+            _ => proxy.answered_by_gateway(route.map_or("none", |route| route.name.as_str()), method, self.status()),
+        }
+        if let Outcome::Refused(rejection) = self.outcome {
+            proxy.rejections.with_label_values(&[rejection.label()]).inc();
+        }
+        if let Some(route) = route {
+            route.metrics.duration.observe(took.as_secs_f64());
+        }
+    }
+
+    fn log(&self, took: Duration) {
+        /// Longer paths are cut in the log.
+        const LOGGED_PATH: usize = 256;
+        let (method, path) = self.request.as_ref().map_or(("", ""), |(method, uri)| (method.as_str(), uri.path()));
+        tracing::info!(
+            target: "syncgate::access",
+            route = self.route.as_deref().map_or("none", |route| route.name.as_str()),
+            method = method.get(..method.len().min(16)).unwrap_or_default(),
+            path = path.get(..path.len().min(LOGGED_PATH)).unwrap_or_default(),
+            status = self.status(),
+            reason = self.reason(),
+            websocket = self.is_websocket,
+            duration_ms = took.as_secs_f64() * 1_000.0,
+            client = %self.connection.peer(),
+            "request"
+        );
+    }
+}
+
+impl Drop for RequestContext {
+    fn drop(&mut self) {
+        let took = self.started.elapsed();
+        self.metrics.proxy.in_flight.dec();
+        if self.is_websocket {
+            self.metrics.proxy.websockets.dec();
+        }
+        self.count(took);
+        if self.is_logged {
+            self.log(took);
+        }
+        self.connection.request_ended();
+    }
+}

@@ -1,0 +1,73 @@
+//! Which requests are well formed enough to be looked at: the target, the `Host`, the size of the header block.
+//!
+//! Pingora forwards some forms that it reads differently from what it forwards (`GET x`, absolute targets, a missing `Host`). A gateway
+//! that decides by what it read must refuse those.
+
+use http::{HeaderMap, Method, header};
+
+use crate::token::Rejection;
+
+/// Accepts a path, or `*` with `OPTIONS` (RFC 9112 section 3.2); the absolute form is for proxies, which this is not to its clients.
+pub(super) fn check_target(method: &Method, raw_target: &[u8]) -> Result<(), Rejection> {
+    match raw_target {
+        [b'/', ..] => Ok(()),
+        b"*" if *method == Method::OPTIONS => Ok(()),
+        _ => Err(Rejection::TargetMalformed),
+    }
+}
+
+/// The one `Host` of a request, without its port.
+pub(super) fn host(headers: &HeaderMap) -> Result<&str, Rejection> {
+    let mut values = headers.get_all(header::HOST).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Rejection::HostMalformed);
+    };
+    let authority = value.to_str().map_err(|_| Rejection::HostMalformed)?;
+    let parsed: http::uri::Authority = authority.parse().map_err(|_| Rejection::HostMalformed)?;
+    if authority.contains('@') || parsed.host().is_empty() {
+        return Err(Rejection::HostMalformed);
+    }
+    let end = authority.len() - parsed.port().map_or(0, |port| port.as_str().len() + 1);
+    authority.get(..end).map(|host| host.trim_end_matches(':')).ok_or(Rejection::HostMalformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_paths_and_the_asterisk_of_options_pass() {
+        assert_eq!(check_target(&Method::GET, b"/a/b?c"), Ok(()));
+        assert_eq!(check_target(&Method::OPTIONS, b"*"), Ok(()));
+        for (method, target) in
+            [(Method::GET, &b"*"[..]), (Method::GET, b"x"), (Method::GET, b"http://contoso.com/x"), (Method::GET, b"")]
+        {
+            assert_eq!(check_target(&method, target), Err(Rejection::TargetMalformed), "{target:?}");
+        }
+    }
+
+    fn host_of(values: &[&[u8]]) -> Result<String, Rejection> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::HOST, HeaderValue::from_bytes(value).unwrap());
+        }
+        host(&headers).map(str::to_owned)
+    }
+
+    #[test]
+    fn one_host_with_or_without_a_port() {
+        assert_eq!(host_of(&[b"contoso.com"]), Ok("contoso.com".into()));
+        assert_eq!(host_of(&[b"contoso.com:8080"]), Ok("contoso.com".into()));
+        assert_eq!(host_of(&[b"[::1]:8080"]), Ok("[::1]".into()));
+        assert_eq!(host_of(&[b"contoso.com:"]), Ok("contoso.com".into()));
+    }
+
+    #[test]
+    fn everything_else_is_malformed() {
+        for values in [&[][..], &[&b"a"[..], b"b"], &[b""], &[b"a b"], &[b"a/b"], &[b"user@a"], &[b"\xff"], &[b":80"]] {
+            assert_eq!(host_of(values), Err(Rejection::HostMalformed), "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! One backend: its addresses, resolved in the background, and how it is spoken to.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+use pingora::{
+    protocols::{ALPN, tls::CaType},
+    upstreams::peer::{HttpPeer, PeerOptions},
+    utils::tls::{WrappedX509, parse_x509},
+};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::proxy::{HostHeader, UpstreamSettings};
+
+/// Why an upstream cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The authorities cannot be read.
+    #[error("upstream {upstream}: ca_file {path}: {problem}")]
+    Authorities {
+        /// The upstream's name.
+        upstream: String,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The URL's host cannot stand in a header.
+    #[error("upstream {upstream}: the host {host:?} is not a valid name")]
+    Host {
+        /// The upstream's name.
+        upstream: String,
+        /// The host.
+        host: String,
+    },
+}
+
+/// One backend.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    settings: UpstreamSettings,
+    host_value: HeaderValue,
+    options: PeerOptions,
+    /// One peer for each resolved address; empty before the first resolution.
+    peers: ArcSwap<Vec<HttpPeer>>,
+    is_resolved: watch::Sender<bool>,
+    next: AtomicUsize,
+}
+
+impl Upstream {
+    pub(super) fn new(settings: UpstreamSettings) -> Result<Self, UpstreamError> {
+        let authority = if has_default_port(&settings) {
+            bracketed(&settings.host)
+        } else {
+            format!("{}:{}", bracketed(&settings.host), settings.port)
+        };
+        let host_value = HeaderValue::try_from(authority)
+            .ok()
+            .filter(|_| !settings.host.is_empty())
+            .ok_or_else(|| UpstreamError::Host { upstream: settings.name.clone(), host: settings.host.clone() })?;
+        let options = options(&settings)?;
+        Ok(Self {
+            settings,
+            host_value,
+            options,
+            peers: ArcSwap::default(),
+            is_resolved: watch::Sender::new(false),
+            next: AtomicUsize::new(0),
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// The `Host` to send instead of the client's, if so configured.
+    pub(super) fn host_value(&self) -> Option<&HeaderValue> {
+        (self.settings.host_header == HostHeader::Upstream).then_some(&self.host_value)
+    }
+
+    /// How long a socket may be silent in both directions.
+    pub(super) fn read_timeout(&self) -> Duration {
+        self.settings.read_timeout
+    }
+
+    /// The next peer in turn. The first requests after the start wait for the name to be resolved, no longer than for a connection;
+    /// none if it is not by then.
+    pub(super) async fn peer(&self) -> Option<HttpPeer> {
+        if !*self.is_resolved.borrow() {
+            let mut resolution = self.is_resolved.subscribe();
+            let resolved = resolution.wait_for(|is_resolved| *is_resolved);
+            tokio::time::timeout(self.settings.connect_timeout, resolved).await.ok()?.ok()?;
+        }
+        let peers = self.peers.load();
+        let turn = if peers.len() > 1 { self.next.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        peers.get(turn.checked_rem(peers.len())?).cloned()
+    }
+
+    /// Keeps the addresses up to date until stopped. A name that cannot be resolved keeps its last addresses.
+    pub(super) async fn keep_resolved(self: Arc<Self>, stop: CancellationToken) {
+        let mut failing = false;
+        loop {
+            let resolved = tokio::net::lookup_host((self.settings.host.as_str(), self.settings.port)).await;
+            let pause = match resolved.map(Iterator::collect::<Vec<SocketAddr>>) {
+                Ok(addresses) if !addresses.is_empty() => {
+                    if std::mem::take(&mut failing) {
+                        tracing::info!(upstream = self.name(), "upstream name resolves again");
+                    }
+                    self.publish(addresses);
+                    self.settings.resolve_every
+                }
+                outcome => {
+                    if !std::mem::replace(&mut failing, true) {
+                        let cause = outcome.err().map_or_else(|| "no address".to_owned(), |error| error.to_string());
+                        let host = self.settings.host.as_str();
+                        tracing::warn!(
+                            upstream = self.name(),
+                            host,
+                            cause,
+                            "upstream name does not resolve; its last addresses stay"
+                        );
+                    }
+                    self.settings.resolve_every.min(Duration::from_secs(1))
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    fn publish(&self, mut addresses: Vec<SocketAddr>) {
+        addresses.sort_unstable();
+        addresses.dedup();
+        let peers = addresses.into_iter().map(|address| {
+            let mut peer = HttpPeer::new(address, self.settings.tls, self.settings.host.clone());
+            peer.options = self.options.clone();
+            peer.group_key = group_key(&self.settings);
+            peer
+        });
+        self.peers.store(Arc::new(peers.collect()));
+        self.is_resolved.send_replace(true);
+    }
+}
+
+fn options(settings: &UpstreamSettings) -> Result<PeerOptions, UpstreamError> {
+    let mut options = PeerOptions::new();
+    options.alpn = ALPN::H1;
+    options.connection_timeout = Some(settings.connect_timeout);
+    options.total_connection_timeout = Some(settings.connect_timeout);
+    options.read_timeout = Some(settings.read_timeout);
+    options.write_timeout = Some(settings.write_timeout);
+    options.idle_timeout = Some(settings.idle_timeout);
+    options.ca = authorities(settings)?;
+    Ok(options)
+}
+
+fn authorities(settings: &UpstreamSettings) -> Result<Option<Arc<CaType>>, UpstreamError> {
+    let Some(path) = &settings.ca_file else { return Ok(None) };
+    let error =
+        |problem: String| UpstreamError::Authorities { upstream: settings.name.clone(), path: path.display().to_string(), problem };
+    let pem = fs::read(path).map_err(|cause| error(cause.to_string()))?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|cause| error(cause.to_string()))?;
+    if certificates.is_empty() {
+        return Err(error("holds no certificate; PEM is expected".into()));
+    }
+    let mut store = rustls::RootCertStore::empty();
+    for certificate in &certificates {
+        store.add(certificate.clone()).map_err(|cause| error(cause.to_string()))?;
+    }
+    for certificate in &certificates {
+        // Pingora parses each once more, and panics where that fails.
+        x509_parser::parse_x509_certificate(certificate).map_err(|cause| error(cause.to_string()))?;
+    }
+    Ok(Some(certificates.iter().map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509)).collect()))
+}
+
+/// Connections are pooled by address, name and this; upstreams that trust different authorities must not share one.
+fn group_key(settings: &UpstreamSettings) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    settings.name.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn has_default_port(settings: &UpstreamSettings) -> bool {
+    settings.port == if settings.tls { 443 } else { 80 }
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}

@@ -1,0 +1,58 @@
+//! [`Content`]: what is in a key file, whatever its format.
+
+use x509_parser::prelude::{FromDer, X509Certificate};
+use zeroize::Zeroizing;
+
+use crate::signing::{KeyProblem, passphrase::Passphrase, pem, pkcs12};
+
+/// The first byte of a DER structure (SEQUENCE), and no text.
+const DER_SEQUENCE: u8 = 0x30;
+
+/// The keys and certificates of a file, decrypted, not yet parsed.
+#[derive(Default)]
+pub(super) struct Content {
+    pub(super) keys: Vec<PrivateKeyDer>,
+    pub(super) certificates: Vec<Vec<u8>>,
+}
+
+/// A private key; overwritten when dropped.
+pub(super) enum PrivateKeyDer {
+    /// `PrivateKeyInfo` (RFC 5208): says of which type it is.
+    Pkcs8(Zeroizing<Vec<u8>>),
+    /// `RSAPrivateKey` (RFC 8017 appendix A.1.2).
+    Pkcs1(Zeroizing<Vec<u8>>),
+}
+
+impl Content {
+    /// Finds out the format and takes it apart.
+    pub(super) fn parse(data: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyProblem> {
+        if let Some(content) = pem::parse(data, passphrase)? {
+            return Ok(content);
+        }
+        match data.first() {
+            None => Err(KeyProblem::Empty),
+            Some(&DER_SEQUENCE) => pkcs12::parse(data, passphrase),
+            Some(_) => Err(KeyProblem::Unrecognised),
+        }
+    }
+
+    /// The one private key.
+    pub(super) fn private_key(&self) -> Result<&PrivateKeyDer, KeyProblem> {
+        match self.keys.as_slice() {
+            [] => Err(KeyProblem::NoPrivateKey),
+            [key] => Ok(key),
+            keys => Err(KeyProblem::SeveralPrivateKeys(keys.len())),
+        }
+    }
+
+    /// If there are certificates, one of them is of this public key (`RSAPublicKey`). The others may be its authorities.
+    pub(super) fn check_certificates(&self, public_key: &[u8]) -> Result<(), KeyProblem> {
+        let mut is_ours = self.certificates.is_empty();
+        for certificate in &self.certificates {
+            let (_, certificate) = X509Certificate::from_der(certificate)
+                .map_err(|error| KeyProblem::Damaged(format!("a certificate in it cannot be parsed: {error}")))?;
+            is_ours |= certificate.public_key().subject_public_key.data == public_key;
+        }
+        if is_ours { Ok(()) } else { Err(KeyProblem::CertificateOfAnotherKey) }
+    }
+}

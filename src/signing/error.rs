@@ -1,0 +1,117 @@
+//! Why a key cannot be used.
+
+use std::{io, path::PathBuf};
+
+use aws_lc_rs::error::KeyRejected;
+
+/// Why a key cannot be had, in words an operator can act on.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// The key file or the passphrase file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// More bytes than a key file or a passphrase file has.
+    #[error("{path} is longer than {limit} bytes, so it is not the file that was meant")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Most bytes.
+        limit: usize,
+    },
+    /// Others than the user of this process may read the file.
+    #[error("{path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits; those of the target if it is a symbolic link.
+        mode: u32,
+    },
+    /// The environment variable for the passphrase does not exist.
+    #[error("the environment variable {name}, which holds the passphrase of the signing key, is not set")]
+    PassphraseNotSet {
+        /// The variable.
+        name: String,
+    },
+    /// The passphrase is not text.
+    #[error("the passphrase of the signing key in {place} is not UTF-8 text")]
+    PassphraseNotText {
+        /// The file or the variable.
+        place: String,
+    },
+    /// The file was read and cannot be used.
+    #[error("{path} {problem}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its content.
+        problem: KeyProblem,
+    },
+    /// No key of this size is made.
+    #[error("an RSA key of {0} bits cannot be made: choose 2048, 3072 or 4096")]
+    Bits(u32),
+    /// The cryptographic library made no key.
+    #[error("no key could be generated: the cryptographic library failed")]
+    Generation,
+    /// The file for a new key exists.
+    #[error("{path} exists already and is left as it is: choose another file, or --force to replace it")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file for a new key cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What is wrong with the content of a key file. Each text goes on from the file's name.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum KeyProblem {
+    /// Nothing in it.
+    #[error("is empty")]
+    Empty,
+    /// Another kind of file.
+    #[error("is neither a PEM nor a PKCS#12 (DER) file")]
+    Unrecognised,
+    /// Cut short, or not base64, or not the structure that it says it is.
+    #[error("is damaged: {0}")]
+    Damaged(String),
+    /// Certificates at most.
+    #[error("holds no private key")]
+    NoPrivateKey,
+    /// Which one signs would be a guess.
+    #[error("holds {0} private keys: put the one that signs into a file of its own")]
+    SeveralPrivateKeys(usize),
+    /// Encrypted, and no passphrase was given.
+    #[error("is encrypted, and no passphrase is given: name a file or an environment variable that holds it")]
+    PassphraseMissing,
+    /// Decryption failed. Encryption does not tell which of the two it was.
+    #[error("cannot be decrypted: the passphrase is wrong, or the file is damaged")]
+    PassphraseWrong,
+    /// An old or rare cipher.
+    #[error("is encrypted in a way that is not supported ({0}): convert it with `openssl pkcs8 -topk8 -in OLD -out NEW`")]
+    Encryption(String),
+    /// Not RSA.
+    #[error("holds a private key of type {0}, but only RSA keys sign so far: make one with `syncgate keys generate`")]
+    KeyType(String),
+    /// RSA, but too short or not consistent.
+    #[error("holds an RSA key that cannot be used ({0}): 2048 to 4096 bits are accepted")]
+    Rejected(KeyRejected),
+    /// RSA, but so long that signatures would take tens of milliseconds.
+    #[error("holds an RSA key of {0} bits: 2048 to 4096 bits are accepted, since a longer one signs too slowly")]
+    TooLong(usize),
+    /// A certificate, but not that of the key.
+    #[error(
+        "holds a certificate of another key than the private key in it: a backend that pins the certificate's key would refuse every token"
+    )]
+    CertificateOfAnotherKey,
+}

@@ -1,0 +1,108 @@
+//! [`Passphrase`]: what opens an encrypted key file.
+
+use std::{ffi::OsString, fmt, os::unix::ffi::OsStringExt};
+
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::signing::{SecretSource, SigningError, key_file};
+
+/// Overwritten when dropped; cannot be printed. May be empty.
+pub(super) struct Passphrase(Zeroizing<String>);
+
+impl Passphrase {
+    /// Reads it from where the settings say.
+    pub(super) fn read(source: &SecretSource) -> Result<Self, SigningError> {
+        Self::read_with(source, |name| std::env::var_os(name))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn read_with(source: &SecretSource, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, SigningError> {
+        match source {
+            SecretSource::File(path) => {
+                let content = key_file::read(path)?;
+                let line = content.strip_suffix(b"\n").unwrap_or(&content);
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                Self::from_bytes(line.to_vec()).ok_or_else(|| SigningError::PassphraseNotText { place: path.display().to_string() })
+            }
+            SecretSource::Environment(name) => {
+                let value = variable(name).ok_or_else(|| SigningError::PassphraseNotSet { name: name.clone() })?;
+                Self::from_bytes(value.into_vec()).ok_or_else(|| SigningError::PassphraseNotText { place: name.clone() })
+            }
+        }
+    }
+
+    fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
+        match String::from_utf8(bytes) {
+            Ok(text) => Some(Self(Zeroizing::new(text))),
+            Err(error) => {
+                error.into_bytes().zeroize();
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Passphrase(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    fn file_with(content: &[u8]) -> (tempfile::TempDir, SecretSource) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("passphrase");
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        (folder, SecretSource::File(path))
+    }
+
+    #[test]
+    fn of_a_file_one_line_break_is_dropped_and_nothing_else() {
+        for (content, expected) in [
+            (&b"open sesame"[..], "open sesame"),
+            (b"open sesame\n", "open sesame"),
+            (b"open sesame\r\n", "open sesame"),
+            (b" open sesame \n\n", " open sesame \n"),
+            (b"", ""),
+            (b"\n", ""),
+        ] {
+            let (_folder, source) = file_with(content);
+            assert_eq!(Passphrase::read(&source).unwrap().as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn a_variable_is_taken_as_it_is_and_may_be_empty() {
+        let source = SecretSource::Environment("KEY_PASSPHRASE".into());
+        let read = |value: Option<&str>| {
+            Passphrase::read_with(&source, |name| (name == "KEY_PASSPHRASE").then(|| value.map(Into::into))?)
+        };
+        assert_eq!(read(Some("open sesame\n")).unwrap().as_str(), "open sesame\n");
+        assert_eq!(read(Some("")).unwrap().as_str(), "");
+        let error = read(None).unwrap_err();
+        assert!(matches!(&error, SigningError::PassphraseNotSet { name } if name == "KEY_PASSPHRASE"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_text_is_refused_without_being_shown() {
+        let (_folder, source) = file_with(b"secret\xff");
+        let error = Passphrase::read(&source).unwrap_err();
+        assert!(matches!(error, SigningError::PassphraseNotText { .. }), "{error}");
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+    }
+
+    #[test]
+    fn it_cannot_be_printed() {
+        let (_folder, source) = file_with(b"open sesame");
+        assert_eq!(format!("{:?}", Passphrase::read(&source).unwrap()), "Passphrase(..)");
+    }
+}

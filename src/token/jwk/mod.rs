@@ -1,0 +1,157 @@
+//! One JWK (RFC 7517) to [`VerificationKey`], or the reason why it is skipped.
+//!
+//! A key is parsed once, when its document arrives, for each algorithm that its type, its curve and its own `alg` permit; a request
+//! then only verifies. The algorithms of one key never reach the numbers of another.
+
+mod certificate;
+mod ec;
+mod members;
+mod okp;
+mod parsed_key;
+mod public_key;
+mod rsa;
+mod skip_reason;
+#[cfg(test)]
+pub(in crate::token) mod test_keys;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, crypto::JwtVerifier, signature::Verifier};
+
+pub(in crate::token) use self::public_key::KeyType;
+pub use self::skip_reason::SkipReason;
+use self::{parsed_key::ParsedKey, public_key::PublicKey};
+use crate::token::{BearerToken, Rejection, algorithm_from_name, json::Object};
+
+/// Longest `kid` of a key, in bytes: the most that [`TokenLimits::kid`](crate::token::TokenLimits::kid) can be set to.
+const MAX_KID: usize = 4 * 1024;
+
+/// A key's identity: its RFC 7638 thumbprint (SHA-256). Two keys with one `kid` have two ids. Printed in base64url.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyId(pub(crate) [u8; 32]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+/// A public key of an issuer, parsed once, ready to verify.
+#[derive(Debug)]
+pub struct VerificationKey {
+    id: KeyId,
+    key_type: KeyType,
+    kid: Option<String>,
+    x5t: Option<String>,
+    x5t_s256: Option<String>,
+    issuer: Option<String>,
+    cloud_instance: Option<String>,
+    /// One for each algorithm that the key permits. Never empty.
+    parsed: Vec<ParsedKey>,
+}
+
+impl VerificationKey {
+    /// Reads one JWK. Members that are not known are ignored (RFC 7517 section 4).
+    ///
+    /// A key with its private half in the document is not used: whoever read the document can sign with it.
+    pub(in crate::token) fn from_jwk(jwk: &Object<'_>) -> Result<Self, SkipReason> {
+        let key_type = KeyType::from_jwk(jwk)?;
+        check_purpose(jwk)?;
+        if PRIVATE_MEMBERS.iter().any(|name| jwk.get(name).is_some()) {
+            return Err(SkipReason::PrivateKey);
+        }
+        let kid = members::owned_string(jwk, "kid")?;
+        if kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID) {
+            return Err(SkipReason::KidTooLong);
+        }
+        let declared = match members::string(jwk, "alg")? {
+            Some(name) => Some(algorithm_from_name(name).ok_or(SkipReason::UnsupportedAlgorithm)?),
+            None => None,
+        };
+        let public_key = PublicKey::from_jwk(jwk, key_type)?;
+        let parsed = public_key.parse(|algorithm| declared.is_none_or(|declared| declared == algorithm))?;
+        if parsed.is_empty() {
+            return Err(SkipReason::AlgorithmMismatch);
+        }
+        Ok(Self {
+            id: public_key.thumbprint(),
+            key_type,
+            kid,
+            x5t: members::owned_string(jwk, "x5t")?,
+            x5t_s256: members::owned_string(jwk, "x5t#S256")?,
+            issuer: members::owned_string(jwk, "issuer")?,
+            cloud_instance: members::owned_string(jwk, "cloud_instance_name")?,
+            parsed,
+        })
+    }
+
+    /// Its identity.
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// The `kid` it was published under.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// The per-key `issuer` (Microsoft): exact, or a template with `{tenantid}`.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// The per-key `cloud_instance_name` (Microsoft).
+    pub fn cloud_instance(&self) -> Option<&str> {
+        self.cloud_instance.as_deref()
+    }
+
+    /// Whether type, curve and the JWK's own `alg` permit this algorithm.
+    pub fn permits(&self, algorithm: Algorithm) -> bool {
+        self.parsed_for(algorithm).is_some()
+    }
+
+    /// Verifies a signature: for ECDSA `r || s`, never DER.
+    ///
+    /// # Errors
+    /// [`Rejection::KeyNotForAlgorithm`] for an algorithm that the key does not permit, [`Rejection::BadSignature`].
+    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &Vec<u8>) -> Result<(), Rejection> {
+        let key = self.parsed_for(algorithm).ok_or(Rejection::KeyNotForAlgorithm)?;
+        key.verify(message, signature).map_err(|_| Rejection::BadSignature)
+    }
+
+    pub(in crate::token) fn key_type(&self) -> KeyType {
+        self.key_type
+    }
+
+    /// Whether the token names this key by `x5t` or `x5t#S256`. Both are opaque: some providers do not publish real thumbprints.
+    pub(in crate::token) fn is_named_by_thumbprint(&self, bearer: &BearerToken<'_>) -> bool {
+        let same = |own: &Option<String>, named: Option<&str>| named.is_some() && own.as_deref() == named;
+        same(&self.x5t, bearer.x5t()) || same(&self.x5t_s256, bearer.x5t_s256())
+    }
+
+    fn parsed_for(&self, algorithm: Algorithm) -> Option<&ParsedKey> {
+        self.parsed.iter().find(|key| key.algorithm() == algorithm)
+    }
+}
+
+/// `use` and `key_ops`: for signatures, for verifying, and saying the same (RFC 7517 sections 4.2 and 4.3). Both may be missing.
+fn check_purpose(jwk: &Object<'_>) -> Result<(), SkipReason> {
+    let usage = members::string(jwk, "use")?;
+    if usage.is_some_and(|usage| usage != "sig") {
+        return Err(SkipReason::UseNotSig);
+    }
+    let Some(operations) = members::strings(jwk, "key_ops")? else { return Ok(()) };
+    if !operations.contains(&"verify") {
+        return Err(SkipReason::NotForVerifying);
+    }
+    if usage.is_some() && operations.iter().any(|operation| !matches!(*operation, "sign" | "verify")) {
+        return Err(SkipReason::UseConflict);
+    }
+    Ok(())
+}
+
+/// The private members of RSA, EC and OKP keys (RFC 7518 sections 6.2.2 and 6.3.2, RFC 8037 section 2).
+const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];

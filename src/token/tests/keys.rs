@@ -1,0 +1,82 @@
+//! Keys that are not there, fit twice, or belong to somebody else.
+
+use jsonwebtoken::Algorithm;
+use serde_json::json;
+
+use super::{
+    Row,
+    attempt::{KID, OTHER_TENANT, TENANT, b2c, entra, jwk_with},
+};
+use crate::token::{
+    IssuerRule,
+    Rejection::*,
+    testing::{OTHER_RSA, P256, P384, RSA},
+};
+
+const MSA: &str = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
+const TEMPLATE: &str = "https://login.microsoftonline.com/{tenantid}/v2.0";
+
+pub(super) fn rows() -> Vec<Row> {
+    let es256 =
+        |attempt: super::attempt::Attempt| attempt.header("alg", "ES256").rule(|rules| rules.algorithms.push(Algorithm::ES256));
+    let bound = |issuer: &str| entra().jwks([jwk_with(&[("issuer", json!(issuer))])]);
+    let cloud = |name: &str| entra().jwks([jwk_with(&[("cloud_instance_name", json!(name))])]);
+    let no_kid = || b2c().without_header("kid");
+    vec![
+        b2c().header("kid", "nobody").row("an unknown kid", UnknownKey),
+        b2c().jwks([]).row("no keys at all", UnknownKey),
+        b2c().jwks([OTHER_RSA.jwk("other")]).row("the key is gone", UnknownKey),
+        no_kid().jwks([RSA.jwk("one"), OTHER_RSA.jwk("two")]).row("no kid, two keys fit", AmbiguousKey),
+        no_kid()
+            .header("x5t", "unknown")
+            .jwks([jwk_with(&[("x5t", json!("known"))]), OTHER_RSA.jwk("two")])
+            .row("no kid, an unknown x5t", UnknownKey),
+        es256(b2c()).signed_by(&P256, Algorithm::ES256).row("ES256 with the kid of an RSA key", KeyNotForAlgorithm),
+        es256(b2c())
+            .signed_by(&P384, Algorithm::ES384)
+            .jwks([P384.jwk(KID)])
+            .row("ES256 with the kid of a P-384 key", KeyNotForAlgorithm),
+        b2c().jwks([jwk_with(&[("alg", json!("RS512"))])]).row("RS256 with a key for RS512", KeyNotForAlgorithm),
+        b2c().jwks([P256.jwk(KID)]).row("RS256 with the kid of an EC key", KeyNotForAlgorithm),
+        bound(MSA).row("a key of personal accounts", KeyOfOtherIssuer),
+        bound(&TEMPLATE.replace(".com", ".us")).row("a key template of another cloud", KeyOfOtherIssuer),
+        bound(&TEMPLATE.replace("{tenantid}", OTHER_TENANT)).row("a key of another tenant", KeyOfOtherIssuer),
+        bound("").row("a key whose issuer is empty", KeyOfOtherIssuer),
+        bound(&format!("{TEMPLATE}/")).row("a key template with a slash at its end", KeyOfOtherIssuer),
+        cloud("microsoftonline.us").row("a key of another cloud", KeyOfOtherIssuer),
+        cloud("MicrosoftOnline.com").row("a key of our cloud in capitals", KeyOfOtherIssuer),
+        b2c().jwks([jwk_with(&[("issuer", json!(TEMPLATE))])]).row("a key template, a token without tid", KeyOfOtherIssuer),
+        entra()
+            .claim("iss", format!("https://sts.windows.net/{TENANT}/"))
+            .rule(|rules| rules.issuer = IssuerRule::Exact(vec![format!("https://sts.windows.net/{TENANT}/")]))
+            .row("version 1 tokens alone with keys of version 2", KeyOfOtherIssuer),
+    ]
+}
+
+#[test]
+fn tokens_without_kid_find_the_one_key_that_fits() {
+    let no_kid = || b2c().without_header("kid");
+    assert!(no_kid().run().is_ok());
+    let two = [jwk_with(&[("x5t", json!("thumb"))]), OTHER_RSA.jwk("two")];
+    assert!(no_kid().header("x5t", "thumb").jwks(two).run().is_ok());
+}
+
+#[test]
+fn a_key_may_be_bound_to_the_tokens_own_issuer() {
+    let bound = |issuer: &str| entra().jwks([jwk_with(&[("issuer", json!(issuer))])]).run().is_ok();
+    assert!(bound(TEMPLATE));
+    assert!(bound(&TEMPLATE.replace("{tenantid}", TENANT)));
+    assert!(entra().rule(|rules| rules.cloud_instance = None).run().is_ok());
+}
+
+#[test]
+fn both_names_of_a_tenant_share_its_keys_if_both_are_configured() {
+    let (one, two) = (format!("https://sts.windows.net/{TENANT}/"), TEMPLATE.replace("{tenantid}", TENANT));
+    let both = entra().claim("iss", one.clone()).rule(|rules| rules.issuer = IssuerRule::Exact(vec![one, two]));
+    assert!(both.run().is_ok());
+    let two_tenants = both.rule(|rules| match &mut rules.issuer {
+        IssuerRule::Exact(issuers) => issuers.push(TEMPLATE.replace("{tenantid}", OTHER_TENANT)),
+        IssuerRule::Template { .. } => unreachable!(),
+    });
+    assert_eq!(two_tenants.claim("tid", OTHER_TENANT).run().err(), Some(KeyOfOtherIssuer));
+}

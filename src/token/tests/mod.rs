@@ -1,0 +1,86 @@
+//! Hostile tokens with the exact reason for which each is refused, and the shapes that must be accepted.
+//!
+//! Each row changes one thing in a token that is accepted otherwise, and signs the result anew unless it says so: what a row
+//! asserts is the check that it names, not a broken signature.
+
+mod accepted;
+mod attempt;
+mod audience;
+mod header;
+mod identity;
+mod issuer;
+mod keys;
+mod kind;
+mod minting;
+mod permission;
+mod random;
+mod shape;
+mod signature;
+mod time;
+
+use std::collections::BTreeSet;
+
+use crate::token::Rejection;
+
+/// One hostile token: what it is, what came of it, what must.
+struct Row {
+    name: &'static str,
+    outcome: Result<(), Rejection>,
+    expected: Rejection,
+}
+
+fn rows() -> Vec<Row> {
+    [
+        audience::rows(),
+        header::rows(),
+        identity::rows(),
+        issuer::rows(),
+        keys::rows(),
+        kind::rows(),
+        minting::rows(),
+        permission::rows(),
+        shape::rows(),
+        signature::rows(),
+        time::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[test]
+fn every_hostile_token_is_refused_for_its_own_reason() {
+    let rows = rows();
+    let wrong: Vec<_> = rows
+        .iter()
+        .filter(|row| row.outcome != Err(row.expected))
+        .map(|row| format!("{}: {:?}, expected {:?}", row.name, row.outcome, row.expected))
+        .collect();
+    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+
+    let names: BTreeSet<_> = rows.iter().map(|row| row.name).collect();
+    assert_eq!(names.len(), rows.len(), "two rows have one name");
+    assert!(rows.len() >= 150, "{} rows", rows.len());
+}
+
+#[test]
+fn every_rejection_is_produced_by_a_row_or_belongs_to_another_room() {
+    let produced: BTreeSet<_> = rows().into_iter().map(|row| row.expected).collect();
+    let elsewhere: BTreeSet<_> = OF_OTHER_ROOMS.iter().copied().collect();
+    assert!(produced.is_disjoint(&elsewhere), "{:?}", produced.intersection(&elsewhere));
+    assert_eq!(produced.union(&elsewhere).copied().collect::<Vec<_>>(), Rejection::ALL);
+}
+
+/// What no token brings about: the edge refuses these requests for their form, the exchange for want of keys or of signers.
+const OF_OTHER_ROOMS: &[Rejection] = &[
+    Rejection::AmbiguousPath,
+    Rejection::AmbiguousToken,
+    Rejection::AuthorizationMalformed,
+    Rejection::HeadersTooLarge,
+    Rejection::HostMalformed,
+    Rejection::KeysUnavailable,
+    Rejection::MissingToken,
+    Rejection::NoRoute,
+    Rejection::SigningOverloaded,
+    Rejection::TargetMalformed,
+];

@@ -1,0 +1,120 @@
+//! The public suites for signed tokens: Project Wycheproof's and the examples of RFC 7515, 7520 and 8037.
+//!
+//! They test a token against a key, so what is under test here is the parsing of both and the signature, not the claims. Where the
+//! gateway differs from a suite it refuses what the suite takes; each difference stands in a table with its reason.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod corpus;
+
+use serde_json::{Value, json};
+use syncgate::token::{BearerToken, KeySet, KeySetLimits, Rejection, TokenLimits, algorithm_from_name};
+
+/// Tests that a suite calls valid, how they are refused, and why.
+type Difference = (&'static [u64], Rejection, &'static str);
+
+const SIGNATURE: &[Difference] = &[
+    (
+        &[1, 348, 352, 357, 358, 359, 376, 377],
+        Rejection::AlgorithmNotAllowed,
+        "HMAC: a key from a published set authenticates nobody",
+    ),
+    (&[347, 351], Rejection::AlgorithmNotAllowed, "ES512 is not supported"),
+    (&[346, 350], Rejection::KeyNotForAlgorithm, "the key is for PS256 alone, the token says PS384"),
+    (&[372, 373], Rejection::TokenMalformed, "`?` is no base64url, though some decoders pass over it"),
+];
+
+const KEY: &[Difference] =
+    &[(&[2, 13, 14, 15], Rejection::AlgorithmNotAllowed, "HMAC: a key from a published set authenticates nobody")];
+
+const CRYPTO: &[Difference] = &[
+    (&[1, 48], Rejection::AlgorithmNotAllowed, "HMAC: a key from a published set authenticates nobody"),
+    (&[50, 67], Rejection::TokenMalformed, "an encrypted token"),
+];
+
+/// Verifies as the gateway does: the token, the algorithm, the key, the signature. A set without a usable key knows no key.
+fn verify(keys: &Value, token: &str) -> Result<(), Rejection> {
+    let bearer = BearerToken::parse(token.as_bytes(), &TokenLimits::default())?;
+    let algorithm = algorithm_from_name(bearer.algorithm()).ok_or(Rejection::AlgorithmNotAllowed)?;
+    let set = KeySet::parse(keys.to_string().as_bytes(), &KeySetLimits::default()).unwrap_or_default();
+    set.find(&bearer, algorithm)?.verify(algorithm, bearer.signed_bytes(), bearer.signature())
+}
+
+fn wycheproof(name: &str, tests: u64, differences: &[Difference]) {
+    let Some(suite) = corpus::json(&format!("vectors/wycheproof/{name}.json")) else { return };
+    let mut run = 0;
+    for group in suite["testGroups"].as_array().unwrap() {
+        // Symmetric keys have no public half.
+        let key = group.get("public").unwrap_or(&group["private"]);
+        let keys = if key["keys"].is_array() { key.clone() } else { json!({"keys": [key]}) };
+        for test in group["tests"].as_array().unwrap() {
+            run += 1;
+            let id = test["tcId"].as_u64().unwrap();
+            let token = test.get("jws").unwrap_or(&test["jwe"]);
+            // The JSON serialization stands there as an object.
+            let token = token.as_str().map_or_else(|| token.to_string(), str::to_owned);
+            let difference = differences.iter().find(|(ids, ..)| ids.contains(&id));
+            match (verify(&keys, &token), test["result"].as_str().unwrap(), difference) {
+                (Ok(()), "valid", None) | (Err(_), "invalid", None) => {}
+                (Err(rejection), "valid", Some((_, expected, why))) => assert_eq!(rejection, *expected, "{name} {id}: {why}"),
+                (outcome, expected, _) => panic!("{name} {id} {}: {outcome:?}, the suite says {expected}", test["comment"]),
+            }
+        }
+    }
+    assert_eq!(run, tests);
+    assert_eq!(suite["numberOfTests"], tests);
+}
+
+#[test]
+fn wycheproof_signatures() {
+    wycheproof("json_web_signature_test", 401, SIGNATURE);
+}
+
+#[test]
+fn wycheproof_keys() {
+    wycheproof("json_web_key_test", 26, KEY);
+}
+
+#[test]
+fn wycheproof_crypto() {
+    wycheproof("json_web_crypto_test", 83, CRYPTO);
+}
+
+#[test]
+fn rfc_examples() {
+    let no_algorithm = Err(Rejection::AlgorithmNotAllowed);
+    let expected = [
+        ("rfc7515-A.1", no_algorithm),
+        ("rfc7515-A.2", Ok(())),
+        ("rfc7515-A.3", Ok(())),
+        ("rfc7515-A.4", no_algorithm),
+        ("rfc7520-RSA v1.5 Signature", Ok(())),
+        ("rfc7520-RSA-PSS Signature", Ok(())),
+        ("rfc7520-ECDSA Signature", no_algorithm),
+        ("rfc7520-HMAC-SHA2 Integrity Protection", no_algorithm),
+        ("rfc7520-Signature with Detached Content", no_algorithm),
+        ("rfc8037-A.4/A.5", Ok(())),
+    ];
+    let mut run = 0;
+    for name in ["rfc7515_appendix", "rfc7520_jws", "rfc8037", "must_reject_jwe_none"] {
+        let Some(examples) = corpus::json(&format!("vectors/rfc/{name}.json")) else { return };
+        for example in examples.as_array().unwrap() {
+            run += 1;
+            let id = example["id"].as_str().unwrap();
+            let keys = json!({"keys": [example["jwk"]]});
+            if let Some(thumbprint) = example["thumbprint_sha256"].as_str() {
+                let set = KeySet::parse(keys.to_string().as_bytes(), &KeySetLimits::default()).unwrap();
+                assert_eq!(set.keys()[0].id().to_string(), thumbprint, "{id}");
+                continue;
+            }
+            let serializations = ["json_general", "json_flat"].map(|form| example.get(form));
+            let in_json = serializations.into_iter().flatten().next().map(Value::to_string);
+            let token = in_json.unwrap_or_else(|| example["token"].as_str().expect(id).to_owned());
+            // What is not in the table has no signature, five segments or the JSON serialization.
+            let row = expected.iter().find(|(known, _)| *known == id);
+            let expected = row.map_or(Err(Rejection::TokenMalformed), |(_, outcome)| *outcome);
+            assert_eq!(verify(&keys, &token), expected, "{id}");
+        }
+    }
+    assert_eq!(run, 27);
+}

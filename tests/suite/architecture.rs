@@ -1,0 +1,152 @@
+//! The rules of the house that a compiler does not check: arrows between rooms, where frameworks may be named, how long files get.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+/// Which rooms a room may use. `src/lib.rs` explains the order.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    ("cli", &["config", "demo", "server", "signing", "token"]),
+    ("demo", &["admin", "config", "exchange", "jwks", "proxy", "server", "signing", "token"]),
+    ("server", &["admin", "config", "exchange", "jwks", "metrics", "proxy", "signing", "token"]),
+    ("proxy", &["exchange", "metrics", "token"]),
+    ("admin", &["exchange", "jwks", "metrics", "signing", "token"]),
+    ("config", &["admin", "exchange", "jwks", "proxy", "signing", "token"]),
+    ("exchange", &["jwks", "metrics", "signing", "token"]),
+    ("jwks", &["metrics", "token"]),
+    ("signing", &["metrics", "token"]),
+    ("metrics", &[]),
+    ("token", &[]),
+    ("lib", &[]),
+];
+
+/// Where a framework may be named.
+const FRAMEWORKS: &[(&str, &[&str])] = &[
+    ("pingora", &["proxy"]),
+    ("axum", &["admin", "demo"]),
+    ("reqwest", &["jwks", "demo"]),
+    ("prometheus", &["metrics"]),
+    ("tokio_tungstenite", &["demo"]),
+    ("saphyr", &["config"]),
+    ("clap", &["main", "cli"]),
+];
+
+/// Longer files are split.
+const LONGEST_FILE: usize = 400;
+
+struct Source {
+    room: String,
+    path: String,
+    /// Without comments, and without unit tests: those may reach further.
+    code: String,
+    lines: usize,
+}
+
+fn sources() -> Vec<Source> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.clone()];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let relative = path.strip_prefix(&root).unwrap().with_extension("");
+            let room = relative.iter().next().unwrap().to_str().unwrap().to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            let is_test = relative.iter().any(|part| part.to_str().is_some_and(|name| name.contains("test")));
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            let code = code.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
+            sources.push(Source {
+                room,
+                path: relative.display().to_string(),
+                code: if is_test { String::new() } else { code },
+                lines: text.lines().count(),
+            });
+        }
+    }
+    assert!(sources.len() > 20, "src/ was not found");
+    sources
+}
+
+/// The rooms that `crate::…` paths in the code name, also in nested `use crate::{…}` lists.
+fn rooms_used(code: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        let rest = rest.trim_start();
+        let Some(list) = rest.strip_prefix('{') else {
+            rooms.push(first_name(rest));
+            continue;
+        };
+        let mut depth = 1;
+        let mut item = String::new();
+        for letter in list.chars() {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 || (depth == 1 && letter == ',') {
+                rooms.push(first_name(item.trim_start()));
+                item.clear();
+            } else {
+                item.push(letter);
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    rooms.retain(|room| !room.is_empty());
+    rooms
+}
+
+fn first_name(path: &str) -> String {
+    path.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect()
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let allowed: BTreeMap<_, _> = ARROWS.iter().copied().collect();
+    for source in sources() {
+        let room = allowed.get(source.room.as_str()).unwrap_or_else(|| panic!("the room {} has no row in ARROWS", source.room));
+        for used in rooms_used(&source.code) {
+            assert!(used == source.room || room.contains(&used.as_str()), "{}: {} must not use {used}", source.path, source.room);
+        }
+    }
+}
+
+#[test]
+fn frameworks_stay_in_their_rooms() {
+    for source in sources() {
+        for (framework, rooms) in FRAMEWORKS {
+            let named = source.code.contains(&format!("{framework}::")) || source.code.contains(&format!("use {framework}"));
+            assert!(!named || rooms.contains(&source.room.as_str()), "{} names {framework}", source.path);
+        }
+    }
+}
+
+#[test]
+fn the_core_is_pure() {
+    const IMPURE: &[&str] =
+        &["SystemTime::now", "Instant::now", "std::env", "std::fs", "std::net", "Mutex", "RwLock", "tokio::", "tracing::"];
+    for source in sources().iter().filter(|source| source.room == "token") {
+        for name in IMPURE {
+            assert!(!source.code.contains(name), "{} uses {name}", source.path);
+        }
+    }
+}
+
+#[test]
+fn files_stay_short() {
+    for source in sources() {
+        assert!(source.lines <= LONGEST_FILE, "{} has {} lines; {LONGEST_FILE} is the most", source.path, source.lines);
+    }
+}
+
+#[test]
+fn lists_of_rooms_are_read_in_full() {
+    let used = rooms_used("use crate::{\n    a::{B, c::D},\n    e,\n};\nfn f() { crate::g::h() }");
+    assert_eq!(used, ["a", "e", "g"]);
+}

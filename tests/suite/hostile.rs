@@ -1,0 +1,197 @@
+//! What clients must not get away with. After each attack the upstream has seen nothing of it and the gateway serves on.
+
+use std::time::Duration;
+
+use crate::kit::Kit;
+
+/// Sends one raw request and asserts the status, that the upstream saw nothing, and that the next user is served.
+async fn assert_refused(kit: &Kit, request: impl AsRef<[u8]>, status: u16, reason: &str) {
+    let before = kit.backend.received_count();
+    let answer = kit.raw(request.as_ref()).await;
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(kit.backend.received_count(), before, "the upstream saw the request");
+    if !reason.is_empty() {
+        assert!(kit.metric("syncgate_rejections_total", &[("reason", reason)]) >= 1.0, "not counted as {reason}");
+    }
+    kit.assert_serves().await;
+}
+
+fn get(authorization: &[u8]) -> Vec<u8> {
+    [&b"GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: "[..], authorization, b"\r\n\r\n"].concat()
+}
+
+#[tokio::test]
+async fn odd_authorization_headers_are_refused() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+
+    let oversized = format!("Bearer {}", "a".repeat(20 * 1024));
+    assert_refused(&kit, get(oversized.as_bytes()), 401, "token_too_large").await;
+    assert_refused(&kit, get(b"Bearer \xff\xfe\x80.a.b"), 400, "authorization_malformed").await;
+    assert_refused(&kit, get(b"Bearer \x01\x02"), 400, "").await;
+    assert_refused(&kit, get(b"Bearer"), 400, "authorization_malformed").await;
+    assert_refused(&kit, get(format!("Bearer {token} {token}").as_bytes()), 400, "authorization_malformed").await;
+    assert_refused(&kit, get(format!("Bearer {}", &token[..token.len() / 2]).as_bytes()), 401, "token_malformed").await;
+    assert_refused(&kit, get(format!("Bearer {}", &token[..token.len() - 2]).as_bytes()), 401, "bad_signature").await;
+    assert_refused(&kit, get(b"Basic YWxpY2U6c2VjcmV0"), 401, "missing_token").await;
+    let twice = format!("Bearer {token}\r\nAuthorization: Bearer {token}");
+    assert_refused(&kit, get(twice.as_bytes()), 400, "ambiguous_token").await;
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn header_blocks_that_are_too_large_are_refused() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    for (size, accepted) in [(100 * 1024, &[431][..]), (1_000_000, &[431]), (1_200_000, &[400, 431])] {
+        let line = format!("X-Padding: {}\r\n", "x".repeat(8_000));
+        let padding = line.repeat(size / line.len());
+        let before = kit.backend.received_count();
+        let request = format!("GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{padding}\r\n");
+        // A client that is still sending when the refusal comes may see a reset instead of the answer.
+        if let Some(answer) = kit.try_raw(request.as_bytes()).await {
+            assert!(accepted.contains(&answer.status), "{size}: {}", answer.status);
+        }
+        assert_eq!(kit.backend.received_count(), before);
+        kit.assert_serves().await;
+    }
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_header_that_drips_is_cut_off() {
+    let kit = Kit::start_with(|config| config.proxy.listen.header_timeout = Duration::from_millis(300)).await;
+    let mut slow = kit.connect().await;
+    slow.write(b"GET /echo HTTP/1.1\r\nHost: gateway\r\n").await;
+    let dripping = async {
+        // Each drip is well within any timeout of a single read.
+        for _ in 0..200 {
+            if !slow.try_write(b"X-Drip: 1\r\n").await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the connection was never closed");
+    };
+    kit.within(dripping).await;
+    kit.eventually(|| kit.metric("syncgate_connections_cut_total", &[("cause", "header_timeout")]) == 1.0).await;
+    kit.assert_serves().await;
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_the_header_leaves_no_trace() {
+    let kit = Kit::start().await;
+    let before = kit.backend.received_count();
+    let mut leaving = kit.connect().await;
+    leaving.write(b"PUT /docs/a HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bear").await;
+    drop(leaving);
+    kit.eventually(|| kit.metric("syncgate_connections", &[]) == 0.0).await;
+    assert_eq!(kit.backend.received_count(), before);
+    kit.assert_serves().await;
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_the_body_stores_nothing() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    let mut leaving = kit.connect().await;
+    let head = format!(
+        "PUT /docs/half HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000\r\n\r\n{{\"a\":"
+    );
+    leaving.write(head.as_bytes()).await;
+    kit.eventually(|| kit.metric("syncgate_requests_in_flight", &[]) == 1.0).await;
+    drop(leaving);
+    kit.eventually(|| kit.metric("syncgate_requests_in_flight", &[]) == 0.0).await;
+    assert_eq!(kit.get("/docs/half", &token).await.status(), 404);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn targets_and_hosts_that_could_be_read_twice_are_refused() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    let request = |target: &str, hosts: &[&str]| {
+        let hosts: String = hosts.iter().map(|host| format!("Host: {host}\r\n")).collect();
+        format!("GET {target} HTTP/1.1\r\n{hosts}Authorization: Bearer {token}\r\n\r\n")
+    };
+    assert_refused(&kit, request("echo", &["gateway"]), 400, "target_malformed").await;
+    assert_refused(&kit, request("http://gateway/echo", &["gateway"]), 400, "target_malformed").await;
+    assert_refused(&kit, request("*", &["gateway"]), 400, "target_malformed").await;
+    assert_refused(&kit, request("/echo", &[]), 400, "host_malformed").await;
+    assert_refused(&kit, request("/echo", &["a b"]), 400, "").await;
+    assert_refused(&kit, request("/echo", &["a", "b"]), 400, "").await;
+    assert_refused(
+        &kit,
+        format!("CONNECT gateway:443 HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n"),
+        405,
+        "",
+    )
+    .await;
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_smuggled_behind_a_body() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: gateway\r\n\r\n";
+    let request = format!(
+        "POST /echo-body HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}",
+        smuggled.len() + 5
+    );
+    kit.try_raw(request.as_bytes()).await;
+    assert!(kit.backend.received().iter().all(|received| !received.target.contains("smuggled")));
+    kit.assert_serves().await;
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    let one = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let mut client = kit.connect().await;
+    client.write(format!("{}{}", one("/echo?first"), one("/echo?second")).as_bytes()).await;
+    for expected in ["first", "second"] {
+        let answer = kit.within(client.answer()).await.unwrap();
+        assert_eq!(answer.status, 200);
+        assert!(answer.text().contains(expected), "{}", answer.text());
+    }
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn no_client_header_speaks_for_the_gateway() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    let spoofed = format!(
+        "GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nConnection: authorization\r\nX-Remote-User: admin\r\n\
+         x_remote_user: admin\r\nX-Auth-CouchDB-Roles: _admin\r\nX_Auth_CouchDB_UserName: admin\r\nX-Hasura-Role: admin\r\n\
+         X-Custom: kept\r\n\r\n"
+    );
+    assert_eq!(kit.raw(spoofed.as_bytes()).await.status, 200);
+    let received = kit.backend.received().pop().unwrap();
+    assert!(!received.contains("admin"), "{received:?}");
+    assert!(!received.contains(&token), "{received:?}");
+    assert_eq!(received.header("x-custom"), Some("kept"));
+    let authorization = received.header("authorization").unwrap();
+    assert!(authorization.starts_with("Bearer "), "{authorization}");
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn more_connections_than_the_cap_wait_their_turn() {
+    let kit = Kit::start_with(|config| config.proxy.listen.max_connections = 2).await;
+    let token = kit.issuer.token("alice").sign();
+    let (first, second) = (kit.connect().await, kit.connect().await);
+    kit.eventually(|| kit.metric("syncgate_connections", &[]) == 2.0).await;
+    let mut third = kit.connect().await;
+    third.write(format!("GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await;
+    assert_eq!(kit.metric("syncgate_connections_total", &[]), 2.0);
+    drop(first);
+    assert_eq!(kit.within(third.answer()).await.unwrap().status, 200);
+    drop(second);
+    kit.stop().await;
+}

@@ -1,0 +1,173 @@
+//! From start to stop: without an issuer, with requests under way, and as a process with signals.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use syncgate::demo::{
+    DemoIssuer, DemoKey,
+    issuer::{Behaviour, Endpoint},
+    world::WorldOptions,
+};
+use tempfile::TempDir;
+
+use crate::kit::Kit;
+
+#[tokio::test]
+async fn the_gateway_starts_without_its_issuer_and_recovers_by_itself() {
+    let kit = Kit::start_unready(WorldOptions::default().issuer_behaves(Behaviour::Status(500))).await;
+    let token = kit.issuer.token("alice").sign();
+    assert_eq!(kit.admin("/livez").await.status(), 200);
+    assert_eq!(kit.admin("/readyz").await.status(), 503);
+    let refused = kit.get("/echo", &token).await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert!(!refused.headers().contains_key("www-authenticate"), "a 503 must not log the user out");
+    assert_eq!(kit.backend.received_count(), 0);
+
+    kit.issuer.behave(Endpoint::Discovery, Behaviour::Normal);
+    kit.issuer.behave(Endpoint::Keys, Behaviour::Normal);
+    kit.await_ready().await;
+    assert_eq!(kit.get("/echo", &token).await.status(), 200);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn keys_serve_on_while_the_issuer_is_away() {
+    let kit = Kit::start().await;
+    kit.issuer.stop().await;
+    kit.eventually(|| kit.metric("syncgate_jwks_refresh_total", &[("result", "error")]) >= 2.0).await;
+    kit.assert_serves().await;
+    assert_eq!(kit.admin("/readyz").await.status(), 200);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn requests_under_way_finish_and_then_nothing_holds_up_the_end() {
+    let kit = Kit::start_with(|config| config.shutdown_grace = Duration::from_secs(15)).await;
+    let token = kit.issuer.token("alice").sign();
+    let mut idle = kit.connect().await;
+    idle.write(format!("GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await;
+    kit.within(idle.answer()).await.unwrap();
+    let mut busy = kit.connect().await;
+    busy.write(format!("GET /silent?ms=1000 HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await;
+    kit.eventually(|| kit.metric("syncgate_requests_in_flight", &[]) == 1.0).await;
+
+    let started = Instant::now();
+    let (answer, ()) = tokio::join!(async { busy.answer().await }, kit.stop());
+    assert_eq!(answer.unwrap().status, 204);
+    assert!(started.elapsed() < Duration::from_secs(10), "waited for the idle connection");
+}
+
+#[tokio::test]
+async fn what_outlasts_the_grace_is_cut() {
+    let kit = Kit::start_with(|config| config.shutdown_grace = Duration::from_millis(200)).await;
+    let token = kit.issuer.token("alice").sign();
+    let mut feed = kit.connect().await;
+    let request = format!("GET /changes?feed=continuous HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    feed.write(request.as_bytes()).await;
+    kit.within(feed.read_until("200 OK")).await;
+    let (rest, ()) = tokio::join!(async { feed.read_to_end().await }, kit.stop());
+    assert!(!rest.ends_with(b"0\r\n\r\n"));
+}
+
+/// Files for `syncgate run`, and the process.
+struct Process {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+    _folder: TempDir,
+}
+
+fn write_config(issuer: &DemoIssuer, listen: &str, key_mode: u32) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("signing.pem");
+    std::fs::write(&key_file, DemoKey::shared(5).unwrap().private_key_pem().unwrap().as_bytes()).unwrap();
+    std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(key_mode)).unwrap();
+    let config = folder.path().join("gateway.yaml");
+    let text = format!(
+        "listen: {{ address: \"{listen}\" }}\nadmin: {{ address: \"127.0.0.1:0\" }}\nissuers:\n  - name: contoso\n    discovery: {}\n    \
+         issuer: {}\n    audiences: [{}]\n    user_id: oid\nsigning: {{ key_file: signing.pem }}\nupstream: {{ url: \"http://127.0.0.1:9\" }}\n",
+        issuer.discovery_url(),
+        issuer.issuer(),
+        issuer.options().audience
+    );
+    std::fs::write(&config, text).unwrap();
+    (folder, config)
+}
+
+fn run(folder: TempDir, config: &PathBuf) -> Process {
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_syncgate")).arg("run").arg("--config").arg(config).stderr(Stdio::piped()).spawn().unwrap();
+    let log = BufReader::new(child.stderr.take().unwrap());
+    Process { child, log, _folder: folder }
+}
+
+impl Process {
+    /// The fields of the first log line that has this message.
+    fn await_line(&mut self, message: &str) -> serde_json::Value {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the process ended before it said {message:?}");
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+            if value["message"] == message {
+                return value;
+            }
+        }
+    }
+
+    /// The exit code and what was left of the log.
+    fn await_exit(mut self, within: Duration) -> (Option<i32>, String) {
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(started.elapsed() < within, "the process hangs");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        (status.code(), rest)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Gone already in a test that passed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn sigterm_ends_an_idle_process_at_once() {
+    let issuer = DemoIssuer::start().await.unwrap();
+    let (folder, config) = write_config(&issuer, "127.0.0.1:0", 0o600);
+    let code = tokio::task::spawn_blocking(move || {
+        let mut process = run(folder, &config);
+        let serving = process.await_line("serving");
+        assert!(serving["address"].as_str().unwrap().starts_with("127.0.0.1:"));
+        Command::new("kill").arg("-TERM").arg(process.child.id().to_string()).status().unwrap();
+        process.await_exit(Duration::from_secs(5)).0
+    });
+    assert_eq!(code.await.unwrap(), Some(0));
+}
+
+#[tokio::test]
+async fn what_prevents_the_start_is_one_line_and_an_exit_code() {
+    let issuer = DemoIssuer::start().await.unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken_address = taken.local_addr().unwrap().to_string();
+    for (listen, key_mode, expected) in [(taken_address.as_str(), 0o600, "cannot listen on"), ("127.0.0.1:0", 0o644, "chmod 600")] {
+        let (folder, config) = write_config(&issuer, listen, key_mode);
+        let outcome = tokio::task::spawn_blocking(move || run(folder, &config).await_exit(Duration::from_secs(10))).await.unwrap();
+        assert_eq!(outcome.0, Some(2), "{}", outcome.1);
+        assert_eq!(outcome.1.lines().count(), 1, "{}", outcome.1);
+        assert!(outcome.1.contains(expected), "{}", outcome.1);
+    }
+}

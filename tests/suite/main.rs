@@ -1,0 +1,12 @@
+//! The integration tests: a real gateway over real sockets, in process, on port 0. One binary, since each links the whole gateway.
+
+mod architecture;
+mod demo_backend;
+mod demo_issuer;
+mod hostile;
+mod kit;
+mod lifecycle;
+mod refusals;
+mod story;
+mod streams;
+mod upstreams;

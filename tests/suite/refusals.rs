@@ -1,0 +1,126 @@
+//! What a client is told when it is refused: status, challenge, body; and that the upstream saw nothing.
+
+use syncgate::{
+    demo::DemoKey,
+    token::{Permission, PermissionSettings, Rejection},
+};
+
+use crate::kit::Kit;
+
+#[tokio::test]
+async fn each_fault_has_its_status_challenge_and_reason() {
+    let kit = Kit::start().await;
+    let issuer = &kit.issuer;
+    let foreign = DemoKey::shared(9).unwrap();
+    let public_key = issuer.signing_key().public_key_pem().unwrap();
+    let cases = [
+        (issuer.token("a").expires_in(-120).sign(), Rejection::Expired),
+        (issuer.token("a").begins_in(600).sign(), Rejection::NotYetValid),
+        (issuer.token("a").audience("another-api").sign(), Rejection::WrongAudience),
+        (issuer.token("a").issuer("https://login.contoso.com/").sign(), Rejection::UnknownIssuer),
+        (issuer.token("a").signed_by(&foreign).sign(), Rejection::BadSignature),
+        (issuer.token("a").header("kid", "unknown").sign(), Rejection::UnknownKey),
+        (issuer.token("a").unsigned().signature("x").sign(), Rejection::AlgorithmNotAllowed),
+        (issuer.token("a").hmac(public_key).sign(), Rejection::AlgorithmNotAllowed),
+        (issuer.token("a").without("exp").sign(), Rejection::ExpiryMissing),
+        (issuer.token("a").without("oid").without("sub").sign(), Rejection::UserIdMissing),
+        (issuer.token("a").unsigned().sign(), Rejection::TokenMalformed),
+    ];
+    for (token, rejection) in cases {
+        let counted = || kit.metric("syncgate_rejections_total", &[("reason", rejection.label())]);
+        let before = counted();
+        let answer = kit.get("/docs", &token).await;
+        assert_eq!(answer.status().as_u16(), rejection.status(), "{rejection:?}");
+        let challenge = answer.headers()["www-authenticate"].to_str().unwrap().to_owned();
+        assert!(challenge.starts_with("Bearer realm=\"syncgate\", error=\"invalid_token\""), "{rejection:?}: {challenge}");
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        let body: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(body["error"], "invalid_token");
+        assert_eq!(body["error_description"], rejection.description());
+        kit.eventually(|| counted() == before + 1.0).await;
+    }
+    assert_eq!(kit.backend.received_count(), 0);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn no_token_is_challenged_without_an_error_code() {
+    let kit = Kit::start().await;
+    let answer = kit.raw(b"GET /docs HTTP/1.1\r\nHost: gateway\r\n\r\n").await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"syncgate\""));
+    assert_eq!(kit.backend.received_count(), 0);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_client_keeps_its_connection() {
+    let kit = Kit::start().await;
+    let mut client = kit.connect().await;
+    for _ in 0..2 {
+        client.write(b"GET /docs HTTP/1.1\r\nHost: gateway\r\n\r\n").await;
+        assert_eq!(kit.within(client.answer()).await.unwrap().status, 401);
+    }
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_head_has_no_body() {
+    let kit = Kit::start().await;
+    let mut client = kit.connect().await;
+    client.write(b"HEAD /docs HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").await;
+    let answer = String::from_utf8(kit.within(client.read_to_end()).await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_path_without_a_route_is_a_404() {
+    let kit = Kit::start_with(|config| config.proxy.routes[0].path = "/docs".into()).await;
+    let token = kit.issuer.token("alice").sign();
+    assert_eq!(kit.get("/echo", &token).await.status(), 404);
+    assert_eq!(kit.get("/docs", &token).await.status(), 200);
+    assert_eq!(kit.backend.received_count(), 1);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_a_403_that_names_it_and_costs_no_signature() {
+    let kit = Kit::start_with(|config| {
+        config.proxy.routes[0].permission =
+            Permission::new(PermissionSettings { all_scopes: vec!["docs.admin".into()], ..PermissionSettings::default() });
+    })
+    .await;
+    let answer = kit.get("/docs", &kit.issuer.token("alice").sign()).await;
+    assert_eq!(answer.status(), 403);
+    let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+    assert!(challenge.contains("error=\"insufficient_scope\"") && challenge.contains("scope=\"docs.admin\""), "{challenge}");
+    assert_eq!(kit.metric("syncgate_cache_requests_total", &[("cache", "minted")]), 0.0);
+    let admin = kit.issuer.token("alice").scope("docs.read docs.admin").sign();
+    assert_eq!(kit.get("/docs", &admin).await.status(), 200);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_spelling_of_a_path_does_not_get_round_its_routes_rules() {
+    let kit = Kit::start_with(|config| {
+        let mut guarded = config.proxy.routes[0].clone();
+        guarded.name = "guarded".into();
+        guarded.path = "/docs".into();
+        guarded.permission =
+            Permission::new(PermissionSettings { all_scopes: vec!["docs.admin".into()], ..PermissionSettings::default() });
+        config.proxy.routes.push(guarded);
+    })
+    .await;
+    let token = kit.issuer.token("alice").sign();
+    for path in ["/d%6fcs", "//docs", "/./docs", "/echo/../docs", "/DOCS", "/docs;x"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+        assert_eq!(kit.raw(request.as_bytes()).await.status, 400, "{path}");
+    }
+    assert_eq!(kit.get("/docs/a", &token).await.status(), 403);
+    assert_eq!(kit.backend.received_count(), 0);
+    assert_eq!(kit.get("/echo", &token).await.status(), 200);
+    kit.stop().await;
+}
