@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     cli::Failure,
-    config::{Config, ConfigError, Effective, Findings, Loaded, Problem, Report},
+    config::{Config, ConfigError, Effective, Findings, Loaded, Problem, Reference, Report, Target},
+    signing::SigningKey,
 };
 
 /// Say everything that is wrong with a config file, all at once.
@@ -53,10 +54,20 @@ impl CheckArgs {
     }
 }
 
-/// What is wrong outside of the config file itself: with the files and variables that it names.
+/// What is wrong outside of the config file itself: with the files and variables that it names, and with the key in its file.
 fn outside_problems(loaded: &Loaded) -> Vec<Problem> {
     let is_set = |variable: &str| std::env::var_os(variable).is_some();
-    loaded.references.iter().filter_map(|reference| reference.check(is_set).err()).collect()
+    let mut problems: Vec<_> = loaded.references.iter().filter_map(|reference| reference.check(is_set).err()).collect();
+    let key_file = loaded.references.iter().find(|reference| matches!(reference.target, Target::SigningKey(_)));
+    // A key or passphrase that cannot be read is reported already.
+    if let Some(Reference { at, key, .. }) =
+        key_file.filter(|_| !problems.iter().any(|problem| problem.key.starts_with("signing.")))
+        && let Err(error) = SigningKey::load(&loaded.config.signing)
+    {
+        problems.push(Problem { at: *at, key: key.clone(), text: error.to_string() });
+        problems.sort_by_key(|problem| problem.at);
+    }
+    problems
 }
 
 /// One line that says that all is well.
@@ -73,12 +84,17 @@ fn summary(path: &Path, config: &Config) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
-    /// Checks a file with this text beside an empty key file. In the answer the folder is left out.
+    use super::*;
+    use crate::signing::PrivateKeyPem;
+
+    /// Checks a file with this text beside a key, and beside a file that is none. In the answer the folder is left out.
     fn check(text: &str, print: bool) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("signing.pem"), "").unwrap();
+        PrivateKeyPem::generate_rsa(2048).unwrap().create(&folder.path().join("signing.pem"), false).unwrap();
+        std::fs::write(folder.path().join("exposed.pem"), "").unwrap();
+        std::fs::set_permissions(folder.path().join("exposed.pem"), PermissionsExt::from_mode(0o644)).unwrap();
         let config = folder.path().join("gateway.yaml");
         std::fs::write(&config, text).unwrap();
         let shown = |text: String| text.replace(&format!("{}/", folder.path().display()), "");
@@ -125,6 +141,16 @@ upstream: {url: http://couch:5984}
              network that you trust\n\
              gateway.yaml:3:11: signing.key_file: other.pem cannot be read: No such file or directory (os error 2)\n\
              gateway.yaml: 1 problem, 1 warning"
+        );
+    }
+
+    #[test]
+    fn the_key_must_be_one_that_the_gateway_would_start_with() {
+        let text = FINE.replace("signing.pem", "exposed.pem").replace("http://couch", "https://couch");
+        assert_eq!(
+            check(&text, false).unwrap_err(),
+            "gateway.yaml:3:11: signing.key_file: exposed.pem can be read by others (mode 0644): run `chmod 600 exposed.pem`\n\
+             gateway.yaml: 1 problem"
         );
     }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 use crate::config::{
     document::{Key, Node},
     field::Field,
-    formats::{ENVIRONMENT, Format, TEXT},
+    formats::{ENVIRONMENT, Format, MOST_PATH, PATH},
     outside::{Reference, Target},
     problem::{Position, Reading},
     suggest::{nearest, shown},
@@ -161,8 +161,10 @@ impl<'a> Section<'a> {
     /// The path of a file, as seen from the working directory; in the config it is relative to the config's own folder.
     pub(super) fn file(&mut self, key: &'static str, target: fn(PathBuf) -> Target) -> Option<PathBuf> {
         let field = self.field(key)?;
-        let text = field.text(&Format { accepted: "the path of a file", shown: false, ..TEXT })?;
-        let path = self.reading.path(&text);
+        let path = self.reading.path(&field.text(&PATH)?);
+        if path.as_os_str().len() > MOST_PATH {
+            field.problem(format!("is too long; accepted: up to {MOST_PATH} bytes with the folder"));
+        }
         self.reading.reference(Reference { at: field.at, key: field.key, target: target(path.clone()) });
         Some(path)
     }

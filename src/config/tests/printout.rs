@@ -29,7 +29,7 @@ fn the_printout_means_the_same() {
     });
     let mutable = oidc("mutable", json!({ "user_id": "m_{email}", "mutable_user_id": true, "leeway": "1500ms" }));
     let prefix = oidc("prefix", json!({ "user_id": "m_{sub}", "shared_user_ids": true, "policies": ["x"] }));
-    let ids = json!({ "name": "ids", "preset": "external-id", "tenant": "contoso", "tenant_id": TENANT_ID, "audiences": ["a"], "user_id": "{tid}{oid}" });
+    let ids = json!({ "name": "ids", "preset": "external-id", "tenant": "contoso", "tenant_id": TENANT_ID, "audiences": ["a"], "user_id": "{tid}/{oid}" });
     let route = json!({
         "name": "a", "path": "/db", "host": "[::1]", "scopes": ["read"], "any_scopes": ["a"], "roles": ["R"], "any_roles": ["*"],
         "claims": { "null": ["true", "1", "x y"] , "b": [] }, "any_claims": { "https://contoso.com/x": ["y"] },

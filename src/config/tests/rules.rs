@@ -119,11 +119,11 @@ fn a_template_and_what_it_covers_are_one_iss() {
     assert_eq!(problems(&with_issuers(&[any.clone(), single.clone()])), clash(&iss));
     assert_eq!(problems(&with_issuers(&[single.clone(), any.clone()])), clash(&iss));
     assert_eq!(problems(&with_issuers(&[single.clone(), only.clone()])), clash(&iss));
-    assert_eq!(problems(&with_issuers(&[any.clone(), only])), clash(&iss));
-    let twin = template("twin", json!({ "any_tenant": true }));
-    assert_eq!(problems(&with_issuers(&[any, twin])), clash("https://login.microsoftonline.com/{tenantid}/v2.0"));
+    assert_eq!(problems(&with_issuers(&[any, only])), clash("https://login.microsoftonline.com/{tenantid}/v2.0"));
+    // A template claims the tokens of tenants that it does not take, so that another issuer would never see them.
     let other = template("other", json!({ "tenants": ["9c0c1f5e-0000-4000-8000-000000000001"] }));
-    assert_eq!(problems(&with_issuers(&[single, other])), [""; 0]);
+    assert_eq!(problems(&with_issuers(&[single.clone(), other])), clash(&iss));
+    assert_eq!(problems(&with_issuers(&[single, issuer("a", &json!({}))])), [""; 0]);
 }
 
 #[test]
@@ -202,6 +202,12 @@ fn a_fallback_list_and_claims_that_change_need_their_switch() {
             ]
         );
     }
+    assert_eq!(
+        oidc(json!("{tid}{oid}")),
+        [
+            "issuers[0].user_id: two claims stand side by side, so that different people could get one id; accepted: a text between them"
+        ]
+    );
     let allowed = issuer("a", &json!({ "user_id": "email", "mutable_user_id": true }));
     assert_eq!(config(&with_issuers(&[allowed])).issuers[0].rules.user_id, UserIdRule::Claims(vec!["email".to_owned()]));
 }
@@ -280,7 +286,7 @@ fn a_route_may_demand_much_and_its_claims_are_kept() {
         "nonce": { "header": "X-Nonce" },
     });
     let config = config(&with(&[("/routes", json!([route]))]));
-    let (route, permission) = (&config.proxy.routes[0], &config.proxy.routes[0].permission);
+    let (route, permission) = (&config.proxy.routes[0], config.proxy.routes[0].permission.settings());
     assert_eq!((route.host.as_deref(), route.path.as_str()), (Some("sync.contoso.com"), "/db/x@1"));
     assert_eq!(
         (&permission.all_scopes[..], &permission.any_scopes[..]),
@@ -300,8 +306,13 @@ fn a_route_may_demand_much_and_its_claims_are_kept() {
 fn listeners_and_limits_fit_together() {
     assert_eq!(
         problems(&with(&[("/admin/address", json!("0.0.0.0:8080"))])),
-        ["admin: address 0.0.0.0:8080 is that of listen too; accepted: an address of its own"]
+        ["admin: listen.address 0.0.0.0:8080 and admin.address 0.0.0.0:8080 meet; accepted: ports that differ"]
     );
+    assert_eq!(
+        problems(&with(&[("/listen/address", json!("[::]:9090"))])),
+        ["listen: listen.address [::]:9090 and admin.address 127.0.0.1:9090 meet; accepted: ports that differ"]
+    );
+    assert_eq!(problems(&with(&[("/listen/address", json!("10.0.0.1:0")), ("/admin/address", json!("127.0.0.1:0"))])), [""; 0]);
     assert_eq!(
         problems(&with(&[("/listen/header_bytes", json!("16KiB"))])),
         ["listen: token.max_bytes must be less than listen.header_bytes, or no such token arrives"]
