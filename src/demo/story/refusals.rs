@@ -24,7 +24,7 @@ pub(super) fn all(client: &Client<'_>, alice: &User) -> Result<Vec<Refusal>, Une
     let refusal = |what, authorization, reason| Refusal { what, authorization, reason };
     Ok(vec![
         refusal("no token", None, Rejection::MissingToken),
-        refusal("a password instead of a token", Some("Basic YWxpY2U6ZGVtbw==".into()), Rejection::AuthorizationMalformed),
+        refusal("a password instead of a token", Some("Basic YWxpY2U6ZGVtbw==".into()), Rejection::MissingToken),
         refusal("no JWT at all", bearer("rosebud".into()), Rejection::TokenMalformed),
         refusal("a token signed by another key", bearer(forged.sign()), Rejection::BadSignature),
         refusal("a token with another user in it", bearer(tampered(client, alice)), Rejection::BadSignature),
