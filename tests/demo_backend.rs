@@ -233,7 +233,7 @@ async fn the_doors_answer_anybody_and_show_what_came() {
     assert!(received.token.is_err());
 
     assert_eq!(kit.client.get(format!("{base}/status/418")).send().await.unwrap().status(), 418);
-    assert_eq!(kit.client.get(format!("{base}/silent?ms=1")).send().await.unwrap().status(), 200);
+    assert_eq!(kit.client.get(format!("{base}/silent?ms=1")).send().await.unwrap().status(), 204);
     assert_eq!(kit.backend.received_count(), 3);
 }
 

@@ -53,7 +53,7 @@ struct Silence {
 
 async fn silent(Query(silence): Query<Silence>) -> StatusCode {
     tokio::time::sleep(Duration::from_millis(silence.ms)).await;
-    StatusCode::OK
+    StatusCode::NO_CONTENT
 }
 
 async fn status(Path(code): Path<u16>) -> StatusCode {

@@ -47,7 +47,7 @@ struct State {
 ///
 /// any /echo                     method, target and headers as received
 /// POST /echo-body               the body, streamed back
-/// GET /silent?ms=N              nothing for a while, then 200
+/// GET /silent?ms=N              nothing for a while, then 204
 /// GET /status/{code}            this status
 /// ```
 ///
