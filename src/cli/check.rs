@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     cli::Failure,
-    config::{Config, ConfigError, Effective, FileKind, Findings, Loaded, Position, Problem, Report},
-    signing::SecretSource,
+    config::{Config, ConfigError, Effective, Findings, Loaded, Problem, Reference, Report, Target},
+    signing::SigningKey,
 };
 
 /// Say everything that is wrong with a config file, all at once.
 ///
 /// Each mistake comes with its place, its key, what is wrong and what is accepted:
 ///
-///   gateway.yaml:12:5: issuers[0].leeway: 10m is too much; accepted: 0s to 5m (default 1m)
+///   gateway.yaml:12:5: issuers[0].leeway: 10m is too long; accepted: 0s to 5m (default 1m)
 ///
 /// The files that the config names are opened; nothing is fetched and nothing is started. Warnings do not fail the check.
 /// The exit code is 0 when the file can be used, 1 when it has mistakes, 2 when it cannot be read.
@@ -54,21 +54,19 @@ impl CheckArgs {
     }
 }
 
-/// What is wrong outside of the config file itself: the files and variables that it names.
+/// What is wrong outside of the config file itself: with the files and variables that it names, and with the key in its file.
 fn outside_problems(loaded: &Loaded) -> Vec<Problem> {
-    let mut problems: Vec<_> = loaded.files.iter().filter_map(|file| file.check().err()).collect();
-    if let Some(SecretSource::Environment(variable)) = &loaded.config.signing.passphrase
-        && std::env::var_os(variable).is_none()
+    let is_set = |variable: &str| std::env::var_os(variable).is_some();
+    let mut problems: Vec<_> = loaded.references.iter().filter_map(|reference| reference.check(is_set).err()).collect();
+    let key_file = loaded.references.iter().find(|reference| matches!(reference.target, Target::SigningKey(_)));
+    // A key or passphrase that cannot be read is reported already.
+    if let Some(Reference { at, key, .. }) =
+        key_file.filter(|_| !problems.iter().any(|problem| problem.key.starts_with("signing.")))
+        && let Err(error) = SigningKey::load(&loaded.config.signing)
     {
-        let key_file = loaded.files.iter().find(|file| file.kind == FileKind::SigningKey);
-        let text = format!("the environment variable {variable} is not set");
-        problems.push(Problem {
-            at: key_file.map_or(Position::START, |file| file.at),
-            key: "signing.passphrase_env".to_owned(),
-            text,
-        });
+        problems.push(Problem { at: *at, key: key.clone(), text: error.to_string() });
+        problems.sort_by_key(|problem| problem.at);
     }
-    problems.sort_by_key(|problem| problem.at);
     problems
 }
 
@@ -82,4 +80,88 @@ fn summary(path: &Path, config: &Config) -> String {
         count(config.proxy.routes.len(), "route"),
         count(config.proxy.upstreams.len(), "upstream"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::signing::PrivateKeyPem;
+
+    /// Checks a file with this text beside a key, and beside a file that is none. In the answer the folder is left out.
+    fn check(text: &str, print: bool) -> Result<(), String> {
+        let folder = tempfile::tempdir().unwrap();
+        PrivateKeyPem::generate_rsa(2048).unwrap().create(&folder.path().join("signing.pem"), false).unwrap();
+        std::fs::write(folder.path().join("exposed.pem"), "").unwrap();
+        std::fs::set_permissions(folder.path().join("exposed.pem"), PermissionsExt::from_mode(0o644)).unwrap();
+        let config = folder.path().join("gateway.yaml");
+        std::fs::write(&config, text).unwrap();
+        let shown = |text: String| text.replace(&format!("{}/", folder.path().display()), "");
+        CheckArgs { config, print }.execute().map_err(|failure| match failure {
+            Failure::No(text) => shown(text),
+            Failure::Trouble(text) => panic!("{text}"),
+        })
+    }
+
+    const FINE: &str = "\
+issuers:
+  - {preset: oidc, issuer: https://login.contoso.com, audiences: [api]}
+signing: {key_file: signing.pem}
+upstream: {url: http://couch:5984}
+";
+
+    #[test]
+    fn a_file_with_a_warning_passes() {
+        assert_eq!(check(FINE, false), Ok(()));
+        assert_eq!(check(FINE, true), Ok(()));
+    }
+
+    #[test]
+    fn mistakes_are_listed_and_counted() {
+        let text = FINE.replace("upstream:", "realms: x\nupstream:").replace("audiences: [api]", "leeway: 6m");
+        assert_eq!(
+            check(&text, true).unwrap_err(),
+            "gateway.yaml:5:12: warning: upstream.url: plain http to another machine: user tokens travel readable; fine only in a \
+             network that you trust\n\
+             gateway.yaml:2:5: issuers[0].audiences: is required: the id of your API's registration; without it, tokens for any other \
+             application would be taken\n\
+             gateway.yaml:2:55: issuers[0].leeway: 6m is too long; accepted: 0s to 5m (default 1m)\n\
+             gateway.yaml:4:1: realms: unknown key; did you mean realm?\n\
+             gateway.yaml: 3 problems, 1 warning"
+        );
+    }
+
+    #[test]
+    fn files_that_are_named_must_be_there() {
+        let text = FINE.replace("signing.pem", "other.pem");
+        assert_eq!(
+            check(&text, false).unwrap_err(),
+            "gateway.yaml:4:12: warning: upstream.url: plain http to another machine: user tokens travel readable; fine only in a \
+             network that you trust\n\
+             gateway.yaml:3:11: signing.key_file: other.pem cannot be read: No such file or directory (os error 2)\n\
+             gateway.yaml: 1 problem, 1 warning"
+        );
+    }
+
+    #[test]
+    fn the_key_must_be_one_that_the_gateway_would_start_with() {
+        let text = FINE.replace("signing.pem", "exposed.pem").replace("http://couch", "https://couch");
+        assert_eq!(
+            check(&text, false).unwrap_err(),
+            "gateway.yaml:3:11: signing.key_file: exposed.pem can be read by others (mode 0644): run `chmod 600 exposed.pem`\n\
+             gateway.yaml: 1 problem"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_trouble() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("none.yaml");
+        let expected = format!("{}: cannot be read: No such file or directory (os error 2)", config.display());
+        match (CheckArgs { config, print: false }).execute() {
+            Err(Failure::Trouble(text)) => assert_eq!(text, expected),
+            other => panic!("{other:?}"),
+        }
+    }
 }

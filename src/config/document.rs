@@ -15,10 +15,8 @@ use crate::config::{
 
 /// Largest config file. Bytes.
 pub(super) const MOST_BYTES: usize = 256 * 1024;
-/// Deepest nesting; the settings themselves need six levels.
+/// Deepest nesting; the settings themselves need six levels. The scanner has a limit of its own (255) for what it reads ahead.
 const MOST_LEVELS: usize = 16;
-/// Most `[` and `{`. The scanner's work for each token grows with the flow collections that are open.
-const MOST_FLOW_COLLECTIONS: usize = 2_000;
 
 /// A value and where it starts.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ pub(super) struct Key {
     pub(super) name: String,
 }
 
-/// Parses the one document of a file. `None`: there is none; why is in `reading`.
+/// Parses the one document of a file. `None`: it cannot be read; why is in `reading`.
 pub(super) fn parse(bytes: &[u8], reading: &Reading) -> Option<Node> {
     if bytes.len() > MOST_BYTES {
         reading.problem(Position::START, "", format!("the file is too large; accepted: up to {} KiB", MOST_BYTES / 1024));
@@ -60,18 +58,11 @@ pub(super) fn parse(bytes: &[u8], reading: &Reading) -> Option<Node> {
             return None;
         }
     };
-    if text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > MOST_FLOW_COLLECTIONS {
-        let text = format!("too many [ and {{; accepted: {MOST_FLOW_COLLECTIONS} in all; write lists with a dash for each element");
-        reading.problem(Position::START, "", text);
-        return None;
-    }
     let mut builder = Builder { reading, open: Vec::new(), root: None };
     let mut parser = Parser::new_from_str(text);
-    let complete = builder.run(&mut parser).is_some();
-    if complete && builder.root.is_none() {
-        reading.problem(Position::START, "", "the file is empty; start from conf/minimal.yaml");
-    }
-    builder.root.filter(|_| complete)
+    builder.run(&mut parser)?;
+    // An empty file is one without any key: it is told all that it needs.
+    Some(builder.root.unwrap_or(Node { at: Position::START, value: Value::Null }))
 }
 
 /// The place after these bytes, which are UTF-8.
@@ -103,7 +94,10 @@ impl Builder<'_> {
         while let Some(event) = parser.next_event() {
             let (event, span) = match event {
                 Ok(event) => event,
-                Err(error) => return self.stop(position(error.marker()), &format!("not YAML: {}", error.info())),
+                Err(error) => {
+                    let info = error.info().replace(char::is_control, "?");
+                    return self.stop(position(error.marker()), &format!("not YAML: {info}"));
+                }
             };
             let at = position(&span.start);
             match event {
@@ -151,16 +145,32 @@ impl Builder<'_> {
         }
     }
 
+    /// The path of the key that is read now, as in `issuers[0].leeway`.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for open in &self.open {
+            match open {
+                Open::List { items, .. } => path.push_str(&format!("[{}]", items.len())),
+                Open::Map { key: Some(key), .. } => {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    path.push_str(&format!("{dot}{}", shown(&key.name)));
+                }
+                Open::Map { key: None, .. } => {}
+            }
+        }
+        path
+    }
+
     /// Adds a finished value to the innermost open list or mapping. The first of duplicate keys stays.
     fn add(&mut self, node: Node) {
+        let path = self.path();
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List { items, .. }) => items.push(node),
             Some(Open::Map { entries, seen, key, .. }) => {
                 let Some(key) = key.take() else { return };
                 if let Some(first) = seen.get(&key.name) {
-                    let text = format!("stands twice, first in line {}; keep one", first.line);
-                    self.reading.problem(key.at, &shown(&key.name), text);
+                    self.reading.problem(key.at, &path, format!("stands twice, first in line {}; keep one", first.line));
                 } else {
                     seen.insert(key.name.clone(), key.at);
                     entries.push((key, node));

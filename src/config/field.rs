@@ -99,18 +99,19 @@ impl<'a> Field<'a> {
         found
     }
 
-    /// A quantity within a range: a duration, a size, a number.
+    /// A quantity within a range: a duration, a size, a number. The words are for one that is outside.
     pub(super) fn quantity<T: PartialOrd + Copy>(
         &self,
         parse: fn(&str) -> Option<T>,
+        [small, large]: [&str; 2],
         range: &RangeInclusive<T>,
         accepted: &str,
     ) -> Option<T> {
         let text = self.scalar(accepted)?;
         let wrong = match parse(text) {
             Some(value) if range.contains(&value) => return Some(value),
-            Some(value) if value < *range.start() => format!("{} is too little", shown(text)),
-            Some(_) => format!("{} is too much", shown(text)),
+            Some(value) if value < *range.start() => format!("{} is too {small}", shown(text)),
+            Some(_) => format!("{} is too {large}", shown(text)),
             None => format!("\"{}\" cannot be read", shown(text)),
         };
         self.problem(format!("{wrong}; accepted: {accepted}"));

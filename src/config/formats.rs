@@ -15,6 +15,9 @@ pub(super) struct Format<T> {
     pub(super) parse: fn(&str) -> Result<T, &'static str>,
 }
 
+/// Longest path. Bytes; Linux takes no longer one.
+pub(super) const MOST_PATH: usize = 4_095;
+
 /// A name in the config; it becomes a metric label.
 pub(super) const NAME: Format<String> = Format { accepted: "1 to 64 of a-z 0-9 _ -", shown: true, parse: name };
 /// A GUID; lower case from here on, as Microsoft writes it in tokens.
@@ -30,6 +33,8 @@ pub(super) const POLICY: Format<String> =
     Format { accepted: "a policy such as B2C_1_signin: 1 to 128 of A-Z a-z 0-9 _ -", shown: true, parse: policy };
 /// Any text of one line.
 pub(super) const TEXT: Format<String> = Format { accepted: "a text of 1 to 1024 bytes", shown: true, parse: text };
+/// The path of a file. Not shown: somebody may write the key itself there.
+pub(super) const PATH: Format<String> = Format { accepted: "the path of a file", shown: false, parse: path };
 /// The name of a claim.
 pub(super) const CLAIM: Format<String> =
     Format { accepted: "the name of a claim: 1 to 256 bytes, without spaces or braces", shown: true, parse: claim };
@@ -103,6 +108,10 @@ fn policy(text: &str) -> Result<String, &'static str> {
 
 fn text(text: &str) -> Result<String, &'static str> {
     check((1..=1024).contains(&text.len()), text, "is empty or too long")
+}
+
+fn path(text: &str) -> Result<String, &'static str> {
+    check((1..=MOST_PATH).contains(&text.len()), text, "is empty or too long")
 }
 
 fn claim(text: &str) -> Result<String, &'static str> {

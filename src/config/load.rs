@@ -5,13 +5,14 @@ use std::{
     fmt,
     fs::File,
     io::Read as _,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use crate::{
     config::{
-        Config, Findings, NamedFile,
+        Config, Findings, Problem, Reference,
         document::{self, MOST_BYTES, Node},
         field::Field,
         formats::REALM,
@@ -36,9 +37,9 @@ pub struct Loaded {
     /// The settings.
     pub config: Config,
     /// What to think about, in the order of the file; never a mistake.
-    pub warnings: Vec<super::Problem>,
-    /// The files that it names. They were not opened.
-    pub files: Vec<NamedFile>,
+    pub warnings: Vec<Problem>,
+    /// The files and variables that it names. None of them was looked at.
+    pub references: Vec<Reference>,
 }
 
 /// Why there is no config.
@@ -112,9 +113,9 @@ impl Config {
     pub fn parse(text: impl AsRef<[u8]>, base_dir: &Path) -> Result<Loaded, Findings> {
         let reading = Reading::new(base_dir);
         let config = document::parse(text.as_ref(), &reading).map(|root| config(&root, &reading));
-        let (findings, files) = reading.finish();
+        let (findings, references) = reading.finish();
         match config {
-            Some(config) if findings.problems.is_empty() => Ok(Loaded { config, warnings: findings.warnings, files }),
+            Some(config) if findings.problems.is_empty() => Ok(Loaded { config, warnings: findings.warnings, references }),
             _ => Err(findings),
         }
     }
@@ -124,18 +125,21 @@ impl Config {
 fn config(root: &Node, reading: &Reading) -> Config {
     let mut root = Field::new(String::new(), Position::START, root, reading).section();
     let listen = edge::listen(root.section("listen"));
-    let admin_field = root.field("admin");
     let admin = basics::admin(root.section("admin"));
-    if let Some(field) = admin_field.filter(|_| admin.address == listen.address && admin.address.port() != 0) {
-        field.problem(format!("address {} is that of listen too; accepted: an address of its own", admin.address));
+    if meet(listen.address, admin.address)
+        && let Some(field) = root.field("admin").or_else(|| root.field("listen"))
+    {
+        field.problem(format!(
+            "listen.address {} and admin.address {} meet; accepted: ports that differ",
+            listen.address, admin.address
+        ));
     }
     let issuers = issuers(root.required("issuers", "a list of whose tokens are taken"));
-    let token_field = root.field("token");
     let token_limits = basics::token_limits(root.section("token"));
-    if token_limits.token >= listen.header_bytes {
-        let key = if token_field.is_some() { token_field } else { root.field("listen") };
-        key.iter()
-            .for_each(|field| field.problem("token.max_bytes must be less than listen.header_bytes, or no such token arrives"));
+    if token_limits.token >= listen.header_bytes
+        && let Some(field) = root.field("token").or_else(|| root.field("listen"))
+    {
+        field.problem("token.max_bytes must be less than listen.header_bytes, or no such token arrives");
     }
     let signing = basics::signing(root.section("signing"));
     let profile = basics::profile(root.section("mint"));
@@ -169,6 +173,12 @@ fn config(root: &Node, reading: &Reading) -> Config {
     };
     root.finish();
     config
+}
+
+/// Whether only one of two listeners could have its address.
+fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_address = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && same_address
 }
 
 fn issuers(field: Option<Field<'_>>) -> Vec<Issuer<'_>> {

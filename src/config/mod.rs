@@ -8,9 +8,9 @@
 
 mod document;
 mod field;
-mod files;
 mod formats;
 mod load;
+mod outside;
 mod print;
 mod problem;
 mod read;
@@ -22,8 +22,8 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub use files::{FileKind, NamedFile};
 pub use load::{ConfigError, Loaded, Report};
+pub use outside::{Reference, Target};
 pub use print::Effective;
 pub use problem::{Findings, Position, Problem};
 pub use settings::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings};

@@ -89,6 +89,9 @@ fn issuers_of(config: &Config, yaml: &mut Yaml) {
     yaml.open("issuers");
     for (index, IssuerConfig { rules, jwks }) in config.issuers.iter().enumerate() {
         yaml.element("name", &rules.name);
+        if matches!(&rules.user_id, UserIdRule::Claims(claims) if claims.len() > 1) {
+            yaml.plain("preset", "b2c # for the list in user_id; what else it expands to is spelled out");
+        }
         let sources =
             |wanted: fn(&KeySource) -> Option<&String>| jwks.sources.iter().filter_map(wanted).cloned().collect::<Vec<_>>();
         yaml.list("discovery", &sources(|source| if let KeySource::Discovery(url) = source { Some(url) } else { None }));
@@ -125,11 +128,6 @@ fn print_rules(rules: &IssuerSettings, shared: bool, yaml: &mut Yaml) {
     let kinds = [(rules.kinds.access, "access"), (rules.kinds.id, "id"), (rules.kinds.app_only, "app_only")];
     yaml.list("tokens", &kinds.iter().filter(|(taken, _)| *taken).map(|(_, kind)| (*kind).to_owned()).collect::<Vec<_>>());
     match &rules.user_id {
-        UserIdRule::Claims(claims) if claims.len() > 1 => {
-            // Only this preset permits a list. Everything else it expands to is given here.
-            yaml.plain("preset", "b2c");
-            yaml.list("user_id", claims);
-        }
         UserIdRule::Claims(claims) => yaml.list("user_id", claims),
         UserIdRule::Template(text) => yaml.text("user_id", text),
     }

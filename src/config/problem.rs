@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::files::NamedFile;
+use crate::config::outside::Reference;
 
 /// Most problems that are kept of one file. A file with more is told how many there are.
 const MOST_PROBLEMS: usize = 100;
@@ -69,7 +69,7 @@ pub(super) struct Reading {
 struct Collected {
     findings: Findings,
     left_out: usize,
-    files: Vec<NamedFile>,
+    references: Vec<Reference>,
 }
 
 impl Reading {
@@ -88,6 +88,11 @@ impl Reading {
         }
     }
 
+    /// Whether one more problem would be kept.
+    pub(super) fn has_room(&self) -> bool {
+        self.collected.borrow().findings.problems.len() < MOST_PROBLEMS
+    }
+
     /// Reports something to think about.
     pub(super) fn warning(&self, at: Position, key: &str, text: impl Into<String>) {
         let mut collected = self.collected.borrow_mut();
@@ -96,23 +101,26 @@ impl Reading {
         }
     }
 
-    /// Remembers a file that the config names, and gives its path as seen from the working directory.
-    pub(super) fn file(&self, mut file: NamedFile) -> PathBuf {
-        file.path = self.base_dir.join(&file.path);
-        let path = file.path.clone();
-        self.collected.borrow_mut().files.push(file);
-        path
+    /// A path as seen from the working directory.
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.base_dir.join(path)
+    }
+
+    /// Remembers something outside that the config names.
+    pub(super) fn reference(&self, reference: Reference) {
+        self.collected.borrow_mut().references.push(reference);
     }
 
     /// What was found, in the order of the file.
-    pub(super) fn finish(self) -> (Findings, Vec<NamedFile>) {
-        let Collected { mut findings, left_out, files } = self.collected.into_inner();
+    pub(super) fn finish(self) -> (Findings, Vec<Reference>) {
+        let Collected { mut findings, left_out, mut references } = self.collected.into_inner();
         findings.problems.sort_by_key(|problem| problem.at);
         findings.warnings.sort_by_key(|warning| warning.at);
+        references.sort_by_key(|reference| reference.at);
         if let (1.., Some(last)) = (left_out, findings.problems.last()) {
             let text = format!("and {left_out} more problems");
             findings.problems.push(Problem { at: last.at, key: String::new(), text });
         }
-        (findings, files)
+        (findings, references)
     }
 }

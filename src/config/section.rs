@@ -1,17 +1,12 @@
 //! [`Section`]: a mapping of the file. It hands out typed values, remembers which keys were asked for and reports the rest.
 
-use std::{
-    net::SocketAddr,
-    ops::RangeInclusive,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use crate::config::{
     document::{Key, Node},
     field::Field,
-    files::{FileKind, NamedFile},
-    formats::{Format, TEXT},
+    formats::{ENVIRONMENT, Format, MOST_PATH, PATH},
+    outside::{Reference, Target},
     problem::{Position, Reading},
     suggest::{nearest, shown},
     units::{parse_duration, parse_size, show_duration, show_size},
@@ -81,7 +76,9 @@ impl<'a> Section<'a> {
     /// Reports every key that nobody asked for.
     pub(super) fn finish(self) {
         for (key, _) in self.entries.iter().filter(|(key, _)| !self.known.contains(&key.name.as_str())) {
-            let text = match nearest(&key.name, &self.known) {
+            // The search costs something; not for problems that nobody will read.
+            let nearest = if self.reading.has_room() { nearest(&key.name, &self.known) } else { None };
+            let text = match nearest {
                 Some(known) => format!("unknown key; did you mean {known}?"),
                 None => format!("unknown key; accepted: {}", self.known.join(", ")),
             };
@@ -123,7 +120,7 @@ impl<'a> Section<'a> {
         let Some(field) = self.field(key) else { return default };
         let accepted =
             format!("{} to {} (default {})", show_duration(*range.start()), show_duration(*range.end()), show_duration(default));
-        field.quantity(parse_duration, &range, &accepted).unwrap_or(default)
+        field.quantity(parse_duration, ["short", "long"], &range, &accepted).unwrap_or(default)
     }
 
     /// A duration within a range, or `none`, which is the default.
@@ -133,21 +130,21 @@ impl<'a> Section<'a> {
         if field.scalar(&accepted)? == "none" {
             return None;
         }
-        field.quantity(parse_duration, &range, &accepted)
+        field.quantity(parse_duration, ["short", "long"], &range, &accepted)
     }
 
     /// A size in bytes within a range.
     pub(super) fn size(&mut self, key: &'static str, default: usize, range: RangeInclusive<usize>) -> usize {
         let Some(field) = self.field(key) else { return default };
         let accepted = format!("{} to {} (default {})", show_size(*range.start()), show_size(*range.end()), show_size(default));
-        field.quantity(parse_size, &range, &accepted).unwrap_or(default)
+        field.quantity(parse_size, ["small", "large"], &range, &accepted).unwrap_or(default)
     }
 
     /// A whole number within a range.
     pub(super) fn number(&mut self, key: &'static str, default: usize, range: RangeInclusive<usize>) -> usize {
         let Some(field) = self.field(key) else { return default };
         let accepted = format!("{} to {} (default {default})", range.start(), range.end());
-        field.quantity(|text| text.parse().ok(), &range, &accepted).unwrap_or(default)
+        field.quantity(|text| text.parse().ok(), ["small", "large"], &range, &accepted).unwrap_or(default)
     }
 
     /// An address and a port to listen on.
@@ -162,9 +159,21 @@ impl<'a> Section<'a> {
     }
 
     /// The path of a file, as seen from the working directory; in the config it is relative to the config's own folder.
-    pub(super) fn file(&mut self, key: &'static str, kind: FileKind) -> Option<PathBuf> {
+    pub(super) fn file(&mut self, key: &'static str, target: fn(PathBuf) -> Target) -> Option<PathBuf> {
         let field = self.field(key)?;
-        let text = field.text(&Format { accepted: "the path of a file", shown: false, ..TEXT })?;
-        Some(self.reading.file(NamedFile { at: field.at, key: field.key, path: Path::new(&text).to_owned(), kind }))
+        let path = self.reading.path(&field.text(&PATH)?);
+        if path.as_os_str().len() > MOST_PATH {
+            field.problem(format!("is too long; accepted: up to {MOST_PATH} bytes with the folder"));
+        }
+        self.reading.reference(Reference { at: field.at, key: field.key, target: target(path.clone()) });
+        Some(path)
+    }
+
+    /// The name of an environment variable.
+    pub(super) fn variable(&mut self, key: &'static str) -> Option<String> {
+        let field = self.field(key)?;
+        let name = field.text(&ENVIRONMENT)?;
+        self.reading.reference(Reference { at: field.at, key: field.key, target: Target::Variable(name.clone()) });
+        Some(name)
     }
 }

@@ -1,15 +1,10 @@
 //! The small sections: `admin`, `token`, `signing`, `mint`, `cache`, `log`, `shutdown`.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use crate::{
     admin::AdminSettings,
-    config::{
-        LogFormat, LogLevel, LogSettings,
-        files::FileKind,
-        formats::{CLAIM, ENVIRONMENT},
-        section::Section,
-    },
+    config::{LogFormat, LogLevel, LogSettings, formats::CLAIM, outside::Target, section::Section},
     exchange::CacheSettings,
     signing::{SecretSource, SigningSettings},
     token::{MintingProfile, TokenLimits},
@@ -51,22 +46,24 @@ pub(in crate::config) fn token_limits(mut section: Section<'_>) -> TokenLimits {
 }
 
 pub(in crate::config) fn signing(mut section: Section<'_>) -> SigningSettings {
-    let key_file = section.file("key_file", FileKind::SigningKey);
-    if key_file.is_none() && section.field("key_file").is_none() {
-        section.missing("key_file", "the private key that signs user tokens; make one with: syncgate keys generate");
-    }
-    let file = section.file("passphrase_file", FileKind::Passphrase).map(SecretSource::File);
-    let environment = section.field("passphrase_env");
-    if let Some(field) = environment.as_ref().filter(|_| file.is_some()) {
-        field.problem("excludes passphrase_file; give one of the two");
-    }
-    let environment = environment.and_then(|field| field.text(&ENVIRONMENT)).map(SecretSource::Environment);
+    section.required("key_file", "the private key that signs user tokens; make one with: syncgate keys generate");
+    let key_file = section.file("key_file", Target::SigningKey).unwrap_or_default();
+    let passphrase = match section.field("passphrase_env").filter(|_| section.field("passphrase_file").is_some()) {
+        Some(field) => {
+            field.problem("excludes passphrase_file; give one of the two");
+            None
+        }
+        None => {
+            let file = section.file("passphrase_file", Target::Passphrase).map(SecretSource::File);
+            file.or_else(|| section.variable("passphrase_env").map(SecretSource::Environment))
+        }
+    };
     section.refuse("passphrase", NO_SECRETS);
     section.refuse("password", NO_SECRETS);
     section.refuse("key", "secrets do not stand in the file; give key_file: PATH");
     let settings = SigningSettings {
-        key_file: key_file.unwrap_or_else(PathBuf::new),
-        passphrase: file.or(environment),
+        key_file,
+        passphrase,
         threads: section.number("threads", 0, 0..=1_024),
         queue: section.number("queue", SIGNING_QUEUE, 1..=1_000_000),
     };

@@ -36,6 +36,9 @@ pub(in crate::config) fn user_id(field: &Field<'_>, permitted: &Permitted) -> Op
         field.problem(format!("\"{}\" cannot be read; accepted: claims in braces such as {{tid}}_{{oid}}", shown(text)));
         return None;
     };
+    if text.contains("}{") {
+        field.problem("two claims stand side by side, so that different people could get one id; accepted: a text between them");
+    }
     claims.iter().for_each(|claim| check_mutable(field, claim, permitted));
     Some(UserIdRule::Template(text.to_owned()))
 }

@@ -8,8 +8,8 @@ use crate::{
     config::{
         IssuerConfig,
         field::Field,
-        files::FileKind,
         formats::{CLAIM, GUID, KEY_URL, NAME, POLICY, TEXT},
+        outside::Target,
         read::{
             identity::{self, Permitted},
             presets::{Expansion, Given, PRESETS, Preset, TENANT_PLACE},
@@ -22,13 +22,9 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 const LEEWAY: Duration = MINUTE;
-const REFRESH: Duration = HOUR;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const TIMEOUT: Duration = Duration::from_secs(5);
 const NAME_CLAIM: &str = "name";
 const ROLE_CLAIM: &str = "roles";
 
@@ -75,17 +71,19 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     };
     refuse_parameters(&mut section, preset);
 
-    let mut settings = JwksSettings {
-        sources: discovery.into_iter().map(KeySource::Discovery).chain(jwks_uris.into_iter().map(KeySource::Jwks)).collect(),
-        ca_file: section.file("ca_file", FileKind::Authorities),
-        refresh: section.duration("refresh", REFRESH, MINUTE * 5..=DAY),
-        keep: section.duration("keep", expansion.keep, MINUTE * 5..=DAY * 30),
-        connect_timeout: section.duration("connect_timeout", CONNECT_TIMEOUT, SECOND / 10..=SECOND * 30),
-        timeout: section.duration("timeout", TIMEOUT, SECOND / 10..=MINUTE),
+    let key_sources: Vec<_> = match sources {
+        true => discovery.into_iter().map(KeySource::Discovery).chain(jwks_uris.into_iter().map(KeySource::Jwks)).collect(),
+        false => expansion.discovery.into_iter().map(KeySource::Discovery).collect(),
     };
-    if !sources {
-        settings.sources = expansion.discovery.into_iter().map(KeySource::Discovery).collect();
-    }
+    let default = JwksSettings::new(key_sources);
+    let settings = JwksSettings {
+        ca_file: section.file("ca_file", Target::Authorities),
+        refresh: section.duration("refresh", default.refresh, MINUTE * 5..=DAY),
+        keep: section.duration("keep", expansion.keep, MINUTE * 5..=DAY * 30),
+        connect_timeout: section.duration("connect_timeout", default.connect_timeout, SECOND / 10..=SECOND * 30),
+        timeout: section.duration("timeout", default.timeout, SECOND / 10..=MINUTE),
+        sources: default.sources,
+    };
     if settings.keep < settings.refresh
         && let Some(field) = section.field("keep").or_else(|| section.field("refresh"))
     {
@@ -104,7 +102,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
         algorithms: section.field("algorithms").map_or_else(|| vec![Algorithm::RS256], |field| algorithms(&field)),
         policies,
         authorized_parties: section.texts("authorized_parties", &TEXT),
-        kinds: section.field("tokens").map_or(DEFAULT_KINDS, |field| kinds(&field)),
+        kinds: section.field("tokens").map_or_else(TokenKinds::default, |field| kinds(&field)),
         user_id: user_id.unwrap_or(expansion.user_id),
         name_claim: section.text("name_claim", &CLAIM).unwrap_or_else(|| NAME_CLAIM.to_owned()),
         role_claim: section.text("role_claim", &CLAIM).unwrap_or_else(|| ROLE_CLAIM.to_owned()),
@@ -212,8 +210,6 @@ fn algorithms(field: &Field<'_>) -> Vec<Algorithm> {
     }
     algorithms
 }
-
-const DEFAULT_KINDS: TokenKinds = TokenKinds { access: true, id: false, app_only: false };
 
 fn kinds(field: &Field<'_>) -> TokenKinds {
     let mut kinds = TokenKinds { access: false, id: false, app_only: false };

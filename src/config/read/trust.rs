@@ -1,14 +1,17 @@
 //! What must hold across issuers: each has its own name and its own `iss`, and their user ids cannot meet.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    config::read::{
-        identity::{self, Collision},
-        issuers::Issuer,
-        presets::TENANT_PLACE,
+    config::{
+        formats::GUID,
+        read::{
+            identity::{self, Collision},
+            issuers::Issuer,
+            presets::TENANT_PLACE,
+        },
     },
-    token::{IssuerRule, TenantRule},
+    token::IssuerRule,
 };
 
 /// The way out for issuers that know the same people.
@@ -32,33 +35,29 @@ fn names(issuers: &[Issuer<'_>]) {
     }
 }
 
-/// No `iss` may belong to two issuers: which rules hold for a token must be plain.
+/// No `iss` may belong to two issuers: the first that claims a token verifies it, and which one that is must be plain. A template
+/// claims the tokens of every tenant, also of those that it then refuses.
 fn iss_values(issuers: &[Issuer<'_>]) {
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    let mut clashes = Vec::new();
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let mut clashes = BTreeMap::new();
+    let mut clash = |one: usize, other: usize, iss: &str| {
+        if one != other {
+            clashes.entry((one.min(other), one.max(other))).or_insert_with(|| iss.to_owned());
+        }
+    };
+    let templates = || issuers.iter().enumerate().filter_map(|(index, issuer)| Some((index, pattern(issuer)?)));
     for (index, issuer) in issuers.iter().enumerate() {
-        for iss in known_values(&issuer.config.rules.issuer) {
-            match seen.get(&iss) {
-                Some(first) if *first != index => clashes.push((*first, index, iss)),
-                Some(_) => {}
-                None => drop(seen.insert(iss, index)),
-            }
+        let values = match &issuer.config.rules.issuer {
+            IssuerRule::Exact(values) => values.as_slice(),
+            IssuerRule::Template { pattern, .. } => std::slice::from_ref(pattern),
+        };
+        for iss in values {
+            clash(*seen.entry(iss).or_insert(index), index, iss);
+            templates().filter(|(_, pattern)| fits(pattern, iss)).for_each(|(template, _)| clash(template, index, iss));
         }
     }
-    for (index, issuer) in issuers.iter().enumerate() {
-        let IssuerRule::Template { pattern, tenants: TenantRule::Any } = &issuer.config.rules.issuer else { continue };
-        let meets = seen.iter().filter(|(iss, other)| **other != index && fits(pattern, iss));
-        clashes.extend(meets.map(|(iss, other)| (*other, index, iss.clone())));
-        let twins = issuers.iter().enumerate().take(index).filter(|(_, other)| {
-            matches!(&other.config.rules.issuer, IssuerRule::Template { pattern: same, tenants: TenantRule::Any } if same == pattern)
-        });
-        clashes.extend(twins.map(|(other, _)| (other, index, pattern.clone())));
-    }
-    let mut reported = BTreeSet::new();
-    clashes.sort();
-    for (one, other, iss) in clashes {
-        let pair = (one.min(other), one.max(other));
-        if let (true, Some(first), Some(second)) = (reported.insert(pair), issuers.get(pair.0), issuers.get(pair.1)) {
+    for ((first, second), iss) in clashes {
+        if let (Some(first), Some(second)) = (issuers.get(first), issuers.get(second)) {
             second
                 .field
                 .problem(format!("takes the iss {iss}, which {} takes too; accepted: each iss in one issuer", first.field.key));
@@ -66,14 +65,10 @@ fn iss_values(issuers: &[Issuer<'_>]) {
     }
 }
 
-/// Every `iss` that a rule takes, unless it takes any tenant.
-fn known_values(rule: &IssuerRule) -> Vec<String> {
-    match rule {
-        IssuerRule::Exact(issuers) => issuers.clone(),
-        IssuerRule::Template { pattern, tenants: TenantRule::Only(tenants) } => {
-            tenants.iter().map(|tenant| pattern.replace(TENANT_PLACE, tenant)).collect()
-        }
-        IssuerRule::Template { tenants: TenantRule::Any, .. } => Vec::new(),
+fn pattern<'a>(issuer: &'a Issuer<'_>) -> Option<&'a str> {
+    match &issuer.config.rules.issuer {
+        IssuerRule::Exact(_) => None,
+        IssuerRule::Template { pattern, .. } => Some(pattern),
     }
 }
 
@@ -81,7 +76,8 @@ fn known_values(rule: &IssuerRule) -> Vec<String> {
 fn fits(pattern: &str, iss: &str) -> bool {
     let Some((before, _)) = pattern.split_once(TENANT_PLACE) else { return false };
     let tenant = iss.strip_prefix(before).and_then(|rest| rest.get(..GUID_BYTES));
-    tenant.is_some_and(|tenant| pattern.replace(TENANT_PLACE, tenant) == iss)
+    tenant
+        .is_some_and(|tenant| (GUID.parse)(tenant).is_ok_and(|guid| guid == tenant) && pattern.replace(TENANT_PLACE, tenant) == iss)
 }
 
 fn user_ids(issuers: &[Issuer<'_>]) {

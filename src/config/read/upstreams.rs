@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     config::{
         field::Field,
-        files::FileKind,
         formats::{NAME, UPSTREAM_URL, is_loopback},
+        outside::Target,
         section::Section,
     },
     proxy::{HostHeader, UpstreamSettings},
@@ -77,7 +77,7 @@ fn upstream(name: String, mut section: Section<'_>) -> UpstreamSettings {
         tls,
         host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
         port: url.and_then(|url| url.port_or_known_default()).unwrap_or_default(),
-        ca_file: section.file("ca_file", FileKind::Authorities),
+        ca_file: section.file("ca_file", Target::Authorities),
         host_header: section.choice("host", &HOST_HEADERS, HostHeader::default()),
         connect_timeout: section.duration("connect_timeout", CONNECT_TIMEOUT, Duration::from_millis(100)..=MINUTE),
         read_timeout: section.duration("read_timeout", READ_TIMEOUT, SECOND..=HOUR * 24),

@@ -1,0 +1,116 @@
+//! What a config names outside of itself: files and environment variables, and what can be said of them without starting anything.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+use crate::config::problem::{Position, Problem};
+
+/// Something outside that the config names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Where its key stands.
+    pub at: Position,
+    /// Its key.
+    pub key: String,
+    /// What it leads to.
+    pub target: Target,
+}
+
+/// What a reference leads to. Paths are as seen from the working directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The file with our own key.
+    SigningKey(PathBuf),
+    /// A file with a passphrase.
+    Passphrase(PathBuf),
+    /// A file with certificates of authorities, PEM.
+    Authorities(PathBuf),
+    /// An environment variable.
+    Variable(String),
+}
+
+impl Reference {
+    /// Whether it is there: the file can be read, certificates can be used, the variable is set. `is_set` knows the environment.
+    pub fn check(&self, is_set: impl Fn(&str) -> bool) -> Result<(), Problem> {
+        let outcome = match &self.target {
+            Target::SigningKey(path) | Target::Passphrase(path) => check_readable(path),
+            Target::Authorities(path) => check_readable(path).and_then(|()| check_authorities(path)),
+            Target::Variable(name) if is_set(name) => Ok(()),
+            Target::Variable(name) => Err(format!("the environment variable {name} is not set")),
+        };
+        outcome.map_err(|text| Problem { at: self.at, key: self.key.clone(), text })
+    }
+}
+
+fn check_readable(path: &Path) -> Result<(), String> {
+    let unreadable = |error: io::Error| format!("{} cannot be read: {error}", path.display());
+    // Before it is opened: opening a pipe would wait for somebody to write to it.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(format!("{} is not a regular file", path.display()));
+    }
+    File::open(path).and_then(|mut file| file.read(&mut [0])).map(|_| ()).map_err(unreadable)
+}
+
+fn check_authorities(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let mut store = RootCertStore::empty();
+    for (index, certificate) in certificates.enumerate() {
+        let wrong = |error: &dyn std::fmt::Display| format!("{shown}: certificate {}: {error}", index + 1);
+        store.add(certificate.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
+    }
+    if store.is_empty() { Err(format!("{shown} holds no certificate; accepted: PEM")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(target: Target) -> Result<(), String> {
+        let reference = Reference { at: Position::START, key: "key".to_owned(), target };
+        reference.check(|name| name == "SET").map_err(|problem| problem.text)
+    }
+
+    #[test]
+    fn a_key_file_must_be_a_file_that_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pem");
+        let missing = check(Target::SigningKey(path.clone())).unwrap_err();
+        assert!(missing.starts_with(&format!("{} cannot be read: No such file", path.display())), "{missing}");
+        let text = format!("{} is not a regular file", folder.path().display());
+        assert_eq!(check(Target::Passphrase(folder.path().to_owned())), Err(text));
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(check(Target::SigningKey(path)), Ok(()));
+    }
+
+    #[test]
+    fn authorities_must_be_certificates() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, "no certificate").unwrap();
+        assert_eq!(
+            check(Target::Authorities(path.clone())),
+            Err(format!("{} holds no certificate; accepted: PEM", path.display()))
+        );
+        std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        let wrong = check(Target::Authorities(path.clone())).unwrap_err();
+        assert!(wrong.starts_with(&format!("{}: certificate 1: ", path.display())), "{wrong}");
+        let certificate = rcgen::generate_simple_self_signed(["contoso.com".to_owned()]).unwrap();
+        std::fs::write(&path, certificate.cert.pem()).unwrap();
+        assert_eq!(check(Target::Authorities(path)), Ok(()));
+    }
+
+    #[test]
+    fn a_variable_must_be_set() {
+        assert_eq!(check(Target::Variable("SET".to_owned())), Ok(()));
+        assert_eq!(check(Target::Variable("UNSET".to_owned())), Err("the environment variable UNSET is not set".to_owned()));
+    }
+}

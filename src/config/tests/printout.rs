@@ -1,0 +1,74 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{TENANT_ID, changed, config, parse, small, with};
+use crate::config::Effective;
+
+/// Asserts that the printout of a config, read again, is the same config, and gives the printout.
+#[track_caller]
+pub(super) fn round_trip(text: &str) -> String {
+    let first = config(text);
+    let printed = Effective(&first).to_string();
+    assert_eq!(config(&printed), first, "{printed}");
+    printed
+}
+
+#[test]
+fn the_printout_means_the_same() {
+    round_trip(&with(&[]));
+    let oidc = |name: &str, more: Value| {
+        let mut issuer =
+            json!({ "name": name, "preset": "oidc", "issuer": format!("https://{name}.contoso.com"), "audiences": ["a: b#"] });
+        issuer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        issuer
+    };
+    let entra = json!({
+        "preset": "entra", "tenant": "common", "any_tenant": true, "audiences": ["api"], "user_id": "oid", "shared_user_ids": true,
+        "algorithms": ["ES384", "EdDSA"], "tokens": ["id", "app_only"], "authorized_parties": ["null", "~", "-", "é \"x\""],
+        "max_lifetime": "28h", "ca_file": "ca.pem", "jwks_uri": "http://localhost/keys",
+    });
+    let mutable = oidc("mutable", json!({ "user_id": "m_{email}", "mutable_user_id": true, "leeway": "1500ms" }));
+    let prefix = oidc("prefix", json!({ "user_id": "m_{sub}", "shared_user_ids": true, "policies": ["x"] }));
+    let ids = json!({ "name": "ids", "preset": "external-id", "tenant": "contoso", "tenant_id": TENANT_ID, "audiences": ["a"], "user_id": "{tid}/{oid}" });
+    let route = json!({
+        "name": "a", "path": "/db", "host": "[::1]", "scopes": ["read"], "any_scopes": ["a"], "roles": ["R"], "any_roles": ["*"],
+        "claims": { "null": ["true", "1", "x y"] , "b": [] }, "any_claims": { "https://contoso.com/x": ["y"] },
+        "nonce": { "header": "X-Nonce" }, "upstream": "null",
+    });
+    let mut all = small();
+    all.as_object_mut().unwrap().remove("upstream");
+    all["issuers"].as_array_mut().unwrap()[0]["shared_user_ids"] = json!(true);
+    all["issuers"].as_array_mut().unwrap().extend([entra, mutable, prefix, ids]);
+    let upstreams = json!({
+        "null": { "url": "http://[::1]:1", "host": "upstream" },
+        "b": { "url": "https://b.contoso.com", "ca_file": "/ca.pem", "read_timeout": "1h" },
+    });
+    let second = json!({ "name": "b", "upstream": "b", "nonce": "forbidden" });
+    let text = changed(
+        all,
+        &[
+            ("/upstreams", upstreams),
+            ("/routes", json!([route, second])),
+            ("/signing/passphrase_env", json!("PASS")),
+            ("/listen", json!({ "address": "[::]:0", "max_stream_age": "12h", "header_bytes": 100_000 })),
+            ("/log", json!({ "format": "text", "level": "debug", "requests": false })),
+            ("/headers", json!({ "strip": ["x-a", "x-b*"], "strip_also": ["x-a", "x-c"] })),
+            ("/realm", json!("sync gate")),
+            ("/shutdown/grace", json!("0s")),
+            ("/threads", json!(3)),
+        ],
+    );
+    let printed = round_trip(&text);
+    assert!(printed.contains("passphrase_env: PASS"), "{printed}");
+}
+
+proptest! {
+    #[test]
+    fn any_text_survives_the_printout(texts in prop::collection::hash_set("[^\\p{Cc}]{1,20}|[-~:#'\"{}\\[\\]>|*&!%@` a0\u{feff}\u{2028}]{1,6}", 1..5)) {
+        let texts: Vec<_> = texts.into_iter().collect();
+        let first = config(&with(&[("/issuers/0/audiences", json!(texts))]));
+        prop_assert_eq!(&first.issuers[0].rules.audiences, &texts);
+        let printed = Effective(&first).to_string();
+        prop_assert_eq!(parse(&printed).map(|loaded| loaded.config), Ok(first), "{}", printed);
+    }
+}

@@ -1,0 +1,343 @@
+use serde_json::{Value, json};
+
+use super::{TENANT_ID, changed, config, parse, problems, small, warnings, with, without};
+use crate::{
+    config::Problem,
+    signing::SecretSource,
+    token::{ClaimRule, NonceRule, UserIdRule},
+};
+
+fn issuer(name: &str, more: &Value) -> Value {
+    let mut issuer = json!({
+        "name": name, "preset": "oidc", "issuer": format!("https://{name}.contoso.com"), "audiences": ["api"],
+        "user_id": format!("{name}_{{sub}}"),
+    });
+    for (key, value) in more.as_object().unwrap() {
+        issuer[key] = value.clone();
+    }
+    issuer
+}
+
+fn with_issuers(issuers: &[Value]) -> String {
+    with(&[("/issuers", json!(issuers))])
+}
+
+#[test]
+fn an_empty_file_is_told_all_that_it_needs() {
+    let expected = [
+        "issuers: is required: a list of whose tokens are taken",
+        "signing.key_file: is required: the private key that signs user tokens; make one with: syncgate keys generate",
+        "upstream: is required: the backend that requests are forwarded to; at least `url: http://host:port`",
+    ];
+    for text in ["", "\n", "# nothing\n", "---\n", "{}", "\u{feff}"] {
+        assert_eq!(problems(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn each_required_key_is_asked_for() {
+    assert_eq!(problems(&without("", "issuers")), ["issuers: is required: a list of whose tokens are taken"]);
+    assert_eq!(
+        problems(&without("/issuers/0", "audiences")),
+        [
+            "issuers[0].audiences: is required: the id of your API's registration; without it, tokens for any other application would be taken"
+        ]
+    );
+    assert_eq!(
+        problems(&without("/upstream", "url")),
+        ["upstream.url: is required: where requests are forwarded, such as http://127.0.0.1:5984"]
+    );
+    assert_eq!(problems(&with(&[("/routes", json!([{}]))])), ["routes[0].name: is required: it stands in logs and metrics"]);
+    assert_eq!(
+        problems(&with(&[("/routes", json!([{ "name": "a", "nonce": {} }]))])),
+        ["routes[0].nonce.header: is required: the request header whose value the nonce must equal"]
+    );
+}
+
+#[test]
+fn every_problem_has_its_place() {
+    let text = "\
+issuers:
+  - preset: b2c
+    tenant: contoso
+    tenant_id: nine
+    policies:
+      - B2C_1_signin
+      - 'B2C 2'
+    audience: [api]
+    leeway: 10m
+signing: {key_file: a.pem, threds: 2}
+upstream:
+  url: http://127.0.0.1:5984
+  url: http://127.0.0.1:5985
+lisen: {}
+";
+    let problems: Vec<_> = parse(text).unwrap_err().problems.iter().map(Problem::to_string).collect();
+    assert_eq!(
+        problems,
+        [
+            "2:5: issuers[0].audiences: is required: the id of your API's registration; without it, tokens for any other application \
+             would be taken",
+            "4:5: issuers[0].tenant_id: \"nine\" is not a GUID; accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000",
+            "7:9: issuers[0].policies[1]: \"B2C 2\" is not a policy; accepted: a policy such as B2C_1_signin: 1 to 128 of A-Z a-z 0-9 _ -",
+            "8:5: issuers[0].audience: unknown key; did you mean audiences?",
+            "9:5: issuers[0].leeway: 10m is too long; accepted: 0s to 5m (default 1m)",
+            "10:28: signing.threds: unknown key; did you mean threads?",
+            "13:3: upstream.url: stands twice, first in line 12; keep one",
+            "14:1: lisen: unknown key; did you mean listen?",
+        ]
+    );
+}
+
+#[test]
+fn names_and_iss_belong_to_one_issuer() {
+    let two = |one: &Value, other: &Value| problems(&with_issuers(&[issuer("a", one), issuer("b", other)]));
+    assert_eq!(two(&json!({}), &json!({})), [""; 0]);
+    assert_eq!(
+        two(&json!({}), &json!({ "name": "a" })),
+        ["issuers[1]: name a is that of issuers[0] too; accepted: a name of its own for each (name: ...)"]
+    );
+    assert_eq!(
+        two(&json!({}), &json!({ "issuer": "https://a.contoso.com" })),
+        ["issuers[1]: takes the iss https://a.contoso.com, which issuers[0] takes too; accepted: each iss in one issuer"]
+    );
+}
+
+#[test]
+fn a_template_and_what_it_covers_are_one_iss() {
+    let template = |name: &str, more: Value| {
+        let mut issuer = json!({ "name": name, "preset": "entra", "tenant": "common", "audiences": ["api"] });
+        issuer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        issuer
+    };
+    let single =
+        json!({ "name": "single", "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "user_id": "{tid}_{oid}" });
+    let iss = format!("https://login.microsoftonline.com/{TENANT_ID}/v2.0");
+    let clash =
+        |iss: &str| [format!("issuers[1]: takes the iss {iss}, which issuers[0] takes too; accepted: each iss in one issuer")];
+    let (any, only) = (template("any", json!({ "any_tenant": true })), template("only", json!({ "tenants": [TENANT_ID] })));
+    assert_eq!(problems(&with_issuers(&[any.clone(), single.clone()])), clash(&iss));
+    assert_eq!(problems(&with_issuers(&[single.clone(), any.clone()])), clash(&iss));
+    assert_eq!(problems(&with_issuers(&[single.clone(), only.clone()])), clash(&iss));
+    assert_eq!(problems(&with_issuers(&[any, only])), clash("https://login.microsoftonline.com/{tenantid}/v2.0"));
+    // A template claims the tokens of tenants that it does not take, so that another issuer would never see them.
+    let other = template("other", json!({ "tenants": ["9c0c1f5e-0000-4000-8000-000000000001"] }));
+    assert_eq!(problems(&with_issuers(&[single.clone(), other])), clash(&iss));
+    assert_eq!(problems(&with_issuers(&[single, issuer("a", &json!({}))])), [""; 0]);
+}
+
+#[test]
+fn a_template_stands_alone_and_has_known_braces() {
+    let plain = |iss: Value| {
+        let issuer =
+            json!({ "jwks_uri": "https://a.contoso.com/keys", "issuer": iss, "audiences": ["api"], "tenants": [TENANT_ID] });
+        problems(&with(&[("/issuers/0", issuer)]))
+    };
+    assert_eq!(plain(json!("https://a.contoso.com/{tenantid}/")), [""; 0]);
+    assert_eq!(
+        plain(json!(["https://a.contoso.com/{tenantid}/", "https://b.contoso.com"])),
+        ["issuers[0].issuer: has an element with {tenantid} in it; accepted: such a template alone, or a list without one"]
+    );
+    assert_eq!(
+        plain(json!("https://a.contoso.com/{tenantid}/{policy}")),
+        ["issuers[0].issuer: \"https://a.contoso.com/{tenantid}/{policy}\" has a brace that is no {tenantid}"]
+    );
+}
+
+#[test]
+fn user_ids_of_two_issuers_must_not_meet() {
+    let two = |one: Value, other: Value| problems(&with_issuers(&[issuer("a", &one), issuer("b", &other)]));
+    let bare = |index: usize| {
+        format!(
+            "issuers[{index}]: two people could get one user id: several issuers, and user_id does not say which; accepted: a join or \
+             prefix such as {{tid}}_{{oid}} or partner_{{sub}}, or shared_user_ids: true where one id always means one person"
+        )
+    };
+    assert_eq!(two(json!({ "user_id": "sub" }), json!({ "user_id": "{sub}x" })), [bare(0), bare(1)]);
+    assert_eq!(two(json!({ "user_id": "sub", "shared_user_ids": true }), json!({})), [""; 0]);
+    assert_eq!(two(json!({ "user_id": "{tid}_{sub}" }), json!({})), [""; 0]);
+    let alike = two(json!({ "user_id": "x{sub}" }), json!({ "user_id": "xy{sub}" }));
+    assert_eq!(
+        alike,
+        [
+            "issuers[0]: two people could get one user id: the prefixes of its user_id and that of issuers[1] begin alike; accepted: \
+             prefixes that differ, or shared_user_ids: true where one id always means one person",
+            "issuers[1]: two people could get one user id: the prefixes of its user_id and that of issuers[0] begin alike; accepted: \
+             prefixes that differ, or shared_user_ids: true where one id always means one person",
+        ]
+    );
+}
+
+#[test]
+fn user_ids_of_two_tenants_must_not_meet() {
+    let entra = |more: Value| {
+        let mut issuer = json!({
+            "preset": "entra", "tenant": "common", "audiences": ["api"], "user_id": "oid",
+            "tenants": [TENANT_ID, "9c0c1f5e-0000-4000-8000-000000000001"],
+        });
+        issuer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        problems(&with(&[("/issuers/0", issuer)]))
+    };
+    let expected = "issuers[0]: two people could get one user id: several tenants, and user_id does not hold the tenant; accepted: a \
+                    join such as {tid}_{oid}, or shared_user_ids: true where one id always means one person";
+    assert_eq!(entra(json!({})), [expected]);
+    assert_eq!(entra(json!({ "user_id": "entra_{oid}" })), [expected]);
+    assert_eq!(entra(json!({ "shared_user_ids": true })), [""; 0]);
+    assert_eq!(entra(json!({ "tenants": [TENANT_ID] })), [""; 0]);
+}
+
+#[test]
+fn a_fallback_list_and_claims_that_change_need_their_switch() {
+    let oidc = |user_id: Value| problems(&with_issuers(&[issuer("a", &json!({ "user_id": user_id }))]));
+    assert_eq!(
+        oidc(json!(["oid", "sub"])),
+        ["issuers[0].user_id: is a list; a fallback is accepted only with preset b2c, since elsewhere a person could get two ids"]
+    );
+    assert_eq!(oidc(json!(["oid"])), [""; 0]);
+    for user_id in [json!("upn"), json!(["upn"]), json!("a_{upn}")] {
+        assert_eq!(
+            oidc(user_id),
+            [
+                "issuers[0].user_id: people can change upn, and it can pass to somebody else; accepted only with mutable_user_id: true"
+            ]
+        );
+    }
+    assert_eq!(
+        oidc(json!("{tid}{oid}")),
+        [
+            "issuers[0].user_id: two claims stand side by side, so that different people could get one id; accepted: a text between them"
+        ]
+    );
+    let allowed = issuer("a", &json!({ "user_id": "email", "mutable_user_id": true }));
+    assert_eq!(config(&with_issuers(&[allowed])).issuers[0].rules.user_id, UserIdRule::Claims(vec!["email".to_owned()]));
+}
+
+#[test]
+fn keys_are_kept_until_the_next_refresh() {
+    assert_eq!(
+        problems(&with(&[("/issuers/0/refresh", json!("6h")), ("/issuers/0/keep", json!("5h"))])),
+        ["issuers[0].keep: keep is shorter than refresh: every key would end before it is fetched again"]
+    );
+    assert_eq!(
+        problems(&with_issuers(&[issuer("a", &json!({ "refresh": "6h" }))])),
+        ["issuers[0].refresh: keep is shorter than refresh: every key would end before it is fetched again"]
+    );
+}
+
+#[test]
+fn a_passphrase_has_one_source() {
+    assert_eq!(
+        problems(&with(&[("/signing/passphrase_file", json!("p")), ("/signing/passphrase_env", json!("P"))])),
+        ["signing.passphrase_env: excludes passphrase_file; give one of the two"]
+    );
+    let from = |key: &str, value: &str| config(&with(&[(key, json!(value))])).signing.passphrase;
+    assert_eq!(from("/signing/passphrase_file", "p"), Some(SecretSource::File("/etc/syncgate/p".into())));
+    assert_eq!(from("/signing/passphrase_file", "/p"), Some(SecretSource::File("/p".into())));
+    assert_eq!(from("/signing/passphrase_env", "P"), Some(SecretSource::Environment("P".to_owned())));
+}
+
+#[test]
+fn routes_are_told_apart_and_lead_somewhere() {
+    let routes = |routes: Value| problems(&with(&[("/routes", routes)]));
+    assert_eq!(
+        routes(
+            json!([{ "name": "a" }, { "name": "a", "path": "/b" }, { "name": "c", "path": "/b" }, { "name": "d", "host": "x" }])
+        ),
+        [
+            "routes[1]: name a is that of routes[0] too; accepted: a name of its own for each",
+            "routes[2]: host and path are those of routes[1] too; accepted: a path or host of its own for each",
+        ]
+    );
+    let mut two = small();
+    two.as_object_mut().unwrap().remove("upstream");
+    let two = |routes: Value| {
+        let upstreams = json!({ "one": { "url": "http://127.0.0.1:1" }, "two": { "url": "https://b.contoso.com" } });
+        changed(two.clone(), &[("/upstreams", upstreams), ("/routes", routes)])
+    };
+    assert_eq!(
+        problems(&two(json!([{ "name": "a" }, { "name": "b", "path": "/b", "upstream": "Two" }]))),
+        [
+            "routes[0].upstream: is required: there are several; accepted: one, two",
+            "routes[1].upstream: \"Two\" cannot be a name; accepted: 1 to 64 of a-z 0-9 _ -",
+        ]
+    );
+    let fine = two(json!([{ "name": "a", "upstream": "two" }]));
+    assert_eq!(warnings(&fine), ["upstreams.one: no route leads here"]);
+    let upstreams = config(&fine).proxy.upstreams;
+    let seen: Vec<_> = upstreams.iter().map(|u| (u.name.as_str(), u.tls, u.host.as_str(), u.port)).collect();
+    assert_eq!(seen, [("one", false, "127.0.0.1", 1), ("two", true, "b.contoso.com", 443)]);
+    assert_eq!(config(&fine).proxy.routes[0].upstream, 1);
+    assert_eq!(
+        problems(&with(&[("/upstreams", json!({ "one": { "url": "http://127.0.0.1" } }))])),
+        ["upstreams: excludes upstream; give all of them here, each under its name"]
+    );
+    let bad = with(&[("/upstream", json!(null)), ("/upstreams", json!({ "A B": { "url": "http://127.0.0.1" } }))]);
+    assert_eq!(
+        problems(&bad.replace("\"upstream\":null,", "")),
+        ["upstreams.A B: cannot be a name; accepted: 1 to 64 of a-z 0-9 _ -"]
+    );
+}
+
+#[test]
+fn a_route_may_demand_much_and_its_claims_are_kept() {
+    let route = json!({
+        "name": "a", "path": "/db/x@1", "host": "Sync.Contoso.com", "scopes": "read", "any_scopes": ["a", "b"],
+        "roles": ["R"], "any_roles": ["S"], "claims": { "plan": ["team", 1, true], "tester": [] }, "any_claims": { "groups": "g" },
+        "nonce": { "header": "X-Nonce" },
+    });
+    let config = config(&with(&[("/routes", json!([route]))]));
+    let (route, permission) = (&config.proxy.routes[0], config.proxy.routes[0].permission.settings());
+    assert_eq!((route.host.as_deref(), route.path.as_str()), (Some("sync.contoso.com"), "/db/x@1"));
+    assert_eq!(
+        (&permission.all_scopes[..], &permission.any_scopes[..]),
+        (&["read".to_owned()][..], &["a".to_owned(), "b".to_owned()][..])
+    );
+    let rule = |claim: &str, values: &[&str]| ClaimRule {
+        claim: claim.to_owned(),
+        values: values.iter().map(|v| (*v).to_owned()).collect(),
+    };
+    assert_eq!(permission.all_claims, [rule("plan", &["team", "1", "true"]), rule("tester", &[])]);
+    assert_eq!(permission.any_claims, [rule("groups", &["g"])]);
+    assert_eq!(permission.nonce, NonceRule::EqualsHeader("x-nonce".to_owned()));
+    assert_eq!(config.issuers[0].rules.kept_claims, ["groups", "plan", "tester"]);
+}
+
+#[test]
+fn listeners_and_limits_fit_together() {
+    assert_eq!(
+        problems(&with(&[("/admin/address", json!("0.0.0.0:8080"))])),
+        ["admin: listen.address 0.0.0.0:8080 and admin.address 0.0.0.0:8080 meet; accepted: ports that differ"]
+    );
+    assert_eq!(
+        problems(&with(&[("/listen/address", json!("[::]:9090"))])),
+        ["listen: listen.address [::]:9090 and admin.address 127.0.0.1:9090 meet; accepted: ports that differ"]
+    );
+    assert_eq!(problems(&with(&[("/listen/address", json!("10.0.0.1:0")), ("/admin/address", json!("127.0.0.1:0"))])), [""; 0]);
+    assert_eq!(
+        problems(&with(&[("/listen/header_bytes", json!("16KiB"))])),
+        ["listen: token.max_bytes must be less than listen.header_bytes, or no such token arrives"]
+    );
+}
+
+#[test]
+fn what_deserves_a_thought_is_a_warning() {
+    assert_eq!(warnings(&with(&[])), [""; 0]);
+    assert_eq!(
+        warnings(&with(&[("/admin/address", json!("0.0.0.0:9090")), ("/upstream/url", json!("http://couch:5984"))])),
+        [
+            "admin.address: the admin listener asks for no credential; whoever reaches this address sees metrics and health",
+            "upstream.url: plain http to another machine: user tokens travel readable; fine only in a network that you trust",
+        ]
+    );
+}
+
+#[test]
+fn upstream_addresses_are_kept_for_dns_and_tls() {
+    let upstream = |url: &str| {
+        let upstream = config(&with(&[("/upstream/url", json!(url))])).proxy.upstreams.remove(0);
+        (upstream.tls, upstream.host, upstream.port)
+    };
+    assert_eq!(upstream("http://[::1]:80/"), (false, "::1".to_owned(), 80));
+    assert_eq!(upstream("HTTPS://Sync.Contoso.COM"), (true, "sync.contoso.com".to_owned(), 443));
+    assert_eq!(upstream("https://bücher.example"), (true, "xn--bcher-kva.example".to_owned(), 443));
+}
