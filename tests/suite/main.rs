@@ -9,6 +9,7 @@ mod demo_issuer;
 mod hostile;
 mod kit;
 mod lifecycle;
+mod readme;
 mod refusals;
 mod story;
 mod streams;

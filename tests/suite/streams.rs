@@ -146,3 +146,19 @@ async fn no_socket_is_lost_to_an_upstream_that_answers_at_once() {
     }
     kit.stop().await;
 }
+
+#[tokio::test]
+async fn a_client_that_asks_before_it_sends_its_body_is_told_to_go_on() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    let mut client = kit.connect().await;
+    let head = format!(
+        "PUT /docs/note HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    );
+    client.write(head.as_bytes()).await;
+    kit.within(client.read_until("HTTP/1.1 100")).await;
+    client.write(b"{}").await;
+    kit.within(client.read_until("HTTP/1.1 20")).await;
+    kit.stop().await;
+}
