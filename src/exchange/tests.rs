@@ -75,7 +75,7 @@ impl World {
             kept_claims: Vec::new(),
             cloud_instance: None,
         });
-        let profiles = ["userId", "uid"].map(|claim| MintingProfile { name: claim.into(), user_id_claim: claim.into() });
+        let profiles = ["userId", "uid"].map(|claim| MintingProfile::new(claim, claim));
         let exchange = Exchange::new(
             vec![IssuerKeys { issuer, keys: Arc::clone(&keys) }],
             TokenLimits::default(),
@@ -92,9 +92,10 @@ impl World {
         self.exchange.identify(token.as_bytes(), now).await
     }
 
+    /// With a user token that lives as long as the client's.
     async fn exchange(&self, token: &str, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
         let identity = self.identify(token, now).await?;
-        self.exchange.admit(&identity, profile, now).await
+        self.exchange.admit(&identity, profile, Lifetime::End, now).await
     }
 
     /// Verifications and signatures so far.
@@ -137,7 +138,10 @@ async fn a_token_becomes_a_user_token_and_a_second_request_neither_verifies_nor_
     let world = World::new();
     let token = token("alice");
     let first = world.exchange(&token, USER_ID, at(1)).await.unwrap();
-    assert_eq!(payload(&first), json!({ "userId": "alice", "iat": at(1).as_seconds(), "exp": at(LIFETIME + LEEWAY).as_seconds() }));
+    assert_eq!(
+        payload(&first),
+        json!({ "userId": "alice", "iat": at(1 - 10).as_seconds(), "exp": at(LIFETIME + LEEWAY).as_seconds() })
+    );
     assert_eq!(first.end(), at(LIFETIME + LEEWAY));
     let second = world.exchange(&token, USER_ID, at(2)).await.unwrap();
     assert_eq!(second.authorization(), first.authorization());
@@ -157,8 +161,8 @@ async fn a_cached_identity_ends_with_its_token() {
     world.exchange(&token, USER_ID, last_moment).await.unwrap();
     assert_eq!(world.work(), (1, 1));
     assert_eq!(world.identify(&token, end).await.unwrap_err(), Rejection::Expired);
-    assert_eq!(world.exchange.admit(&identity, USER_ID, end).await.unwrap_err(), Rejection::Expired);
-    assert_eq!(world.exchange.admit(&identity, OTHER, end).await.unwrap_err(), Rejection::Expired);
+    assert_eq!(world.exchange.admit(&identity, USER_ID, Lifetime::End, end).await.unwrap_err(), Rejection::Expired);
+    assert_eq!(world.exchange.admit(&identity, OTHER, Lifetime::End, end).await.unwrap_err(), Rejection::Expired);
     assert_eq!(world.exchange.cached_identities(), 0);
 }
 
@@ -240,7 +244,7 @@ async fn a_leader_that_leaves_passes_the_turn_on() {
     let blocker = world.block_signing().await;
     let admit = || {
         let (exchange, identity) = (Arc::clone(&world.exchange), Arc::clone(&identity));
-        tokio::spawn(async move { exchange.admit(&identity, USER_ID, at(1)).await })
+        tokio::spawn(async move { exchange.admit(&identity, USER_ID, Lifetime::End, at(1)).await })
     };
     let leader = admit();
     until(|| world.lookups("minted", "miss") == 1).await;
@@ -265,7 +269,7 @@ async fn a_full_signing_queue_refuses_new_users_and_no_admitted_one() {
     for user in ["bob", "bert"] {
         let identity = world.identify(&token(user), at(1)).await.unwrap();
         let exchange = Arc::clone(&world.exchange);
-        waiting.push(tokio::spawn(async move { exchange.admit(&identity, USER_ID, at(1)).await }));
+        waiting.push(tokio::spawn(async move { exchange.admit(&identity, USER_ID, Lifetime::End, at(1)).await }));
     }
     until(|| world.lookups("minted", "miss") == 3).await;
 
@@ -285,7 +289,7 @@ async fn a_signature_that_takes_too_long_is_given_up_by_all_who_wait_for_it() {
     let identity = world.identify(&token("alice"), at(1)).await.unwrap();
     let _blocker = world.block_signing().await;
     let started = tokio::time::Instant::now();
-    let admit = || world.exchange.admit(&identity, USER_ID, at(1));
+    let admit = || world.exchange.admit(&identity, USER_ID, Lifetime::End, at(1));
     let (first, second) = tokio::join!(admit(), admit());
     assert_eq!((first.unwrap_err(), second.unwrap_err()), (Rejection::SigningOverloaded, Rejection::SigningOverloaded));
     assert_eq!(started.elapsed().as_secs(), Exchange::SIGNING_TIMEOUT.as_secs());
@@ -297,7 +301,7 @@ async fn what_a_replaced_signing_key_signed_is_not_used_again() {
     let token = token("alice");
     let before = world.exchange(&token, USER_ID, at(1)).await.unwrap();
     let next = SigningKey::generate_rsa(2048).unwrap();
-    let thumbprint = next.thumbprint();
+    let thumbprint = next.signer().thumbprint().unwrap().to_owned();
     world.exchange.replace_signing_key(next);
     let after = world.exchange(&token, USER_ID, at(1)).await.unwrap();
     assert_ne!(after.authorization(), before.authorization());

@@ -3,7 +3,7 @@
 //! Pure: no clock, no I/O, no locks, no framework. Time is an argument. Nothing here knows the other rooms.
 //!
 //! ```text
-//! bytes -> BearerToken -> UnverifiedToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + now) -> UserToken
+//! bytes -> BearerToken -> UnverifiedToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + signer + now) -> UserToken
 //! ```
 //!
 //! `VerifiedToken` and `UserToken` are proofs: only [`TrustedIssuer::verify`] makes the one and only [`Minter::mint`] the other,
@@ -17,7 +17,7 @@ mod json;
 mod jwk;
 mod key_set;
 mod kind;
-mod minter;
+mod mint;
 mod permission;
 mod rejection;
 mod time;
@@ -36,7 +36,10 @@ pub use issuer::{IssuerRule, IssuerSettings, TenantRule, TrustedIssuer};
 pub use jwk::{KeyId, SkipReason, VerificationKey};
 pub use key_set::{KeySet, KeySetError, KeySetLimits, SkippedKey};
 pub use kind::{TokenKind, TokenKinds};
-pub use minter::{Minter, MintingProfile, TokenSigner, UserToken};
+pub use mint::{
+    ClaimTable, ClaimValue, ClaimValueError, Lifetime, Minter, MintingProfile, Piece, Place, Source, TokenKeyId, TokenSigner,
+    UserIdForm, UserToken,
+};
 pub use permission::{ClaimRule, NonceRule, Permission, PermissionSettings};
 pub use rejection::Rejection;
 pub use time::Timestamp;

@@ -11,6 +11,7 @@ mod identity;
 mod issuer;
 mod keys;
 mod kind;
+mod minted_claims;
 mod minting;
 mod permission;
 mod random;
@@ -37,6 +38,7 @@ fn rows() -> Vec<Row> {
         issuer::rows(),
         keys::rows(),
         kind::rows(),
+        minted_claims::rows(),
         minting::rows(),
         permission::rows(),
         shape::rows(),
