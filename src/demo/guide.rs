@@ -47,6 +47,7 @@ pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
     let token_url = issuer.token_url();
     let (announce, rotate) = (issuer.door_url("announce"), issuer.door_url("rotate"));
     let bearer = r#"-H "Authorization: Bearer $TOKEN""#;
+    let line = r"-w '\n'";
     let json = "-H 'Content-Type: application/json'";
     let upgrade = "-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
                    -H 'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg=='";
@@ -61,22 +62,22 @@ pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
         (
             "Write a document through the gateway and read it",
             &[
-                format!("curl -X PUT {bearer} {json} -d '{{\"text\":\"buy milk\"}}' http://{gateway}/docs/note"),
-                format!("curl {bearer} http://{gateway}/docs/note"),
+                format!("curl {line} -X PUT {bearer} {json} -d '{{\"text\":\"buy milk\"}}' http://{gateway}/docs/note"),
+                format!("curl {line} {bearer} http://{gateway}/docs/note"),
             ],
         ),
-        ("See what the backend gets instead of your token", &[format!("curl {bearer} http://{gateway}/echo")]),
+        ("See what the backend gets instead of your token", &[format!("curl {line} {bearer} http://{gateway}/echo")]),
         (
             "Watch changes: continuously, or the next one (write the document again from another terminal)",
             &[
                 format!("curl -N {bearer} 'http://{gateway}/changes?feed=continuous'"),
-                format!("curl {bearer} 'http://{gateway}/changes?feed=longpoll&since=1'"),
+                format!("curl {line} {bearer} 'http://{gateway}/changes?feed=longpoll&since=1'"),
             ],
         ),
         (
-            "Open a WebSocket: changes come in, {\"id\":\"note\",\"doc\":…} goes out",
+            "Open a WebSocket: changes come in, what you type goes out: {\"id\":\"note\",\"doc\":\"any JSON\"}",
             &[
-                format!("websocat -H \"Authorization: Bearer $TOKEN\" ws://{gateway}/live"),
+                format!("websocat -H=\"Authorization: Bearer $TOKEN\" ws://{gateway}/live"),
                 format!("curl -iN --http1.1 {bearer} {upgrade} http://{gateway}/live --output -"),
             ],
         ),
@@ -90,7 +91,7 @@ pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
         ),
         (
             "Rotate the issuer's key: published first, used once the gateway has fetched it",
-            &[format!("curl -X POST {announce}; sleep 2; curl -X POST {rotate}")],
+            &[format!("curl {line} -X POST {announce}; sleep 2; curl {line} -X POST {rotate}")],
         ),
         ("Look at it as an operator does", &[format!("curl -s http://{admin}/metrics | grep ^syncgate_")]),
     ];

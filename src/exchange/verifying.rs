@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 use super::{CacheSettings, Identity, IssuerKeys};
 use crate::{
     metrics::{Histogram, IntCounter, Metrics},
-    token::{BearerToken, Rejection, Timestamp, TokenLimits, UnverifiedToken},
+    token::{BearerToken, Rejection, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken},
 };
 
 /// SHA-256 of the whole token, signature included.
@@ -78,7 +78,7 @@ impl Verifying {
     pub(super) async fn verify(&self, digest: TokenDigest, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         let bearer = BearerToken::parse(token, &self.limits)?;
         let token = UnverifiedToken::open(&bearer)?;
-        let issuer = self.issuers.iter().position(|entry| entry.issuer.claims(&token)).ok_or_else(|| token.of_unknown_issuer())?;
+        let issuer = TrustedIssuer::choose(self.issuers.iter().map(|entry| &entry.issuer), &token)?;
         match self.identities.get_value_or_guard_async(&digest).await {
             Ok(identity) if self.holds(&identity, now) => {
                 self.hits.inc();

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use crate::token::Timestamp;
+use crate::{proxy::transport::SharedTcp, token::Timestamp};
 
 tokio::task_local! {
     /// The connection that the current task serves. Pingora makes a request's context without arguments; this is how it learns.
@@ -60,6 +60,7 @@ const REQUEST: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Connection {
     peer: SocketAddr,
+    client: Option<SharedTcp>,
     header_timeout: Duration,
     phase: AtomicU8,
     /// Milliseconds since the epoch; `i64::MAX`: none.
@@ -73,9 +74,10 @@ pub(super) struct Connection {
 const UNCUT: u8 = u8::MAX;
 
 impl Connection {
-    pub(super) fn new(peer: SocketAddr, header_timeout: Duration) -> Self {
+    pub(super) fn new(peer: SocketAddr, client: Option<SharedTcp>, header_timeout: Duration) -> Self {
         Self {
             peer,
+            client,
             header_timeout,
             phase: AtomicU8::new(IDLE),
             deadline: AtomicI64::new(i64::MAX),
@@ -86,6 +88,11 @@ impl Connection {
 
     pub(super) fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The socket itself, for a tunnel.
+    pub(super) fn client(&self) -> Option<SharedTcp> {
+        self.client.clone()
     }
 
     /// Bytes came in. The first ones of a request start the clock of its header.
@@ -167,7 +174,7 @@ mod tests {
     use super::*;
 
     fn connection() -> Arc<Connection> {
-        Arc::new(Connection::new(SocketAddr::from(([127, 0, 0, 1], 1)), Duration::from_millis(50)))
+        Arc::new(Connection::new(SocketAddr::from(([127, 0, 0, 1], 1)), None, Duration::from_millis(50)))
     }
 
     #[tokio::test]

@@ -1,11 +1,17 @@
 //! The life of a request, as Pingora's hooks: route, token, identity, permission, admission; then forward.
 
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use http::header;
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
+    connectors::TransportConnector,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
     proxy::{FailToProxy, ProxyHttp, Session},
@@ -24,6 +30,7 @@ use crate::{
         request::{Outcome, RequestContext},
         route::{Route, RouteTable},
         target,
+        tunnel::{self, Handshake},
         upstream::Upstream,
     },
     token::{NonceRule, Rejection, Timestamp},
@@ -35,6 +42,7 @@ pub(super) struct Edge {
     pub(super) routes: RouteTable,
     pub(super) upstreams: Vec<Arc<Upstream>>,
     pub(super) strip: StripList,
+    pub(super) connector: TransportConnector,
     pub(super) exchange: Arc<Exchange>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) realm: String,
@@ -59,6 +67,58 @@ impl Edge {
         self.exchange.admit(&identity, route.profile, now).await
     }
 
+    /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
+    fn write_upstream_header(&self, request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+        let (Some(admission), Some(upstream)) = (&context.admission, self.upstream(context)) else {
+            return Error::e_explain(ErrorType::InternalError, "a request without an admission is not forwarded");
+        };
+        self.strip.apply(request);
+        request.insert_header(header::AUTHORIZATION, admission.authorization())?;
+        match upstream.host_value() {
+            Some(host) => request.insert_header(header::HOST, host),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens a WebSocket and carries it to its end. What the upstream answers instead of 101 is relayed.
+    async fn tunnel(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
+        let mut request = session.req_header().clone();
+        tunnel::prepare_handshake(&mut request)?;
+        self.write_upstream_header(&mut request, context)?;
+        let peer = self.next_peer(context).await?;
+        match tunnel::shake_hands(&self.connector, &peer, request).await? {
+            Handshake::Answered(header, upstream) => {
+                context.outcome = Outcome::Upstream(header.status.as_u16());
+                tunnel::relay_answer(session, header, upstream).await
+            }
+            Handshake::Switched(header, upstream, from_upstream) => {
+                context.outcome = Outcome::Upstream(header.status.as_u16());
+                context.became_websocket();
+                session.write_response_header(header, false).await.map_err(|error| error.into_down())?;
+                // What the client sent behind its header, before the answer, has been read already.
+                let early = session.as_downstream_mut().read_request_body().now_or_never();
+                let from_client = early.transpose().map_err(|error| error.into_down())?.flatten();
+                let idle = peer.options.read_timeout.unwrap_or(Duration::MAX);
+                if let Some(client) = context.connection.client() {
+                    tunnel::carry(client, from_client, upstream, from_upstream, idle).await;
+                }
+                session.as_downstream_mut().set_keepalive(None);
+                Ok(())
+            }
+        }
+    }
+
+    async fn next_peer(&self, context: &mut RequestContext) -> Result<HttpPeer> {
+        let peer = match self.upstream(context) {
+            Some(upstream) => upstream.peer().await,
+            None => None,
+        };
+        peer.ok_or_else(|| {
+            context.outcome = Outcome::UpstreamFailed(UpstreamFault::NoAddress);
+            Error::explain(ErrorType::ConnectNoRoute, "the upstream's name has not been resolved")
+        })
+    }
+
     /// Bounds the connection by the end of the token that the request rests on.
     fn bound(&self, connection: &Connection, admission: &Admission) {
         let age_limit = self.listen.max_stream_age.map(|age| Timestamp::from(SystemTime::now()).plus(age));
@@ -79,7 +139,7 @@ impl ProxyHttp for Edge {
 
     fn new_ctx(&self) -> RequestContext {
         // Every request runs inside its connection's scope; one that did not would have no deadline, so it gets one of its own.
-        let unknown = || Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), self.listen.header_timeout));
+        let unknown = || Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, self.listen.header_timeout));
         let connection = CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| unknown());
         RequestContext::new(connection, Arc::clone(&self.metrics), self.log_requests)
     }
@@ -114,6 +174,10 @@ impl ProxyHttp for Edge {
             Ok(admission) => {
                 self.bound(&context.connection, &admission);
                 context.admission = Some(admission);
+                if tunnel::is_websocket_request(session) {
+                    self.tunnel(session, context).await?;
+                    return Ok(true);
+                }
                 Ok(false)
             }
             Err(rejection) => {
@@ -126,17 +190,7 @@ impl ProxyHttp for Edge {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
-        let peer = match self.upstream(context) {
-            Some(upstream) => upstream.peer().await,
-            None => None,
-        };
-        match peer {
-            Some(peer) => Ok(Box::new(peer)),
-            None => {
-                context.outcome = Outcome::UpstreamFailed(UpstreamFault::NoAddress);
-                Error::e_explain(ErrorType::ConnectNoRoute, "the upstream's name has not been resolved")
-            }
-        }
+        self.next_peer(context).await.map(Box::new)
     }
 
     /// Runs again on each retry, on a fresh copy of the client's header: so it takes nothing out of the context.
@@ -146,29 +200,16 @@ impl ProxyHttp for Edge {
         request: &mut RequestHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        let (Some(admission), Some(upstream)) = (&context.admission, self.upstream(context)) else {
-            return Error::e_explain(ErrorType::InternalError, "a request without an admission is not forwarded");
-        };
-        self.strip.apply(request);
-        request.insert_header(header::AUTHORIZATION, admission.authorization())?;
-        if let Some(host) = upstream.host_value() {
-            request.insert_header(header::HOST, host)?;
-        }
-        Ok(())
+        self.write_upstream_header(request, context)
     }
 
     async fn response_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
         context.outcome = Outcome::Upstream(response.status.as_u16());
-        if response.status == http::StatusCode::SWITCHING_PROTOCOLS {
-            context.became_websocket();
-            let idle = self.upstream(context).map(|upstream| upstream.read_timeout());
-            session.as_downstream_mut().set_read_timeout(idle);
-        }
         Ok(())
     }
 

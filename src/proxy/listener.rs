@@ -31,14 +31,9 @@ use crate::{
         ListenSettings,
         connection::{CONNECTION, Connection, Cut, DeadlineTimer},
         edge::Edge,
-        transport::Transport,
+        transport::{SharedTcp, Transport},
     },
 };
-
-/// Attempts at an upstream: a second one for an address that does not accept, or a pooled connection that was closed.
-const ATTEMPTS: usize = 2;
-/// Idle upstream connections that are kept.
-const UPSTREAM_POOL: usize = 1_024;
 
 /// Accepts clients and serves them.
 pub(super) struct Listener {
@@ -48,15 +43,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// `system_authorities`: whether the system's certificate authorities are needed at all.
-    pub(super) fn new(edge: Edge, system_authorities: bool) -> Self {
-        let conf = ServerConf {
-            max_retries: ATTEMPTS,
-            upstream_keepalive_pool_size: UPSTREAM_POOL,
-            // An empty file: nothing is loaded where nothing is needed.
-            ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
-            ..ServerConf::default()
-        };
+    pub(super) fn new(edge: Edge, conf: ServerConf) -> Self {
         let (settings, metrics) = (edge.listen.clone(), Arc::clone(&edge.metrics));
         Self { proxy: Arc::new(http_proxy(&Arc::new(conf), edge)), settings, metrics }
     }
@@ -100,7 +87,8 @@ impl Listener {
     ) {
         self.metrics.proxy.connections_accepted.inc();
         self.metrics.proxy.connections.inc();
-        let connection = Arc::new(Connection::new(peer, self.settings.header_timeout));
+        let stream = SharedTcp::new(stream);
+        let connection = Arc::new(Connection::new(peer, Some(stream.clone()), self.settings.header_timeout));
         let transport = Transport::new(stream, Arc::clone(&connection));
         {
             let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(transport, &shutdown)));

@@ -17,16 +17,26 @@ mod route;
 mod settings;
 mod target;
 mod transport;
+mod tunnel;
 mod upstream;
 
 use std::{sync::Arc, time::Duration};
 
+use pingora::{
+    connectors::{ConnectorOptions, TransportConnector},
+    server::configuration::ServerConf,
+};
 pub use settings::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 pub use upstream::UpstreamError;
 
 use crate::{exchange::Exchange, metrics::Metrics};
+
+/// Attempts at an upstream: a second one for an address that does not accept, or a pooled connection that was closed.
+const ATTEMPTS: usize = 2;
+/// Idle upstream connections that are kept.
+const UPSTREAM_POOL: usize = 1_024;
 
 /// Why the edge cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +72,15 @@ impl Proxy {
             check_system_authorities()?;
         }
         let routes = settings.routes.iter().map(|one| Arc::new(route::Route::new(one, metrics.proxy.route(&one.name)))).collect();
+        let conf = ServerConf {
+            max_retries: ATTEMPTS,
+            upstream_keepalive_pool_size: UPSTREAM_POOL,
+            // An empty file: nothing is loaded where nothing is needed.
+            ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
+            ..ServerConf::default()
+        };
         let edge = edge::Edge {
+            connector: TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf))),
             listen: settings.listen.clone(),
             routes: route::RouteTable::new(routes),
             upstreams: upstreams.clone(),
@@ -72,7 +90,7 @@ impl Proxy {
             realm: settings.realm.clone(),
             log_requests,
         };
-        Ok(Self { listener: Arc::new(listener::Listener::new(edge, system_authorities)), upstreams })
+        Ok(Self { listener: Arc::new(listener::Listener::new(edge, conf)), upstreams })
     }
 
     /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is under way, after `grace` at the latest.

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use pingora::{
     protocols::{ALPN, tls::CaType},
-    upstreams::peer::{HttpPeer, PeerOptions},
+    upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, PeerOptions},
     utils::tls::{WrappedX509, parse_x509},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -89,11 +89,6 @@ impl Upstream {
         (self.settings.host_header == HostHeader::Upstream).then_some(&self.host_value)
     }
 
-    /// How long a socket may be silent in both directions.
-    pub(super) fn read_timeout(&self) -> Duration {
-        self.settings.read_timeout
-    }
-
     /// The next peer in turn. The first requests after the start wait for the name to be resolved, no longer than for a connection;
     /// none if it is not by then.
     pub(super) async fn peer(&self) -> Option<HttpPeer> {
@@ -158,6 +153,8 @@ impl Upstream {
 fn options(settings: &UpstreamSettings) -> Result<PeerOptions, UpstreamError> {
     let mut options = PeerOptions::new();
     options.alpn = ALPN::H1;
+    // WebSockets go through a tunnel of our own; what else asks for an upgrade is an ordinary request.
+    options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     options.connection_timeout = Some(settings.connect_timeout);
     options.total_connection_timeout = Some(settings.connect_timeout);
     options.read_timeout = Some(settings.read_timeout);

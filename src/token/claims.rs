@@ -45,9 +45,9 @@ impl<'t> UnverifiedToken<'t> {
         self.get(name).map(Value::to_owned_value)
     }
 
-    /// Why a token is refused that no configured issuer claims: [`Rejection::UnknownIssuer`], or [`Rejection::GraphToken`],
+    /// Why a token is refused whose `iss` no configured issuer takes: [`Rejection::UnknownIssuer`], or [`Rejection::GraphToken`],
     /// since tokens for Microsoft Graph often carry another `iss` than those for the own API.
-    pub fn of_unknown_issuer(&self) -> Rejection {
+    pub(in crate::token) fn of_unknown_issuer(&self) -> Rejection {
         if self.is_for_graph() { Rejection::GraphToken } else { Rejection::UnknownIssuer }
     }
 

@@ -40,8 +40,6 @@ pub struct IssuerSettings {
 }
 
 /// Which `iss` claims belong to one configured issuer.
-///
-/// An exact `iss` of one issuer must not fit the template of another: the first that claims a token verifies it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IssuerRule {
     /// One of these, byte for byte.
@@ -94,15 +92,39 @@ impl TrustedIssuer {
         &self.settings
     }
 
-    /// Whether the token says that it comes from this issuer, so that this issuer's keys are the ones to try.
+    /// The issuer that a token says it comes from, as an index: its keys are the ones to try. Several may take one template, each
+    /// for its own tenants; where two take the same `iss`, the first is chosen.
     ///
-    /// Where no issuer claims it, [`UnverifiedToken::of_unknown_issuer`] has the answer. A tenant that is not on the list of a
-    /// template is claimed too, and refused by [`verify`](Self::verify), which can then say why.
-    pub fn claims(&self, token: &UnverifiedToken<'_>) -> bool {
+    /// Errors: [`Rejection::WrongTenant`] where only the tenant is on no list, [`Rejection::UnknownIssuer`],
+    /// [`Rejection::GraphToken`].
+    pub fn choose<'i>(issuers: impl IntoIterator<Item = &'i Self>, token: &UnverifiedToken<'_>) -> Result<usize, Rejection> {
+        let mut rejection = token.of_unknown_issuer();
+        for (index, issuer) in issuers.into_iter().enumerate() {
+            match (issuer.takes_iss(token), issuer.takes_tenant(token)) {
+                (true, true) => return Ok(index),
+                (true, false) => rejection = Rejection::WrongTenant,
+                (false, _) => {}
+            }
+        }
+        Err(rejection)
+    }
+
+    /// Whether the `iss` is one of this issuer's.
+    pub(in crate::token) fn takes_iss(&self, token: &UnverifiedToken<'_>) -> bool {
         let Some(issuer) = token.issuer() else { return false };
         match &self.settings.issuer {
             IssuerRule::Exact(issuers) => issuers.iter().any(|known| known == issuer),
             IssuerRule::Template { pattern, .. } => token.tenant().is_some_and(|tenant| fill(pattern, tenant) == issuer),
+        }
+    }
+
+    /// Whether the tenant is on the list, if there is one.
+    pub(in crate::token) fn takes_tenant(&self, token: &UnverifiedToken<'_>) -> bool {
+        match &self.settings.issuer {
+            IssuerRule::Template { tenants: TenantRule::Only(tenants), .. } => {
+                token.tenant().is_some_and(|tenant| tenants.iter().any(|known| known == tenant))
+            }
+            IssuerRule::Exact(_) | IssuerRule::Template { tenants: TenantRule::Any, .. } => true,
         }
     }
 

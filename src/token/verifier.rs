@@ -6,8 +6,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use crate::token::{
-    IssuerRule, KeyId, KeySet, Rejection, TenantRule, Timestamp, TokenKind, TrustedIssuer, UnverifiedToken, VerificationKey,
-    algorithm_from_name,
+    KeyId, KeySet, Rejection, Timestamp, TokenKind, TrustedIssuer, UnverifiedToken, VerificationKey, algorithm_from_name,
 };
 
 /// One thing that must hold of a token, in the order in which [`TrustedIssuer::verify`] looks: what is cheap first, the signature
@@ -93,13 +92,13 @@ impl TrustedIssuer {
     pub fn check(&self, check: Check, token: &UnverifiedToken<'_>, keys: &KeySet, now: Timestamp) -> Result<(), Rejection> {
         match check {
             Check::Algorithm => self.algorithm(token).map(drop),
-            Check::Issuer => require(self.claims(token), token.of_unknown_issuer()),
+            Check::Issuer => require(self.takes_iss(token), token.of_unknown_issuer()),
             Check::Expiry => require(now < self.end(token)?, Rejection::Expired),
             Check::NotBefore => self.not_after(token.date("nbf")?, now, Rejection::NotYetValid),
             Check::IssuedAt => self.not_after(token.date("iat")?, now, Rejection::IssuedInFuture),
             Check::Lifetime => self.lifetime(token),
             Check::Audience => self.audience(token),
-            Check::Tenant => self.tenant(token),
+            Check::Tenant => require(self.takes_tenant(token), Rejection::WrongTenant),
             Check::Policy => listed(&self.settings().policies, token.policy(), str::eq_ignore_ascii_case, Rejection::WrongPolicy),
             Check::AuthorizedParty => {
                 listed(&self.settings().authorized_parties, token.authorized_party(), str::eq, Rejection::WrongParty)
@@ -149,12 +148,6 @@ impl TrustedIssuer {
         require(!token.is_for_graph(), Rejection::GraphToken)?;
         let ours = |audience: &&str| self.settings().audiences.iter().any(|our| our == audience);
         require(audiences.iter().any(ours), Rejection::WrongAudience)
-    }
-
-    fn tenant(&self, token: &UnverifiedToken<'_>) -> Result<(), Rejection> {
-        let IssuerRule::Template { tenants: TenantRule::Only(tenants), .. } = &self.settings().issuer else { return Ok(()) };
-        let listed = |tenant| tenants.iter().any(|known| known == tenant);
-        require(token.tenant().is_some_and(listed), Rejection::WrongTenant)
     }
 }
 

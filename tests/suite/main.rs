@@ -1,11 +1,15 @@
 //! The integration tests: a real gateway over real sockets, in process, on port 0. One binary, since each links the whole gateway.
 
 mod architecture;
+mod conformance;
+mod corpus;
+mod corpus_keys;
 mod demo_backend;
 mod demo_issuer;
 mod hostile;
 mod kit;
 mod lifecycle;
+mod readme;
 mod refusals;
 mod story;
 mod streams;

@@ -128,3 +128,37 @@ async fn a_refused_upgrade_never_reaches_the_upstream() {
     assert_eq!(kit.backend.received_count(), before);
     kit.stop().await;
 }
+
+#[tokio::test]
+async fn no_socket_is_lost_to_an_upstream_that_answers_at_once() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    for _ in 0..10 {
+        let open = |_| async {
+            let mut request = kit.socket_url("/live").into_client_request().unwrap();
+            request.headers_mut().insert("Authorization", format!("Bearer {token}").parse().unwrap());
+            let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+            socket.send(Message::Ping("alive".into())).await.unwrap();
+            let pong = socket.next().await.unwrap().unwrap();
+            assert_eq!(pong, Message::Pong("alive".into()));
+        };
+        kit.within(futures_util::future::join_all((0..100).map(open))).await;
+    }
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_asks_before_it_sends_its_body_is_told_to_go_on() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    let mut client = kit.connect().await;
+    let head = format!(
+        "PUT /docs/note HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    );
+    client.write(head.as_bytes()).await;
+    kit.within(client.read_until("HTTP/1.1 100")).await;
+    client.write(b"{}").await;
+    kit.within(client.read_until("HTTP/1.1 20")).await;
+    kit.stop().await;
+}

@@ -29,11 +29,11 @@ impl Received {
     /// How many requests are kept.
     pub const KEPT: usize = 10_000;
 
-    /// The value of a header that is there once.
+    /// The value of a header that is there once and is UTF-8.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         match (values.next(), values.next()) {
-            (Some(value), None) => value.to_str().ok(),
+            (Some(value), None) => std::str::from_utf8(value.as_bytes()).ok(),
             _ => None,
         }
     }

@@ -212,10 +212,8 @@ impl Attempt {
         let bytes = self.raw_token.clone().unwrap_or_else(|| self.compact().into_bytes());
         let bearer = BearerToken::parse(&bytes, &TokenLimits::default())?;
         let token = UnverifiedToken::open(&bearer)?;
-        let issuer = TrustedIssuer::new(self.rules.clone());
-        if !issuer.claims(&token) {
-            return Err(token.of_unknown_issuer());
-        }
+        let issuer = self.issuer();
+        TrustedIssuer::choose([&issuer], &token)?;
         let verified = issuer.verify(&token, &self.keys(), self.now)?;
         assert!(issuer.would_pass(&token, self.now), "what is verified passes without its key too");
         Permission::new(self.demands.clone()).check(&verified, self.nonce.as_deref())?;
@@ -228,9 +226,22 @@ impl Attempt {
 
     /// What [`TrustedIssuer::would_pass`] says of the token.
     pub(super) fn would_pass(&self) -> bool {
-        let bytes = self.compact().into_bytes();
-        let bearer = BearerToken::parse(&bytes, &TokenLimits::default()).unwrap();
-        TrustedIssuer::new(self.rules.clone()).would_pass(&UnverifiedToken::open(&bearer).unwrap(), self.now)
+        self.opened(|token| self.issuer().would_pass(token, self.now))
+    }
+
+    /// Which of these issuers the token comes from.
+    pub(super) fn choose(&self, issuers: &[TrustedIssuer]) -> Result<usize, Rejection> {
+        self.opened(|token| TrustedIssuer::choose(issuers, token))
+    }
+
+    pub(super) fn issuer(&self) -> TrustedIssuer {
+        TrustedIssuer::new(self.rules.clone())
+    }
+
+    fn opened<T>(&self, read: impl FnOnce(&UnverifiedToken<'_>) -> T) -> T {
+        let compact = self.compact();
+        let bearer = BearerToken::parse(compact.as_bytes(), &TokenLimits::default()).unwrap();
+        read(&UnverifiedToken::open(&bearer).unwrap())
     }
 
     /// The header and the payload as they are signed.

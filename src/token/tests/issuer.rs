@@ -6,7 +6,7 @@ use super::{
     Row,
     attempt::{CLIENT, NOW, OTHER_TENANT, TENANT, b2c, entra},
 };
-use crate::token::{IssuerRule, Rejection::*, TenantRule};
+use crate::token::{IssuerRule, Rejection::*, TenantRule, TrustedIssuer};
 
 pub(super) fn rows() -> Vec<Row> {
     let ours = format!("https://contoso.b2clogin.com/{TENANT}/v2.0/");
@@ -96,6 +96,20 @@ fn any_tenant_is_taken_where_the_rule_says_so() {
             rules.issuer = IssuerRule::Template { pattern, tenants: TenantRule::Any };
         });
     assert!(any.run().unwrap().user_id().starts_with(OTHER_TENANT));
+}
+
+#[test]
+fn issuers_may_share_a_template_for_different_tenants() {
+    let takes = |tenants: &[&str]| {
+        let tenants = TenantRule::Only(tenants.iter().map(|tenant| (*tenant).to_owned()).collect());
+        let pattern = "https://login.microsoftonline.com/{tenantid}/v2.0".to_owned();
+        entra().rule(|rules| rules.issuer = IssuerRule::Template { pattern, tenants }).issuer()
+    };
+    let choose = |issuers: &[TrustedIssuer]| entra().choose(issuers);
+    assert_eq!(choose(&[b2c().issuer(), takes(&[OTHER_TENANT]), takes(&[TENANT]), takes(&[TENANT])]), Ok(2));
+    assert_eq!(choose(&[takes(&[OTHER_TENANT]), b2c().issuer()]), Err(WrongTenant));
+    assert_eq!(choose(&[b2c().issuer()]), Err(UnknownIssuer));
+    assert_eq!(choose(&[]), Err(UnknownIssuer));
 }
 
 #[test]

@@ -5,10 +5,10 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
-mod corpus;
-
 use serde_json::{Value, json};
 use syncgate::token::{BearerToken, KeySet, KeySetLimits, Rejection, TokenLimits, algorithm_from_name};
+
+use crate::corpus;
 
 /// Tests that a suite calls valid, how they are refused, and why.
 type Difference = (&'static [u64], Rejection, &'static str);

@@ -2,14 +2,14 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
-mod corpus;
-
 use std::fs;
 
 use serde_json::{Value, json};
 use syncgate::token::{
     BearerToken, KeySet, KeySetError, KeySetLimits, SkipReason, SkippedKey, TokenLimits, VerificationKey, algorithm_from_name,
 };
+
+use crate::corpus;
 
 /// A set, its usable keys, and why the others are not used, in their order.
 type Row = (&'static str, usize, &'static [SkipReason]);
