@@ -11,18 +11,18 @@ use crate::{
 };
 
 const ISSUER: &str = "https://contoso.b2clogin.com/tenant/v2.0/";
-const USER_ID: ProfileId = ProfileId(0);
-const OTHER: ProfileId = ProfileId(1);
+pub(super) const USER_ID: ProfileId = ProfileId(0);
+pub(super) const OTHER: ProfileId = ProfileId(1);
 const KEEP: Duration = Duration::from_secs(1_000);
 const LEEWAY: i64 = 60;
-const LIFETIME: i64 = 3_600;
+pub(super) const LIFETIME: i64 = 3_600;
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_700_000_000 + seconds)
 }
 
 /// A token of the first key, valid from second 0 on.
-fn token(user: &str) -> String {
+pub(super) fn token(user: &str) -> String {
     token_of(user, "a", 0)
 }
 
@@ -35,28 +35,39 @@ fn token_of(user: &str, kid: &str, key: usize) -> String {
     )
 }
 
-fn payload(admission: &Admission) -> Value {
+pub(super) fn payload(admission: &Admission) -> Value {
     let header = admission.authorization();
     assert!(header.is_sensitive());
     let token = header.to_str().unwrap().strip_prefix("Bearer ").unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
 }
 
-struct World {
-    exchange: Arc<Exchange>,
+pub(super) struct World {
+    pub(super) exchange: Arc<Exchange>,
     keys: Arc<KeyStore>,
     metrics: Arc<Metrics>,
 }
 
 impl World {
     /// An issuer whose key `a` was fetched at second 0, one signing thread with two places in its queue, two profiles.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let world = Self::without_keys(1, 100);
         world.keys.merge(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
         world
     }
 
+    /// The same with the first profile changed.
+    pub(super) fn with_profile(change: impl FnOnce(&mut MintingProfile)) -> Self {
+        let world = Self::build(1, 100, change);
+        world.keys.merge(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
+        world
+    }
+
     fn without_keys(sources: usize, entries: usize) -> Self {
+        Self::build(sources, entries, |_| {})
+    }
+
+    fn build(sources: usize, entries: usize, change: impl FnOnce(&mut MintingProfile)) -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
         let keys = Arc::new(KeyStore::new(sources));
         let issuer = TrustedIssuer::new(IssuerSettings {
@@ -75,7 +86,8 @@ impl World {
             kept_claims: Vec::new(),
             cloud_instance: None,
         });
-        let profiles = ["userId", "uid"].map(|claim| MintingProfile::new(claim, claim));
+        let mut profiles = ["userId", "uid"].map(|claim| MintingProfile::new(claim, claim));
+        change(&mut profiles[0]);
         let exchange = Exchange::new(
             vec![IssuerKeys { issuer, keys: Arc::clone(&keys) }],
             TokenLimits::default(),
@@ -88,28 +100,28 @@ impl World {
         Self { exchange: Arc::new(exchange), keys, metrics }
     }
 
-    async fn identify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
+    pub(super) async fn identify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         self.exchange.identify(token.as_bytes(), now).await
     }
 
     /// With a user token that lives as long as the client's.
-    async fn exchange(&self, token: &str, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
+    pub(super) async fn exchange(&self, token: &str, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
         let identity = self.identify(token, now).await?;
         self.exchange.admit(&identity, profile, Lifetime::End, now).await
     }
 
     /// Verifications and signatures so far.
-    fn work(&self) -> (u64, u64) {
+    pub(super) fn work(&self) -> (u64, u64) {
         let done = |stage| self.metrics.exchange.duration.with_label_values(&[stage]).get_sample_count();
         (done("verify"), done("mint"))
     }
 
-    fn lookups(&self, cache: &str, result: &str) -> u64 {
+    pub(super) fn lookups(&self, cache: &str, result: &str) -> u64 {
         self.metrics.exchange.cache_requests.with_label_values(&[cache, result]).get()
     }
 
     /// Occupies the signing thread until the sender is dropped.
-    async fn block_signing(&self) -> mpsc::Sender<()> {
+    pub(super) async fn block_signing(&self) -> mpsc::Sender<()> {
         let (blocker, blocked) = mpsc::channel::<()>();
         let (started, is_started) = tokio::sync::oneshot::channel();
         let exchange = Arc::clone(&self.exchange);
@@ -125,7 +137,7 @@ impl World {
     }
 }
 
-async fn until(done: impl Fn() -> bool) {
+pub(super) async fn until(done: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while !done() {
         assert!(std::time::Instant::now() < deadline, "not within 20 s");

@@ -78,7 +78,7 @@ fn profile(name: &str, mut section: Section<'_>, algorithm: Algorithm) -> Mintin
     let mut profile = preset.map_or_else(|| MintingProfile::new(name, USER_ID_CLAIM), |preset| preset.profile(name));
     claims(&mut section, preset, &mut profile);
     if let Some(field) = section.field("tables") {
-        profile.tables = field.entries().into_iter().filter_map(|(name, field)| table(name, &field)).collect();
+        profile.tables = field.entries().into_iter().map(|(name, field)| table(name, &field)).collect();
     }
     profile.user_ids = section.choice("user_id_form", &USER_ID_FORMS, profile.user_ids);
     if let Some(field) = section.field("typ") {
@@ -119,10 +119,11 @@ fn claims(section: &mut Section<'_>, preset: Option<MintPreset>, profile: &mut M
             }
         }
         (None, Some(field)) => {
-            if preset.is_none() {
+            let entries = field.entries();
+            if preset.is_none() && !entries.is_empty() {
                 profile.claims.clear();
             }
-            field.entries().into_iter().for_each(|(name, field)| claim(name, &field, profile));
+            entries.into_iter().for_each(|(name, field)| claim(name, &field, profile));
         }
         (None, None) => {}
     }
@@ -141,11 +142,14 @@ fn claim(name: &str, field: &Field<'_>, profile: &mut MintingProfile) {
     if !is_free(field, name) {
         return;
     }
-    match field.json().map(ClaimValue::from_json) {
-        Some(Ok(ClaimValue::Fixed(Value::Null))) => drop(profile.claims.remove(name)),
-        Some(Ok(value)) => drop(profile.claims.insert(name.to_owned(), value)),
-        Some(Err(error)) => field.problem(error.to_string()),
-        None => {}
+    // One that cannot be read has been reported, and stands as null: it must not count as missing too.
+    let value = field.json().map_or(Ok(None), |value| ClaimValue::from_json(value).map(Some)).unwrap_or_else(|error| {
+        field.problem(error.to_string());
+        None
+    });
+    match value {
+        Some(ClaimValue::Fixed(Value::Null)) => drop(profile.claims.remove(name)),
+        value => drop(profile.claims.insert(name.to_owned(), value.unwrap_or(ClaimValue::Fixed(Value::Null)))),
     }
 }
 
@@ -158,7 +162,7 @@ fn is_free(field: &Field<'_>, claim: &str) -> bool {
     !reserved
 }
 
-fn table(name: &str, field: &Field<'_>) -> Option<ClaimTable> {
+fn table(name: &str, field: &Field<'_>) -> ClaimTable {
     if let Err(wrong) = (NAME.parse)(name) {
         field.problem(format!("{wrong}; accepted: {}", NAME.accepted));
     }
@@ -183,7 +187,8 @@ fn table(name: &str, field: &Field<'_>) -> Option<ClaimTable> {
     let rows = rows.into_iter().filter_map(|(left, field)| Some((left.to_owned(), right(&field)?))).collect();
     let default = section.field("default").and_then(|field| right(&field));
     section.finish();
-    Some(ClaimTable { name: name.to_owned(), from: from?, rows, default })
+    // Where there is no source the mistake is reported, and the result is thrown away.
+    ClaimTable { name: name.to_owned(), from: from.unwrap_or(Source::Roles), rows, default }
 }
 
 const FROM_ACCEPTED: &str = "${roles}, ${scopes}, ${name}, ${user_id} or ${claim:NAME}, without a default";

@@ -6,6 +6,8 @@ mod bad_values;
 mod examples;
 /// Arbitrary and malicious text.
 mod hostile;
+/// What minted tokens say, and the key that signs them.
+mod minting;
 /// What the presets expand to.
 mod presets;
 /// The printout of the effective settings is a config that means the same.
