@@ -74,12 +74,6 @@ impl Admission {
         Self { minted, end }
     }
 
-    /// The user token itself.
-    pub fn user_token(&self) -> &str {
-        let value = self.minted.authorization.to_str().unwrap_or_default();
-        value.strip_prefix(SCHEME).unwrap_or_default()
-    }
-
     /// `Bearer <user token>`, marked as sensitive.
     pub fn authorization(&self) -> &HeaderValue {
         &self.minted.authorization
@@ -90,8 +84,5 @@ impl Admission {
         self.end
     }
 }
-
-/// Before the token in `Authorization`.
-pub(super) const SCHEME: &str = "Bearer ";
 
 const LIFETIMES: [Lifetime; 2] = [Lifetime::Ttl, Lifetime::End];

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::{
     Admission, Exchange, Identity, ProfileId, SigningPool, SigningRefused,
-    identity::{Minted, SCHEME, Slot},
+    identity::{Minted, Slot},
 };
 use crate::{
     metrics::{Histogram, IntCounter, Metrics},
@@ -241,7 +241,7 @@ fn mint(minter: &Minter, identity: &Identity, active: &ActiveKey, lifetime: Life
     let mut random = [0; 16];
     aws_lc_rs::rand::fill(&mut random).map_err(|_| Rejection::SigningFailed)?;
     let token = minter.mint(&identity.verified, active.key.signer().as_ref(), lifetime, now, random)?;
-    let mut authorization = HeaderValue::try_from(format!("{SCHEME}{}", token.as_str())).map_err(|_| Rejection::SigningFailed)?;
+    let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.as_str())).map_err(|_| Rejection::SigningFailed)?;
     authorization.set_sensitive(true);
     Ok(Minted::new(authorization, active.number, now, token.expires(), identity.verified.end()))
 }

@@ -11,6 +11,7 @@ mod demo_issuer;
 mod hostile;
 mod kit;
 mod lifecycle;
+mod minting;
 mod readme;
 mod refusals;
 mod story;

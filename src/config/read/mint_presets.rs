@@ -46,8 +46,8 @@ pub(in crate::config) const MINT_PRESETS: [(&str, MintPreset); 9] = [
     ("couchbase", MintPreset::Couchbase),
 ];
 
-/// PowerSync refuses tokens that live longer.
-const POWERSYNC_MOST: Duration = Duration::from_secs(24 * 3_600);
+/// PowerSync refuses tokens that live longer, by its documentation; by its source, a day.
+const POWERSYNC_MOST: Duration = Duration::from_secs(3_600);
 
 impl MintPreset {
     /// The settings that it stands for.

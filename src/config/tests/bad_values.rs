@@ -2,12 +2,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{TENANT_ID, config, parse, problems, with};
+use super::{TENANT_ID, bad_minting, config, parse, problems, with};
 
 const KEY_URL: &str = "accepted: https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])";
 const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
 const GUID: &str = "accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000";
-const NAME: &str = "accepted: 1 to 64 of a-z 0-9 _ -";
+pub(super) const NAME: &str = "accepted: 1 to 64 of a-z 0-9 _ -";
 const CLAIM: &str = "accepted: the name of a claim: 1 to 256 bytes, without spaces or braces";
 const SCOPE: &str = "accepted: a scope as it stands in scp: no space, quote or backslash";
 const TEXT: &str = "accepted: a text of 1 to 1024 bytes";
@@ -174,50 +174,6 @@ fn table() -> Vec<(&'static str, Value, String)> {
         ),
         row("/signing/threads", json!(-1), "signing.threads: \"-1\" cannot be read; accepted: 0 to 1024 (default 0)"),
         row("/signing/queue", json!(0), "signing.queue: 0 is too small; accepted: 1 to 1000000 (default 1024)"),
-        row(
-            "/mint/user_id_claim",
-            json!("exp"),
-            "mint.user_id_claim: exp is set by the gateway itself; accepted: any claim but exp, iat, jti, nbf",
-        ),
-        row(
-            "/mint/preset",
-            json!("couch"),
-            "mint.preset: \"couch\" is not known; did you mean couchdb?; accepted: realm, couchdb, powersync, zero, triplit, hasura, \
-             postgrest, supabase, couchbase",
-        ),
-        row(
-            "/mint/claims",
-            json!({ "sub": "${user_id}", "nbf": 1 }),
-            "mint.claims.nbf: nbf is set by the gateway itself; accepted: any claim but exp, iat, jti, nbf",
-        ),
-        row(
-            "/mint/tables",
-            json!({ "A": { "from": "${roles}", "values": { "a": "b" } } }),
-            &format!("mint.tables.A: cannot be a name; {NAME}"),
-        ),
-        row(
-            "/mint/user_id_form",
-            json!("guid"),
-            "mint.user_id_form: \"guid\" is not known; did you mean uuid?; accepted: any, uri_component, couchdb, couchbase, uuid",
-        ),
-        row("/mint/typ", json!(["JWT"]), "mint.typ: is a list, not one value; accepted: none, or a text such as JWT (default JWT)"),
-        row(
-            "/mint/kid",
-            json!(""),
-            "mint.kid: \"\" is empty or too long; accepted: none, thumbprint, or a text of 1 to 1024 bytes (default none)",
-        ),
-        row("/mint/lifetime", json!("5m"), "mint.lifetime: \"5m\" is not known; accepted: ttl, end"),
-        row("/mint/ttl", json!("29s"), "mint.ttl: 29s is too short; accepted: 30s to 1d (default 5m)"),
-        row("/mint/max_lifetime", json!("59s"), "mint.max_lifetime: 59s is too short; accepted: none, or 1m to 30d (default none)"),
-        row("/mint/backdate", json!("6m"), "mint.backdate: 6m is too long; accepted: 0s to 5m (default 10s)"),
-        row("/mint/nbf", json!("yes"), "mint.nbf: \"yes\" is not known; accepted: true, false"),
-        row("/mint/jti", json!(1), "mint.jti: \"1\" is not known; accepted: true, false"),
-        row("/profiles", json!({}), "profiles: has 0 entries; accepted: 1 to 1000"),
-        row(
-            "/signing/algorithm",
-            json!("ES512"),
-            "signing.algorithm: \"ES512\" is not known; did you mean RS512?; accepted: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA, HS256",
-        ),
         (
             "/upstream/url",
             json!("http://127.0.0.1:5984/db"),
@@ -328,6 +284,9 @@ fn table() -> Vec<(&'static str, Value, String)> {
         row("/upstream", json!("http://127.0.0.1"), "upstream: is not a mapping; accepted: keys with values, indented"),
         row("/issuers", json!("b2c"), "issuers: is not a mapping; accepted: keys with values, indented"),
     ]
+    .into_iter()
+    .chain(bad_minting::rows())
+    .collect()
 }
 
 #[test]
