@@ -42,7 +42,8 @@ impl ClaimTable {
 fn is(value: &Value, left: &str) -> bool {
     match value {
         Value::String(text) => text == left,
-        Value::Number(_) | Value::Bool(_) => value.to_string() == left,
+        Value::Number(number) => number.to_string() == left,
+        Value::Bool(flag) => left == if *flag { "true" } else { "false" },
         Value::Null | Value::Array(_) | Value::Object(_) => false,
     }
 }

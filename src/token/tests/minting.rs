@@ -134,7 +134,8 @@ fn a_lifetime_is_the_earlier_of_ttl_and_end_or_the_end_itself() {
         [payload["iat"].as_i64().unwrap() - NOW, payload["exp"].as_i64().unwrap() - NOW]
     };
     let two_hours = Duration::from_secs(7200);
-    let rows: [(Lifetime, fn(&mut MintingProfile), [i64; 2]); 8] = [
+    type Row = (Lifetime, fn(&mut MintingProfile), [i64; 2]);
+    let rows: [Row; 8] = [
         (Lifetime::Ttl, |_| {}, [-10, 300]),
         (Lifetime::End, |_| {}, [-10, 3660]),
         (Lifetime::Ttl, |profile| profile.lifetime = Lifetime::End, [-10, 3660]),
