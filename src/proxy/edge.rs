@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use http::header;
+use http::{StatusCode, header};
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     connectors::TransportConnector,
@@ -228,11 +228,17 @@ impl ProxyHttp for Edge {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        context.outcome = Outcome::Upstream(response.status.as_u16());
+        if !is_interim(response.status) {
+            context.outcome = Outcome::Upstream(response.status.as_u16());
+        }
+        // The connection ends with this answer, which must say so.
+        if self.stopping.is_cancelled() {
+            session.set_keepalive(None);
+        }
         Ok(())
     }
 
@@ -250,10 +256,12 @@ impl ProxyHttp for Edge {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
         let done = |error_code| FailToProxy { error_code, can_reuse_downstream: false };
-        if session.response_written().is_some() {
+        if session.response_written().is_some_and(|answer| !is_interim(answer.status)) {
             context.broke_off = true;
             return done(0);
         }
+        // The answer must say what is about to happen.
+        session.set_keepalive(None);
         let written = match failure(error) {
             Failure::Upstream(fault) => {
                 if context.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
@@ -293,6 +301,11 @@ fn nonce<'a>(route: &Route, request: &'a RequestHeader) -> Option<&'a [u8]> {
         (Some(value), None) => Some(value.as_bytes()),
         _ => None,
     }
+}
+
+/// Whether an answer is followed by another one: 1xx, but not the switch to another protocol.
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 enum Failure {

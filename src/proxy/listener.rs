@@ -90,12 +90,16 @@ impl Listener {
         let stream = SharedTcp::new(stream);
         let connection = Arc::new(Connection::new(peer, Some(stream.clone()), self.settings.header_timeout));
         let transport = Transport::new(stream, Arc::clone(&connection));
+        let unsent = transport.unsent();
         {
             let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(transport, &shutdown)));
             let mut cancelled = pin!(cut.cancelled());
             let mut timer = DeadlineTimer::new(&connection, self.settings.stream_grace);
             poll_fn(|task| {
-                if work.as_mut().poll(task).is_ready() {
+                let is_done = work.as_mut().poll(task).is_ready();
+                // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the next write.
+                let _ = unsent.poll_send(task);
+                if is_done {
                     return Poll::Ready(());
                 }
                 let cause = match cancelled.as_mut().poll(task) {
