@@ -14,8 +14,9 @@ use pingora::{
     connectors::TransportConnector,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
+    protocols::Stream,
     proxy::{FailToProxy, ProxyHttp, Session},
-    upstreams::peer::HttpPeer,
+    upstreams::peer::{HttpPeer, Peer as _},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,7 @@ use crate::{
     exchange::{Admission, Exchange},
     metrics::Metrics,
     proxy::{
-        ListenSettings,
+        ATTEMPTS, ListenSettings,
         answer::{self, UpstreamFault},
         authorization::bearer_token,
         carriage::{Bounds, Ends, LAST_WORDS, carry},
@@ -90,8 +91,8 @@ impl Edge {
         let mut request = session.req_header().clone();
         tunnel::prepare_handshake(&mut request)?;
         self.write_upstream_header(&mut request, context)?;
-        let peer = self.next_peer(context).await?;
-        match tunnel::shake_hands(&self.connector, &peer, request).await? {
+        let (stream, peer) = self.connect(context).await?;
+        match tunnel::shake_hands(stream, &peer, request).await? {
             Handshake::Answered(header, upstream) => {
                 context.outcome = Outcome::Upstream(header.status.as_u16());
                 tunnel::relay_answer(session, header, upstream).await
@@ -110,6 +111,30 @@ impl Edge {
                 session.as_downstream_mut().set_keepalive(None);
                 Ok(())
             }
+        }
+    }
+
+    /// A connection of a tunnel's own; nothing has been sent before it stands, so another address may be tried.
+    async fn connect(&self, context: &mut RequestContext) -> Result<(Stream, HttpPeer)> {
+        let mut attempt = 1;
+        loop {
+            let peer = self.next_peer(context).await?;
+            match tunnel::connect(&self.connector, &peer).await {
+                Ok(stream) => return Ok((stream, peer)),
+                Err(error) => {
+                    self.avoid(context, &peer);
+                    if attempt == ATTEMPTS {
+                        return Err(error);
+                    }
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    fn avoid(&self, context: &RequestContext, peer: &HttpPeer) {
+        if let Some(upstream) = self.upstream(context) {
+            upstream.avoid(peer.address());
         }
     }
 
@@ -245,10 +270,11 @@ impl ProxyHttp for Edge {
     fn fail_to_connect(
         &self,
         _session: &mut Session,
-        _peer: &HttpPeer,
-        _context: &mut RequestContext,
+        peer: &HttpPeer,
+        context: &mut RequestContext,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        self.avoid(context, peer);
         // Nothing has been sent yet, so another address may be tried whatever the method.
         error.set_retry(true);
         error
