@@ -16,7 +16,7 @@ use std::{
 use pingora::{
     apps::HttpServerApp,
     protocols::http::ServerSession,
-    proxy::{HttpProxy, http_proxy},
+    proxy::{HttpProxy, ProxyHttp, http_proxy},
     server::configuration::ServerConf,
 };
 use tokio::{
@@ -30,7 +30,6 @@ use crate::{
     proxy::{
         ListenSettings,
         connection::{CONNECTION, Connection, Cut, DeadlineTimer},
-        edge::Edge,
         transport::Transport,
     },
 };
@@ -40,16 +39,20 @@ const ATTEMPTS: usize = 2;
 /// Idle upstream connections that are kept.
 const UPSTREAM_POOL: usize = 1_024;
 
-/// Accepts clients and serves them.
-pub(super) struct Listener {
-    proxy: Arc<HttpProxy<Edge>>,
+/// Accepts clients and serves them with the hooks of `P`.
+pub(super) struct Listener<P> {
+    proxy: Arc<HttpProxy<P>>,
     settings: ListenSettings,
     metrics: Arc<Metrics>,
 }
 
-impl Listener {
+impl<P> Listener<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
     /// `system_authorities`: whether the system's certificate authorities are needed at all.
-    pub(super) fn new(edge: Edge, system_authorities: bool) -> Self {
+    pub(super) fn new(hooks: P, settings: ListenSettings, metrics: Arc<Metrics>, system_authorities: bool) -> Self {
         let conf = ServerConf {
             max_retries: ATTEMPTS,
             upstream_keepalive_pool_size: UPSTREAM_POOL,
@@ -57,8 +60,7 @@ impl Listener {
             ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
             ..ServerConf::default()
         };
-        let (settings, metrics) = (edge.listen.clone(), Arc::clone(&edge.metrics));
-        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), edge)), settings, metrics }
+        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), hooks)), settings, metrics }
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is under way.

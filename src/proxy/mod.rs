@@ -8,6 +8,7 @@
 
 mod answer;
 mod authorization;
+mod bare;
 mod connection;
 mod edge;
 mod hygiene;
@@ -21,6 +22,8 @@ mod upstream;
 
 use std::{sync::Arc, time::Duration};
 
+#[doc(hidden)]
+pub use bare::UnauthenticatedProxyForBenches;
 pub use settings::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +46,7 @@ pub enum ProxyError {
 
 /// The edge, ready to serve.
 pub struct Proxy {
-    listener: Arc<listener::Listener>,
+    listener: Arc<listener::Listener<edge::Edge>>,
     upstreams: Vec<Arc<upstream::Upstream>>,
 }
 
@@ -68,11 +71,12 @@ impl Proxy {
             upstreams: upstreams.clone(),
             strip: hygiene::StripList::new(&settings.headers, edge::WRITTEN_HEADERS),
             exchange,
-            metrics,
+            metrics: Arc::clone(&metrics),
             realm: settings.realm.clone(),
             log_requests,
         };
-        Ok(Self { listener: Arc::new(listener::Listener::new(edge, system_authorities)), upstreams })
+        let listener = listener::Listener::new(edge, settings.listen.clone(), metrics, system_authorities);
+        Ok(Self { listener: Arc::new(listener), upstreams })
     }
 
     /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is under way, after `grace` at the latest.
