@@ -10,9 +10,10 @@ use std::{
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use syncgate::{
+    config::{LogFormat, LogLevel, LogSettings},
     demo::{FREE_PORT, World, http_client, world, world::WorldOptions},
     metrics::Metrics,
-    proxy::{ListenSettings, RouteSettings, UnauthenticatedProxyForBenches},
+    proxy::{AccessLog, AccessLogFormat, ListenSettings, RouteSettings, UnauthenticatedProxyForBenches},
     server::install_crypto,
     token::Permission,
 };
@@ -155,12 +156,11 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
 }
 
 async fn serve_gateway(address: SocketAddr, log: bool) -> Result<(), Box<dyn Error>> {
-    start_log();
     // The world's own issuer makes the token; its backend stays idle.
     let options = WorldOptions::default().config(move |config| {
         config.proxy.upstreams = vec![world::upstream("default", address)];
         config.issuers.iter_mut().for_each(|issuer| issuer.jwks.refresh = Duration::from_secs(3600));
-        config.log.requests = log;
+        config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: log };
     });
     let world = World::start(options).await?;
     while http_client()?.get(world.admin_url("/readyz")).send().await?.status() != 200 {
@@ -173,7 +173,6 @@ async fn serve_gateway(address: SocketAddr, log: bool) -> Result<(), Box<dyn Err
 }
 
 async fn serve_bare(address: SocketAddr, log: bool) -> Result<(), Box<dyn Error>> {
-    start_log();
     install_crypto();
     let route = RouteSettings {
         name: "default".into(),
@@ -185,17 +184,11 @@ async fn serve_bare(address: SocketAddr, log: bool) -> Result<(), Box<dyn Error>
     };
     let upstream = world::upstream("default", address);
     let metrics = Arc::new(Metrics::new()?);
-    let proxy = UnauthenticatedProxyForBenches::new(&ListenSettings::default(), upstream, &route, metrics, log)?;
+    let dropped = metrics.proxy.access_log_dropped.clone();
+    let access_log = log.then(|| AccessLog::start(AccessLogFormat::Json, dropped)).transpose()?;
+    let proxy = UnauthenticatedProxyForBenches::new(&ListenSettings::default(), upstream, &route, metrics, access_log)?;
     let socket = TcpListener::bind(FREE_PORT).await?;
     announce(socket.local_addr()?, "")?;
     proxy.run(socket, CancellationToken::new(), Duration::ZERO).await;
     Ok(())
-}
-
-/// The log as `syncgate run` writes it by default.
-fn start_log() {
-    use tracing_subscriber::{Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
-    let lines = fmt::layer().with_writer(io::stderr).json().flatten_event(true).with_current_span(false).with_span_list(false);
-    let own = Targets::new().with_target("syncgate", tracing::level_filters::LevelFilter::INFO);
-    tracing_subscriber::registry().with(lines.with_filter(own)).init();
 }

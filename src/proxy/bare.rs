@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     metrics::Metrics,
     proxy::{
-        ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
+        AccessLog, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
         connection::Connection,
         edge,
         listener::Listener,
@@ -41,12 +41,12 @@ impl UnauthenticatedProxyForBenches {
         upstream: UpstreamSettings,
         route: &RouteSettings,
         metrics: Arc<Metrics>,
-        log_requests: bool,
+        access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
         let upstream = Arc::new(Upstream::new(upstream)?);
         let route = Arc::new(Route::new(route, metrics.proxy.route(&route.name)));
         let hooks =
-            Hooks { listen: listen.clone(), route, upstream: Arc::clone(&upstream), metrics: Arc::clone(&metrics), log_requests };
+            Hooks { listen: listen.clone(), route, upstream: Arc::clone(&upstream), metrics: Arc::clone(&metrics), access_log };
         Ok(Self { listener: Arc::new(Listener::new(hooks, listen.clone(), metrics, false)), upstream })
     }
 
@@ -63,7 +63,7 @@ struct Hooks {
     route: Arc<Route>,
     upstream: Arc<Upstream>,
     metrics: Arc<Metrics>,
-    log_requests: bool,
+    access_log: Option<Arc<AccessLog>>,
 }
 
 #[async_trait]
@@ -71,7 +71,7 @@ impl ProxyHttp for Hooks {
     type CTX = RequestContext;
 
     fn new_ctx(&self) -> RequestContext {
-        RequestContext::new(Connection::current(&self.listen), Arc::clone(&self.metrics), self.log_requests)
+        RequestContext::new(Connection::current(&self.listen), Arc::clone(&self.metrics), self.access_log.clone())
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}

@@ -17,6 +17,7 @@ use crate::{
     metrics::Metrics,
     proxy::{
         ListenSettings,
+        access_log::AccessLog,
         answer::{self, UpstreamFault},
         authorization::bearer_token,
         connection::{Connection, Cut},
@@ -38,7 +39,7 @@ pub(super) struct Edge {
     pub(super) exchange: Arc<Exchange>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) realm: String,
-    pub(super) log_requests: bool,
+    pub(super) access_log: Option<Arc<AccessLog>>,
 }
 
 /// The headers that the gateway writes towards an upstream.
@@ -78,7 +79,7 @@ impl ProxyHttp for Edge {
     type CTX = RequestContext;
 
     fn new_ctx(&self) -> RequestContext {
-        RequestContext::new(Connection::current(&self.listen), Arc::clone(&self.metrics), self.log_requests)
+        RequestContext::new(Connection::current(&self.listen), Arc::clone(&self.metrics), self.access_log.clone())
     }
 
     /// No modules: compression and the like cost each request, and the gateway changes no bodies.

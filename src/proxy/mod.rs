@@ -6,6 +6,7 @@
 //!
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
 
+mod access_log;
 mod answer;
 mod authorization;
 mod bare;
@@ -22,6 +23,7 @@ mod upstream;
 
 use std::{sync::Arc, time::Duration};
 
+pub use access_log::{AccessLog, AccessLogFormat};
 #[doc(hidden)]
 pub use bare::UnauthenticatedProxyForBenches;
 pub use settings::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings};
@@ -51,12 +53,12 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Prepares routes, upstreams and headers. Resolves no name yet.
+    /// Prepares routes, upstreams and headers. Resolves no name yet. Without an access log, requests are not logged.
     pub fn new(
         settings: &ProxySettings,
         exchange: Arc<Exchange>,
         metrics: Arc<Metrics>,
-        log_requests: bool,
+        access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
         let upstreams: Vec<_> =
             settings.upstreams.iter().map(|one| upstream::Upstream::new(one.clone()).map(Arc::new)).collect::<Result<_, _>>()?;
@@ -73,7 +75,7 @@ impl Proxy {
             exchange,
             metrics: Arc::clone(&metrics),
             realm: settings.realm.clone(),
-            log_requests,
+            access_log,
         };
         let listener = listener::Listener::new(edge, settings.listen.clone(), metrics, system_authorities);
         Ok(Self { listener: Arc::new(listener), upstreams })
