@@ -18,6 +18,8 @@ use syncgate::{
     token::IssuerSettings,
 };
 
+use super::short_token::short;
+
 const EC_KID: &str = "ec";
 
 /// The demo's issuer with a second key, for ES256.
@@ -45,7 +47,7 @@ impl Issuer {
 
     /// A B2C access token of a user, RS256, of about 770 bytes.
     pub fn rs256(&self, user: &str) -> TokenBuilder {
-        self.demo.token(user).without("given_name")
+        short(self.demo.token(user))
     }
 
     /// The same token, ES256.

@@ -9,6 +9,8 @@
 mod load;
 mod process;
 mod role;
+#[path = "../measure/short_token.rs"]
+mod short_token;
 mod table;
 
 use std::{error::Error, time::Duration};
