@@ -101,13 +101,15 @@ impl Bench {
             })
             .run("exchange");
 
-        let hits = crowded_metrics.exchange.cache_requests.with_label_values(&["identity", "hit"]).get();
-        if hits > 0 { Err(format!("{hits} of the misses were hits").into()) } else { Ok(()) }
+        let [hits, misses] =
+            ["hit", "miss"].map(|result| crowded_metrics.exchange.cache_requests.with_label_values(&["identity", result]).get());
+        // The smallest cache still keeps an entry now and then.
+        if hits * 100 > misses { Err(format!("{hits} hits among {misses} misses").into()) } else { Ok(()) }
     }
 
     /// Fills a cache and looks how much larger the process has become.
     fn memory(&self, runtime: &Runtime) -> Result<(), Box<dyn Error>> {
-        let users = if is_test() { 200 } else { 100_000 };
+        let users = if is_test() { 2_000 } else { 100_000 };
         let exchange = self.exchange(2 * users, &Arc::new(Metrics::new()?))?;
         let minted = Cell::new(0);
         let token_length = Cell::new(0);

@@ -50,9 +50,9 @@ impl Issuer {
         short(self.demo.token(user))
     }
 
-    /// The same token, ES256.
+    /// A longer one, ES256: as long in the end, since the signature is shorter.
     pub fn es256(&self, user: &str) -> String {
-        let token = self.rs256(user).header("alg", "ES256").header("kid", EC_KID);
+        let token = self.demo.token(user).header("alg", "ES256").header("kid", EC_KID);
         let signature = self.ec_key.sign(&SystemRandom::new(), token.signed_bytes().as_bytes());
         token.signature(signature.map_or(Vec::new(), |signature| signature.as_ref().to_vec())).sign()
     }
