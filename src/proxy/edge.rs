@@ -1,7 +1,6 @@
 //! The life of a request, as Pingora's hooks: route, token, identity, permission, admission; then forward.
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -26,10 +25,11 @@ use crate::{
     metrics::Metrics,
     proxy::{
         ATTEMPTS, ListenSettings,
+        access_log::AccessLog,
         answer::{self, UpstreamFault},
         authorization::bearer_token,
         carriage::{Bounds, Ends, LAST_WORDS, carry},
-        connection::{CONNECTION, Connection, Cut},
+        connection::{Connection, Cut},
         hygiene::StripList,
         request::{Outcome, RequestContext},
         route::{Route, RouteTable},
@@ -52,7 +52,7 @@ pub(super) struct Edge {
     pub(super) exchange: Arc<Exchange>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) realm: String,
-    pub(super) log_requests: bool,
+    pub(super) access_log: Option<Arc<AccessLog>>,
 }
 
 /// The headers that the gateway writes towards an upstream.
@@ -185,28 +185,14 @@ impl ProxyHttp for Edge {
     type CTX = RequestContext;
 
     fn new_ctx(&self) -> RequestContext {
-        // Every request runs inside its connection's scope; one that did not would have no deadline, so it gets one of its own.
-        let unknown = || Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, self.listen.header_timeout));
-        let connection = CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| unknown());
-        RequestContext::new(connection, Arc::clone(&self.metrics), self.log_requests)
+        RequestContext::new(Connection::current(&self.listen), Arc::clone(&self.metrics), self.access_log.clone())
     }
 
     /// No modules: compression and the like cost each request, and the gateway changes no bodies.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
-        let header = session.req_header();
-        context.request = Some((header.method.clone(), header.uri.clone()));
-        let http = session.as_downstream_mut();
-        // Pingora waits for ever between two requests unless told otherwise. Only that default is replaced: what it has switched off
-        // for this connection (`Connection: close`, doubtful framing, shutdown) stays off.
-        if http.get_keepalive() == Some(0) {
-            http.set_keepalive(Some(self.listen.keepalive_timeout.as_secs().max(1)));
-        }
-        // Without this, a client that sends its next request early has the one under way aborted.
-        http.set_pipelining_enabled(true);
-        http.set_read_timeout(Some(self.listen.body_timeout));
-        http.set_write_timeout(Some(self.listen.write_timeout));
+        begin(session, context, &self.listen);
         Ok(())
     }
 
@@ -318,6 +304,22 @@ impl ProxyHttp for Edge {
     fn suppress_error_log(&self, _session: &Session, _context: &RequestContext, _error: &Error) -> bool {
         true
     }
+}
+
+/// What every request begins with: it is noted for the log, and the client's connection gets its limits.
+pub(super) fn begin(session: &mut Session, context: &mut RequestContext, listen: &ListenSettings) {
+    let header = session.req_header();
+    context.request = Some((header.method.clone(), header.uri.clone()));
+    let http = session.as_downstream_mut();
+    // Pingora waits for ever between two requests unless told otherwise. Only that default is replaced: what it has switched off
+    // for this connection (`Connection: close`, doubtful framing, shutdown) stays off.
+    if http.get_keepalive() == Some(0) {
+        http.set_keepalive(Some(listen.keepalive_timeout.as_secs().max(1)));
+    }
+    // Without this, a client that sends its next request early has the one under way aborted.
+    http.set_pipelining_enabled(true);
+    http.set_read_timeout(Some(listen.body_timeout));
+    http.set_write_timeout(Some(listen.write_timeout));
 }
 
 fn nonce<'a>(route: &Route, request: &'a RequestHeader) -> Option<&'a [u8]> {
