@@ -229,7 +229,7 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
             queue: 1024,
         },
         cache: CacheSettings::default(),
-        log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: true },
+        log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: false },
         shutdown_grace: Duration::from_secs(5),
         threads: 0,
     }
