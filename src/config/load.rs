@@ -154,6 +154,7 @@ fn config(root: &Node, reading: &Reading) -> Config {
         issuer.config
     };
     let issuers = issuers.into_iter().map(keep).collect();
+    let (shutdown_delay, shutdown_grace) = basics::shutdown(root.section("shutdown"), SHUTDOWN_GRACE);
     let config = Config {
         proxy: ProxySettings {
             listen,
@@ -169,7 +170,8 @@ fn config(root: &Node, reading: &Reading) -> Config {
         signing,
         cache: basics::cache(root.section("cache")),
         log: basics::log(root.section("log")),
-        shutdown_grace: basics::shutdown_grace(root.section("shutdown"), SHUTDOWN_GRACE),
+        shutdown_grace,
+        shutdown_delay,
         threads: root.number("threads", 0, 0..=1_024),
     };
     root.finish();
