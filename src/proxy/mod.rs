@@ -16,6 +16,7 @@ mod edge;
 mod failure;
 mod frames;
 mod hygiene;
+mod lifetime;
 mod listener;
 mod request;
 mod route;
