@@ -6,6 +6,7 @@
 mod accepted;
 mod attempt;
 mod audience;
+mod explanation;
 mod header;
 mod identity;
 mod issuer;
