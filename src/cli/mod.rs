@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod keys;
 mod logging;
 mod run;
@@ -20,6 +21,7 @@ pub struct Cli {
 enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Explain(explain::ExplainArgs),
     Keys(keys::KeysArgs),
     Demo(demo::DemoArgs),
 }
@@ -41,6 +43,7 @@ impl Cli {
         match self.command {
             Command::Run(args) => args.execute(),
             Command::Check(args) => args.execute(),
+            Command::Explain(args) => args.execute(),
             Command::Keys(args) => args.execute(),
             Command::Demo(args) => args.execute(),
         }

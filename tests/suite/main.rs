@@ -6,6 +6,7 @@ mod corpus;
 mod corpus_keys;
 mod demo_backend;
 mod demo_issuer;
+mod explain;
 mod hostile;
 mod kit;
 mod lifecycle;
