@@ -13,6 +13,7 @@ use clap::{
 
 use crate::{
     cli::Failure,
+    config::Config,
     signing::{PrivateKeyPem, SecretSource, SigningKey},
 };
 
@@ -62,13 +63,17 @@ struct GenerateArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
+  syncgate keys public --config gateway.yaml > public.pem
   syncgate keys public --key signing-key.pem > public.pem
   syncgate keys public --key certificate.pfx --passphrase-file passphrase.txt
   KEY_PASSPHRASE=... syncgate keys public --key certificate.pfx --passphrase-env KEY_PASSPHRASE")]
 struct PublicArgs {
     /// The file with the private key.
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "config")]
+    key: Option<PathBuf>,
+    /// A gateway's config file: take the key that it names.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "passphrase_file", "passphrase_env"])]
+    config: Option<PathBuf>,
     /// File with the passphrase of an encrypted key, less one line break at its end.
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase_env")]
     passphrase_file: Option<PathBuf>,
@@ -105,9 +110,16 @@ impl GenerateArgs {
 
 impl PublicArgs {
     fn execute(self, output: &mut impl Write) -> Result<(), Failure> {
-        let passphrase = self.passphrase_file.map(SecretSource::File).or(self.passphrase_env.map(SecretSource::Environment));
-        let key = SigningKey::open(&self.key, passphrase.as_ref()).map_err(trouble)?;
-        print(output, &key.public_key_pem())
+        let key = match (&self.key, &self.config) {
+            (_, Some(config)) => SigningKey::load(&Config::load(config).map_err(trouble)?.signing),
+            (Some(file), None) => {
+                let passphrase =
+                    self.passphrase_file.map(SecretSource::File).or(self.passphrase_env.map(SecretSource::Environment));
+                SigningKey::open(file, passphrase.as_ref())
+            }
+            (None, None) => return Err(Failure::Trouble("name the key: --key FILE or --config FILE".to_owned())),
+        };
+        print(output, &key.map_err(trouble)?.public_key_pem())
     }
 }
 
