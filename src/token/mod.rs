@@ -6,6 +6,8 @@
 //! bytes -> BearerToken -> UnverifiedToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + now) -> UserToken
 //! ```
 //!
+//! [`Explanation`] walks the same way for operators and writes down what each check expected and found.
+//!
 //! `VerifiedToken` and `UserToken` are proofs: only [`TrustedIssuer::verify`] makes the one and only [`Minter::mint`] the other,
 //! so a path that skips a check does not compile.
 
