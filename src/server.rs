@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::Admin,
-    config::Config,
+    config::{Config, LogFormat, LogLevel, LogSettings},
     exchange::{Exchange, IssuerKeys, SigningPool},
     jwks::{JwksError, Refresher},
     metrics::{Metrics, MetricsError},
-    proxy::{Proxy, ProxyError},
+    proxy::{AccessLog, AccessLogFormat, Proxy, ProxyError},
     signing::{SigningError, SigningKey},
     token::TrustedIssuer,
 };
@@ -29,8 +29,8 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
-    /// The threads that sign cannot be started.
-    #[error("cannot start the signing threads: {0}")]
+    /// The threads that sign, or the one that writes the access log, cannot be started.
+    #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
     /// The signing key cannot be used.
     #[error(transparent)]
@@ -96,7 +96,8 @@ impl Gateway {
             &config.cache,
             Arc::clone(&metrics),
         ));
-        let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), config.log.requests)?;
+        let access_log = access_log(&config.log, &metrics)?;
+        let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), access_log)?;
         let admin = Admin::new(Arc::clone(&metrics), exchange, stores);
 
         let (socket, address) = bind("listen", config.proxy.listen.address).await?;
@@ -146,6 +147,18 @@ impl Gateway {
         // Whatever is left is aborted when the set is dropped.
         let _ = tokio::time::timeout(ADMIN_GRACE, rest).await;
     }
+}
+
+/// The access log has level info.
+fn access_log(settings: &LogSettings, metrics: &Metrics) -> Result<Option<Arc<AccessLog>>, StartError> {
+    if !settings.requests || matches!(settings.level, LogLevel::Error | LogLevel::Warn) {
+        return Ok(None);
+    }
+    let format = match settings.format {
+        LogFormat::Text => AccessLogFormat::Text,
+        LogFormat::Json => AccessLogFormat::Json,
+    };
+    AccessLog::start(format, metrics.proxy.access_log_dropped.clone()).map(Some).map_err(StartError::Threads)
 }
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -16,7 +16,7 @@ use std::{
 use pingora::{
     apps::HttpServerApp,
     protocols::http::ServerSession,
-    proxy::{HttpProxy, http_proxy},
+    proxy::{HttpProxy, ProxyHttp, http_proxy},
     server::configuration::ServerConf,
 };
 use tokio::{
@@ -30,22 +30,24 @@ use crate::{
     proxy::{
         ListenSettings,
         connection::{CONNECTION, Connection, Cut, DeadlineTimer},
-        edge::Edge,
         transport::{SharedTcp, Transport},
     },
 };
 
-/// Accepts clients and serves them.
-pub(super) struct Listener {
-    proxy: Arc<HttpProxy<Edge>>,
+/// Accepts clients and serves them with the hooks of `P`.
+pub(super) struct Listener<P> {
+    proxy: Arc<HttpProxy<P>>,
     settings: ListenSettings,
     metrics: Arc<Metrics>,
 }
 
-impl Listener {
-    pub(super) fn new(edge: Edge, conf: ServerConf) -> Self {
-        let (settings, metrics) = (edge.listen.clone(), Arc::clone(&edge.metrics));
-        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), edge)), settings, metrics }
+impl<P> Listener<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    pub(super) fn new(hooks: P, settings: ListenSettings, metrics: Arc<Metrics>, conf: ServerConf) -> Self {
+        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), hooks)), settings, metrics }
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is under way.
@@ -90,12 +92,16 @@ impl Listener {
         let stream = SharedTcp::new(stream);
         let connection = Arc::new(Connection::new(peer, Some(stream.clone()), self.settings.header_timeout));
         let transport = Transport::new(stream, Arc::clone(&connection));
+        let unsent = transport.unsent();
         {
             let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(transport, &shutdown)));
             let mut cancelled = pin!(cut.cancelled());
             let mut timer = DeadlineTimer::new(&connection, self.settings.stream_grace);
             poll_fn(|task| {
-                if work.as_mut().poll(task).is_ready() {
+                let is_done = work.as_mut().poll(task).is_ready();
+                // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the next write.
+                let _ = unsent.poll_send(task);
+                if is_done {
                     return Poll::Ready(());
                 }
                 let cause = match cancelled.as_mut().poll(task) {

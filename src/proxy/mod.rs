@@ -6,8 +6,10 @@
 //!
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
 
+mod access_log;
 mod answer;
 mod authorization;
+mod bare;
 mod carriage;
 mod connection;
 mod edge;
@@ -24,6 +26,9 @@ mod upstream;
 
 use std::{sync::Arc, time::Duration};
 
+pub use access_log::{AccessLog, AccessLogFormat};
+#[doc(hidden)]
+pub use bare::UnauthenticatedProxyForBenches;
 use pingora::{
     connectors::{ConnectorOptions, TransportConnector},
     server::configuration::ServerConf,
@@ -55,19 +60,19 @@ pub enum ProxyError {
 
 /// The edge, ready to serve.
 pub struct Proxy {
-    listener: Arc<listener::Listener>,
+    listener: Arc<listener::Listener<edge::Edge>>,
     upstreams: Vec<Arc<upstream::Upstream>>,
     /// Tells sockets to say goodbye.
     stopping: CancellationToken,
 }
 
 impl Proxy {
-    /// Prepares routes, upstreams and headers. Resolves no name yet.
+    /// Prepares routes, upstreams and headers. Resolves no name yet. Without an access log, requests are not logged.
     pub fn new(
         settings: &ProxySettings,
         exchange: Arc<Exchange>,
         metrics: Arc<Metrics>,
-        log_requests: bool,
+        access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
         let upstreams: Vec<_> =
             settings.upstreams.iter().map(|one| upstream::Upstream::new(one.clone()).map(Arc::new)).collect::<Result<_, _>>()?;
@@ -76,13 +81,7 @@ impl Proxy {
             check_system_authorities()?;
         }
         let routes = settings.routes.iter().map(|one| Arc::new(route::Route::new(one, metrics.proxy.route(&one.name)))).collect();
-        let conf = ServerConf {
-            max_retries: ATTEMPTS,
-            upstream_keepalive_pool_size: UPSTREAM_POOL,
-            // An empty file: nothing is loaded where nothing is needed.
-            ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
-            ..ServerConf::default()
-        };
+        let conf = server_conf(system_authorities);
         let stopping = CancellationToken::new();
         let edge = edge::Edge {
             stopping: stopping.clone(),
@@ -92,11 +91,12 @@ impl Proxy {
             upstreams: upstreams.clone(),
             strip: hygiene::StripList::new(&settings.headers, edge::WRITTEN_HEADERS),
             exchange,
-            metrics,
+            metrics: Arc::clone(&metrics),
             realm: settings.realm.clone(),
-            log_requests,
+            access_log,
         };
-        Ok(Self { listener: Arc::new(listener::Listener::new(edge, conf)), upstreams, stopping })
+        let listener = listener::Listener::new(edge, settings.listen.clone(), metrics, conf);
+        Ok(Self { listener: Arc::new(listener), upstreams, stopping })
     }
 
     /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is under way, after `grace` at the latest.
@@ -111,6 +111,17 @@ impl Proxy {
         };
         tokio::join!(self.listener.run(socket, stop.clone(), grace), farewell);
         resolvers.shutdown().await;
+    }
+}
+
+/// `system_authorities`: whether the system's certificate authorities are needed at all.
+fn server_conf(system_authorities: bool) -> ServerConf {
+    ServerConf {
+        max_retries: ATTEMPTS,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        // An empty file: nothing is loaded where nothing is needed.
+        ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
+        ..ServerConf::default()
     }
 }
 

@@ -10,7 +10,12 @@ use http::{Method, Uri};
 use crate::{
     exchange::Admission,
     metrics::Metrics,
-    proxy::{answer::UpstreamFault, connection::Connection, route::Route},
+    proxy::{
+        access_log::{AccessLog, Line},
+        answer::UpstreamFault,
+        connection::Connection,
+        route::Route,
+    },
     token::Rejection,
 };
 
@@ -43,11 +48,11 @@ pub(super) struct RequestContext {
     pub(super) broke_off: bool,
     metrics: Arc<Metrics>,
     started: Instant,
-    is_logged: bool,
+    access_log: Option<Arc<AccessLog>>,
 }
 
 impl RequestContext {
-    pub(super) fn new(connection: Arc<Connection>, metrics: Arc<Metrics>, is_logged: bool) -> Self {
+    pub(super) fn new(connection: Arc<Connection>, metrics: Arc<Metrics>, access_log: Option<Arc<AccessLog>>) -> Self {
         connection.request_began();
         metrics.proxy.in_flight.inc();
         Self {
@@ -60,7 +65,7 @@ impl RequestContext {
             broke_off: false,
             metrics,
             started: Instant::now(),
-            is_logged,
+            access_log,
         }
     }
 
@@ -118,22 +123,20 @@ impl RequestContext {
         }
     }
 
-    fn log(&self, took: Duration) {
+    fn log(&self, log: &AccessLog, took: Duration) {
         /// Longer paths are cut in the log.
         const LOGGED_PATH: usize = 256;
         let (method, path) = self.request.as_ref().map_or(("", ""), |(method, uri)| (method.as_str(), uri.path()));
-        tracing::info!(
-            target: "syncgate::access",
-            route = self.route.as_deref().map_or("none", |route| route.name.as_str()),
-            method = method.get(..method.len().min(16)).unwrap_or_default(),
-            path = path.get(..path.len().min(LOGGED_PATH)).unwrap_or_default(),
-            status = self.status(),
-            reason = self.reason(),
-            websocket = self.is_websocket,
-            duration_ms = took.as_secs_f64() * 1_000.0,
-            client = %self.connection.peer(),
-            "request"
-        );
+        log.write(&Line {
+            route: self.route.as_deref().map_or("none", |route| route.name.as_str()),
+            method: method.get(..method.len().min(16)).unwrap_or_default(),
+            path: path.get(..path.len().min(LOGGED_PATH)).unwrap_or_default(),
+            status: self.status(),
+            reason: self.reason(),
+            websocket: self.is_websocket,
+            duration: took,
+            client: self.connection.peer(),
+        });
     }
 }
 
@@ -145,8 +148,8 @@ impl Drop for RequestContext {
             self.metrics.proxy.websockets.dec();
         }
         self.count(took);
-        if self.is_logged {
-            self.log(took);
+        if let Some(log) = &self.access_log {
+            self.log(log, took);
         }
         self.connection.request_ended();
     }
