@@ -15,6 +15,7 @@ mod explain;
 mod hostile;
 mod kit;
 mod lifecycle;
+mod minting;
 mod readme;
 mod refusal_docs;
 mod refusals;

@@ -1,11 +1,17 @@
 //! Tests of the config as a whole: text in, settings or findings out.
 
+/// Of these, those for minting.
+mod bad_minting;
 /// One bad value and more for each key, with the message asserted.
 mod bad_values;
 /// The files under `conf`: each loads, and what `gateway.yaml` says of itself is so.
 mod examples;
 /// Arbitrary and malicious text.
 mod hostile;
+/// What the presets of minting profiles expand to; the key that signs.
+mod mint_presets;
+/// What minted tokens say.
+mod minting;
 /// What the presets expand to.
 mod presets;
 /// The printout of the effective settings is a config that means the same.
