@@ -53,6 +53,9 @@ pub struct Gateway {
     admin_address: SocketAddr,
     public_key_pem: String,
     metrics: Arc<Metrics>,
+    /// From here on `/readyz` says no.
+    draining: CancellationToken,
+    shutdown_delay: Duration,
     /// Ends the edge; the rest goes on until the edge has drained.
     stop_edge: CancellationToken,
     stop_rest: CancellationToken,
@@ -98,7 +101,8 @@ impl Gateway {
         ));
         let access_log = access_log(&config.log, &metrics)?;
         let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), access_log)?;
-        let admin = Admin::new(Arc::clone(&metrics), exchange, stores);
+        let draining = CancellationToken::new();
+        let admin = Admin::new(Arc::clone(&metrics), exchange, stores, draining.clone());
 
         let (socket, address) = bind("listen", config.proxy.listen.address).await?;
         let (admin_socket, admin_address) = bind("admin", config.admin.address).await?;
@@ -111,7 +115,18 @@ impl Gateway {
         let mut edge = JoinSet::new();
         edge.spawn(proxy.run(socket, stop_edge.clone(), config.shutdown_grace));
         tracing::info!(%address, %admin_address, version = env!("CARGO_PKG_VERSION"), "serving");
-        Ok(Self { address, admin_address, public_key_pem, metrics, stop_edge, stop_rest, edge, rest })
+        Ok(Self {
+            address,
+            admin_address,
+            public_key_pem,
+            metrics,
+            draining,
+            shutdown_delay: config.shutdown_delay,
+            stop_edge,
+            stop_rest,
+            edge,
+            rest,
+        })
     }
 
     /// Where clients connect.
@@ -134,12 +149,15 @@ impl Gateway {
         &self.metrics
     }
 
-    /// Stops accepting, lets requests finish within the grace, cuts the rest. Returns as soon as nothing is under way.
+    /// Says that it is not ready and waits for the configured delay, so that load balancers hear of it. Then stops accepting, lets requests
+    /// finish within the grace and cuts the rest. Returns as soon as nothing is under way.
     ///
     /// The admin listener and the key refresh go on while requests finish.
     pub async fn stop(mut self) {
         /// An operator's scrape may finish; it must not hold up the exit.
         const ADMIN_GRACE: Duration = Duration::from_secs(1);
+        self.draining.cancel();
+        tokio::time::sleep(self.shutdown_delay).await;
         self.stop_edge.cancel();
         while self.edge.join_next().await.is_some() {}
         self.stop_rest.cancel();

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod descriptors;
 mod explain;
 mod keys;
 mod logging;

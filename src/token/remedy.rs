@@ -52,9 +52,11 @@ impl Rejection {
             Self::KeysUnavailable => {
                 "Gateway: the keys of the issuer could not be fetched. The log says why; check the network, `discovery` and `ca_file`."
             }
+            Self::LengthMalformed => "Client: send one `Content-Length`, or chunks. Look at the proxy in front.",
             Self::LifetimeTooLong => {
                 "Provider: shorten the life of access tokens. Config: raise `max_lifetime`; tokens need `iat` with it."
             }
+            Self::MethodNotAllowed => "Client: do not send TRACE. Its answer would hold the gateway's token.",
             Self::MissingRole => {
                 "Provider: assign the role to the user (Entra: enterprise application, users and groups). Config: `role_claim`, or `roles` of the route."
             }

@@ -21,6 +21,8 @@ const FORM: &[(&str, Rejection)] = &[
     ("GET /docs HTTP/1.1\r\n\r\n", Rejection::HostMalformed),
     ("GET /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::MissingToken),
     ("GET /nowhere HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::NoRoute),
+    ("TRACE /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::MethodNotAllowed),
+    ("PUT /docs HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1, 1\r\n\r\n", Rejection::LengthMalformed),
     ("GET docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::TargetMalformed),
 ];
 

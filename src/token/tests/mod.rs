@@ -81,6 +81,8 @@ const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::HeadersTooLarge,
     Rejection::HostMalformed,
     Rejection::KeysUnavailable,
+    Rejection::LengthMalformed,
+    Rejection::MethodNotAllowed,
     Rejection::MissingToken,
     Rejection::NoRoute,
     Rejection::SigningOverloaded,
