@@ -147,7 +147,6 @@ fn config(root: &Node, reading: &Reading) -> Config {
     let upstreams = upstreams::upstreams(&mut root);
     let routes = routes::routes(root.field("routes"), &upstreams, &profiles);
     let headers = edge::headers(root.section("headers"));
-    let (shutdown_delay, shutdown_grace) = basics::shutdown(root.section("shutdown"), SHUTDOWN_GRACE);
     mint::check_use(&profiles, &routes);
     let profiles: Vec<_> = profiles.into_iter().map(|profile| profile.settings).collect();
     let keep = |mut issuer: Issuer<'_>| {
@@ -155,6 +154,7 @@ fn config(root: &Node, reading: &Reading) -> Config {
         issuer.config
     };
     let issuers = issuers.into_iter().map(keep).collect();
+    let (shutdown_delay, shutdown_grace) = basics::shutdown(root.section("shutdown"), SHUTDOWN_GRACE);
     let config = Config {
         proxy: ProxySettings {
             listen,
