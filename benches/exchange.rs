@@ -45,14 +45,13 @@ struct Bench {
     issuer: Issuer,
     keys: Arc<KeyStore>,
     signing_key: SigningKey,
-    now: Timestamp,
 }
 
 impl Bench {
     fn new(runtime: &Runtime) -> Result<Self, Box<dyn Error>> {
         let issuer = runtime.block_on(Issuer::start())?;
         let keys = runtime.block_on(fetch_keys(&issuer))?;
-        Ok(Self { issuer, keys, signing_key: SigningKey::generate_rsa(2048)?, now: SystemTime::now().into() })
+        Ok(Self { issuer, keys, signing_key: SigningKey::generate_rsa(2048)? })
     }
 
     fn exchange(&self, entries: usize, metrics: &Arc<Metrics>) -> Result<Exchange, Box<dyn Error>> {
@@ -64,7 +63,7 @@ impl Bench {
     }
 
     fn time(&self, runtime: &Runtime) -> Result<(), Box<dyn Error>> {
-        let now = self.now;
+        let now = Timestamp::from(SystemTime::now());
         let exchange = self.exchange(100_000, &Arc::new(Metrics::new()?))?;
         let token = self.issuer.rs256("alice").sign();
         let expired = self.issuer.rs256("alice").expires_in(-3600).sign();
@@ -120,8 +119,10 @@ impl Bench {
                 let (token, exchange) = (self.issuer.es256(&format!("user {user}")), &exchange);
                 token_length.set(token.len());
                 async move {
-                    let identity = exchange.identify(token.as_bytes(), self.now).await?;
-                    exchange.admit(&identity, PROFILE, Lifetime::Ttl, self.now).await
+                    // Read anew: the tokens are made meanwhile, and are not valid before.
+                    let now = Timestamp::from(SystemTime::now());
+                    let identity = exchange.identify(token.as_bytes(), now).await?;
+                    exchange.admit(&identity, PROFILE, Lifetime::Ttl, now).await
                 }
             });
             runtime.block_on(admissions.buffer_unordered(64).for_each(|admission| {
