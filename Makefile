@@ -57,10 +57,11 @@ bench-smoke: deps ## Run each bench once, so that none rots; built as the tests 
 
 fuzz: deps ## Fuzz each target for SECONDS (1800); findings go to fuzz/artifacts
 	@$(INSTALL) c++ g++
-	cd fuzz && $(CARGO) build --locked --release
+	cp Cargo.lock fuzz/Cargo.lock
+	cd fuzz && $(CARGO) build --release
 	cd fuzz && for target in $(FUZZ_TARGETS); do \
 	  mkdir -p corpus/$$target artifacts/$$target; \
-	  $(CARGO) run --locked --quiet --release --bin $$target -- -max_total_time=$(SECONDS) -timeout=10 -max_len=65536 \
+	  $(CARGO) run --quiet --release --bin $$target -- -max_total_time=$(SECONDS) -timeout=10 -max_len=65536 \
 	    -dict=dictionary -verbosity=0 -print_final_stats=1 -artifact_prefix=artifacts/$$target/ corpus/$$target seeds/$$target || exit 1; \
 	done
 
