@@ -2,7 +2,7 @@
 
 mod readiness;
 
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::SystemTime};
 
 use axum::{
     Json, Router,
@@ -22,11 +22,13 @@ use crate::{exchange::Exchange, jwks::KeyStore, metrics::Metrics, token::Timesta
 pub struct AdminSettings {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:9090`: loopback only.
     pub address: SocketAddr,
+    /// The file with the credential for what changes something. Without it such calls are refused.
+    pub credential_file: Option<PathBuf>,
 }
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 9090)) }
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 9090)), credential_file: None }
     }
 }
 

@@ -218,7 +218,7 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
             headers: HeaderSettings::default(),
             realm: "syncgate".into(),
         },
-        admin: AdminSettings { address: places.admin },
+        admin: AdminSettings { address: places.admin, credential_file: None },
         issuers: vec![trust(issuer)],
         token_limits: TokenLimits::default(),
         profiles: vec![MintingProfile { name: "default".into(), user_id_claim: "userId".into() }],
@@ -252,12 +252,8 @@ pub fn trust(issuer: &DemoIssuer) -> IssuerConfig {
             cloud_instance: None,
         },
         jwks: JwksSettings {
-            sources: vec![KeySource::Discovery(issuer.discovery_url())],
-            ca_file: None,
             refresh: Duration::from_secs(1),
-            keep: Duration::from_secs(26 * 3600),
-            connect_timeout: Duration::from_secs(2),
-            timeout: Duration::from_secs(5),
+            ..JwksSettings::new(vec![KeySource::Discovery(issuer.discovery_url())])
         },
     }
 }

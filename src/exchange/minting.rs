@@ -19,9 +19,11 @@ use crate::{
 /// Mints user tokens, each of them once.
 #[derive(Debug)]
 pub(super) struct Minting {
+    profiles: Vec<MintingProfile>,
     minters: Vec<Arc<Minter>>,
-    active: ArcSwap<ActiveKey>,
-    pub(super) pool: SigningPool,
+    /// Shared, as the threads are, by the exchanges before and after a change of the settings.
+    active: Arc<ArcSwap<ActiveKey>>,
+    pub(super) pool: Arc<SigningPool>,
     metrics: Arc<Metrics>,
     hits: IntCounter,
     misses: IntCounter,
@@ -38,9 +40,10 @@ struct ActiveKey {
 impl Minting {
     pub(super) fn new(profiles: Vec<MintingProfile>, key: SigningKey, pool: SigningPool, metrics: Arc<Metrics>) -> Self {
         let minting = Self {
-            minters: profiles.into_iter().map(|profile| Arc::new(Minter::new(profile))).collect(),
-            active: ArcSwap::from_pointee(ActiveKey { key, number: 0 }),
-            pool,
+            minters: minters(&profiles),
+            profiles,
+            active: Arc::new(ArcSwap::from_pointee(ActiveKey { key, number: 0 })),
+            pool: Arc::new(pool),
             hits: metrics.exchange.cache_requests.with_label_values(&["minted", "hit"]),
             misses: metrics.exchange.cache_requests.with_label_values(&["minted", "miss"]),
             duration: metrics.exchange.duration.with_label_values(&["mint"]),
@@ -48,6 +51,25 @@ impl Minting {
         };
         minting.show_key();
         minting
+    }
+
+    /// The same key and threads with other profiles.
+    pub(super) fn reconfigured(&self, profiles: Vec<MintingProfile>) -> Self {
+        Self {
+            minters: minters(&profiles),
+            profiles,
+            active: Arc::clone(&self.active),
+            pool: Arc::clone(&self.pool),
+            metrics: Arc::clone(&self.metrics),
+            hits: self.hits.clone(),
+            misses: self.misses.clone(),
+            duration: self.duration.clone(),
+        }
+    }
+
+    /// Whether these are the profiles.
+    pub(super) fn has_profiles(&self, profiles: &[MintingProfile]) -> bool {
+        self.profiles == profiles
     }
 
     pub(super) fn replace_key(&self, key: SigningKey) {
@@ -104,6 +126,10 @@ impl Minting {
         self.metrics.exchange.signing_key.reset();
         self.metrics.exchange.signing_key.with_label_values(&[algorithm, active.key.thumbprint()]).set(1);
     }
+}
+
+fn minters(profiles: &[MintingProfile]) -> Vec<Arc<Minter>> {
+    profiles.iter().map(|profile| Arc::new(Minter::new(profile.clone()))).collect()
 }
 
 fn sign(minter: &Minter, identity: &Identity, active: &ActiveKey, now: Timestamp) -> Result<Minted, Rejection> {

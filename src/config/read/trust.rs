@@ -48,6 +48,7 @@ fn iss_values(issuers: &[Issuer<'_>]) {
     let templates = || issuers.iter().enumerate().filter_map(|(index, issuer)| Some((index, pattern(issuer)?)));
     for (index, issuer) in issuers.iter().enumerate() {
         let values = match &issuer.config.rules.issuer {
+            IssuerRule::Discovered => &[],
             IssuerRule::Exact(values) => values.as_slice(),
             IssuerRule::Template { pattern, .. } => std::slice::from_ref(pattern),
         };
@@ -67,7 +68,7 @@ fn iss_values(issuers: &[Issuer<'_>]) {
 
 fn pattern<'a>(issuer: &'a Issuer<'_>) -> Option<&'a str> {
     match &issuer.config.rules.issuer {
-        IssuerRule::Exact(_) => None,
+        IssuerRule::Discovered | IssuerRule::Exact(_) => None,
         IssuerRule::Template { pattern, .. } => Some(pattern),
     }
 }
