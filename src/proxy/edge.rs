@@ -18,6 +18,8 @@ use pingora::{
     upstreams::peer::HttpPeer,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     exchange::{Admission, Exchange},
     metrics::Metrics,
@@ -25,6 +27,7 @@ use crate::{
         ListenSettings,
         answer::{self, UpstreamFault},
         authorization::bearer_token,
+        carriage::{Bounds, Ends, LAST_WORDS, carry},
         connection::{CONNECTION, Connection, Cut},
         hygiene::StripList,
         request::{Outcome, RequestContext},
@@ -43,6 +46,8 @@ pub(super) struct Edge {
     pub(super) upstreams: Vec<Arc<Upstream>>,
     pub(super) strip: StripList,
     pub(super) connector: TransportConnector,
+    /// Cancelled when the gateway stops: sockets then say goodbye.
+    pub(super) stopping: CancellationToken,
     pub(super) exchange: Arc<Exchange>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) realm: String,
@@ -98,13 +103,30 @@ impl Edge {
                 // What the client sent behind its header, before the answer, has been read already.
                 let early = session.as_downstream_mut().read_request_body().now_or_never();
                 let from_client = early.transpose().map_err(|error| error.into_down())?.flatten();
-                let idle = peer.options.read_timeout.unwrap_or(Duration::MAX);
                 if let Some(client) = context.connection.client() {
-                    tunnel::carry(client, from_client, upstream, from_upstream, idle).await;
+                    let ends = Ends { client, from_client, upstream, from_upstream };
+                    self.carry(ends, peer.options.read_timeout, context).await;
                 }
                 session.as_downstream_mut().set_keepalive(None);
                 Ok(())
             }
+        }
+    }
+
+    async fn carry(&self, ends: Ends, idle: Option<Duration>, context: &RequestContext) {
+        let now = Timestamp::from(SystemTime::now());
+        let (end, why) = self.end(context, now);
+        // The Close is said at the end; a peer that does not take it is cut when the grace is over.
+        context.connection.set_deadline(end.plus(self.listen.stream_grace.min(LAST_WORDS)), why);
+        let bounds = Bounds {
+            ends_in: (end.since(now), why),
+            idle: idle.unwrap_or(Duration::MAX),
+            ping_every: self.listen.ping_every,
+            stopping: self.stopping.clone(),
+        };
+        if let Some(cut) = carry(ends, bounds).await {
+            self.metrics.proxy.connections_cut.with_label_values(&[cut.label()]).inc();
+            context.connection.cut(cut);
         }
     }
 
@@ -119,12 +141,12 @@ impl Edge {
         })
     }
 
-    /// Bounds the connection by the end of the token that the request rests on.
-    fn bound(&self, connection: &Connection, admission: &Admission) {
-        let age_limit = self.listen.max_stream_age.map(|age| Timestamp::from(SystemTime::now()).plus(age));
-        match age_limit {
-            Some(limit) if limit < admission.end() => connection.set_deadline(limit, Cut::MaxAge),
-            _ => connection.set_deadline(admission.end(), Cut::TokenEnd),
+    /// When what rests on the request's token ends, and why then: with the token, or at the greatest age of a stream.
+    fn end(&self, context: &RequestContext, now: Timestamp) -> (Timestamp, Cut) {
+        let end = context.admission.as_ref().map_or(now, Admission::end);
+        match self.listen.max_stream_age.map(|age| now.plus(age)) {
+            Some(limit) if limit < end => (limit, Cut::MaxAge),
+            _ => (end, Cut::TokenEnd),
         }
     }
 
@@ -172,8 +194,9 @@ impl ProxyHttp for Edge {
         };
         match decision {
             Ok(admission) => {
-                self.bound(&context.connection, &admission);
                 context.admission = Some(admission);
+                let (end, why) = self.end(context, Timestamp::from(SystemTime::now()));
+                context.connection.set_deadline(end, why);
                 if tunnel::is_websocket_request(session) {
                     self.tunnel(session, context).await?;
                     return Ok(true);

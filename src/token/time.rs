@@ -48,6 +48,25 @@ impl Timestamp {
         self.0
     }
 
+    /// As RFC 3339 has it, in UTC and whole seconds, for people: `2026-11-21T19:43:07Z`. Beyond the years 0 to 9999 it says so.
+    pub fn to_rfc3339(self) -> String {
+        let (days, seconds) = (self.as_seconds().div_euclid(86_400), self.as_seconds().rem_euclid(86_400));
+        // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years that begin in March, in eras of 400.
+        let shifted = days.saturating_add(719_468);
+        let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        if !(0..=9_999).contains(&year) {
+            return "out of range".to_owned();
+        }
+        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// This point in time and `span` more.
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(saturating_millis(span)))
@@ -105,5 +124,22 @@ mod tests {
         assert_eq!(Timestamp::MAX.plus(Duration::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::from_seconds(i64::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::from_seconds(1).since(Timestamp::from_seconds(2)), Duration::ZERO);
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_700_000_000, "2023-11-14T22:13:20Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+            (253_402_300_800, "out of range"),
+            (i64::MIN, "out of range"),
+            (i64::MAX, "out of range"),
+        ] {
+            assert_eq!(Timestamp::from_seconds(seconds).to_rfc3339(), expected, "{seconds}");
+        }
     }
 }
