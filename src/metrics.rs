@@ -253,11 +253,10 @@ impl Metrics {
                 age: declare.float_gauges("jwks_age_seconds", "Time since the key set was last fetched.", &["issuer"])?,
             },
             config: ConfigMetrics {
-                last_reload_success: declare.gauge("config_last_reload_success", "Whether the last reload of the config was good.")?,
-                last_reload_success_timestamp: declare.gauge(
-                    "config_last_reload_success_timestamp_seconds",
-                    "When the config in use was loaded.",
-                )?,
+                last_reload_success: declare
+                    .gauge("config_last_reload_success", "Whether the last reload of the config was good.")?,
+                last_reload_success_timestamp: declare
+                    .gauge("config_last_reload_success_timestamp_seconds", "When the config in use was loaded.")?,
             },
             registry: registry.clone(),
         };

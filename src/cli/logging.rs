@@ -3,24 +3,43 @@
 use std::io::IsTerminal as _;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    Layer as _, Registry, filter::Targets, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
 
 use crate::config::{LogFormat, LogLevel, LogSettings};
 
-/// Starts the log. Only the gateway's own events: what libraries log can hold the path and query of a client.
-pub(super) fn start(settings: &LogSettings) {
-    let level = match settings.level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-    };
-    let own = Targets::new().with_target("syncgate", level);
+/// Changes the log while it runs.
+pub(super) struct LogHandle(reload::Handle<Targets, Registry>);
+
+impl LogHandle {
+    /// Writes events of this level and above from now on.
+    pub(super) fn set_level(&self, level: LogLevel) {
+        // Fails only when there is no log any more.
+        let _ = self.0.reload(own_events(level));
+    }
+}
+
+/// Starts the log.
+pub(super) fn start(settings: &LogSettings) -> LogHandle {
+    let (filter, handle) = reload::Layer::new(own_events(settings.level));
     let lines = fmt::layer().with_writer(std::io::stderr);
     let layer = match settings.format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
     };
     // A second start in one process (tests) keeps the first log.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(own)).try_init();
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    LogHandle(handle)
+}
+
+/// Only the gateway's own events: what libraries log can hold the path and query of a client.
+fn own_events(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    Targets::new().with_target("syncgate", level)
 }

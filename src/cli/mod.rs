@@ -1,5 +1,6 @@
 //! The command line: one file for each sub-command.
 
+mod admin;
 mod check;
 mod demo;
 mod keys;
@@ -19,6 +20,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Admin(admin::AdminArgs),
     Check(check::CheckArgs),
     Keys(keys::KeysArgs),
     Demo(demo::DemoArgs),
@@ -40,6 +42,7 @@ impl Cli {
     pub fn execute(self) -> Result<(), Failure> {
         match self.command {
             Command::Run(args) => args.execute(),
+            Command::Admin(args) => args.execute(),
             Command::Check(args) => args.execute(),
             Command::Keys(args) => args.execute(),
             Command::Demo(args) => args.execute(),

@@ -27,7 +27,11 @@ async fn an_unknown_key_is_a_401_only_when_the_provider_was_asked_since_the_toke
 #[tokio::test]
 async fn a_token_that_does_not_say_when_it_was_made_was_made_now() {
     let world = World::without_keys(1, 100);
-    let undated = sign("b", 1, &json!({ "iss": ISSUER, "aud": "app", "oid": "alice", "sub": "pairwise", "scp": "sync", "tfp": "B2C_1_signin", "exp": at(LIFETIME).as_seconds() }));
+    let undated = sign(
+        "b",
+        1,
+        &json!({ "iss": ISSUER, "aud": "app", "oid": "alice", "sub": "pairwise", "scp": "sync", "tfp": "B2C_1_signin", "exp": at(LIFETIME).as_seconds() }),
+    );
     world.keys.publish(0, &set(&[("a", 0)]), at(10), KEEP);
     assert_eq!(world.identify(&undated, at(11)).await.unwrap_err(), Rejection::KeyNotFetchedYet);
     assert_eq!(world.identify(&undated, at(10)).await.unwrap_err(), Rejection::UnknownKey);

@@ -52,7 +52,13 @@ impl Verifying {
 
     /// The same cache under other settings. What was verified under settings that have changed is not used again; `keeps_profiles` says
     /// whether the minting profiles are the same.
-    pub(super) fn reconfigured(&self, issuers: Vec<IssuerKeys>, limits: TokenLimits, profiles: usize, keeps_profiles: bool) -> Self {
+    pub(super) fn reconfigured(
+        &self,
+        issuers: Vec<IssuerKeys>,
+        limits: TokenLimits,
+        profiles: usize,
+        keeps_profiles: bool,
+    ) -> Self {
         let keeps_all = keeps_profiles && limits == self.limits;
         let successor = |entry: IssuerKeys| {
             let same = self.issuers.iter().find(|old| keeps_all && old.rules_equal(&entry));

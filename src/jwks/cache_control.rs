@@ -35,7 +35,9 @@ mod tests {
         assert_eq!(seconds("Max-Age=\"600\""), Some(600));
         assert_eq!(seconds("max-age=0"), Some(0));
         assert_eq!(seconds("max-age=99999999999999999999999"), Some(u64::MAX));
-        for absent in ["private", "", "no-store", "no-cache, max-age=60", "max-age=60, NO-STORE", "max-age=-1", "max-age=x", "max-age"] {
+        for absent in
+            ["private", "", "no-store", "no-cache, max-age=60", "max-age=60, NO-STORE", "max-age=-1", "max-age=x", "max-age"]
+        {
             assert_eq!(seconds(absent), None, "{absent}");
         }
         assert_eq!(max_age(["private", "max-age=60"]), Some(Duration::from_secs(60)));

@@ -228,4 +228,3 @@ impl KeysAwaited<'_> {
         }
     }
 }
-

@@ -223,7 +223,9 @@ async fn a_file_of_keys_is_read_in_full_or_not_at_all() {
     assert_eq!(read().await, Ok(2));
     std::fs::write(&path, "{\"keys\":[]}").unwrap();
     assert_eq!(read().await, Ok(0), "emptied on purpose");
-    for (content, expected) in [("{\"keys\":[", "wrong at line"), ("{\"keys\":[{}]}", "no usable key"), (&"x".repeat(30_000), "more than")] {
+    for (content, expected) in
+        [("{\"keys\":[", "wrong at line"), ("{\"keys\":[{}]}", "no usable key"), (&"x".repeat(30_000), "more than")]
+    {
         std::fs::write(&path, content).unwrap();
         assert!(read().await.unwrap_err().contains(expected), "{expected}");
     }

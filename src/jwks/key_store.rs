@@ -219,9 +219,11 @@ impl KeyStore {
             return read(&current);
         }
         drop(current);
-        self.current.rcu(|current| {
-            if current.valid.contains(&now) { Arc::clone(current) } else { Arc::new((**current).clone().at(now)) }
-        });
+        self.current.rcu(
+            |current| {
+                if current.valid.contains(&now) { Arc::clone(current) } else { Arc::new((**current).clone().at(now)) }
+            },
+        );
         read(&self.current.load())
     }
 }

@@ -67,7 +67,8 @@ fn the_newer_form_of_a_key_replaces_the_older() {
 fn another_key_under_a_known_kid_is_reported_once_and_waits_for_the_end_of_the_first() {
     let (first, second) = (set(&[("a", 0)]), set(&[("a", 1)]));
     let (old, new) = (first.keys()[0].id(), second.keys()[0].id());
-    let serving = |held: &HeldKeys, now| held.trusted(now, &Denied::default()).0.keys().iter().map(|key| *key.id()).collect::<Vec<_>>();
+    let serving =
+        |held: &HeldKeys, now| held.trusted(now, &Denied::default()).0.keys().iter().map(|key| *key.id()).collect::<Vec<_>>();
 
     let (held, _) = HeldKeys::default().merge(0, &first, hour(0), KEPT);
     let (held, conflicts) = held.merge(0, &second, hour(1), KEPT);
@@ -120,7 +121,10 @@ fn a_key_of_a_file_stands_and_goes_with_it() {
     assert_eq!(kids(&held, hour(1)), ["b"]);
     let (held, conflicts) = held.merge(0, &set(&[("b", 2)]), hour(2), Keep::WhileListed);
     assert_eq!((kids(&held, hour(2)), conflicts), (vec!["b".to_owned()], vec![]));
-    assert_eq!(held.merge(0, &KeySet::default(), hour(3), Keep::WhileListed).0.trusted(hour(3), &Denied::default()).0.keys().len(), 0);
+    assert_eq!(
+        held.merge(0, &KeySet::default(), hour(3), Keep::WhileListed).0.trusted(hour(3), &Denied::default()).0.keys().len(),
+        0
+    );
 }
 
 #[test]
@@ -159,5 +163,8 @@ fn what_was_seen_before_a_restart_lives_no_longer_for_it() {
     let ends: Vec<_> = held.live(hour(32), &Denied::default()).map(|(held, state)| (held.end, state)).collect();
     assert_eq!(ends, [(Some(hour(36)), KeyState::Trusted), (Some(hour(56)), KeyState::Waiting)]);
     let future = HeldKeys::restore([(key(0), 0, hour(90), hour(100))], hour(32), KEEP);
-    assert_eq!(future.live(hour(32), &Denied::default()).next().map(|(held, _)| (held.first_seen, held.end)), Some((hour(32), Some(hour(58)))));
+    assert_eq!(
+        future.live(hour(32), &Denied::default()).next().map(|(held, _)| (held.first_seen, held.end)),
+        Some((hour(32), Some(hour(58))))
+    );
 }

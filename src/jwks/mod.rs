@@ -22,11 +22,11 @@ mod merge;
 mod refresher;
 mod schedule;
 mod snapshot;
-mod view;
 #[cfg(test)]
 pub(crate) mod test_keys;
 #[cfg(test)]
 mod test_provider;
+mod view;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -52,7 +52,10 @@ impl Refresher {
             issuer: issuer.to_owned(),
             store: Arc::new(KeyStore::for_sources(places.clone(), settings, Some(suppressed))),
             refresh: schedule::interval(settings.refresh, settings.keep),
-            keep: sources.iter().map(|source| if source.is_file() { Keep::WhileListed } else { Keep::For(settings.keep) }).collect(),
+            keep: sources
+                .iter()
+                .map(|source| if source.is_file() { Keep::WhileListed } else { Keep::For(settings.keep) })
+                .collect(),
             places,
             snapshot: settings.snapshot_file.clone(),
             saving: Mutex::new(()),
@@ -85,11 +88,20 @@ impl Refresher {
     /// Fetches until `stop` is cancelled, also in the middle of a fetch.
     pub async fn run(self, stop: CancellationToken) {
         let Self { fetcher, sources, keys } = &self;
+        // What was counted under the settings before is counted anew.
+        for reason in SkipReason::ALL {
+            let _ = keys.metrics.jwks.skipped.remove_label_values(&[keys.issuer.as_str(), reason.label()]);
+        }
         let sources = sources.iter().enumerate().map(|(index, source)| {
             let interval = if source.is_file() { keys.refresh.min(key_file::LOOK_EVERY) } else { keys.refresh };
             keys.keep_fresh(index, interval, || fetcher.fetch(source), || Timestamp::from(SystemTime::now()))
         });
-        stop.run_until_cancelled(join_all(sources)).await;
+        tokio::select! {
+            // First, so that nothing is done any more once it is cancelled.
+            biased;
+            () = stop.cancelled() => {}
+            _ = join_all(sources) => {}
+        }
     }
 }
 
@@ -295,10 +307,6 @@ impl Keys {
         jwks.issuer_changes.with_label_values(&[&self.issuer]);
         jwks.keys.with_label_values(&[&self.issuer]);
         jwks.last_success.with_label_values(&[&self.issuer]);
-        // What was counted under the settings before is counted anew.
-        for reason in SkipReason::ALL {
-            let _ = jwks.skipped.remove_label_values(&[self.issuer.as_str(), reason.label()]);
-        }
     }
 }
 
@@ -312,11 +320,11 @@ fn random() -> f64 {
 }
 
 #[cfg(test)]
+#[path = "history_tests.rs"]
+mod history_tests;
+#[cfg(test)]
 #[path = "refresher_tests.rs"]
 mod tests;
 #[cfg(test)]
 #[path = "unknown_kid_tests.rs"]
 mod unknown_kid_tests;
-#[cfg(test)]
-#[path = "history_tests.rs"]
-mod history_tests;

@@ -53,7 +53,8 @@ fn what_is_saved_is_loaded_with_its_times_and_without_what_stands_in_files() {
     assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777, 0o600);
 
     let restored = folder.load().unwrap().unwrap();
-    let keys: Vec<_> = restored.keys.iter().map(|(key, source, first, last)| (key.kid().unwrap(), *source, *first, *last)).collect();
+    let keys: Vec<_> =
+        restored.keys.iter().map(|(key, source, first, last)| (key.kid().unwrap(), *source, *first, *last)).collect();
     assert_eq!(keys, [("a", 0, at(0), at(0)), ("b", 0, at(0), at(60))]);
     assert_eq!(restored.issuers, [(0, "https://contoso.com/".into())]);
     assert_eq!(restored.left_out, 0);

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use http::header;
@@ -21,17 +22,16 @@ use pingora::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    exchange::{Admission, Exchange},
+    exchange::Admission,
     metrics::Metrics,
     proxy::{
-        ListenSettings,
         answer::{self, UpstreamFault},
         authorization::bearer_token,
         carriage::{Bounds, Ends, LAST_WORDS, carry},
         connection::{CONNECTION, Connection, Cut},
-        hygiene::StripList,
+        live::Live,
         request::{Outcome, RequestContext},
-        route::{Route, RouteTable},
+        route::Route,
         target,
         tunnel::{self, Handshake},
         upstream::Upstream,
@@ -41,17 +41,12 @@ use crate::{
 
 /// Everything that a request needs. Shared by all connections.
 pub(super) struct Edge {
-    pub(super) listen: ListenSettings,
-    pub(super) routes: RouteTable,
-    pub(super) upstreams: Vec<Arc<Upstream>>,
-    pub(super) strip: StripList,
+    /// What depends on the config; loaded once for each request.
+    pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) connector: TransportConnector,
     /// Cancelled when the gateway stops: sockets then say goodbye.
     pub(super) stopping: CancellationToken,
-    pub(super) exchange: Arc<Exchange>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) realm: String,
-    pub(super) log_requests: bool,
 }
 
 /// The headers that the gateway writes towards an upstream.
@@ -62,22 +57,23 @@ impl Edge {
     async fn admit(&self, request: &RequestHeader, context: &mut RequestContext) -> Result<Admission, Rejection> {
         target::check_target(&request.method, request.raw_path())?;
         let host = target::host(&request.headers)?;
-        let route = Arc::clone(self.routes.find(host, request.uri.path())?);
+        let live = Arc::clone(&context.live);
+        let route = Arc::clone(live.routes.find(host, request.uri.path())?);
         context.route = Some(Arc::clone(&route));
 
         let token = bearer_token(&request.headers)?;
         let now = Timestamp::from(SystemTime::now());
-        let identity = self.exchange.identify(token, now).await?;
+        let identity = live.exchange.identify(token, now).await?;
         route.permission.check(identity.verified(), nonce(&route, request))?;
-        self.exchange.admit(&identity, route.profile, now).await
+        live.exchange.admit(&identity, route.profile, now).await
     }
 
     /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
     fn write_upstream_header(&self, request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
-        let (Some(admission), Some(upstream)) = (&context.admission, self.upstream(context)) else {
+        let (Some(admission), Some(upstream)) = (&context.admission, upstream(context)) else {
             return Error::e_explain(ErrorType::InternalError, "a request without an admission is not forwarded");
         };
-        self.strip.apply(request);
+        context.live.strip.apply(request);
         request.insert_header(header::AUTHORIZATION, admission.authorization())?;
         match upstream.host_value() {
             Some(host) => request.insert_header(header::HOST, host),
@@ -117,11 +113,11 @@ impl Edge {
         let now = Timestamp::from(SystemTime::now());
         let (end, why) = self.end(context, now);
         // The Close is said at the end; a peer that does not take it is cut when the grace is over.
-        context.connection.set_deadline(end.plus(self.listen.stream_grace.min(LAST_WORDS)), why);
+        context.connection.set_deadline(end.plus(context.live.listen.stream_grace.min(LAST_WORDS)), why);
         let bounds = Bounds {
             ends_in: (end.since(now), why),
             idle: idle.unwrap_or(Duration::MAX),
-            ping_every: self.listen.ping_every,
+            ping_every: context.live.listen.ping_every,
             stopping: self.stopping.clone(),
         };
         if let Some(cut) = carry(ends, bounds).await {
@@ -131,7 +127,7 @@ impl Edge {
     }
 
     async fn next_peer(&self, context: &mut RequestContext) -> Result<HttpPeer> {
-        let peer = match self.upstream(context) {
+        let peer = match upstream(context) {
             Some(upstream) => upstream.peer().await,
             None => None,
         };
@@ -144,15 +140,15 @@ impl Edge {
     /// When what rests on the request's token ends, and why then: with the token, or at the greatest age of a stream.
     fn end(&self, context: &RequestContext, now: Timestamp) -> (Timestamp, Cut) {
         let end = context.admission.as_ref().map_or(now, Admission::end);
-        match self.listen.max_stream_age.map(|age| now.plus(age)) {
+        match context.live.listen.max_stream_age.map(|age| now.plus(age)) {
             Some(limit) if limit < end => (limit, Cut::MaxAge),
             _ => (end, Cut::TokenEnd),
         }
     }
+}
 
-    fn upstream(&self, context: &RequestContext) -> Option<&Arc<Upstream>> {
-        self.upstreams.get(context.route.as_ref()?.upstream)
-    }
+fn upstream(context: &RequestContext) -> Option<&Arc<Upstream>> {
+    context.live.upstreams.get(context.route.as_ref()?.upstream)
 }
 
 #[async_trait]
@@ -161,9 +157,10 @@ impl ProxyHttp for Edge {
 
     fn new_ctx(&self) -> RequestContext {
         // Every request runs inside its connection's scope; one that did not would have no deadline, so it gets one of its own.
-        let unknown = || Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, self.listen.header_timeout));
+        let live = self.live.load_full();
+        let unknown = || Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, live.listen.header_timeout));
         let connection = CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| unknown());
-        RequestContext::new(connection, Arc::clone(&self.metrics), self.log_requests)
+        RequestContext::new(connection, live, Arc::clone(&self.metrics))
     }
 
     /// No modules: compression and the like cost each request, and the gateway changes no bodies.
@@ -176,18 +173,18 @@ impl ProxyHttp for Edge {
         // Pingora waits for ever between two requests unless told otherwise. Only that default is replaced: what it has switched off
         // for this connection (`Connection: close`, doubtful framing, shutdown) stays off.
         if http.get_keepalive() == Some(0) {
-            http.set_keepalive(Some(self.listen.keepalive_timeout.as_secs().max(1)));
+            http.set_keepalive(Some(context.live.listen.keepalive_timeout.as_secs().max(1)));
         }
         // Without this, a client that sends its next request early has the one under way aborted.
         http.set_pipelining_enabled(true);
-        http.set_read_timeout(Some(self.listen.body_timeout));
-        http.set_write_timeout(Some(self.listen.write_timeout));
+        http.set_read_timeout(Some(context.live.listen.body_timeout));
+        http.set_write_timeout(Some(context.live.listen.write_timeout));
         Ok(())
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
         let header_bytes = session.as_downstream().as_http1().map_or(0, |http| http.get_headers_raw_bytes().len());
-        let decision = if header_bytes > self.listen.header_bytes {
+        let decision = if header_bytes > context.live.listen.header_bytes {
             Err(Rejection::HeadersTooLarge)
         } else {
             self.admit(session.req_header(), context).await
@@ -206,7 +203,7 @@ impl ProxyHttp for Edge {
             Err(rejection) => {
                 context.outcome = Outcome::Refused(rejection);
                 let scope = context.route.as_ref().and_then(|route| route.permission.challenge_scope());
-                answer::refuse(session, rejection, &self.realm, scope).await?;
+                answer::refuse(session, rejection, &context.live.realm, scope).await?;
                 Ok(true)
             }
         }
@@ -259,7 +256,7 @@ impl ProxyHttp for Edge {
                 if context.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
                     context.outcome = Outcome::UpstreamFailed(fault);
                 }
-                if let Some(upstream) = self.upstream(context) {
+                if let Some(upstream) = upstream(context) {
                     self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), fault.label()]).inc();
                 }
                 answer::upstream_failed(session, fault).await

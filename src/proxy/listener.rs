@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use pingora::{
     apps::HttpServerApp,
     protocols::http::ServerSession,
@@ -28,9 +29,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     metrics::Metrics,
     proxy::{
-        ListenSettings,
         connection::{CONNECTION, Connection, Cut, DeadlineTimer},
         edge::Edge,
+        live::Live,
         transport::{SharedTcp, Transport},
     },
 };
@@ -38,14 +39,14 @@ use crate::{
 /// Accepts clients and serves them.
 pub(super) struct Listener {
     proxy: Arc<HttpProxy<Edge>>,
-    settings: ListenSettings,
+    live: Arc<ArcSwap<Live>>,
     metrics: Arc<Metrics>,
 }
 
 impl Listener {
     pub(super) fn new(edge: Edge, conf: ServerConf) -> Self {
-        let (settings, metrics) = (edge.listen.clone(), Arc::clone(&edge.metrics));
-        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), edge)), settings, metrics }
+        let (live, metrics) = (Arc::clone(&edge.live), Arc::clone(&edge.metrics));
+        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), edge)), live, metrics }
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is under way.
@@ -53,7 +54,7 @@ impl Listener {
         let (stopping, shutdown) = watch::channel(false);
         let cut = CancellationToken::new();
         let connections = TaskTracker::new();
-        let places = Arc::new(Semaphore::new(self.settings.max_connections));
+        let places = Arc::new(Semaphore::new(self.live.load().listen.max_connections));
         let accept = async {
             loop {
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -88,12 +89,16 @@ impl Listener {
         self.metrics.proxy.connections_accepted.inc();
         self.metrics.proxy.connections.inc();
         let stream = SharedTcp::new(stream);
-        let connection = Arc::new(Connection::new(peer, Some(stream.clone()), self.settings.header_timeout));
+        let (header_timeout, stream_grace) = {
+            let listen = &self.live.load().listen;
+            (listen.header_timeout, listen.stream_grace)
+        };
+        let connection = Arc::new(Connection::new(peer, Some(stream.clone()), header_timeout));
         let transport = Transport::new(stream, Arc::clone(&connection));
         {
             let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(transport, &shutdown)));
             let mut cancelled = pin!(cut.cancelled());
-            let mut timer = DeadlineTimer::new(&connection, self.settings.stream_grace);
+            let mut timer = DeadlineTimer::new(&connection, stream_grace);
             poll_fn(|task| {
                 if work.as_mut().poll(task).is_ready() {
                     return Poll::Ready(());
@@ -115,7 +120,7 @@ impl Listener {
     /// One request after another, as long as the connection can be used again.
     async fn requests(&self, transport: Transport, shutdown: &watch::Receiver<bool>) {
         let mut session = ServerSession::new_http1(Box::new(transport));
-        session.set_keepalive(Some(self.settings.keepalive_timeout.as_secs().max(1)));
+        session.set_keepalive(Some(self.live.load().listen.keepalive_timeout.as_secs().max(1)));
         while let Some(reused) = self.proxy.process_new_http(session, shutdown).await {
             let (stream, settings) = reused.consume();
             session = ServerSession::new_http1(stream);

@@ -10,7 +10,7 @@ use http::{Method, Uri};
 use crate::{
     exchange::Admission,
     metrics::Metrics,
-    proxy::{answer::UpstreamFault, connection::Connection, route::Route},
+    proxy::{answer::UpstreamFault, connection::Connection, live::Live, route::Route},
     token::Rejection,
 };
 
@@ -35,6 +35,8 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct RequestContext {
     pub(super) connection: Arc<Connection>,
+    /// The settings that the request began with.
+    pub(super) live: Arc<Live>,
     pub(super) route: Option<Arc<Route>>,
     pub(super) admission: Option<Admission>,
     pub(super) outcome: Outcome,
@@ -43,15 +45,15 @@ pub(super) struct RequestContext {
     pub(super) broke_off: bool,
     metrics: Arc<Metrics>,
     started: Instant,
-    is_logged: bool,
 }
 
 impl RequestContext {
-    pub(super) fn new(connection: Arc<Connection>, metrics: Arc<Metrics>, is_logged: bool) -> Self {
+    pub(super) fn new(connection: Arc<Connection>, live: Arc<Live>, metrics: Arc<Metrics>) -> Self {
         connection.request_began();
         metrics.proxy.in_flight.inc();
         Self {
             connection,
+            live,
             route: None,
             admission: None,
             outcome: Outcome::Unanswered,
@@ -60,7 +62,6 @@ impl RequestContext {
             broke_off: false,
             metrics,
             started: Instant::now(),
-            is_logged,
         }
     }
 
@@ -145,7 +146,7 @@ impl Drop for RequestContext {
             self.metrics.proxy.websockets.dec();
         }
         self.count(took);
-        if self.is_logged {
+        if self.live.log_requests {
             self.log(took);
         }
         self.connection.request_ended();

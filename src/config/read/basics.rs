@@ -31,7 +31,9 @@ pub(in crate::config) fn admin(mut section: Section<'_>) -> AdminSettings {
         credential_file: section.file("credential_file", Target::Credential),
     };
     if let Some(field) = address.filter(|_| !settings.address.ip().is_loopback()) {
-        field.warning("the admin listener shows without a credential; whoever reaches this address sees metrics, health and public keys");
+        field.warning(
+            "the admin listener shows without a credential; whoever reaches this address sees metrics, health and public keys",
+        );
     }
     section.finish();
     settings

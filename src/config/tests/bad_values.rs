@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{TENANT_ID, config, parse, problems, with};
 
 const KEY_URL: &str = "accepted: https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])";
-const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
+pub(super) const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
 const GUID: &str = "accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000";
 const NAME: &str = "accepted: 1 to 64 of a-z 0-9 _ -";
 const CLAIM: &str = "accepted: the name of a claim: 1 to 256 bytes, without spaces or braces";
@@ -14,6 +14,10 @@ const TEXT: &str = "accepted: a text of 1 to 1024 bytes";
 
 /// Place, bad value, the problem that must be the only one (`...` stands for the usual end of the message).
 fn table() -> Vec<(&'static str, Value, String)> {
+    [own_rows(), super::bad_key_sources::rows()].concat()
+}
+
+fn own_rows() -> Vec<(&'static str, Value, String)> {
     let address = |default: &str| format!("accepted: address and port, such as 127.0.0.1:8080 or [::]:8080 (default {default})");
     let nonce = "accepted: ignored, forbidden, or {header: NAME}";
     let host = "accepted: a host name or address without port";
@@ -153,35 +157,6 @@ fn table() -> Vec<(&'static str, Value, String)> {
             "issuers[0].connect_timeout: 1m is too long; accepted: 100ms to 30s (default 2s)",
         ),
         row("/issuers/0/timeout", json!("2m"), "issuers[0].timeout: 2m is too long; accepted: 100ms to 1m (default 5s)"),
-        ("/issuers/0/jwks_file", json!(""), format!("issuers[0].jwks_file: is empty or too long; {file}")),
-        ("/issuers/0/snapshot_file", json!(""), format!("issuers[0].snapshot_file: is empty or too long; {file}")),
-        (
-            "/issuers/0/proxy",
-            json!("http://proxy:3128/x"),
-            format!("issuers[0].proxy: has a path or a query; requests keep their own; {UPSTREAM_URL}"),
-        ),
-        row("/issuers/0/deny_kids", json!(["a", "a"]), "issuers[0].deny_kids[1]: stands twice in the list; keep one"),
-        row(
-            "/issuers/0/unknown_kid",
-            json!(2),
-            "issuers[0].unknown_kid: is not a mapping; accepted: keys with values, indented",
-        ),
-        row(
-            "/issuers/0/unknown_kid",
-            json!({ "refreshes": 101 }),
-            "issuers[0].unknown_kid.refreshes: 101 is too large; accepted: 0 to 100 (default 2)",
-        ),
-        row(
-            "/issuers/0/unknown_kid",
-            json!({ "refill": "29s" }),
-            "issuers[0].unknown_kid.refill: 29s is too short; accepted: 30s to 1d (default 5m)",
-        ),
-        row(
-            "/issuers/0/unknown_kid",
-            json!({ "wait": "11s" }),
-            "issuers[0].unknown_kid.wait: 11s is too long; accepted: 0s to 10s (default 1s)",
-        ),
-        ("/admin/credential_file", json!(""), format!("admin.credential_file: is empty or too long; {file}")),
         row("/token/max_bytes", json!("1MB"), "token.max_bytes: \"1MB\" cannot be read; accepted: 1KiB to 64KiB (default 16KiB)"),
         row(
             "/token/max_header_bytes",

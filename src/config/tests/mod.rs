@@ -1,5 +1,7 @@
 //! Tests of the config as a whole: text in, settings or findings out.
 
+/// Bad values of how keys arrive, and of who may change that.
+mod bad_key_sources;
 /// One bad value and more for each key, with the message asserted.
 mod bad_values;
 /// The files under `conf`: each loads, and what `gateway.yaml` says of itself is so.

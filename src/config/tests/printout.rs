@@ -30,8 +30,11 @@ fn the_printout_means_the_same() {
         "unknown_kid": { "refreshes": 0, "refill": "30s", "wait": "0s" },
     });
     let mutable = oidc("mutable", json!({ "user_id": "m_{email}", "mutable_user_id": true, "leeway": "1500ms" }));
-    let prefix = oidc("prefix", json!({ "user_id": "m_{sub}", "shared_user_ids": true, "policies": ["x"], "issuer": "discovered",
-        "discovery": "https://login.contoso.com/d" }));
+    let prefix = oidc(
+        "prefix",
+        json!({ "user_id": "m_{sub}", "shared_user_ids": true, "policies": ["x"], "issuer": "discovered",
+        "discovery": "https://login.contoso.com/d" }),
+    );
     let ids = json!({ "name": "ids", "preset": "external-id", "tenant": "contoso", "tenant_id": TENANT_ID, "audiences": ["a"], "user_id": "{tid}/{oid}" });
     let route = json!({
         "name": "a", "path": "/db", "host": "[::1]", "scopes": ["read"], "any_scopes": ["a"], "roles": ["R"], "any_roles": ["*"],
