@@ -7,6 +7,12 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
     let file = "accepted: the path of a file";
     let row = |place, value, text: &str| (place, value, text.to_owned());
     vec![
+        row(
+            "/issuers/0/connect_timeout",
+            json!("1m"),
+            "issuers[0].connect_timeout: 1m is too long; accepted: 100ms to 30s (default 2s)",
+        ),
+        row("/issuers/0/timeout", json!("2m"), "issuers[0].timeout: 2m is too long; accepted: 100ms to 1m (default 5s)"),
         ("/issuers/0/jwks_file", json!(""), format!("issuers[0].jwks_file: is empty or too long; {file}")),
         ("/issuers/0/snapshot_file", json!(""), format!("issuers[0].snapshot_file: is empty or too long; {file}")),
         (

@@ -151,12 +151,6 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         ("/issuers/0/ca_file", json!(""), format!("issuers[0].ca_file: is empty or too long; {file}")),
         row("/issuers/0/refresh", json!("1m"), "issuers[0].refresh: 1m is too short; accepted: 5m to 1d (default 1h)"),
         row("/issuers/0/keep", json!("60d"), "issuers[0].keep: 60d is too long; accepted: 5m to 30d (default 26h)"),
-        row(
-            "/issuers/0/connect_timeout",
-            json!("1m"),
-            "issuers[0].connect_timeout: 1m is too long; accepted: 100ms to 30s (default 2s)",
-        ),
-        row("/issuers/0/timeout", json!("2m"), "issuers[0].timeout: 2m is too long; accepted: 100ms to 1m (default 5s)"),
         row("/token/max_bytes", json!("1MB"), "token.max_bytes: \"1MB\" cannot be read; accepted: 1KiB to 64KiB (default 16KiB)"),
         row(
             "/token/max_header_bytes",
