@@ -68,6 +68,8 @@ pub struct ProxyMetrics {
     pub connections_cut: IntCounterVec,
     /// `syncgate_websocket_connections`.
     pub websockets: IntGauge,
+    /// `syncgate_access_log_dropped_total`: lines that nobody took fast enough.
+    pub access_log_dropped: IntCounter,
 }
 
 /// The series of one route, resolved.
@@ -209,6 +211,8 @@ impl Metrics {
                     &["cause"],
                 )?,
                 websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
+                access_log_dropped: declare
+                    .counter("access_log_dropped_total", "Access log lines dropped, since the log was not read fast enough.")?,
             },
             exchange: ExchangeMetrics {
                 duration: declare.histograms(

@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::Admin,
-    config::{Config, IssuerConfig},
+    config::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings},
     exchange::{Exchange, IssuerKeys, SigningPool},
     jwks::{JwksError, JwksSettings, KeyStore, Refresher},
     metrics::{Metrics, MetricsError},
-    proxy::{LiveProxy, Proxy, ProxyError},
+    proxy::{AccessLog, AccessLogFormat, LiveProxy, Proxy, ProxyError},
     signing::{SigningError, SigningKey},
     token::TrustedIssuer,
 };
@@ -37,8 +37,8 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
-    /// The threads that sign cannot be started.
-    #[error("cannot start the signing threads: {0}")]
+    /// The threads that sign, or the one that writes the access log, cannot be started.
+    #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
     /// The signing key cannot be used.
     #[error(transparent)]
@@ -118,7 +118,8 @@ impl Gateway {
             &config.cache,
             Arc::clone(&metrics),
         ));
-        let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), config.log.requests)?;
+        let access_log = access_log(&config.log, &metrics)?;
+        let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), access_log)?;
         let shown = issuers.iter().map(|(issuer, _)| (issuer.name.clone(), Arc::clone(&issuer.keys)));
         let admin = Arc::new(Admin::new(Arc::clone(&metrics), Arc::clone(&exchange), shown, config.admin.credential_file.clone()));
 
@@ -220,6 +221,22 @@ fn spawn(issuers: Vec<(RunningIssuer, Option<Refresher>)>, tasks: &mut JoinSet<(
         issuer
     };
     issuers.into_iter().map(start).collect()
+}
+
+/// The access log has level info.
+fn is_access_logged(settings: &LogSettings) -> bool {
+    settings.requests && !matches!(settings.level, LogLevel::Error | LogLevel::Warn)
+}
+
+fn access_log(settings: &LogSettings, metrics: &Metrics) -> Result<Option<Arc<AccessLog>>, StartError> {
+    if !is_access_logged(settings) {
+        return Ok(None);
+    }
+    let format = match settings.format {
+        LogFormat::Text => AccessLogFormat::Text,
+        LogFormat::Json => AccessLogFormat::Json,
+    };
+    AccessLog::start(format, metrics.proxy.access_log_dropped.clone()).map(Some).map_err(StartError::Threads)
 }
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -230,7 +230,7 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
         profiles: vec![MintingProfile { name: "default".into(), user_id_claim: "userId".into() }],
         signing: SigningSettings { key_file: key_file.as_ref().to_owned(), passphrase: None, threads: 0, queue: 1024 },
         cache: CacheSettings::default(),
-        log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: true },
+        log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: false },
         shutdown_grace: Duration::from_secs(5),
         threads: 0,
     }

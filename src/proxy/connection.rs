@@ -7,18 +7,24 @@ use std::{
     future::Future as _,
     net::SocketAddr,
     pin::Pin,
-    sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
+    },
     task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
 
 use tokio::time::{Instant, Sleep};
 
-use crate::{proxy::transport::SharedTcp, token::Timestamp};
+use crate::{
+    proxy::{ListenSettings, transport::SharedTcp},
+    token::Timestamp,
+};
 
 tokio::task_local! {
     /// The connection that the current task serves. Pingora makes a request's context without arguments; this is how it learns.
-    pub(super) static CONNECTION: std::sync::Arc<Connection>;
+    pub(super) static CONNECTION: Arc<Connection>;
 }
 
 /// Why the gateway ended a connection. The closed list behind the label `cause`.
@@ -90,6 +96,13 @@ impl Connection {
             cause: AtomicU8::new(Cut::HeaderTimeout as u8),
             cut: AtomicU8::new(UNCUT),
         }
+    }
+
+    /// The connection that the current task serves.
+    pub(super) fn current(listen: &ListenSettings) -> Arc<Self> {
+        // Every request runs inside its connection's scope; one that did not would have no deadline, so it gets one of its own.
+        let unknown = || Arc::new(Self::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, listen.header_timeout));
+        CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| unknown())
     }
 
     pub(super) fn peer(&self) -> SocketAddr {
@@ -193,7 +206,7 @@ impl<'a> DeadlineTimer<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, sync::Arc};
+    use std::future::poll_fn;
 
     use super::*;
 

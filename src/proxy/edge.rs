@@ -1,7 +1,6 @@
 //! The life of a request, as Pingora's hooks: route, token, identity, permission, admission; then forward.
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -9,14 +8,15 @@ use std::{
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use http::header;
+use http::{StatusCode, header};
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     connectors::TransportConnector,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
+    protocols::Stream,
     proxy::{FailToProxy, ProxyHttp, Session},
-    upstreams::peer::HttpPeer,
+    upstreams::peer::{HttpPeer, Peer as _},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -25,12 +25,13 @@ use crate::{
     exchange::Admission,
     metrics::Metrics,
     proxy::{
+        ATTEMPTS, ListenSettings,
         answer::{self, UpstreamFault},
         authorization::bearer_token,
         carriage::{Bounds, Ends, LAST_WORDS, carry},
-        connection::{CONNECTION, Connection, Cut},
+        connection::{Connection, Cut},
         live::Live,
-        request::{Outcome, RequestContext},
+        request::{self, Outcome},
         route::Route,
         target,
         tunnel::{self, Handshake},
@@ -48,6 +49,8 @@ pub(super) struct Edge {
     pub(super) stopping: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
 }
+
+type RequestContext = request::RequestContext<Arc<Live>>;
 
 /// The headers that the gateway writes towards an upstream.
 pub(super) const WRITTEN_HEADERS: &[&str] = &["authorization"];
@@ -86,8 +89,8 @@ impl Edge {
         let mut request = session.req_header().clone();
         tunnel::prepare_handshake(&mut request)?;
         self.write_upstream_header(&mut request, context)?;
-        let peer = self.next_peer(context).await?;
-        match tunnel::shake_hands(&self.connector, &peer, request).await? {
+        let (stream, peer) = self.connect(context).await?;
+        match tunnel::shake_hands(stream, &peer, request).await? {
             Handshake::Answered(header, upstream) => {
                 context.outcome = Outcome::Upstream(header.status.as_u16());
                 tunnel::relay_answer(session, header, upstream).await
@@ -106,6 +109,30 @@ impl Edge {
                 session.as_downstream_mut().set_keepalive(None);
                 Ok(())
             }
+        }
+    }
+
+    /// A connection of a tunnel's own; nothing has been sent before it stands, so another address may be tried.
+    async fn connect(&self, context: &mut RequestContext) -> Result<(Stream, HttpPeer)> {
+        let mut attempt = 1;
+        loop {
+            let peer = self.next_peer(context).await?;
+            match tunnel::connect(&self.connector, &peer).await {
+                Ok(stream) => return Ok((stream, peer)),
+                Err(error) => {
+                    self.avoid(context, &peer);
+                    if attempt == ATTEMPTS {
+                        return Err(error);
+                    }
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    fn avoid(&self, context: &RequestContext, peer: &HttpPeer) {
+        if let Some(upstream) = upstream(context) {
+            upstream.avoid(peer.address());
         }
     }
 
@@ -156,29 +183,17 @@ impl ProxyHttp for Edge {
     type CTX = RequestContext;
 
     fn new_ctx(&self) -> RequestContext {
-        // Every request runs inside its connection's scope; one that did not would have no deadline, so it gets one of its own.
         let live = self.live.load_full();
-        let unknown = || Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, live.listen.header_timeout));
-        let connection = CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| unknown());
-        RequestContext::new(connection, live, Arc::clone(&self.metrics))
+        let (connection, access_log) = (Connection::current(&live.listen), live.access_log.clone());
+        RequestContext::new(connection, live, Arc::clone(&self.metrics), access_log)
     }
 
     /// No modules: compression and the like cost each request, and the gateway changes no bodies.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
-        let header = session.req_header();
-        context.request = Some((header.method.clone(), header.uri.clone()));
-        let http = session.as_downstream_mut();
-        // Pingora waits for ever between two requests unless told otherwise. Only that default is replaced: what it has switched off
-        // for this connection (`Connection: close`, doubtful framing, shutdown) stays off.
-        if http.get_keepalive() == Some(0) {
-            http.set_keepalive(Some(context.live.listen.keepalive_timeout.as_secs().max(1)));
-        }
-        // Without this, a client that sends its next request early has the one under way aborted.
-        http.set_pipelining_enabled(true);
-        http.set_read_timeout(Some(context.live.listen.body_timeout));
-        http.set_write_timeout(Some(context.live.listen.write_timeout));
+        let live = Arc::clone(&context.live);
+        begin(session, context, &live.listen);
         Ok(())
     }
 
@@ -225,21 +240,28 @@ impl ProxyHttp for Edge {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        context.outcome = Outcome::Upstream(response.status.as_u16());
+        if !is_interim(response.status) {
+            context.outcome = Outcome::Upstream(response.status.as_u16());
+        }
+        // The connection ends with this answer, which must say so.
+        if self.stopping.is_cancelled() {
+            session.set_keepalive(None);
+        }
         Ok(())
     }
 
     fn fail_to_connect(
         &self,
         _session: &mut Session,
-        _peer: &HttpPeer,
-        _context: &mut RequestContext,
+        peer: &HttpPeer,
+        context: &mut RequestContext,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        self.avoid(context, peer);
         // Nothing has been sent yet, so another address may be tried whatever the method.
         error.set_retry(true);
         error
@@ -247,10 +269,12 @@ impl ProxyHttp for Edge {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
         let done = |error_code| FailToProxy { error_code, can_reuse_downstream: false };
-        if session.response_written().is_some() {
+        if session.response_written().is_some_and(|answer| !is_interim(answer.status)) {
             context.broke_off = true;
             return done(0);
         }
+        // The answer must say what is about to happen.
+        session.set_keepalive(None);
         let written = match failure(error) {
             Failure::Upstream(fault) => {
                 if context.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
@@ -283,6 +307,22 @@ impl ProxyHttp for Edge {
     }
 }
 
+/// What every request begins with: it is noted for the log, and the client's connection gets its limits.
+pub(super) fn begin<L>(session: &mut Session, context: &mut request::RequestContext<L>, listen: &ListenSettings) {
+    let header = session.req_header();
+    context.request = Some((header.method.clone(), header.uri.clone()));
+    let http = session.as_downstream_mut();
+    // Pingora waits for ever between two requests unless told otherwise. Only that default is replaced: what it has switched off
+    // for this connection (`Connection: close`, doubtful framing, shutdown) stays off.
+    if http.get_keepalive() == Some(0) {
+        http.set_keepalive(Some(listen.keepalive_timeout.as_secs().max(1)));
+    }
+    // Without this, a client that sends its next request early has the one under way aborted.
+    http.set_pipelining_enabled(true);
+    http.set_read_timeout(Some(listen.body_timeout));
+    http.set_write_timeout(Some(listen.write_timeout));
+}
+
 fn nonce<'a>(route: &Route, request: &'a RequestHeader) -> Option<&'a [u8]> {
     let NonceRule::EqualsHeader(name) = &route.permission.settings().nonce else { return None };
     let mut values = request.headers.get_all(name.as_str()).iter();
@@ -290,6 +330,11 @@ fn nonce<'a>(route: &Route, request: &'a RequestHeader) -> Option<&'a [u8]> {
         (Some(value), None) => Some(value.as_bytes()),
         _ => None,
     }
+}
+
+/// Whether an answer is followed by another one: 1xx, but not the switch to another protocol.
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 enum Failure {

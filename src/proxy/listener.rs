@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use pingora::{
     apps::HttpServerApp,
     protocols::http::ServerSession,
-    proxy::{HttpProxy, http_proxy},
+    proxy::{HttpProxy, ProxyHttp, http_proxy},
     server::configuration::ServerConf,
 };
 use tokio::{
@@ -29,24 +29,26 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     metrics::Metrics,
     proxy::{
+        ListenSettings,
         connection::{CONNECTION, Connection, Cut, DeadlineTimer},
-        edge::Edge,
-        live::Live,
         transport::{SharedTcp, Transport},
     },
 };
 
-/// Accepts clients and serves them.
-pub(super) struct Listener {
-    proxy: Arc<HttpProxy<Edge>>,
-    live: Arc<ArcSwap<Live>>,
+/// Accepts clients and serves them with the hooks of `P`.
+pub(super) struct Listener<P> {
+    proxy: Arc<HttpProxy<P>>,
+    settings: Arc<ArcSwap<ListenSettings>>,
     metrics: Arc<Metrics>,
 }
 
-impl Listener {
-    pub(super) fn new(edge: Edge, conf: ServerConf) -> Self {
-        let (live, metrics) = (Arc::clone(&edge.live), Arc::clone(&edge.metrics));
-        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), edge)), live, metrics }
+impl<P> Listener<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    pub(super) fn new(hooks: P, settings: Arc<ArcSwap<ListenSettings>>, metrics: Arc<Metrics>, conf: ServerConf) -> Self {
+        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), hooks)), settings, metrics }
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is under way.
@@ -54,7 +56,7 @@ impl Listener {
         let (stopping, shutdown) = watch::channel(false);
         let cut = CancellationToken::new();
         let connections = TaskTracker::new();
-        let places = Arc::new(Semaphore::new(self.live.load().listen.max_connections));
+        let places = Arc::new(Semaphore::new(self.settings.load().max_connections));
         let accept = async {
             loop {
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -90,17 +92,21 @@ impl Listener {
         self.metrics.proxy.connections.inc();
         let stream = SharedTcp::new(stream);
         let (header_timeout, stream_grace) = {
-            let listen = &self.live.load().listen;
+            let listen = self.settings.load();
             (listen.header_timeout, listen.stream_grace)
         };
         let connection = Arc::new(Connection::new(peer, Some(stream.clone()), header_timeout));
         let transport = Transport::new(stream, Arc::clone(&connection));
+        let unsent = transport.unsent();
         {
             let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(transport, &shutdown)));
             let mut cancelled = pin!(cut.cancelled());
             let mut timer = DeadlineTimer::new(&connection, stream_grace);
             poll_fn(|task| {
-                if work.as_mut().poll(task).is_ready() {
+                let is_done = work.as_mut().poll(task).is_ready();
+                // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the next write.
+                let _ = unsent.poll_send(task);
+                if is_done {
                     return Poll::Ready(());
                 }
                 let cause = match cancelled.as_mut().poll(task) {
@@ -120,7 +126,7 @@ impl Listener {
     /// One request after another, as long as the connection can be used again.
     async fn requests(&self, transport: Transport, shutdown: &watch::Receiver<bool>) {
         let mut session = ServerSession::new_http1(Box::new(transport));
-        session.set_keepalive(Some(self.live.load().listen.keepalive_timeout.as_secs().max(1)));
+        session.set_keepalive(Some(self.settings.load().keepalive_timeout.as_secs().max(1)));
         while let Some(reused) = self.proxy.process_new_http(session, shutdown).await {
             let (stream, settings) = reused.consume();
             session = ServerSession::new_http1(stream);

@@ -10,7 +10,7 @@ use crate::{
     exchange::Exchange,
     metrics::Metrics,
     proxy::{
-        ListenSettings, ProxyError, ProxySettings,
+        AccessLog, ListenSettings, ProxyError, ProxySettings,
         edge::WRITTEN_HEADERS,
         hygiene::StripList,
         route::{Route, RouteTable},
@@ -27,7 +27,7 @@ pub(super) struct Live {
     pub(super) strip: StripList,
     pub(super) exchange: Arc<Exchange>,
     pub(super) realm: String,
-    pub(super) log_requests: bool,
+    pub(super) access_log: Option<Arc<AccessLog>>,
 }
 
 impl Live {
@@ -37,7 +37,7 @@ impl Live {
         old: Option<&Self>,
         exchange: Arc<Exchange>,
         metrics: &Metrics,
-        log_requests: bool,
+        access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
         let known = |one| old.and_then(|old| old.upstreams.iter().find(|upstream| upstream.settings() == one));
         let upstreams = settings.upstreams.iter().map(|one| match known(one) {
@@ -52,7 +52,7 @@ impl Live {
             strip: StripList::new(&settings.headers, WRITTEN_HEADERS),
             exchange,
             realm: settings.realm.clone(),
-            log_requests,
+            access_log,
         })
     }
 }
@@ -61,6 +61,8 @@ impl Live {
 #[derive(Debug)]
 pub struct LiveProxy {
     pub(super) live: Arc<ArcSwap<Live>>,
+    /// The part of it that connections need before their first request.
+    pub(super) listen: Arc<ArcSwap<ListenSettings>>,
     metrics: Arc<Metrics>,
     has_system_authorities: bool,
     resolvers: Mutex<Resolvers>,
@@ -81,21 +83,33 @@ struct Resolvers {
 
 impl LiveProxy {
     pub(super) fn new(live: Live, metrics: Arc<Metrics>, has_system_authorities: bool) -> Self {
+        let listen = Arc::new(ArcSwap::from_pointee(live.listen.clone()));
         let live = Arc::new(ArcSwap::from_pointee(live));
-        Self { live, metrics, has_system_authorities, resolvers: Mutex::default() }
+        Self { live, listen, metrics, has_system_authorities, resolvers: Mutex::default() }
+    }
+
+    /// The access log in use.
+    pub fn access_log(&self) -> Option<Arc<AccessLog>> {
+        self.live.load().access_log.clone()
     }
 
     /// Makes settings ready for use. Changes nothing yet.
-    pub fn prepare(&self, settings: &ProxySettings, exchange: Arc<Exchange>, log_requests: bool) -> Result<Prepared, ProxyError> {
+    pub fn prepare(
+        &self,
+        settings: &ProxySettings,
+        exchange: Arc<Exchange>,
+        access_log: Option<Arc<AccessLog>>,
+    ) -> Result<Prepared, ProxyError> {
         if !self.has_system_authorities && needs_system_authorities(settings) {
             return Err(ProxyError::NeedsRestart);
         }
-        let live = Live::new(settings, Some(&self.live.load()), exchange, &self.metrics, log_requests)?;
+        let live = Live::new(settings, Some(&self.live.load()), exchange, &self.metrics, access_log)?;
         Ok(Prepared(Arc::new(live)))
     }
 
     /// From now on new requests are served by these settings; those under way go on with theirs.
     pub fn replace(&self, Prepared(live): Prepared) {
+        self.listen.store(Arc::new(live.listen.clone()));
         self.live.store(live);
         self.resolve();
     }

@@ -6,8 +6,10 @@
 //!
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
 
+mod access_log;
 mod answer;
 mod authorization;
+mod bare;
 mod carriage;
 mod connection;
 mod edge;
@@ -25,6 +27,9 @@ mod upstream;
 
 use std::{sync::Arc, time::Duration};
 
+pub use access_log::{AccessLog, AccessLogFormat};
+#[doc(hidden)]
+pub use bare::UnauthenticatedProxyForBenches;
 pub use live::{LiveProxy, Prepared};
 use pingora::{
     connectors::{ConnectorOptions, TransportConnector},
@@ -63,41 +68,36 @@ pub enum ProxyError {
 
 /// The edge, ready to serve.
 pub struct Proxy {
-    listener: Arc<listener::Listener>,
+    listener: Arc<listener::Listener<edge::Edge>>,
     live: Arc<LiveProxy>,
     /// Tells sockets to say goodbye.
     stopping: CancellationToken,
 }
 
 impl Proxy {
-    /// Prepares routes, upstreams and headers. Resolves no name yet.
+    /// Prepares routes, upstreams and headers. Resolves no name yet. Without an access log, requests are not logged.
     pub fn new(
         settings: &ProxySettings,
         exchange: Arc<Exchange>,
         metrics: Arc<Metrics>,
-        log_requests: bool,
+        access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
-        let live = live::Live::new(settings, None, exchange, &metrics, log_requests)?;
+        let live = live::Live::new(settings, None, exchange, &metrics, access_log)?;
         let system_authorities = live::needs_system_authorities(settings);
         if system_authorities {
             check_system_authorities()?;
         }
-        let conf = ServerConf {
-            max_retries: ATTEMPTS,
-            upstream_keepalive_pool_size: UPSTREAM_POOL,
-            // An empty file: nothing is loaded where nothing is needed.
-            ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
-            ..ServerConf::default()
-        };
+        let conf = server_conf(system_authorities);
         let stopping = CancellationToken::new();
         let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics), system_authorities));
         let edge = edge::Edge {
             live: Arc::clone(&live.live),
             stopping: stopping.clone(),
             connector: TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf))),
-            metrics,
+            metrics: Arc::clone(&metrics),
         };
-        Ok(Self { listener: Arc::new(listener::Listener::new(edge, conf)), live, stopping })
+        let listener = listener::Listener::new(edge, Arc::clone(&live.listen), metrics, conf);
+        Ok(Self { listener: Arc::new(listener), live, stopping })
     }
 
     /// What changes the settings of the running edge.
@@ -114,6 +114,17 @@ impl Proxy {
         };
         tokio::join!(self.listener.run(socket, stop.clone(), grace), farewell);
         self.live.stop_resolving().await;
+    }
+}
+
+/// `system_authorities`: whether the system's certificate authorities are needed at all.
+fn server_conf(system_authorities: bool) -> ServerConf {
+    ServerConf {
+        max_retries: ATTEMPTS,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        // An empty file: nothing is loaded where nothing is needed.
+        ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
+        ..ServerConf::default()
     }
 }
 

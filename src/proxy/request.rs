@@ -10,7 +10,12 @@ use http::{Method, Uri};
 use crate::{
     exchange::Admission,
     metrics::Metrics,
-    proxy::{answer::UpstreamFault, connection::Connection, live::Live, route::Route},
+    proxy::{
+        access_log::{AccessLog, Line},
+        answer::UpstreamFault,
+        connection::Connection,
+        route::Route,
+    },
     token::Rejection,
 };
 
@@ -33,10 +38,10 @@ pub(super) enum Outcome {
 
 /// One request. Dropped when it is over, in whatever way; that is when it is counted and logged.
 #[derive(Debug)]
-pub(super) struct RequestContext {
+pub(super) struct RequestContext<L> {
     pub(super) connection: Arc<Connection>,
     /// The settings that the request began with.
-    pub(super) live: Arc<Live>,
+    pub(super) live: L,
     pub(super) route: Option<Arc<Route>>,
     pub(super) admission: Option<Admission>,
     pub(super) outcome: Outcome,
@@ -45,10 +50,11 @@ pub(super) struct RequestContext {
     pub(super) broke_off: bool,
     metrics: Arc<Metrics>,
     started: Instant,
+    access_log: Option<Arc<AccessLog>>,
 }
 
-impl RequestContext {
-    pub(super) fn new(connection: Arc<Connection>, live: Arc<Live>, metrics: Arc<Metrics>) -> Self {
+impl<L> RequestContext<L> {
+    pub(super) fn new(connection: Arc<Connection>, live: L, metrics: Arc<Metrics>, access_log: Option<Arc<AccessLog>>) -> Self {
         connection.request_began();
         metrics.proxy.in_flight.inc();
         Self {
@@ -62,6 +68,7 @@ impl RequestContext {
             broke_off: false,
             metrics,
             started: Instant::now(),
+            access_log,
         }
     }
 
@@ -119,26 +126,24 @@ impl RequestContext {
         }
     }
 
-    fn log(&self, took: Duration) {
+    fn log(&self, log: &AccessLog, took: Duration) {
         /// Longer paths are cut in the log.
         const LOGGED_PATH: usize = 256;
         let (method, path) = self.request.as_ref().map_or(("", ""), |(method, uri)| (method.as_str(), uri.path()));
-        tracing::info!(
-            target: "syncgate::access",
-            route = self.route.as_deref().map_or("none", |route| route.name.as_str()),
-            method = method.get(..method.len().min(16)).unwrap_or_default(),
-            path = path.get(..path.len().min(LOGGED_PATH)).unwrap_or_default(),
-            status = self.status(),
-            reason = self.reason(),
-            websocket = self.is_websocket,
-            duration_ms = took.as_secs_f64() * 1_000.0,
-            client = %self.connection.peer(),
-            "request"
-        );
+        log.write(&Line {
+            route: self.route.as_deref().map_or("none", |route| route.name.as_str()),
+            method: method.get(..method.len().min(16)).unwrap_or_default(),
+            path: path.get(..path.len().min(LOGGED_PATH)).unwrap_or_default(),
+            status: self.status(),
+            reason: self.reason(),
+            websocket: self.is_websocket,
+            duration: took,
+            client: self.connection.peer(),
+        });
     }
 }
 
-impl Drop for RequestContext {
+impl<L> Drop for RequestContext<L> {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         self.metrics.proxy.in_flight.dec();
@@ -146,8 +151,8 @@ impl Drop for RequestContext {
             self.metrics.proxy.websockets.dec();
         }
         self.count(took);
-        if self.live.log_requests {
-            self.log(took);
+        if let Some(log) = &self.access_log {
+            self.log(log, took);
         }
         self.connection.request_ended();
     }

@@ -73,7 +73,8 @@ impl RouteTable {
     /// The route of a request. `path` as sent, without the query.
     pub(super) fn find(&self, host: &str, path: &str) -> Result<&Arc<Route>, Rejection> {
         let route = self.first(host, path, false).ok_or(Rejection::NoRoute)?;
-        if self.routes.len() == 1 || has_one_reading(path) {
+        let is_only_choice = self.routes.len() == 1 && route.path.is_empty();
+        if is_only_choice || has_one_reading(path) {
             return Ok(route);
         }
         let unchanged = |reading: &str| {
@@ -97,17 +98,19 @@ impl RouteTable {
 /// Whether every server reads this path alike: the common case, decided in one pass.
 fn has_one_reading(path: &str) -> bool {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' | b'/');
-    path.bytes().all(plain) && !path.contains("//") && !path.contains("/.")
+    path.bytes().all(plain) && !["//", "/.", "./"].iter().any(|odd| path.contains(odd)) && !path.ends_with('.')
 }
 
-/// The path with backslashes as slashes, parameters dropped, empty and dot segments resolved.
+/// The path with backslashes as slashes, parameters dropped, empty and dot segments resolved; ended by what ends it for some (NUL, `?`,
+/// `#`), and without the dots and spaces that Windows drops at the end of a name.
 fn resolved(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
+    let path = path.split(['\0', '?', '#']).next().unwrap_or_default();
     for segment in path.split(['/', '\\']) {
         match segment.split(';').next().unwrap_or_default() {
             "" | "." => {}
             ".." => drop(segments.pop()),
-            name => segments.push(name),
+            name => segments.push(name.trim_end_matches(['.', ' '])),
         }
     }
     format!("/{}", segments.join("/"))
@@ -177,8 +180,26 @@ mod tests {
             "/admin/../x",
             "/x%2f..%2fadmin",
             "/%2fadmin",
+            "/admin%00",
+            "/admin%3fx",
+            "/admin%23x",
+            "/admin%20",
+            "/admin.",
+            "/admin%2e/x",
         ] {
             assert_eq!(name(&table, "a", path), Err(Rejection::AmbiguousPath), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_spelling_leads_out_of_an_only_route() {
+        let only = table(&[("/db", None, 0)]);
+        for path in ["/db/../_users", "/db/%2e%2e/_users", "/db/..%2f_users", "/db//..//_users", "/db/..\\_users", "/db/..;/_users"]
+        {
+            assert_eq!(name(&only, "a", path), Err(Rejection::AmbiguousPath), "{path}");
+        }
+        for path in ["/db/../db/x", "/db/a%2Fb", "/db/X"] {
+            assert_eq!(name(&only, "a", path), Ok("/db".into()), "{path}");
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) fn check_target(method: &Method, raw_target: &[u8]) -> Result<(), Rej
     }
 }
 
-/// The one `Host` of a request, without its port.
+/// The one `Host` of a request, without its port and without the dot that may end a full name: a route for the name holds with it too.
 pub(super) fn host(headers: &HeaderMap) -> Result<&str, Rejection> {
     let mut values = headers.get_all(header::HOST).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -28,7 +28,8 @@ pub(super) fn host(headers: &HeaderMap) -> Result<&str, Rejection> {
         return Err(Rejection::HostMalformed);
     }
     let end = authority.len() - parsed.port().map_or(0, |port| port.as_str().len() + 1);
-    authority.get(..end).map(|host| host.trim_end_matches(':')).ok_or(Rejection::HostMalformed)
+    let host = authority.get(..end).map(|host| host.trim_end_matches(':')).ok_or(Rejection::HostMalformed)?;
+    Some(host.strip_suffix('.').unwrap_or(host)).filter(|host| !host.is_empty()).ok_or(Rejection::HostMalformed)
 }
 
 #[cfg(test)]
@@ -62,11 +63,13 @@ mod tests {
         assert_eq!(host_of(&[b"contoso.com:8080"]), Ok("contoso.com".into()));
         assert_eq!(host_of(&[b"[::1]:8080"]), Ok("[::1]".into()));
         assert_eq!(host_of(&[b"contoso.com:"]), Ok("contoso.com".into()));
+        assert_eq!(host_of(&[b"contoso.com."]), Ok("contoso.com".into()));
+        assert_eq!(host_of(&[b"contoso.com.:80"]), Ok("contoso.com".into()));
     }
 
     #[test]
     fn everything_else_is_malformed() {
-        for values in [&[][..], &[&b"a"[..], b"b"], &[b""], &[b"a b"], &[b"a/b"], &[b"user@a"], &[b"\xff"], &[b":80"]] {
+        for values in [&[][..], &[&b"a"[..], b"b"], &[b""], &[b"a b"], &[b"a/b"], &[b"user@a"], &[b"\xff"], &[b":80"], &[b"."]] {
             assert_eq!(host_of(values), Err(Rejection::HostMalformed), "{values:?}");
         }
     }

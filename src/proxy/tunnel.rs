@@ -64,13 +64,17 @@ pub(super) enum Handshake {
     Answered(Box<ResponseHeader>, Box<UpstreamSession>),
 }
 
-/// Connects and shakes hands. All errors are the upstream's.
-pub(super) async fn shake_hands(connector: &TransportConnector, peer: &HttpPeer, request: RequestHeader) -> Result<Handshake> {
+/// Connects, TLS included. All errors are the upstream's.
+pub(super) async fn connect(connector: &TransportConnector, peer: &HttpPeer) -> Result<Stream> {
     let connect_timeout = peer.options.total_connection_timeout.unwrap_or(Duration::MAX);
-    let stream = tokio::time::timeout(connect_timeout, connector.new_stream(peer))
+    tokio::time::timeout(connect_timeout, connector.new_stream(peer))
         .await
         .map_err(|_| Error::explain(ErrorType::ConnectTimedout, "the upstream does not accept a connection").into_up())?
-        .map_err(|error| error.into_up())?;
+        .map_err(|error| error.into_up())
+}
+
+/// Shakes hands on a new connection. All errors are the upstream's.
+pub(super) async fn shake_hands(stream: Stream, peer: &HttpPeer, request: RequestHeader) -> Result<Handshake> {
     let mut upstream = UpstreamSession::new_with_options(stream, peer);
     upstream.read_timeout = peer.options.read_timeout;
     upstream.write_timeout = peer.options.write_timeout;

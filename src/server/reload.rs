@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::{Gateway, Running, StartError, issuer_keys, issuers, spawn};
+use super::{Gateway, Running, StartError, access_log, is_access_logged, issuer_keys, issuers, spawn};
 use crate::{
     config::{Config, ConfigError},
     metrics::Metrics,
@@ -49,7 +49,11 @@ impl Gateway {
         let issuers = issuers(&config, &running.issuers, &self.metrics, &self.stop_rest)?;
         let keys = issuer_keys(&config, &issuers);
         let exchange = Arc::new(running.exchange.reconfigured(keys, config.token_limits.clone(), config.profiles.clone()));
-        let live = self.proxy.prepare(&config.proxy, Arc::clone(&exchange), config.log.requests)?;
+        let access_log = match self.proxy.access_log().filter(|_| is_access_logged(&config.log)) {
+            Some(same) => Some(same),
+            None => access_log(&config.log, &self.metrics)?,
+        };
+        let live = self.proxy.prepare(&config.proxy, Arc::clone(&exchange), access_log)?;
 
         // From here on nothing can fail.
         let before = running.signing_key.thumbprint();

@@ -71,6 +71,51 @@ async fn an_upstream_that_cuts_an_answer_short_is_not_taken_for_complete() {
 }
 
 #[tokio::test]
+async fn an_answer_of_known_length_flows_piece_by_piece() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kit = gateway_before(listener.local_addr().unwrap(), |_| {}).await;
+    let (go_on, told) = tokio::sync::oneshot::channel();
+    let upstream = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfirst").await.unwrap();
+        told.await.unwrap();
+        stream.write_all(b"last").await.unwrap();
+    });
+    let token = kit.issuer.token("alice").sign();
+    let mut client = kit.connect().await;
+    client.write(format!("GET / HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await;
+    kit.within(client.read_until("first")).await;
+    go_on.send(()).unwrap();
+    kit.within(client.read_until("last")).await;
+    upstream.await.unwrap();
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_leaves_after_an_interim_answer_is_a_502_that_ends_the_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kit = gateway_before(listener.local_addr().unwrap(), |_| {}).await;
+    let leaving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await.unwrap();
+    });
+    let token = kit.issuer.token("alice").sign();
+    let mut client = kit.connect().await;
+    client.write(format!("GET / HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await;
+    let answers = String::from_utf8(kit.within(client.read_to_end()).await).unwrap();
+    let (interim, last) = answers.split_once("\r\n\r\n").unwrap();
+    assert!(interim.starts_with("HTTP/1.1 103 "), "{answers}");
+    assert!(last.starts_with("HTTP/1.1 502 ") && last.contains("\r\nConnection: close\r\n"), "{answers}");
+    leaving.await.unwrap();
+    kit.eventually(|| kit.metric("syncgate_requests_total", &[("code", "502"), ("source", "gateway")]) == 1.0).await;
+    kit.stop().await;
+}
+
+#[tokio::test]
 async fn the_upstream_sees_the_host_that_is_configured() {
     let by_client = Kit::start().await;
     let token = by_client.issuer.token("alice").sign();
