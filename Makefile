@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release test lint format docs bench bench-smoke
+.PHONY: help deps demo demo-check build release test lint format docs bench bench-smoke check-alerts
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,3 +46,13 @@ bench: deps ## Run the benches and print the ratios
 
 bench-smoke: deps ## Run each bench once, so that none rots; built as the tests are
 	$(CARGO) bench --locked --profile dev -- --test
+
+check-alerts: ## Test the alert rules with promtool (Debian package prometheus), which is installed if it is missing
+	@command -v promtool >/dev/null || sh -c '\
+	  if ! command -v apt-get >/dev/null; then echo "promtool is missing: install Prometheus"; exit 1; fi; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  echo "Installing promtool"; \
+	  $$sudo apt-get update -qq && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >/dev/null'
+	promtool check rules conf/prometheus/alerts.yaml
+	promtool test rules conf/prometheus/alerts_test.yaml

@@ -104,7 +104,17 @@ impl Admin {
         issuers: impl IntoIterator<Item = (String, Arc<KeyStore>)>,
         credential_file: Option<PathBuf>,
     ) {
+        // Whether or not anybody has asked yet.
+        self.readiness();
         self.shown.store(Shown::new(exchange, issuers, credential_file));
+    }
+
+    /// Whether users should be sent here, and that it was so.
+    fn readiness(&self) -> Readiness {
+        let was_ready = self.was_ready.load(Ordering::Relaxed);
+        let readiness = Readiness::of(&self.shown.load().issuers, was_ready, Timestamp::from(SystemTime::now()));
+        self.was_ready.store(readiness.ready, Ordering::Relaxed);
+        readiness
     }
 
     /// Serves on `socket` until `stop`; answers under way are finished.
@@ -151,10 +161,7 @@ async fn index() -> Html<&'static str> {
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    let shown = admin.shown.load();
-    let was_ready = admin.was_ready.load(Ordering::Relaxed);
-    let readiness = Readiness::of(&shown.issuers, was_ready, Timestamp::from(SystemTime::now()));
-    admin.was_ready.store(readiness.ready, Ordering::Relaxed);
+    let readiness = admin.readiness();
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CACHE_CONTROL, "no-store")], Json(readiness))
 }

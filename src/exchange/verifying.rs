@@ -108,6 +108,7 @@ impl Verifying {
         let issuer = self.choose(&token)?;
         let mut awaited = None;
         loop {
+            let generation = issuer.keys.generation(now);
             match self.verify_in_turn(digest, &issuer, &token, now).await {
                 Err(Rejection::UnknownKey) => {}
                 outcome => return outcome,
@@ -116,7 +117,9 @@ impl Verifying {
             if bearer.key_id().is_some_and(|kid| keys.denies(kid)) || !issuer.trusted().would_pass(&token, now) {
                 return Err(Rejection::UnknownKey);
             }
-            if !awaited.get_or_insert_with(|| keys.miss(now)).next().await {
+            let is_news = awaited.get_or_insert_with(|| keys.miss(now)).next().await;
+            // Keys may have come in between without anybody having waited for them.
+            if !is_news && keys.generation(now) == generation {
                 return Err(unknown_key(&issuer, &token, now));
             }
         }

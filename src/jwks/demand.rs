@@ -104,7 +104,9 @@ impl Demand {
     /// A key is missing. Joins the fetch that is under way, or has one started if the budget allows.
     pub(super) fn miss(&self, now: Timestamp) -> KeysAwaited<'_> {
         let mut is_suppressed = false;
+        let mut ended = 0;
         self.state.send_if_modified(|state| {
+            ended = state.ended;
             if state.is_under_way() {
                 return false;
             }
@@ -118,10 +120,8 @@ impl Demand {
         if let (true, Some(counter)) = (is_suppressed, &self.suppressed) {
             counter.inc();
         }
-        let state = self.state.subscribe();
-        let ended = state.borrow().ended;
         let place = self.places.try_acquire().ok().filter(|_| !is_suppressed && !self.wait.is_zero());
-        KeysAwaited { state, ended, deadline: Instant::now() + self.wait, place }
+        KeysAwaited { state: self.state.subscribe(), ended, deadline: Instant::now() + self.wait, place }
     }
 
     /// Has every source fetched now, whatever the budget says, and waits until each has been, `most` at the longest.
