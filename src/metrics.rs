@@ -6,10 +6,9 @@
 use std::sync::OnceLock;
 
 use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::Collector,
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
-pub use prometheus::{Histogram, IntCounter};
+pub use prometheus::{Histogram, IntCounter, IntGauge};
 
 /// From 10 microseconds: a cached exchange costs about one, a verification fifty, an RSA-4096 signature several thousand.
 const EXCHANGE_BUCKETS: &[f64] =
@@ -66,6 +65,8 @@ pub struct ProxyMetrics {
     pub connections_accepted: IntCounter,
     /// `syncgate_connections_cut_total{cause}`: connections that the gateway ended.
     pub connections_cut: IntCounterVec,
+    /// `syncgate_unreadable_requests_total`: headers that are no HTTP/1.1, answered 400 or 405 and in no other series.
+    pub unreadable: IntCounter,
     /// `syncgate_websocket_connections`.
     pub websockets: IntGauge,
     /// `syncgate_access_log_dropped_total`: lines that nobody took fast enough.
@@ -210,6 +211,7 @@ impl Metrics {
                     "Downstream connections that the gateway ended, by cause.",
                     &["cause"],
                 )?,
+                unreadable: declare.counter("unreadable_requests_total", "Request headers that are no HTTP/1.1.")?,
                 websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
                 access_log_dropped: declare
                     .counter("access_log_dropped_total", "Access log lines dropped, since the log was not read fast enough.")?,
@@ -257,10 +259,11 @@ impl Metrics {
                 age: declare.float_gauges("jwks_age_seconds", "Time since the key set was last fetched.", &["issuer"])?,
             },
             config: ConfigMetrics {
-                last_reload_success: declare
-                    .gauge("config_last_reload_success", "Whether the last reload of the config was good.")?,
-                last_reload_success_timestamp: declare
-                    .gauge("config_last_reload_success_timestamp_seconds", "When the config in use was loaded.")?,
+                last_reload_success: declare.gauge("config_last_reload_success", "Whether the last reload was good.")?,
+                last_reload_success_timestamp: declare.gauge(
+                    "config_last_reload_success_timestamp_seconds",
+                    "When the config in use was loaded, in seconds since the epoch.",
+                )?,
             },
             registry: registry.clone(),
         };

@@ -63,6 +63,9 @@ pub struct Gateway {
     admin: Arc<Admin>,
     proxy: Arc<LiveProxy>,
     running: Mutex<Running>,
+    /// From here on `/readyz` says no.
+    draining: CancellationToken,
+    shutdown_delay: Duration,
     /// Ends the edge; the rest goes on until the edge has drained.
     stop_edge: CancellationToken,
     stop_rest: CancellationToken,
@@ -121,7 +124,9 @@ impl Gateway {
         let access_log = access_log(&config.log, &metrics)?;
         let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), access_log)?;
         let shown = issuers.iter().map(|(issuer, _)| (issuer.name.clone(), Arc::clone(&issuer.keys)));
-        let admin = Arc::new(Admin::new(Arc::clone(&metrics), Arc::clone(&exchange), shown, config.admin.credential_file.clone()));
+        let draining = CancellationToken::new();
+        let credential_file = config.admin.credential_file.clone();
+        let admin = Arc::new(Admin::new(Arc::clone(&metrics), Arc::clone(&exchange), shown, credential_file, draining.clone()));
 
         let (socket, address) = bind("listen", config.proxy.listen.address).await?;
         let (admin_socket, admin_address) = bind("admin", config.admin.address).await?;
@@ -133,8 +138,21 @@ impl Gateway {
         edge.spawn(proxy.run(socket, stop_edge.clone(), config.shutdown_grace));
         reload::note_success(&metrics);
         tracing::info!(%address, %admin_address, version = env!("CARGO_PKG_VERSION"), "serving");
+        let shutdown_delay = config.shutdown_delay;
         let running = Mutex::new(Running { config, signing_key, exchange, issuers, tasks });
-        Ok(Self { address, admin_address, metrics, admin, proxy: live, running, stop_edge, stop_rest, edge })
+        Ok(Self {
+            address,
+            admin_address,
+            metrics,
+            admin,
+            proxy: live,
+            running,
+            draining,
+            shutdown_delay,
+            stop_edge,
+            stop_rest,
+            edge,
+        })
     }
 
     /// Where clients connect.
@@ -162,12 +180,15 @@ impl Gateway {
         &self.metrics
     }
 
-    /// Stops accepting, lets requests finish within the grace, cuts the rest. Returns as soon as nothing is under way.
+    /// Says that it is not ready and waits for the configured delay, so that load balancers hear of it. Then stops accepting, lets requests
+    /// finish within the grace and cuts the rest. Returns as soon as nothing is under way.
     ///
     /// The admin listener and the key refresh go on while requests finish.
     pub async fn stop(mut self) {
         /// An operator's scrape may finish; it must not hold up the exit.
         const ADMIN_GRACE: Duration = Duration::from_secs(1);
+        self.draining.cancel();
+        tokio::time::sleep(self.shutdown_delay).await;
         self.stop_edge.cancel();
         while self.edge.join_next().await.is_some() {}
         self.stop_rest.cancel();

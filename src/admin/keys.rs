@@ -104,9 +104,9 @@ impl Key {
                 KeyState::Waiting => "waiting",
                 KeyState::Denied => "denied",
             },
-            first_seen: first_seen.to_rfc3339(),
-            last_seen: last_seen.to_rfc3339(),
-            ends: end.map(Timestamp::to_rfc3339),
+            first_seen: shown(*first_seen),
+            last_seen: shown(*last_seen),
+            ends: end.map(shown),
             source,
         }
     }
@@ -117,9 +117,9 @@ impl Source {
         let skipped = |key: &crate::token::SkippedKey| Skipped { kid: key.kid.clone(), reason: key.reason.label() };
         Self {
             place: status.place.clone(),
-            last_attempt: status.last_attempt.map(Timestamp::to_rfc3339),
-            last_success: last_success.map(Timestamp::to_rfc3339),
-            next_refresh: status.next.map(Timestamp::to_rfc3339),
+            last_attempt: status.last_attempt.map(shown),
+            last_success: last_success.map(shown),
+            next_refresh: status.next.map(shown),
             failures: status.failures,
             error: status.error.clone(),
             skipped: status.skipped.iter().map(skipped).collect(),
@@ -127,11 +127,16 @@ impl Source {
     }
 }
 
+/// In whole seconds, as RFC 3339 has it.
+fn shown(time: Timestamp) -> String {
+    Timestamp::from_seconds(time.as_seconds()).to_string()
+}
+
 /// `GET /keys`: a page for browsers, JSON for everything else.
 pub(super) async fn show(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
     let now = Timestamp::from(SystemTime::now());
     let issuers = admin.shown.load().issuers.iter().map(|issuer| IssuerKeys::of(&issuer.name, &issuer.keys, now)).collect();
-    let keys = Keys { now: now.to_rfc3339(), issuers };
+    let keys = Keys { now: shown(now), issuers };
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let common = [(header::CACHE_CONTROL, "no-store"), (header::VARY, "Accept"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     if accepts.contains("text/html") {

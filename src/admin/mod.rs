@@ -57,6 +57,8 @@ pub struct Admin {
     shown: ArcSwap<Shown>,
     /// Whether it was ready before. From then on an issuer that was never tried, as after a reload, does not take users away.
     was_ready: AtomicBool,
+    /// Cancelled when the gateway stops: it is not to be sent new users then.
+    draining: CancellationToken,
 }
 
 /// What a reload of the config exchanges.
@@ -86,15 +88,16 @@ impl Shown {
 }
 
 impl Admin {
-    /// `issuers`: name in the config and key store of each.
+    /// `issuers`: name in the config and key store of each. `draining` is cancelled when the gateway is to be sent no more users.
     pub fn new(
         metrics: Arc<Metrics>,
         exchange: Arc<Exchange>,
         issuers: impl IntoIterator<Item = (String, Arc<KeyStore>)>,
         credential_file: Option<PathBuf>,
+        draining: CancellationToken,
     ) -> Self {
         let shown = Shown::new(exchange, issuers, credential_file);
-        Self { metrics, shown: ArcSwap::new(shown), was_ready: AtomicBool::new(false) }
+        Self { metrics, shown: ArcSwap::new(shown), was_ready: AtomicBool::new(false), draining }
     }
 
     /// Shows this from now on.
@@ -112,7 +115,8 @@ impl Admin {
     /// Whether users should be sent here, and that it was so.
     fn readiness(&self) -> Readiness {
         let was_ready = self.was_ready.load(Ordering::Relaxed);
-        let readiness = Readiness::of(&self.shown.load().issuers, was_ready, Timestamp::from(SystemTime::now()));
+        let draining = self.draining.is_cancelled();
+        let readiness = Readiness::of(&self.shown.load().issuers, was_ready, draining, Timestamp::from(SystemTime::now()));
         self.was_ready.store(readiness.ready, Ordering::Relaxed);
         readiness
     }

@@ -1,7 +1,7 @@
 //! Whether the gateway should be sent users.
 //!
-//! Ready once every issuer was tried and one has keys. Never unready while keys serve: in an outage of the provider a load balancer must
-//! not empty itself.
+//! Ready once every issuer was tried and one has keys, and until the gateway is told to stop. Never unready while keys serve: in an outage
+//! of the provider a load balancer must not empty itself.
 
 use serde::Serialize;
 
@@ -11,6 +11,7 @@ use crate::{admin::Issuer, token::Timestamp};
 #[derive(Debug, Serialize)]
 pub(super) struct Readiness {
     pub(super) ready: bool,
+    draining: bool,
     issuers: Vec<IssuerReadiness>,
 }
 
@@ -27,7 +28,7 @@ struct IssuerReadiness {
 }
 
 impl Readiness {
-    pub(super) fn of(issuers: &[Issuer], was_ready: bool, now: Timestamp) -> Self {
+    pub(super) fn of(issuers: &[Issuer], was_ready: bool, draining: bool, now: Timestamp) -> Self {
         let issuers: Vec<_> = issuers
             .iter()
             .map(|issuer| IssuerReadiness {
@@ -39,6 +40,7 @@ impl Readiness {
             })
             .collect();
         let all_tried = was_ready || issuers.iter().all(|issuer| issuer.tried);
-        Self { ready: all_tried && issuers.iter().any(|issuer| issuer.ready), issuers }
+        let ready = !draining && all_tried && issuers.iter().any(|issuer| issuer.ready);
+        Self { ready, draining, issuers }
     }
 }

@@ -3,6 +3,8 @@
 mod admin;
 mod check;
 mod demo;
+mod descriptors;
+mod explain;
 mod keys;
 mod logging;
 mod run;
@@ -22,6 +24,7 @@ enum Command {
     Run(run::RunArgs),
     Admin(admin::AdminArgs),
     Check(check::CheckArgs),
+    Explain(explain::ExplainArgs),
     Keys(keys::KeysArgs),
     Demo(demo::DemoArgs),
 }
@@ -44,6 +47,7 @@ impl Cli {
             Command::Run(args) => args.execute(),
             Command::Admin(args) => args.execute(),
             Command::Check(args) => args.execute(),
+            Command::Explain(args) => args.execute(),
             Command::Keys(args) => args.execute(),
             Command::Demo(args) => args.execute(),
         }

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cli::{
-        Failure,
+        Failure, descriptors,
         logging::{self, LogHandle},
     },
     config::Config,
@@ -29,7 +29,7 @@ use crate::{
 #[command(after_help = "Example:\n  syncgate check --config gateway.yaml && syncgate run --config gateway.yaml")]
 pub(super) struct RunArgs {
     /// The config file (YAML). See conf/gateway.yaml for every setting.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
 }
 
@@ -41,6 +41,7 @@ impl RunArgs {
         for warning in &loaded.warnings {
             tracing::warn!(warning = %warning, "config");
         }
+        descriptors::raise(config.proxy.listen.max_connections);
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         if config.threads > 0 {
             runtime.worker_threads(config.threads);

@@ -232,6 +232,7 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
         cache: CacheSettings::default(),
         log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: false },
         shutdown_grace: Duration::from_secs(5),
+        shutdown_delay: Duration::ZERO,
         threads: 0,
     }
 }
@@ -276,7 +277,7 @@ pub fn upstream(name: &str, address: SocketAddr) -> UpstreamSettings {
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(600),
         write_timeout: Duration::from_secs(60),
-        idle_timeout: Duration::from_secs(60),
+        idle_timeout: Duration::from_secs(4),
         resolve_every: Duration::from_secs(30),
     }
 }

@@ -19,6 +19,7 @@ mod fetch;
 mod key_file;
 mod key_store;
 mod merge;
+mod once;
 mod refresher;
 mod schedule;
 mod snapshot;
@@ -33,6 +34,7 @@ use std::{path::PathBuf, time::Duration};
 pub use demand::{KeysAwaited, SourceStatus};
 pub use key_store::KeyStore;
 pub use merge::KeyState;
+pub use once::{FetchedKeys, fetch_once};
 pub use refresher::Refresher;
 pub use view::{KeyView, KeysView, SourceView};
 

@@ -60,10 +60,11 @@ impl Cut {
     }
 }
 
-/// Between requests, in a header, in a request.
+/// Between requests; in a header; in a request; connected, and nothing has come yet.
 const IDLE: u8 = 0;
 const HEADER: u8 = 1;
 const REQUEST: u8 = 2;
+const CONNECTED: u8 = 3;
 
 /// What the transport, the request and the deadline know of one connection. One task uses it, so plain loads and stores do.
 #[derive(Debug)]
@@ -90,8 +91,9 @@ impl Connection {
             peer,
             client,
             header_timeout,
-            phase: AtomicU8::new(IDLE),
-            deadline: AtomicI64::new(i64::MAX),
+            phase: AtomicU8::new(CONNECTED),
+            // The first header is due from the start: a client that connects and says nothing takes up a place.
+            deadline: AtomicI64::new(Timestamp::from(SystemTime::now()).plus(header_timeout).as_millis()),
             is_blocked: AtomicBool::new(false),
             cause: AtomicU8::new(Cut::HeaderTimeout as u8),
             cut: AtomicU8::new(UNCUT),
@@ -116,10 +118,18 @@ impl Connection {
 
     /// Bytes came in. The first ones of a request start the clock of its header.
     pub(super) fn received_bytes(&self) {
-        if self.phase.load(Ordering::Relaxed) == IDLE {
+        let phase = self.phase.load(Ordering::Relaxed);
+        if phase == CONNECTED {
+            self.phase.store(HEADER, Ordering::Relaxed);
+        } else if phase == IDLE {
             self.phase.store(HEADER, Ordering::Relaxed);
             self.set_deadline(Timestamp::from(SystemTime::now()).plus(self.header_timeout), Cut::HeaderTimeout);
         }
+    }
+
+    /// Whether a header was begun and no request came of it.
+    pub(super) fn is_in_header(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == HEADER
     }
 
     /// The header is complete and a request begins.

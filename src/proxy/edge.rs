@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use http::{StatusCode, header};
 use pingora::{
-    Error, ErrorSource, ErrorType, Result,
+    Error, ErrorType, Result,
     connectors::TransportConnector,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
@@ -30,6 +30,7 @@ use crate::{
         authorization::bearer_token,
         carriage::{Bounds, Ends, LAST_WORDS, carry},
         connection::{Connection, Cut},
+        failure::{Failure, failure},
         live::Live,
         request::{self, Outcome},
         route::Route,
@@ -52,12 +53,16 @@ pub(super) struct Edge {
 
 type RequestContext = request::RequestContext<Arc<Live>>;
 
+/// How long the rest of a body is read that nobody wants.
+const DRAIN: Duration = Duration::from_secs(10);
+
 /// The headers that the gateway writes towards an upstream.
 pub(super) const WRITTEN_HEADERS: &[&str] = &["authorization"];
 
 impl Edge {
     /// Decides about a request: the route, and the admission to forward it with.
     async fn admit(&self, request: &RequestHeader, context: &mut RequestContext) -> Result<Admission, Rejection> {
+        target::check_message(&request.method, &request.headers)?;
         target::check_target(&request.method, request.raw_path())?;
         let host = target::host(&request.headers)?;
         let live = Arc::clone(&context.live);
@@ -90,7 +95,17 @@ impl Edge {
         tunnel::prepare_handshake(&mut request)?;
         self.write_upstream_header(&mut request, context)?;
         let (stream, peer) = self.connect(context).await?;
-        match tunnel::shake_hands(stream, &peer, request).await? {
+        let client_left = async {
+            match context.connection.client() {
+                Some(client) => client.left().await,
+                None => std::future::pending().await,
+            }
+        };
+        let handshake = tokio::select! {
+            handshake = tunnel::shake_hands(stream, &peer, request) => handshake?,
+            () = client_left => return Err(Error::explain(ErrorType::ConnectionClosed, "the client left").into_down()),
+        };
+        match handshake {
             Handshake::Answered(header, upstream) => {
                 context.outcome = Outcome::Upstream(header.status.as_u16());
                 tunnel::relay_answer(session, header, upstream).await
@@ -145,6 +160,7 @@ impl Edge {
             ends_in: (end.since(now), why),
             idle: idle.unwrap_or(Duration::MAX),
             ping_every: context.live.listen.ping_every,
+            write_timeout: context.live.listen.write_timeout,
             stopping: self.stopping.clone(),
         };
         if let Some(cut) = carry(ends, bounds).await {
@@ -244,6 +260,10 @@ impl ProxyHttp for Edge {
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Sockets have a tunnel of their own; nobody asked for this.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the upstream switched protocols unasked").into_up());
+        }
         if !is_interim(response.status) {
             context.outcome = Outcome::Upstream(response.status.as_u16());
         }
@@ -252,6 +272,23 @@ impl ProxyHttp for Edge {
             session.set_keepalive(None);
         }
         Ok(())
+    }
+
+    /// A request may have reached the upstream before its connection broke. Only one that changes nothing is sent again.
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        _context: &mut RequestContext,
+        reused: bool,
+    ) -> Box<Error> {
+        if session.req_header().method.is_safe() && !session.as_downstream().retry_buffer_truncated() {
+            error.retry.decide_reuse(reused);
+        } else {
+            error.set_retry(false);
+        }
+        error
     }
 
     fn fail_to_connect(
@@ -321,6 +358,8 @@ pub(super) fn begin<L>(session: &mut Session, context: &mut request::RequestCont
     http.set_pipelining_enabled(true);
     http.set_read_timeout(Some(listen.body_timeout));
     http.set_write_timeout(Some(listen.write_timeout));
+    // What is left of a refused request's body is read for so long, so that the client hears the refusal.
+    http.set_total_drain_timeout(Some(DRAIN));
 }
 
 fn nonce<'a>(route: &Route, request: &'a RequestHeader) -> Option<&'a [u8]> {
@@ -335,48 +374,4 @@ fn nonce<'a>(route: &Route, request: &'a RequestHeader) -> Option<&'a [u8]> {
 /// Whether an answer is followed by another one: 1xx, but not the switch to another protocol.
 fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
-}
-
-enum Failure {
-    Upstream(UpstreamFault),
-    ClientGone,
-    Client(u16),
-    Internal,
-}
-
-/// Whose fault it is, and what to answer.
-fn failure(error: &Error) -> Failure {
-    use ErrorType::{
-        ConnectNoRoute, ConnectTimedout, ConnectionClosed, HTTPStatus, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError,
-        WriteTimedout,
-    };
-    match (error.esource(), error.etype()) {
-        (ErrorSource::Downstream, ReadError | WriteError | ConnectionClosed | WriteTimedout) => Failure::ClientGone,
-        (ErrorSource::Downstream, ReadTimedout) => Failure::Client(408),
-        (ErrorSource::Downstream, HTTPStatus(status)) => Failure::Client(*status),
-        (ErrorSource::Downstream, _) => Failure::Client(400),
-        (_, ConnectTimedout | TLSHandshakeTimedout) => Failure::Upstream(UpstreamFault::ConnectTimeout),
-        (_, ConnectNoRoute) if *error.esource() != ErrorSource::Upstream => Failure::Upstream(UpstreamFault::NoAddress),
-        (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Failure::Upstream(UpstreamFault::Timeout),
-        (ErrorSource::Upstream, kind) if is_connecting(kind) => Failure::Upstream(UpstreamFault::Connect),
-        (ErrorSource::Upstream, _) => Failure::Upstream(UpstreamFault::Broken),
-        _ => Failure::Internal,
-    }
-}
-
-fn is_connecting(kind: &ErrorType) -> bool {
-    use ErrorType::{
-        BindError, ConnectError, ConnectNoRoute, ConnectRefused, HandshakeError, InvalidCert, SocketError, TLSHandshakeFailure,
-    };
-    matches!(
-        kind,
-        ConnectRefused
-            | ConnectNoRoute
-            | ConnectError
-            | TLSHandshakeFailure
-            | HandshakeError
-            | InvalidCert
-            | SocketError
-            | BindError
-    )
 }

@@ -10,7 +10,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    metrics::Metrics,
+    metrics::{IntGauge, Metrics},
     proxy::{
         ListenSettings,
         connection::{CONNECTION, Connection, Cut, DeadlineTimer},
@@ -56,9 +56,14 @@ where
         let (stopping, shutdown) = watch::channel(false);
         let cut = CancellationToken::new();
         let connections = TaskTracker::new();
-        let places = Arc::new(Semaphore::new(self.settings.load().max_connections));
+        let max_connections = self.settings.load().max_connections;
+        let places = Arc::new(Semaphore::new(max_connections));
         let accept = async {
+            let mut full = Occasionally::default();
             loop {
+                if places.available_permits() == 0 && full.is_due() {
+                    tracing::warn!(max_connections, "every connection is taken; clients wait");
+                }
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let (stream, peer) = accept(&socket).await;
                 connections.spawn(Arc::clone(&self).serve(stream, peer, place, shutdown.clone(), cut.clone()));
@@ -89,7 +94,7 @@ where
         cut: CancellationToken,
     ) {
         self.metrics.proxy.connections_accepted.inc();
-        self.metrics.proxy.connections.inc();
+        let _counted = Counted::new(&self.metrics.proxy.connections);
         let stream = SharedTcp::new(stream);
         let (header_timeout, stream_grace) = {
             let listen = self.settings.load();
@@ -120,7 +125,11 @@ where
             })
             .await;
         }
-        self.metrics.proxy.connections.dec();
+        // Pingora answers what it cannot read by itself, with 400 or 405, and no hook of ours hears of it.
+        if connection.was_cut().is_none() && connection.is_in_header() {
+            self.metrics.proxy.unreadable.inc();
+            tracing::debug!(client = %peer, "a request header that cannot be read");
+        }
     }
 
     /// One request after another, as long as the connection can be used again.
@@ -140,6 +149,7 @@ where
 /// The next connection. Errors of `accept` concern one connection that is gone already, or a lack of descriptors, which passes.
 async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
     const PAUSE: Duration = Duration::from_millis(50);
+    let mut trouble = Occasionally::default();
     loop {
         match socket.accept().await {
             Ok((stream, peer)) => {
@@ -149,10 +159,44 @@ async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections; trying again");
+                if trouble.is_due() {
+                    tracing::warn!(%error, "cannot accept connections; trying again");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+}
+
+/// For what is worth a log line, but not one for each time.
+#[derive(Default)]
+struct Occasionally(Option<Instant>);
+
+impl Occasionally {
+    const PAUSE: Duration = Duration::from_secs(30);
+
+    fn is_due(&mut self) -> bool {
+        let is_due = self.0.is_none_or(|last| last.elapsed() >= Self::PAUSE);
+        if is_due {
+            self.0 = Some(Instant::now());
+        }
+        is_due
+    }
+}
+
+/// Counts one for as long as it lives.
+struct Counted<'a>(&'a IntGauge);
+
+impl<'a> Counted<'a> {
+    fn new(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

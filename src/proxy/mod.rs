@@ -13,6 +13,7 @@ mod bare;
 mod carriage;
 mod connection;
 mod edge;
+mod failure;
 mod frames;
 mod hygiene;
 mod listener;

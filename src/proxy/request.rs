@@ -1,11 +1,13 @@
 //! What is known of one request while it lasts, and the one place that counts and logs it.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use http::{Method, Uri};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::{
     exchange::Admission,
@@ -130,6 +132,8 @@ impl<L> RequestContext<L> {
         /// Longer paths are cut in the log.
         const LOGGED_PATH: usize = 256;
         let (method, path) = self.request.as_ref().map_or(("", ""), |(method, uri)| (method.as_str(), uri.path()));
+        // What a terminal could take for a command, and what is not ASCII, is escaped as a URL would.
+        let path: Cow<'_, str> = utf8_percent_encode(path, CONTROLS).into();
         log.write(&Line {
             route: self.route.as_deref().map_or("none", |route| route.name.as_str()),
             method: method.get(..method.len().min(16)).unwrap_or_default(),

@@ -95,6 +95,15 @@ impl SharedTcp {
     }
 }
 
+impl SharedTcp {
+    /// Resolves when the client has closed its side. If it sends something instead, this waits for ever: then it is there.
+    pub(super) async fn left(&self) {
+        if matches!(self.0.peek(&mut [0]).await, Ok(1..)) {
+            std::future::pending().await
+        }
+    }
+}
+
 impl AsyncRead for SharedTcp {
     fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {

@@ -6,12 +6,15 @@
 //! bytes -> BearerToken -> UnverifiedToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + now) -> UserToken
 //! ```
 //!
+//! [`Explanation`] walks the same way for operators and writes down what each check expected and found.
+//!
 //! `VerifiedToken` and `UserToken` are proofs: only [`TrustedIssuer::verify`] makes the one and only [`Minter::mint`] the other,
 //! so a path that skips a check does not compile.
 
 mod algorithm;
 mod bearer;
 mod claims;
+mod explanation;
 mod issuer;
 mod json;
 mod jwk;
@@ -20,6 +23,7 @@ mod kind;
 mod minter;
 mod permission;
 mod rejection;
+mod remedy;
 mod time;
 mod user_id;
 mod verifier;
@@ -32,6 +36,7 @@ mod tests;
 pub use algorithm::algorithm_from_name;
 pub use bearer::{BearerToken, TokenLimits};
 pub use claims::UnverifiedToken;
+pub use explanation::{Circumstances, Demands, Explanation, KeysAtHand, Outcome, Step, Verdict};
 pub use issuer::{IssuerRule, IssuerSettings, TenantRule, TrustedIssuer};
 pub use jwk::{KeyId, SkipReason, VerificationKey};
 pub use key_set::{KeySet, KeySetError, KeySetLimits, SkippedKey};

@@ -65,6 +65,27 @@ impl Check {
         Self::Signature,
     ];
 
+    /// Its name for operators.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Algorithm => "algorithm",
+            Self::Issuer => "issuer",
+            Self::Expiry => "expiry",
+            Self::NotBefore => "not_before",
+            Self::IssuedAt => "issued_at",
+            Self::Lifetime => "lifetime",
+            Self::Audience => "audience",
+            Self::Tenant => "tenant",
+            Self::Policy => "policy",
+            Self::AuthorizedParty => "authorized_party",
+            Self::Kind => "kind",
+            Self::UserId => "user_id",
+            Self::Key => "key",
+            Self::KeyIssuer => "key_issuer",
+            Self::Signature => "signature",
+        }
+    }
+
     /// Whether the check looks at the issuer's keys.
     pub const fn needs_key(self) -> bool {
         matches!(self, Self::Key | Self::KeyIssuer | Self::Signature)

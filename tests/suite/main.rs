@@ -3,17 +3,22 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod architecture;
+mod check;
 mod conformance;
 mod corpus;
 mod corpus_keys;
+mod corpus_tokens;
 mod demo_backend;
 mod demo_issuer;
+mod every_rejection;
+mod explain;
 mod hostile;
 mod hostile_provider;
 mod key_admin;
 mod kit;
 mod lifecycle;
 mod readme;
+mod refusal_docs;
 mod refusals;
 mod reload;
 mod rotation;

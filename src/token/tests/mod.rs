@@ -6,6 +6,7 @@
 mod accepted;
 mod attempt;
 mod audience;
+mod explanation;
 mod header;
 mod identity;
 mod issuer;
@@ -72,6 +73,7 @@ fn every_rejection_is_produced_by_a_row_or_belongs_to_another_room() {
 }
 
 /// What no token brings about: the edge refuses these requests for their form, the exchange for want of keys or of signers.
+/// tests/suite/every_rejection.rs reads this list and produces each of them.
 const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::AmbiguousPath,
     Rejection::AmbiguousToken,
@@ -80,6 +82,8 @@ const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::HostMalformed,
     Rejection::KeyNotFetchedYet,
     Rejection::KeysUnavailable,
+    Rejection::LengthMalformed,
+    Rejection::MethodNotAllowed,
     Rejection::MissingToken,
     Rejection::NoRoute,
     Rejection::SigningOverloaded,
