@@ -165,9 +165,9 @@ impl Gateway {
         self.admin_address
     }
 
-    /// The public key for the backend to pin.
-    pub fn public_key_pem(&self) -> String {
-        self.running().signing_key.public_key_pem()
+    /// The public key for the backend to pin. None where both share a secret.
+    pub fn public_key_pem(&self) -> Option<String> {
+        self.running().signing_key.public().map(|public| public.pem().to_owned())
     }
 
     /// The config in use.

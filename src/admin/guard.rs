@@ -129,7 +129,7 @@ fn is_own(host: &str, local: Option<SocketAddr>) -> bool {
     let unbracketed = |host: &str| host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
     let has_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let name = match host.rsplit_once(':') {
-        Some((name, port)) if has_port(port) && !(name.contains(':') && !name.ends_with(']')) => name,
+        Some((name, port)) if has_port(port) && (name.ends_with(']') || !name.contains(':')) => name,
         _ => host,
     };
     let address = unbracketed(name);

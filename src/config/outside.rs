@@ -29,8 +29,8 @@ pub struct Reference {
 pub enum Target {
     /// The file with our own key.
     SigningKey(PathBuf),
-    /// A file with a passphrase.
-    Passphrase(PathBuf),
+    /// A file with a passphrase, or with a secret to sign with.
+    Secret(PathBuf),
     /// A file with certificates of authorities, PEM.
     Authorities(PathBuf),
     /// A file with an issuer's keys.
@@ -47,7 +47,7 @@ impl Reference {
     /// Whether it is there: the file can be read, certificates can be used, the variable is set. `is_set` knows the environment.
     pub fn check(&self, is_set: impl Fn(&str) -> bool) -> Result<(), Problem> {
         let outcome = match &self.target {
-            Target::SigningKey(path) | Target::Passphrase(path) | Target::Keys(path) => check_readable(path),
+            Target::SigningKey(path) | Target::Secret(path) | Target::Keys(path) => check_readable(path),
             Target::Snapshot(path) => check_folder(path),
             Target::Credential(path) => {
                 check_readable(path).map_err(|problem| format!("{problem}; make one with: syncgate admin credential"))
@@ -102,7 +102,7 @@ mod tests {
         let missing = check(Target::SigningKey(path.clone())).unwrap_err();
         assert!(missing.starts_with(&format!("{} cannot be read: No such file", path.display())), "{missing}");
         let text = format!("{} is not a regular file", folder.path().display());
-        assert_eq!(check(Target::Passphrase(folder.path().to_owned())), Err(text));
+        assert_eq!(check(Target::Secret(folder.path().to_owned())), Err(text));
         std::fs::write(&path, "").unwrap();
         assert_eq!(check(Target::SigningKey(path)), Ok(()));
     }

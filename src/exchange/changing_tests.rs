@@ -82,7 +82,7 @@ fn reconfigured(world: &World, change: impl FnOnce(&mut IssuerSettings), limits:
     let mut rules = world.rules.clone();
     change(&mut rules);
     let issuers = vec![IssuerKeys { issuer: TrustedIssuer::new(rules), keys: Arc::clone(&world.keys) }];
-    world.exchange.reconfigured(issuers, limits, profiles(claims))
+    world.exchange.reconfigured(issuers, limits, profiles(claims).into())
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn other_settings_end_what_they_concern_and_nothing_else() {
 
     let same = reconfigured(&world, |_| {}, TokenLimits::default(), CLAIMS);
     let identity = same.identify(token.as_bytes(), at(2)).await.unwrap();
-    assert_eq!(same.admit(&identity, USER_ID, at(2)).await.unwrap().authorization(), before.authorization());
+    assert_eq!(same.admit(&identity, USER_ID, Lifetime::End, at(2)).await.unwrap().authorization(), before.authorization());
     assert_eq!(world.work(), (1, 1), "neither a verification nor a signature");
 
     let stricter = reconfigured(&world, |rules| rules.audiences = vec!["another".into()], TokenLimits::default(), CLAIMS);
@@ -105,7 +105,7 @@ async fn other_settings_end_what_they_concern_and_nothing_else() {
 
     let renamed = reconfigured(&world, |_| {}, TokenLimits::default(), ["sub", "uid"]);
     let identity = renamed.identify(token.as_bytes(), at(2)).await.unwrap();
-    let admission = renamed.admit(&identity, USER_ID, at(2)).await.unwrap();
+    let admission = renamed.admit(&identity, USER_ID, Lifetime::End, at(2)).await.unwrap();
     assert_eq!((payload(&admission)["sub"].as_str(), payload(&admission).get("userId")), (Some("alice"), None));
 }
 
@@ -114,7 +114,7 @@ async fn an_issuer_that_is_not_discovered_yet_is_our_trouble_and_then_its_rules_
     let world = World::new();
     let rules = IssuerSettings { issuer: IssuerRule::Discovered, ..world.rules.clone() };
     let issuers = vec![IssuerKeys { issuer: TrustedIssuer::new(rules), keys: Arc::clone(&world.keys) }];
-    let exchange = world.exchange.reconfigured(issuers, TokenLimits::default(), profiles(CLAIMS));
+    let exchange = world.exchange.reconfigured(issuers, TokenLimits::default(), profiles(CLAIMS).into());
     let token = token("alice");
     assert_eq!(exchange.identify(token.as_bytes(), at(1)).await.unwrap_err(), Rejection::KeysUnavailable);
     world.keys.discover(0, &ISSUER.into());

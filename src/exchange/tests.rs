@@ -15,18 +15,18 @@ use crate::{
 mod changing;
 
 const ISSUER: &str = "https://contoso.b2clogin.com/tenant/v2.0/";
-const USER_ID: ProfileId = ProfileId(0);
-const OTHER: ProfileId = ProfileId(1);
+pub(super) const USER_ID: ProfileId = ProfileId(0);
+pub(super) const OTHER: ProfileId = ProfileId(1);
 const KEEP: Duration = Duration::from_secs(1_000);
 const LEEWAY: i64 = 60;
-const LIFETIME: i64 = 3_600;
+pub(super) const LIFETIME: i64 = 3_600;
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_700_000_000 + seconds)
 }
 
 /// A token of the first key, valid from second 0 on.
-fn token(user: &str) -> String {
+pub(super) fn token(user: &str) -> String {
     token_of(user, "a", 0)
 }
 
@@ -39,7 +39,7 @@ fn token_of(user: &str, kid: &str, key: usize) -> String {
     )
 }
 
-fn payload(admission: &Admission) -> Value {
+pub(super) fn payload(admission: &Admission) -> Value {
     let header = admission.authorization();
     assert!(header.is_sensitive());
     let token = header.to_str().unwrap().strip_prefix("Bearer ").unwrap();
@@ -48,12 +48,12 @@ fn payload(admission: &Admission) -> Value {
 
 const CLAIMS: [&str; 2] = ["userId", "uid"];
 
-fn profiles(claims: [&str; 2]) -> Vec<MintingProfile> {
-    claims.map(|claim| MintingProfile { name: claim.into(), user_id_claim: claim.into() }).into()
+fn profiles(claims: [&str; 2]) -> [MintingProfile; 2] {
+    claims.map(|claim| MintingProfile::new(claim, claim))
 }
 
-struct World {
-    exchange: Arc<Exchange>,
+pub(super) struct World {
+    pub(super) exchange: Arc<Exchange>,
     rules: IssuerSettings,
     keys: Arc<KeyStore>,
     metrics: Arc<Metrics>,
@@ -61,13 +61,24 @@ struct World {
 
 impl World {
     /// An issuer whose key `a` was fetched at second 0, one signing thread with two places in its queue, two profiles.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let world = Self::without_keys(1, 100);
         world.keys.publish(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
         world
     }
 
+    /// The same with the first profile changed.
+    pub(super) fn with_profile(change: impl FnOnce(&mut MintingProfile)) -> Self {
+        let world = Self::build(1, 100, change);
+        world.keys.publish(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
+        world
+    }
+
     fn without_keys(sources: usize, entries: usize) -> Self {
+        Self::build(sources, entries, |_| {})
+    }
+
+    fn build(sources: usize, entries: usize, change: impl FnOnce(&mut MintingProfile)) -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
         let keys = Arc::new(KeyStore::new(sources));
         let rules = IssuerSettings {
@@ -87,10 +98,12 @@ impl World {
             cloud_instance: None,
         };
         let issuer = TrustedIssuer::new(rules.clone());
+        let mut profiles = profiles(CLAIMS);
+        change(&mut profiles[0]);
         let exchange = Exchange::new(
             vec![IssuerKeys { issuer, keys: Arc::clone(&keys) }],
             TokenLimits::default(),
-            profiles(CLAIMS),
+            profiles.into(),
             SigningKey::generate_rsa(2048).unwrap(),
             SigningPool::new(1, 2, Arc::clone(&metrics)).unwrap(),
             &CacheSettings { entries },
@@ -99,27 +112,28 @@ impl World {
         Self { exchange: Arc::new(exchange), rules, keys, metrics }
     }
 
-    async fn identify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
+    pub(super) async fn identify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         self.exchange.identify(token.as_bytes(), now).await
     }
 
-    async fn exchange(&self, token: &str, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
+    /// With a user token that lives as long as the client's.
+    pub(super) async fn exchange(&self, token: &str, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
         let identity = self.identify(token, now).await?;
-        self.exchange.admit(&identity, profile, now).await
+        self.exchange.admit(&identity, profile, Lifetime::End, now).await
     }
 
     /// Verifications and signatures so far.
-    fn work(&self) -> (u64, u64) {
+    pub(super) fn work(&self) -> (u64, u64) {
         let done = |stage| self.metrics.exchange.duration.with_label_values(&[stage]).get_sample_count();
         (done("verify"), done("mint"))
     }
 
-    fn lookups(&self, cache: &str, result: &str) -> u64 {
+    pub(super) fn lookups(&self, cache: &str, result: &str) -> u64 {
         self.metrics.exchange.cache_requests.with_label_values(&[cache, result]).get()
     }
 
     /// Occupies the signing thread until the sender is dropped.
-    async fn block_signing(&self) -> mpsc::Sender<()> {
+    pub(super) async fn block_signing(&self) -> mpsc::Sender<()> {
         let (blocker, blocked) = mpsc::channel::<()>();
         let (started, is_started) = tokio::sync::oneshot::channel();
         let exchange = Arc::clone(&self.exchange);
@@ -135,7 +149,7 @@ impl World {
     }
 }
 
-async fn until(done: impl Fn() -> bool) {
+pub(super) async fn until(done: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while !done() {
         assert!(std::time::Instant::now() < deadline, "not within 20 s");
@@ -148,7 +162,10 @@ async fn a_token_becomes_a_user_token_and_a_second_request_neither_verifies_nor_
     let world = World::new();
     let token = token("alice");
     let first = world.exchange(&token, USER_ID, at(1)).await.unwrap();
-    assert_eq!(payload(&first), json!({ "userId": "alice", "iat": at(1).as_seconds(), "exp": at(LIFETIME + LEEWAY).as_seconds() }));
+    assert_eq!(
+        payload(&first),
+        json!({ "userId": "alice", "iat": at(1 - 10).as_seconds(), "exp": at(LIFETIME + LEEWAY).as_seconds() })
+    );
     assert_eq!(first.end(), at(LIFETIME + LEEWAY));
     let second = world.exchange(&token, USER_ID, at(2)).await.unwrap();
     assert_eq!(second.authorization(), first.authorization());
@@ -168,8 +185,8 @@ async fn a_cached_identity_ends_with_its_token() {
     world.exchange(&token, USER_ID, last_moment).await.unwrap();
     assert_eq!(world.work(), (1, 1));
     assert_eq!(world.identify(&token, end).await.unwrap_err(), Rejection::Expired);
-    assert_eq!(world.exchange.admit(&identity, USER_ID, end).await.unwrap_err(), Rejection::Expired);
-    assert_eq!(world.exchange.admit(&identity, OTHER, end).await.unwrap_err(), Rejection::Expired);
+    assert_eq!(world.exchange.admit(&identity, USER_ID, Lifetime::End, end).await.unwrap_err(), Rejection::Expired);
+    assert_eq!(world.exchange.admit(&identity, OTHER, Lifetime::End, end).await.unwrap_err(), Rejection::Expired);
     assert_eq!(world.exchange.cached_identities(), 0);
 }
 
@@ -251,7 +268,7 @@ async fn a_leader_that_leaves_passes_the_turn_on() {
     let blocker = world.block_signing().await;
     let admit = || {
         let (exchange, identity) = (Arc::clone(&world.exchange), Arc::clone(&identity));
-        tokio::spawn(async move { exchange.admit(&identity, USER_ID, at(1)).await })
+        tokio::spawn(async move { exchange.admit(&identity, USER_ID, Lifetime::End, at(1)).await })
     };
     let leader = admit();
     until(|| world.lookups("minted", "miss") == 1).await;
@@ -276,7 +293,7 @@ async fn a_full_signing_queue_refuses_new_users_and_no_admitted_one() {
     for user in ["bob", "bert"] {
         let identity = world.identify(&token(user), at(1)).await.unwrap();
         let exchange = Arc::clone(&world.exchange);
-        waiting.push(tokio::spawn(async move { exchange.admit(&identity, USER_ID, at(1)).await }));
+        waiting.push(tokio::spawn(async move { exchange.admit(&identity, USER_ID, Lifetime::End, at(1)).await }));
     }
     until(|| world.lookups("minted", "miss") == 3).await;
 
@@ -296,7 +313,7 @@ async fn a_signature_that_takes_too_long_is_given_up_by_all_who_wait_for_it() {
     let identity = world.identify(&token("alice"), at(1)).await.unwrap();
     let _blocker = world.block_signing().await;
     let started = tokio::time::Instant::now();
-    let admit = || world.exchange.admit(&identity, USER_ID, at(1));
+    let admit = || world.exchange.admit(&identity, USER_ID, Lifetime::End, at(1));
     let (first, second) = tokio::join!(admit(), admit());
     assert_eq!((first.unwrap_err(), second.unwrap_err()), (Rejection::SigningOverloaded, Rejection::SigningOverloaded));
     assert_eq!(started.elapsed().as_secs(), Exchange::SIGNING_TIMEOUT.as_secs());
@@ -308,7 +325,7 @@ async fn what_a_replaced_signing_key_signed_is_not_used_again() {
     let token = token("alice");
     let before = world.exchange(&token, USER_ID, at(1)).await.unwrap();
     let next = SigningKey::generate_rsa(2048).unwrap();
-    let thumbprint = next.thumbprint();
+    let thumbprint = next.signer().thumbprint().unwrap().to_owned();
     world.exchange.replace_signing_key(next);
     let after = world.exchange(&token, USER_ID, at(1)).await.unwrap();
     assert_ne!(after.authorization(), before.authorization());

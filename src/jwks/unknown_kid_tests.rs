@@ -44,7 +44,7 @@ async fn beside<T>(
 ) -> T {
     let fetching = keys.keep_fresh(0, HOUR, || provider.fetch(), virtual_clock());
     tokio::select! {
-        () = async { fetching.await } => unreachable!("it fetches for ever"),
+        () = fetching => unreachable!("it fetches for ever"),
         done = clients => done,
     }
 }

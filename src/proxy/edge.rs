@@ -38,7 +38,7 @@ use crate::{
         tunnel::{self, Handshake},
         upstream::Upstream,
     },
-    token::{NonceRule, Rejection, Timestamp},
+    token::{Lifetime, NonceRule, Rejection, Timestamp},
 };
 
 /// Everything that a request needs. Shared by all connections.
@@ -73,7 +73,9 @@ impl Edge {
         let now = Timestamp::from(SystemTime::now());
         let identity = live.exchange.identify(token, now).await?;
         route.permission.check(identity.verified(), nonce(&route, request))?;
-        live.exchange.admit(&identity, route.profile, now).await
+        // A socket lives as long as its token, so it is given one that lives as long as the client's.
+        let lifetime = if tunnel::asks_for_websocket(request) { Lifetime::End } else { Lifetime::Ttl };
+        live.exchange.admit(&identity, route.profile, lifetime, now).await
     }
 
     /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.

@@ -56,10 +56,10 @@ impl Gateway {
         let live = self.proxy.prepare(&config.proxy, Arc::clone(&exchange), access_log)?;
 
         // From here on nothing can fail.
-        let before = running.signing_key.thumbprint();
-        if signing_key.thumbprint() != before {
-            let now = signing_key.thumbprint();
-            tracing::warn!(before, now, "tokens are signed by another key from now on: the backend must pin it");
+        if !is_same(&running.signing_key, &signing_key) {
+            let name = |key: &SigningKey| key.signer().thumbprint().unwrap_or("a secret").to_owned();
+            let (before, now) = (name(&running.signing_key), name(&signing_key));
+            tracing::warn!(before, now, "tokens are signed by another key from now on, which the backend must know");
             exchange.replace_signing_key(signing_key.clone());
         }
         self.proxy.replace(live);
@@ -86,6 +86,12 @@ impl Gateway {
         }
         Ok(())
     }
+}
+
+/// Whether both sign alike. Of two secrets nobody can tell, so the newer one counts.
+fn is_same(one: &SigningKey, other: &SigningKey) -> bool {
+    let (one, other) = (one.signer(), other.signer());
+    one.thumbprint().is_some() && one.thumbprint() == other.thumbprint() && one.algorithm() == other.algorithm()
 }
 
 /// A config less its changes that only a restart can make.
@@ -116,6 +122,8 @@ fn keep_what_needs_a_restart(old: &Config, mut config: Config) -> NeedsRestart {
     config.cache = old.cache.clone();
     keep("log.format", config.log.format == old.log.format);
     config.log.format = old.log.format;
+    keep("shutdown.delay", config.shutdown_delay == old.shutdown_delay);
+    config.shutdown_delay = old.shutdown_delay;
     keep("shutdown.grace", config.shutdown_grace == old.shutdown_grace);
     config.shutdown_grace = old.shutdown_grace;
     keep("threads", config.threads == old.threads);

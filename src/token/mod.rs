@@ -3,7 +3,7 @@
 //! Pure: no clock, no I/O, no locks, no framework. Time is an argument. Nothing here knows the other rooms.
 //!
 //! ```text
-//! bytes -> BearerToken -> UnverifiedToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + now) -> UserToken
+//! bytes -> BearerToken -> UnverifiedToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + signer + now) -> UserToken
 //! ```
 //!
 //! [`Explanation`] walks the same way for operators and writes down what each check expected and found.
@@ -20,7 +20,7 @@ mod json;
 mod jwk;
 mod key_set;
 mod kind;
-mod minter;
+mod mint;
 mod permission;
 mod rejection;
 mod remedy;
@@ -41,7 +41,10 @@ pub use issuer::{IssuerRule, IssuerSettings, TenantRule, TrustedIssuer};
 pub use jwk::{KeyId, SkipReason, VerificationKey};
 pub use key_set::{KeySet, KeySetError, KeySetLimits, SkippedKey};
 pub use kind::{TokenKind, TokenKinds};
-pub use minter::{Minter, MintingProfile, TokenSigner, UserToken};
+pub use mint::{
+    ClaimTable, ClaimValue, ClaimValueError, Lifetime, Minter, MintingProfile, Piece, Place, Source, TokenKeyId, TokenSigner,
+    UserIdForm, UserToken,
+};
 pub use permission::{ClaimRule, NonceRule, Permission, PermissionSettings};
 pub use rejection::Rejection;
 pub use time::Timestamp;

@@ -72,6 +72,9 @@ impl Rejection {
                 "Client: send the `nonce` of the login in the header that the route names. Config: correct `nonce` of the route."
             }
             Self::NotYetValid => "Clock: this machine is behind the issuer. Synchronise it, or raise `leeway` (at most 5m).",
+            Self::PowerfulClaim => {
+                "Config: what grants power in the backend must be written there (`claims` of the profile, or the right side of its table), not taken from the token."
+            }
             Self::SigningFailed => "Gateway: the signing key failed. The log says why; check it with `syncgate keys public`.",
             Self::SigningOverloaded => {
                 "Gateway: too many new tokens at once. Add cores, or raise `signing.queue`; clients come again by themselves."
@@ -97,6 +100,9 @@ impl Rejection {
                 "Provider: put the claim into access tokens (B2C: application claims, User's Object ID). Config: correct `user_id` of the issuer."
             }
             Self::UserTokenNotAllowed => "Config: add `access` to `tokens` of the issuer if users may come.",
+            Self::UserIdUnsuitable => {
+                "Config: let `user_id` name a claim that the backend takes as an id, for example `oid`; docs/backends.md has its rule."
+            }
             Self::WrongAudience => {
                 "Client: ask for a scope of your API. Config: add the token's `aud` to `audiences` if it is your API (Entra v1 writes `api://<id>`, v2 the id)."
             }

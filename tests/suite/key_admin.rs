@@ -23,7 +23,10 @@ fn credential(kit: &Kit) -> String {
     format!("Bearer {}", fs::read_to_string(path).unwrap().trim_end())
 }
 
-async fn post(kit: &Kit, path: &str, headers: &[(reqwest::header::HeaderName, &str)]) -> (u16, Value) {
+/// A header of a request.
+type Header<'a> = (reqwest::header::HeaderName, &'a str);
+
+async fn post(kit: &Kit, path: &str, headers: &[Header<'_>]) -> (u16, Value) {
     let mut request = http_client().unwrap().post(kit.admin_url(path));
     for (name, value) in headers {
         request = request.header(name, *value);
@@ -89,7 +92,7 @@ async fn nobody_but_the_holder_of_the_credential_changes_anything() {
     let authorization = credential(&kit);
     let good = (AUTHORIZATION, authorization.as_str());
     let wrong = format!("{}x", &authorization[..authorization.len() - 1]);
-    let cases: &[(&[(reqwest::header::HeaderName, &str)], u16, &str)] = &[
+    let cases: &[(&[Header<'_>], u16, &str)] = &[
         (&[], 401, "credential"),
         (&[(AUTHORIZATION, &wrong)], 401, "credential"),
         (&[(AUTHORIZATION, "Basic eDp5")], 401, "credential"),
@@ -106,12 +109,12 @@ async fn nobody_but_the_holder_of_the_credential_changes_anything() {
             assert_eq!((found, body["error"].as_str()), (*status, Some(*error)), "{headers:?}");
         }
     }
-    assert_eq!(post(&kit, "/keys/fabrikam/refresh", &[good.clone()]).await.0, 404);
+    assert_eq!(post(&kit, "/keys/fabrikam/refresh", std::slice::from_ref(&good)).await.0, 404);
     assert_eq!(kit.issuer.fetches(Endpoint::Keys), fetches);
 
     let path = kit.gateway.config().admin.credential_file.unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    let (status, body) = post(&kit, "/keys/contoso/refresh", &[good.clone()]).await;
+    let (status, body) = post(&kit, "/keys/contoso/refresh", std::slice::from_ref(&good)).await;
     assert_eq!((status, body["error"].as_str()), (403, Some("credential_file")));
     kit.stop().await;
 

@@ -17,6 +17,7 @@ mod hostile_provider;
 mod key_admin;
 mod kit;
 mod lifecycle;
+mod minting;
 mod readme;
 mod refusal_docs;
 mod refusals;

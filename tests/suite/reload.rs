@@ -6,7 +6,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use syncgate::{
     config::{Config, LogLevel},
     demo::{DemoBackend, DemoKey, issuer::Endpoint, world},
-    token::{Permission, PermissionSettings},
+    signing::SigningKeySource,
+    token::{MintingProfile, Permission, PermissionSettings},
 };
 
 use crate::kit::Kit;
@@ -99,7 +100,7 @@ async fn identities_die_with_the_settings_that_made_them() {
     reload(&kit, |config| config.issuers[0].rules.name = "renamed".into());
     kit.await_ready().await;
     assert_eq!(kit.metric("syncgate_jwks_keys", &[("issuer", "contoso")]), 0.0, "the series of the old name has ended");
-    reload(&kit, |config| config.profiles[0].user_id_claim = "sub".into());
+    reload(&kit, |config| config.profiles[0] = MintingProfile::new("default", "sub"));
     kit.eventually(|| kit.metric("syncgate_jwks_keys", &[("issuer", "renamed")]) == 1.0).await;
     kit.get("/echo", &token).await;
     let received = kit.backend.received().pop().unwrap();
@@ -116,7 +117,8 @@ async fn the_signing_key_is_read_again() {
     assert_eq!(kit.get("/docs", &token).await.status(), 200);
     let before = kit.gateway.public_key_pem();
     let other = DemoKey::shared(7).unwrap();
-    fs::write(kit.gateway.config().signing.key_file, other.private_key_pem().unwrap().as_bytes()).unwrap();
+    let SigningKeySource::PrivateKey { file, .. } = kit.gateway.config().signing.key else { panic!("a private key") };
+    fs::write(file, other.private_key_pem().unwrap().as_bytes()).unwrap();
     assert_eq!(kit.get("/docs", &token).await.status(), 200, "not before it is told to");
     reload(&kit, |_| {});
     assert_ne!(kit.gateway.public_key_pem(), before);
@@ -135,7 +137,7 @@ async fn what_cannot_be_used_changes_nothing_and_is_said() {
     assert!(since > 1.6e9);
     let mut config = kit.gateway.config();
     config.proxy.routes.clear();
-    config.signing.key_file = "/nonexistent/signing.pem".into();
+    config.signing.key = SigningKeySource::PrivateKey { file: "/nonexistent/signing.pem".into(), passphrase: None };
     kit.gateway.reload(Ok(config)).unwrap_err();
     let mut config = kit.gateway.config();
     config.proxy.routes.clear();

@@ -6,7 +6,7 @@ use crate::{
     config::{
         field::Field,
         formats::{CLAIM, Format, HEADER, HOST, NAME, SCOPE, TEXT},
-        read::upstreams::Upstream,
+        read::{mint::Profile, upstreams::Upstream},
         section::Section,
         suggest::shown,
     },
@@ -22,13 +22,17 @@ const PATH: Format<String> = Format {
     parse: path,
 };
 
-pub(in crate::config) fn routes(field: Option<Field<'_>>, upstreams: &[Upstream<'_>]) -> Vec<RouteSettings> {
+pub(in crate::config) fn routes(
+    field: Option<Field<'_>>,
+    upstreams: &[Upstream<'_>],
+    profiles: &[Profile<'_>],
+) -> Vec<RouteSettings> {
     let Some(field) = field else { return vec![whole_site()] };
     let (mut names, mut places) = (HashMap::new(), HashMap::new());
     let mut used = vec![false; upstreams.len()];
     let mut routes = Vec::new();
     for element in field.elements() {
-        let route = route(element.section(), upstreams);
+        let route = route(element.section(), upstreams, profiles);
         if let Some(first) = names.insert(route.name.clone(), element.key.clone()).filter(|_| !route.name.is_empty()) {
             element.problem(format!("name {} is that of {first} too; accepted: a name of its own for each", route.name));
         }
@@ -52,13 +56,13 @@ fn whole_site() -> RouteSettings {
     RouteSettings { name: "default".to_owned(), path: "/".to_owned(), host: None, upstream: 0, profile: 0, permission }
 }
 
-fn route(mut section: Section<'_>, upstreams: &[Upstream<'_>]) -> RouteSettings {
+fn route(mut section: Section<'_>, upstreams: &[Upstream<'_>], profiles: &[Profile<'_>]) -> RouteSettings {
     let route = RouteSettings {
         name: section.required("name", "it stands in logs and metrics").and_then(|field| field.text(&NAME)).unwrap_or_default(),
         path: section.text("path", &PATH).unwrap_or_else(|| "/".to_owned()),
         host: section.text("host", &HOST),
         upstream: upstream(&mut section, upstreams),
-        profile: 0,
+        profile: profile(&mut section, profiles),
         permission: Permission::new(PermissionSettings {
             all_scopes: section.texts("scopes", &SCOPE),
             any_scopes: section.texts("any_scopes", &SCOPE),
@@ -86,6 +90,18 @@ fn upstream(section: &mut Section<'_>, upstreams: &[Upstream<'_>]) -> usize {
     let found = name.as_ref().and_then(|name| names.iter().position(|known| known == name));
     if let (Some(name), None, false) = (name, found, names.is_empty()) {
         field.problem(format!("there is no upstream {}; accepted: {}", shown(&name), names.join(", ")));
+    }
+    found.unwrap_or(0)
+}
+
+/// The index of the minting profile that a route names; without one the first, that of `mint`.
+fn profile(section: &mut Section<'_>, profiles: &[Profile<'_>]) -> usize {
+    let Some(field) = section.field("mint") else { return 0 };
+    let Some(name) = field.text(&NAME) else { return 0 };
+    let found = profiles.iter().position(|profile| profile.settings.name == name);
+    if found.is_none() {
+        let names: Vec<_> = profiles.iter().map(|profile| profile.settings.name.as_str()).collect();
+        field.problem(format!("there is no profile {}; accepted: {}", shown(&name), names.join(", ")));
     }
     found.unwrap_or(0)
 }

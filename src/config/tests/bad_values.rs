@@ -2,12 +2,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{TENANT_ID, config, parse, problems, with};
+use super::{TENANT_ID, bad_minting, config, parse, problems, with};
 
 const KEY_URL: &str = "accepted: https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])";
 pub(super) const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
 const GUID: &str = "accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000";
-const NAME: &str = "accepted: 1 to 64 of a-z 0-9 _ -";
+pub(super) const NAME: &str = "accepted: 1 to 64 of a-z 0-9 _ -";
 const CLAIM: &str = "accepted: the name of a claim: 1 to 256 bytes, without spaces or braces";
 const SCOPE: &str = "accepted: a scope as it stands in scp: no space, quote or backslash";
 const TEXT: &str = "accepted: a text of 1 to 1024 bytes";
@@ -172,11 +172,6 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         ),
         row("/signing/threads", json!(-1), "signing.threads: \"-1\" cannot be read; accepted: 0 to 1024 (default 0)"),
         row("/signing/queue", json!(0), "signing.queue: 0 is too small; accepted: 1 to 1000000 (default 1024)"),
-        row(
-            "/mint/user_id_claim",
-            json!("exp"),
-            "mint.user_id_claim: exp is set by the gateway itself; accepted: any claim but iat, nbf, exp",
-        ),
         (
             "/upstream/url",
             json!("http://127.0.0.1:5984/db"),
@@ -283,10 +278,14 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row("/threads", json!(1025), "threads: 1025 is too large; accepted: 0 to 1024 (default 0)"),
         row("/listen", json!([]), "listen: is not a mapping; accepted: keys with values, indented"),
         row("/admin", json!("127.0.0.1:9090"), "admin: is not a mapping; accepted: keys with values, indented"),
+        row("/routes", json!([{ "name": "a", "mint": "couch" }]), "routes[0].mint: there is no profile couch; accepted: default"),
         row("/signing", json!("signing.pem"), "signing: is not a mapping; accepted: keys with values, indented"),
         row("/upstream", json!("http://127.0.0.1"), "upstream: is not a mapping; accepted: keys with values, indented"),
         row("/issuers", json!("b2c"), "issuers: is not a mapping; accepted: keys with values, indented"),
     ]
+    .into_iter()
+    .chain(bad_minting::rows())
+    .collect()
 }
 
 #[test]

@@ -2,12 +2,18 @@
 
 /// Bad values of how keys arrive, and of who may change that.
 mod bad_key_sources;
+/// Of these, those for minting.
+mod bad_minting;
 /// One bad value and more for each key, with the message asserted.
 mod bad_values;
 /// The files under `conf`: each loads, and what `gateway.yaml` says of itself is so.
 mod examples;
 /// Arbitrary and malicious text.
 mod hostile;
+/// What the presets of minting profiles expand to; the key that signs.
+mod mint_presets;
+/// What minted tokens say.
+mod minting;
 /// What the presets expand to.
 mod presets;
 /// The printout of the effective settings is a config that means the same.

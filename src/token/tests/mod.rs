@@ -12,6 +12,7 @@ mod identity;
 mod issuer;
 mod keys;
 mod kind;
+mod minted_claims;
 mod minting;
 mod permission;
 mod random;
@@ -38,6 +39,7 @@ fn rows() -> Vec<Row> {
         issuer::rows(),
         keys::rows(),
         kind::rows(),
+        minted_claims::rows(),
         minting::rows(),
         permission::rows(),
         shape::rows(),
