@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release test lint format docs bench bench-smoke fuzz fuzz-smoke
+.PHONY: help deps demo demo-check build release test lint format docs bench bench-smoke check-alerts fuzz fuzz-smoke
 
 # Installs a package that has this command, or names it.
 INSTALL = sh -c '\
@@ -54,6 +54,11 @@ bench: deps ## Run the benches and print the ratios
 
 bench-smoke: deps ## Run each bench once, so that none rots; built as the tests are
 	$(CARGO) bench --locked --profile dev -- --test
+
+check-alerts: ## Test the alert rules with promtool
+	@$(INSTALL) promtool prometheus
+	promtool check rules conf/prometheus/alerts.yaml
+	promtool test rules conf/prometheus/alerts_test.yaml
 
 fuzz: deps ## Fuzz each target for SECONDS (1800); findings go to fuzz/artifacts
 	@$(INSTALL) c++ g++

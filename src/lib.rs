@@ -28,11 +28,12 @@
 //! |---|---|---|
 //! | [`token`] | the core, pure: bytes to verified token, verified token to user token; every reason to refuse | nothing |
 //! | [`metrics`] | every series, declared once | nothing |
-//! | [`jwks`] | how an issuer's keys arrive and stay | token, metrics |
-//! | [`signing`] | how our own key arrives | token |
+//! | [`private_file`] | files that only their owner may read | nothing |
+//! | [`jwks`] | how an issuer's keys arrive and stay | token, metrics, private_file |
+//! | [`signing`] | how our own key arrives | token, private_file |
 //! | [`exchange`] | bearer token in, user token out, at full speed | token, jwks, signing, metrics |
 //! | [`proxy`] | the edge, on Pingora | exchange, token, metrics |
-//! | [`admin`] | what operators see | exchange, jwks, metrics, token |
+//! | [`admin`] | what operators see and do | exchange, jwks, metrics, private_file, token |
 //! | [`config`] | one YAML file to the settings of each room | the settings types |
 //! | [`server`] | puts the rooms together | all of these |
 //! | [`demo`] | a whole world in one process; tests and benches stand on it | server |
@@ -47,6 +48,7 @@ pub mod demo;
 pub mod exchange;
 pub mod jwks;
 pub mod metrics;
+pub mod private_file;
 pub mod proxy;
 pub mod server;
 pub mod signing;

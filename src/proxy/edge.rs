@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use http::{StatusCode, header};
@@ -21,20 +22,19 @@ use pingora::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    exchange::{Admission, Exchange},
+    exchange::Admission,
     metrics::Metrics,
     proxy::{
         ATTEMPTS, ListenSettings,
-        access_log::AccessLog,
         answer::{self, UpstreamFault},
         authorization::bearer_token,
         carriage::{Bounds, Ends, LAST_WORDS, carry},
         connection::{Connection, Cut},
         failure::{Failure, failure},
-        hygiene::StripList,
         lifetime,
-        request::{Outcome, RequestContext},
-        route::{Route, RouteTable},
+        live::Live,
+        request::{self, Outcome},
+        route::Route,
         target,
         tunnel::{self, Handshake},
         upstream::Upstream,
@@ -44,18 +44,15 @@ use crate::{
 
 /// Everything that a request needs. Shared by all connections.
 pub(super) struct Edge {
-    pub(super) listen: ListenSettings,
-    pub(super) routes: RouteTable,
-    pub(super) upstreams: Vec<Arc<Upstream>>,
-    pub(super) strip: StripList,
+    /// What depends on the config; loaded once for each request.
+    pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) connector: TransportConnector,
     /// Cancelled when the gateway stops: sockets then say goodbye.
     pub(super) stopping: CancellationToken,
-    pub(super) exchange: Arc<Exchange>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) realm: String,
-    pub(super) access_log: Option<Arc<AccessLog>>,
 }
+
+type RequestContext = request::RequestContext<Arc<Live>>;
 
 /// How long the rest of a body is read that nobody wants.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -69,22 +66,23 @@ impl Edge {
         target::check_message(&request.method, &request.headers)?;
         target::check_target(&request.method, request.raw_path())?;
         let host = target::host(&request.headers)?;
-        let route = Arc::clone(self.routes.find(host, request.uri.path())?);
+        let live = Arc::clone(&context.live);
+        let route = Arc::clone(live.routes.find(host, request.uri.path())?);
         context.route = Some(Arc::clone(&route));
 
         let token = bearer_token(&request.headers)?;
         let now = Timestamp::from(SystemTime::now());
-        let identity = self.exchange.identify(token, now).await?;
+        let identity = live.exchange.identify(token, now).await?;
         route.permission.check(identity.verified(), nonce(&route, request))?;
-        self.exchange.admit(&identity, route.profile, lifetime::of(request), now).await
+        live.exchange.admit(&identity, route.profile, lifetime::of(request), now).await
     }
 
     /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
     fn write_upstream_header(&self, request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
-        let (Some(admission), Some(upstream)) = (&context.admission, self.upstream(context)) else {
+        let (Some(admission), Some(upstream)) = (&context.admission, upstream(context)) else {
             return Error::e_explain(ErrorType::InternalError, "a request without an admission is not forwarded");
         };
-        self.strip.apply(request);
+        context.live.strip.apply(request);
         request.insert_header(header::AUTHORIZATION, admission.authorization())?;
         match upstream.host_value() {
             Some(host) => request.insert_header(header::HOST, host),
@@ -149,7 +147,7 @@ impl Edge {
     }
 
     fn avoid(&self, context: &RequestContext, peer: &HttpPeer) {
-        if let Some(upstream) = self.upstream(context) {
+        if let Some(upstream) = upstream(context) {
             upstream.avoid(peer.address());
         }
     }
@@ -158,12 +156,12 @@ impl Edge {
         let now = Timestamp::from(SystemTime::now());
         let (end, why) = self.end(context, now);
         // The Close is said at the end; a peer that does not take it is cut when the grace is over.
-        context.connection.set_deadline(end.plus(self.listen.stream_grace.min(LAST_WORDS)), why);
+        context.connection.set_deadline(end.plus(context.live.listen.stream_grace.min(LAST_WORDS)), why);
         let bounds = Bounds {
             ends_in: (end.since(now), why),
             idle: idle.unwrap_or(Duration::MAX),
-            ping_every: self.listen.ping_every,
-            write_timeout: self.listen.write_timeout,
+            ping_every: context.live.listen.ping_every,
+            write_timeout: context.live.listen.write_timeout,
             stopping: self.stopping.clone(),
         };
         if let Some(cut) = carry(ends, bounds).await {
@@ -173,7 +171,7 @@ impl Edge {
     }
 
     async fn next_peer(&self, context: &mut RequestContext) -> Result<HttpPeer> {
-        let peer = match self.upstream(context) {
+        let peer = match upstream(context) {
             Some(upstream) => upstream.peer().await,
             None => None,
         };
@@ -186,15 +184,15 @@ impl Edge {
     /// When what rests on the request's token ends, and why then: with the token, or at the greatest age of a stream.
     fn end(&self, context: &RequestContext, now: Timestamp) -> (Timestamp, Cut) {
         let end = context.admission.as_ref().map_or(now, Admission::end);
-        match self.listen.max_stream_age.map(|age| now.plus(age)) {
+        match context.live.listen.max_stream_age.map(|age| now.plus(age)) {
             Some(limit) if limit < end => (limit, Cut::MaxAge),
             _ => (end, Cut::TokenEnd),
         }
     }
+}
 
-    fn upstream(&self, context: &RequestContext) -> Option<&Arc<Upstream>> {
-        self.upstreams.get(context.route.as_ref()?.upstream)
-    }
+fn upstream(context: &RequestContext) -> Option<&Arc<Upstream>> {
+    context.live.upstreams.get(context.route.as_ref()?.upstream)
 }
 
 #[async_trait]
@@ -202,20 +200,23 @@ impl ProxyHttp for Edge {
     type CTX = RequestContext;
 
     fn new_ctx(&self) -> RequestContext {
-        RequestContext::new(Connection::current(&self.listen), Arc::clone(&self.metrics), self.access_log.clone())
+        let live = self.live.load_full();
+        let (connection, access_log) = (Connection::current(&live.listen), live.access_log.clone());
+        RequestContext::new(connection, live, Arc::clone(&self.metrics), access_log)
     }
 
     /// No modules: compression and the like cost each request, and the gateway changes no bodies.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
-        begin(session, context, &self.listen);
+        let live = Arc::clone(&context.live);
+        begin(session, context, &live.listen);
         Ok(())
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
         let header_bytes = session.as_downstream().as_http1().map_or(0, |http| http.get_headers_raw_bytes().len());
-        let decision = if header_bytes > self.listen.header_bytes {
+        let decision = if header_bytes > context.live.listen.header_bytes {
             Err(Rejection::HeadersTooLarge)
         } else {
             self.admit(session.req_header(), context).await
@@ -234,7 +235,7 @@ impl ProxyHttp for Edge {
             Err(rejection) => {
                 context.outcome = Outcome::Refused(rejection);
                 let scope = context.route.as_ref().and_then(|route| route.permission.challenge_scope());
-                answer::refuse(session, rejection, &self.realm, scope).await?;
+                answer::refuse(session, rejection, &context.live.realm, scope).await?;
                 Ok(true)
             }
         }
@@ -317,7 +318,7 @@ impl ProxyHttp for Edge {
                 if context.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
                     context.outcome = Outcome::UpstreamFailed(fault);
                 }
-                if let Some(upstream) = self.upstream(context) {
+                if let Some(upstream) = upstream(context) {
                     self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), fault.label()]).inc();
                 }
                 answer::upstream_failed(session, fault).await
@@ -345,7 +346,7 @@ impl ProxyHttp for Edge {
 }
 
 /// What every request begins with: it is noted for the log, and the client's connection gets its limits.
-pub(super) fn begin(session: &mut Session, context: &mut RequestContext, listen: &ListenSettings) {
+pub(super) fn begin<L>(session: &mut Session, context: &mut request::RequestContext<L>, listen: &ListenSettings) {
     let header = session.req_header();
     context.request = Some((header.method.clone(), header.uri.clone()));
     let http = session.as_downstream_mut();

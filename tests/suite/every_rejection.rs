@@ -1,7 +1,7 @@
 //! Each rejection is produced by a test. Those of the core by its table of hostile tokens, which also names the others; those here,
 //! by requests to a running gateway.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 use syncgate::{
@@ -71,6 +71,18 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
     let request = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
     assert_refused(&kit, &request, Rejection::KeysUnavailable).await;
     produced.insert(Rejection::KeysUnavailable);
+    kit.stop().await;
+
+    // No refresh is allowed, so nobody can say whether the provider has the key by now.
+    let kit = Kit::start_with(|config| {
+        config.issuers[0].jwks.refresh = Duration::from_secs(3600);
+        config.issuers[0].jwks.unknown_kid.budget = 0;
+    })
+    .await;
+    let token = kit.issuer.token("alice").header("kid", "unknown").sign();
+    let request = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    assert_refused(&kit, &request, Rejection::KeyNotFetchedYet).await;
+    produced.insert(Rejection::KeyNotFetchedYet);
     kit.stop().await;
 
     assert!(overloads_signing().await);

@@ -82,6 +82,7 @@ const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::AuthorizationMalformed,
     Rejection::HeadersTooLarge,
     Rejection::HostMalformed,
+    Rejection::KeyNotFetchedYet,
     Rejection::KeysUnavailable,
     Rejection::LengthMalformed,
     Rejection::MethodNotAllowed,
