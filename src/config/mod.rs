@@ -12,6 +12,7 @@ mod formats;
 mod load;
 mod outside;
 mod print;
+mod print_routes;
 mod problem;
 mod read;
 mod section;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header;
 use pingora::{
@@ -19,21 +20,21 @@ use pingora::{
 };
 
 use crate::{
-    exchange::{Admission, Exchange},
+    exchange::Exchange,
     metrics::Metrics,
     proxy::{
         ListenSettings,
         answer::{self, UpstreamFault},
-        authorization::bearer_token,
         connection::{CONNECTION, Connection, Cut},
-        hygiene::StripList,
+        forward::Forward,
         request::{Outcome, RequestContext},
-        route::{Route, RouteTable},
-        target,
+        route::RouteTable,
+        shape::{ErrorShape, Fault},
         tunnel::{self, Handshake},
         upstream::Upstream,
+        whole_body::Stop,
     },
-    token::{NonceRule, Rejection, Timestamp},
+    token::Timestamp,
 };
 
 /// Everything that a request needs. Shared by all connections.
@@ -41,7 +42,6 @@ pub(super) struct Edge {
     pub(super) listen: ListenSettings,
     pub(super) routes: RouteTable,
     pub(super) upstreams: Vec<Arc<Upstream>>,
-    pub(super) strip: StripList,
     pub(super) connector: TransportConnector,
     pub(super) exchange: Arc<Exchange>,
     pub(super) metrics: Arc<Metrics>,
@@ -49,31 +49,16 @@ pub(super) struct Edge {
     pub(super) log_requests: bool,
 }
 
-/// The headers that the gateway writes towards an upstream.
-pub(super) const WRITTEN_HEADERS: &[&str] = &["authorization"];
+/// How long a WebSocket may live whose token the backend is to refuse.
+const LEFT_TO_BACKEND: Duration = Duration::from_secs(30);
 
 impl Edge {
-    /// Decides about a request: the route, and the admission to forward it with.
-    async fn admit(&self, request: &RequestHeader, context: &mut RequestContext) -> Result<Admission, Rejection> {
-        target::check_target(&request.method, request.raw_path())?;
-        let host = target::host(&request.headers)?;
-        let route = Arc::clone(self.routes.find(host, request.uri.path())?);
-        context.route = Some(Arc::clone(&route));
-
-        let token = bearer_token(&request.headers)?;
-        let now = Timestamp::from(SystemTime::now());
-        let identity = self.exchange.identify(token, now).await?;
-        route.permission.check(identity.verified(), nonce(&route, request))?;
-        self.exchange.admit(&identity, route.profile, now).await
-    }
-
     /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
     fn write_upstream_header(&self, request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
-        let (Some(admission), Some(upstream)) = (&context.admission, self.upstream(context)) else {
-            return Error::e_explain(ErrorType::InternalError, "a request without an admission is not forwarded");
+        let (Some(forward), Some(route), Some(upstream)) = (&context.forward, &context.route, self.upstream(context)) else {
+            return Error::e_explain(ErrorType::InternalError, "a request without a right to be is not forwarded");
         };
-        self.strip.apply(request);
-        request.insert_header(header::AUTHORIZATION, admission.authorization())?;
+        forward.write(request, &route.strip)?;
         match upstream.host_value() {
             Some(host) => request.insert_header(header::HOST, host),
             None => Ok(()),
@@ -91,7 +76,10 @@ impl Edge {
                 context.outcome = Outcome::Upstream(header.status.as_u16());
                 tunnel::relay_answer(session, header, upstream).await
             }
-            Handshake::Switched(header, upstream, from_upstream) => {
+            Handshake::Switched(mut header, upstream, from_upstream) => {
+                if let Some(forward) = &context.forward {
+                    forward.write_protocol(&mut header)?;
+                }
                 context.outcome = Outcome::Upstream(header.status.as_u16());
                 context.became_websocket();
                 session.write_response_header(header, false).await.map_err(|error| error.into_down())?;
@@ -119,13 +107,22 @@ impl Edge {
         })
     }
 
-    /// Bounds the connection by the end of the token that the request rests on.
-    fn bound(&self, connection: &Connection, admission: &Admission) {
-        let age_limit = self.listen.max_stream_age.map(|age| Timestamp::from(SystemTime::now()).plus(age));
-        match age_limit {
-            Some(limit) if limit < admission.end() => connection.set_deadline(limit, Cut::MaxAge),
-            _ => connection.set_deadline(admission.end(), Cut::TokenEnd),
+    /// Bounds the connection by the end of what the request rests on.
+    fn bound(&self, connection: &Connection, forward: &Forward) {
+        let now = Timestamp::from(SystemTime::now());
+        let age_limit = match forward.left_for() {
+            Some(_) => Some(LEFT_TO_BACKEND),
+            None => self.listen.max_stream_age,
+        };
+        let limits = [(age_limit.map(|age| now.plus(age)), Cut::MaxAge), (forward.end(), Cut::TokenEnd)];
+        let first = limits.into_iter().filter_map(|(at, cut)| at.map(|at| (at, cut))).min_by_key(|(at, _)| *at);
+        if let Some((at, cut)) = first {
+            connection.set_deadline(at, cut);
         }
+    }
+
+    fn shape(context: &RequestContext) -> ErrorShape {
+        context.route.as_ref().map(|route| route.errors).unwrap_or_default()
     }
 
     fn upstream(&self, context: &RequestContext) -> Option<&Arc<Upstream>> {
@@ -164,28 +161,26 @@ impl ProxyHttp for Edge {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
-        let header_bytes = session.as_downstream().as_http1().map_or(0, |http| http.get_headers_raw_bytes().len());
-        let decision = if header_bytes > self.listen.header_bytes {
-            Err(Rejection::HeadersTooLarge)
-        } else {
-            self.admit(session.req_header(), context).await
-        };
-        match decision {
-            Ok(admission) => {
-                self.bound(&context.connection, &admission);
-                context.admission = Some(admission);
+        match self.decide(session, context).await {
+            Ok(forward) => {
+                self.bound(&context.connection, &forward);
+                if let Some(rejection) = forward.left_for() {
+                    self.metrics.proxy.left_to_backend.with_label_values(&[rejection.label()]).inc();
+                }
+                context.forward = Some(forward);
                 if tunnel::is_websocket_request(session) {
                     self.tunnel(session, context).await?;
                     return Ok(true);
                 }
                 Ok(false)
             }
-            Err(rejection) => {
+            Err(Stop::Refused(rejection)) => {
                 context.outcome = Outcome::Refused(rejection);
                 let scope = context.route.as_ref().and_then(|route| route.permission.challenge_scope());
-                answer::refuse(session, rejection, &self.realm, scope).await?;
+                answer::refuse(session, rejection, Self::shape(context), &self.realm, scope).await?;
                 Ok(true)
             }
+            Err(Stop::Failed(error)) => Err(error),
         }
     }
 
@@ -201,6 +196,20 @@ impl ProxyHttp for Edge {
         context: &mut RequestContext,
     ) -> Result<()> {
         self.write_upstream_header(request, context)
+    }
+
+    /// A body that was read whole goes out as it was rewritten. It comes here again on a retry.
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        if let Some(rewritten) = context.forward.as_ref().and_then(Forward::body) {
+            *body = Some(rewritten.clone());
+        }
+        Ok(())
     }
 
     async fn response_filter(
@@ -231,6 +240,7 @@ impl ProxyHttp for Edge {
             context.broke_off = true;
             return done(0);
         }
+        let shape = Self::shape(context);
         let written = match failure(error) {
             Failure::Upstream(fault) => {
                 if context.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
@@ -239,17 +249,18 @@ impl ProxyHttp for Edge {
                 if let Some(upstream) = self.upstream(context) {
                     self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), fault.label()]).inc();
                 }
-                answer::upstream_failed(session, fault).await
+                answer::upstream_failed(session, fault, shape).await
             }
             Failure::ClientGone => return done(0),
             Failure::Client(status) => {
                 context.outcome = Outcome::Client(status);
-                answer::plain(session, status, "invalid_request", "the request cannot be read").await
+                let fault = Fault::new(status, "invalid_request", "the request cannot be read");
+                answer::plain(session, fault, shape).await
             }
             Failure::Internal => {
                 context.outcome = Outcome::Internal;
                 tracing::error!(%error, "request failed inside the gateway");
-                answer::plain(session, 500, "internal_error", "the gateway failed").await
+                answer::plain(session, Fault::new(500, "internal_error", "the gateway failed"), shape).await
             }
         };
         // The client may be gone by now; the outcome is counted either way.
@@ -261,14 +272,10 @@ impl ProxyHttp for Edge {
     fn suppress_error_log(&self, _session: &Session, _context: &RequestContext, _error: &Error) -> bool {
         true
     }
-}
 
-fn nonce<'a>(route: &Route, request: &'a RequestHeader) -> Option<&'a [u8]> {
-    let NonceRule::EqualsHeader(name) = &route.permission.settings().nonce else { return None };
-    let mut values = request.headers.get_all(name.as_str()).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => Some(value.as_bytes()),
-        _ => None,
+    /// What Pingora would otherwise say of a request where it logs one after all: path and query.
+    fn request_summary(&self, session: &Session, _context: &RequestContext) -> String {
+        session.req_header().method.to_string()
     }
 }
 

@@ -13,12 +13,13 @@ use crate::proxy::HeaderSettings;
 pub(super) struct StripList {
     exact: HashSet<String>,
     prefixes: Vec<String>,
+    kept: &'static [&'static str],
 }
 
 impl StripList {
     /// `written` are the headers that the gateway itself writes: it replaces those, and removes their other spellings.
     pub(super) fn new(settings: &HeaderSettings, written: &[&str]) -> Self {
-        let mut list = Self { exact: HashSet::new(), prefixes: Vec::new() };
+        let mut list = Self { exact: HashSet::new(), prefixes: Vec::new(), kept: &[] };
         for name in settings.strip.iter().map(String::as_str).chain(written.iter().copied()) {
             match name.strip_suffix('*') {
                 Some(prefix) => list.prefixes.push(folded(prefix)),
@@ -26,6 +27,11 @@ impl StripList {
             }
         }
         list
+    }
+
+    /// The same, but these names (in lower case) stay in this spelling.
+    pub(super) fn except(self, kept: &'static [&'static str]) -> Self {
+        Self { kept, ..self }
     }
 
     /// Removes them. Running it again changes nothing more, as a retried request needs.
@@ -37,6 +43,9 @@ impl StripList {
     }
 
     fn matches(&self, name: &str) -> bool {
+        if self.kept.contains(&name) {
+            return false;
+        }
         // `HeaderName` is lower case already; only underscores are left to fold.
         if name.contains('_') { self.matches_folded(&folded(name)) } else { self.matches_folded(name) }
     }
@@ -74,6 +83,14 @@ mod tests {
     fn all_values_of_a_name_go() {
         let list = StripList::new(&HeaderSettings { strip: vec!["X-User".into()] }, &[]);
         assert_eq!(left(&["x-user", "x-user", "accept"], &list), ["accept"]);
+    }
+
+    #[test]
+    fn an_exception_stays_in_its_own_spelling_alone() {
+        let list =
+            StripList::new(&HeaderSettings::default(), &["authorization"]).except(&["authorization", "x-realm-access-token"]);
+        let sent = ["authorization", "x-realm-access-token", "x_realm_access_token", "x-user"];
+        assert_eq!(left(&sent, &list), ["authorization", "x-realm-access-token"]);
     }
 
     #[test]

@@ -7,18 +7,22 @@
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
 
 mod answer;
-mod authorization;
 mod connection;
+mod decision;
 mod edge;
+mod forward;
 mod hygiene;
 mod listener;
+mod place;
 mod request;
 mod route;
 mod settings;
+mod shape;
 mod target;
 mod transport;
 mod tunnel;
 mod upstream;
+mod whole_body;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +30,10 @@ use pingora::{
     connectors::{ConnectorOptions, TransportConnector},
     server::configuration::ServerConf,
 };
-pub use settings::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings};
+pub use place::{BodyCondition, BodyPlace, ProtocolForm, TokenPlace};
+pub use route::{Access, OnInvalid, RouteSettings};
+pub use settings::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, UpstreamSettings};
+pub use shape::ErrorShape;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 pub use upstream::UpstreamError;
@@ -71,7 +78,8 @@ impl Proxy {
         if system_authorities {
             check_system_authorities()?;
         }
-        let routes = settings.routes.iter().map(|one| Arc::new(route::Route::new(one, metrics.proxy.route(&one.name)))).collect();
+        let route = |one| route::Route::new(one, &settings.headers, metrics.proxy.route(&one.name));
+        let routes = settings.routes.iter().map(|one| Arc::new(route(one))).collect();
         let conf = ServerConf {
             max_retries: ATTEMPTS,
             upstream_keepalive_pool_size: UPSTREAM_POOL,
@@ -84,7 +92,6 @@ impl Proxy {
             listen: settings.listen.clone(),
             routes: route::RouteTable::new(routes),
             upstreams: upstreams.clone(),
-            strip: hygiene::StripList::new(&settings.headers, edge::WRITTEN_HEADERS),
             exchange,
             metrics,
             realm: settings.realm.clone(),

@@ -8,9 +8,8 @@ use std::{
 use http::{Method, Uri};
 
 use crate::{
-    exchange::Admission,
     metrics::Metrics,
-    proxy::{answer::UpstreamFault, connection::Connection, route::Route},
+    proxy::{answer::UpstreamFault, connection::Connection, forward::Forward, route::Route},
     token::Rejection,
 };
 
@@ -36,7 +35,7 @@ pub(super) enum Outcome {
 pub(super) struct RequestContext {
     pub(super) connection: Arc<Connection>,
     pub(super) route: Option<Arc<Route>>,
-    pub(super) admission: Option<Admission>,
+    pub(super) forward: Option<Forward>,
     pub(super) outcome: Outcome,
     pub(super) request: Option<(Method, Uri)>,
     pub(super) is_websocket: bool,
@@ -53,7 +52,7 @@ impl RequestContext {
         Self {
             connection,
             route: None,
-            admission: None,
+            forward: None,
             outcome: Outcome::Unanswered,
             request: None,
             is_websocket: false,
@@ -84,6 +83,9 @@ impl RequestContext {
 
     /// Why the request did not end as its client wished; empty if it did.
     fn reason(&self) -> &'static str {
+        if let Some(rejection) = self.forward.as_ref().and_then(Forward::left_for) {
+            return rejection.label();
+        }
         match (self.connection.was_cut(), self.outcome) {
             (_, Outcome::Refused(rejection)) => rejection.label(),
             (_, Outcome::UpstreamFailed(fault)) => fault.label(),

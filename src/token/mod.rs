@@ -33,6 +33,7 @@ pub use algorithm::algorithm_from_name;
 pub use bearer::{BearerToken, TokenLimits};
 pub use claims::UnverifiedToken;
 pub use issuer::{IssuerRule, IssuerSettings, TenantRule, TrustedIssuer};
+pub(crate) use json::is_strict_object;
 pub use jwk::{KeyId, SkipReason, VerificationKey};
 pub use key_set::{KeySet, KeySetError, KeySetLimits, SkippedKey};
 pub use kind::{TokenKind, TokenKinds};

@@ -1,5 +1,7 @@
 //! Tests of the config as a whole: text in, settings or findings out.
 
+/// Those of a route.
+mod bad_routes;
 /// One bad value and more for each key, with the message asserted.
 mod bad_values;
 /// The files under `conf`: each loads, and what `gateway.yaml` says of itself is so.
@@ -10,6 +12,8 @@ mod hostile;
 mod presets;
 /// The printout of the effective settings is a config that means the same.
 mod printout;
+/// Routes: their presets, where tokens sit, which of them conflict.
+mod routes;
 /// Rules across keys, and places of problems.
 mod rules;
 
