@@ -12,7 +12,7 @@ use crate::{
 ///
 /// Each mistake comes with its place, its key, what is wrong and what is accepted:
 ///
-///   gateway.yaml:12:5: issuers[0].leeway: 10m is too long; accepted: 0s to 5m (default 1m)
+///   gateway.yaml:12:3: shutdown.grace: 2h is too long; accepted: 0s to 1h (default 30s)
 ///
 /// The files that the config names are opened; nothing is fetched and nothing is started. Warnings do not fail the check.
 /// The exit code is 0 when the file can be used, 1 when it has mistakes, 2 when it cannot be read.

@@ -26,8 +26,12 @@ pub(super) struct RunArgs {
 
 impl RunArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        let config = Config::load(&self.config).map_err(|error| Failure::Trouble(error.to_string()))?;
+        let loaded = Config::read(&self.config).map_err(|error| Failure::Trouble(error.to_string()))?;
+        let config = loaded.config;
         logging::start(&config.log);
+        for warning in &loaded.warnings {
+            tracing::warn!(warning = %warning, "config");
+        }
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         if config.threads > 0 {
             runtime.worker_threads(config.threads);

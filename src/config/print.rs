@@ -33,6 +33,8 @@ impl fmt::Display for Effective<'_> {
         yaml.duration("write_timeout", listen.write_timeout);
         yaml.size("header_bytes", listen.header_bytes);
         yaml.limit("max_stream_age", listen.max_stream_age);
+        yaml.duration("stream_grace", listen.stream_grace);
+        yaml.limit("ping_every", listen.ping_every);
         yaml.close();
         yaml.open("admin");
         yaml.text("address", &config.admin.address.to_string());

@@ -7,8 +7,8 @@ use std::{
     future::Future as _,
     net::SocketAddr,
     pin::Pin,
-    sync::atomic::{AtomicI64, AtomicU8, Ordering},
-    task::{Context, Poll},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
+    task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
 
@@ -30,12 +30,14 @@ pub(super) enum Cut {
     TokenEnd,
     /// The stream reached its configured age.
     MaxAge,
-    /// The grace at shutdown was over.
+    /// The gateway stops.
     Shutdown,
+    /// Neither side of a socket has sent anything for long.
+    Idle,
 }
 
 impl Cut {
-    const ALL: [Self; 4] = [Self::HeaderTimeout, Self::TokenEnd, Self::MaxAge, Self::Shutdown];
+    const ALL: [Self; 5] = [Self::HeaderTimeout, Self::TokenEnd, Self::MaxAge, Self::Shutdown, Self::Idle];
 
     fn from_stored(stored: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|cut| *cut as u8 == stored)
@@ -47,6 +49,7 @@ impl Cut {
             Self::TokenEnd => "token_end",
             Self::MaxAge => "max_age",
             Self::Shutdown => "shutdown",
+            Self::Idle => "idle",
         }
     }
 }
@@ -65,6 +68,8 @@ pub(super) struct Connection {
     phase: AtomicU8,
     /// Milliseconds since the epoch; `i64::MAX`: none.
     deadline: AtomicI64,
+    /// Whether a write is under way that the client does not take.
+    is_blocked: AtomicBool,
     /// Why the deadline was set.
     cause: AtomicU8,
     /// Why the connection was ended; `UNCUT` while it was not.
@@ -81,6 +86,7 @@ impl Connection {
             header_timeout,
             phase: AtomicU8::new(IDLE),
             deadline: AtomicI64::new(i64::MAX),
+            is_blocked: AtomicBool::new(false),
             cause: AtomicU8::new(Cut::HeaderTimeout as u8),
             cut: AtomicU8::new(UNCUT),
         }
@@ -126,6 +132,11 @@ impl Connection {
         self.cut.store(cause as u8, Ordering::Relaxed);
     }
 
+    /// Notes whether the client takes what is written to it.
+    pub(super) fn blocks_writes(&self, blocks: bool) {
+        self.is_blocked.store(blocks, Ordering::Relaxed);
+    }
+
     /// Why the gateway ended the connection, if it did.
     pub(super) fn was_cut(&self) -> Option<Cut> {
         Cut::from_stored(self.cut.load(Ordering::Relaxed))
@@ -136,7 +147,8 @@ impl Connection {
     }
 }
 
-/// Resolves when the connection's deadline passes.
+/// Resolves when the connection's deadline passes. A client that is slow to take the chunk that is being written may take it within the
+/// grace, so that a feed ends behind a whole chunk.
 ///
 /// To be polled after the work that moves the deadline, in the same task: it then sees each move without being woken for it. The timer is
 /// set again only when the deadline differs from the one it is set to, so a quick request costs none, and the requests of one user on one
@@ -146,11 +158,14 @@ pub(super) struct DeadlineTimer<'a> {
     connection: &'a Connection,
     timer: Pin<Box<Sleep>>,
     armed_for: i64,
+    grace: Duration,
+    is_grace: bool,
 }
 
 impl<'a> DeadlineTimer<'a> {
-    pub(super) fn new(connection: &'a Connection) -> Self {
-        Self { connection, timer: Box::pin(tokio::time::sleep_until(Instant::now())), armed_for: i64::MAX }
+    pub(super) fn new(connection: &'a Connection, grace: Duration) -> Self {
+        let timer = Box::pin(tokio::time::sleep_until(Instant::now()));
+        Self { connection, timer, armed_for: i64::MAX, grace, is_grace: false }
     }
 
     pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Cut> {
@@ -162,8 +177,17 @@ impl<'a> DeadlineTimer<'a> {
             let left = Timestamp::from_millis(deadline).since(Timestamp::from(SystemTime::now()));
             self.timer.as_mut().reset(Instant::now() + left);
             self.armed_for = deadline;
+            self.is_grace = false;
         }
-        self.timer.as_mut().poll(task).map(|()| self.connection.cause())
+        if !self.is_grace {
+            ready!(self.timer.as_mut().poll(task));
+            self.is_grace = true;
+            self.timer.as_mut().reset(Instant::now() + self.grace);
+        }
+        if self.connection.is_blocked.load(Ordering::Relaxed) {
+            ready!(self.timer.as_mut().poll(task));
+        }
+        Poll::Ready(self.connection.cause())
     }
 }
 
@@ -181,7 +205,7 @@ mod tests {
     async fn a_header_that_takes_too_long_ends_the_connection() {
         let connection = connection();
         connection.received_bytes();
-        let mut timer = DeadlineTimer::new(&connection);
+        let mut timer = DeadlineTimer::new(&connection, Duration::ZERO);
         let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
         assert_eq!(cut, Ok(Cut::HeaderTimeout));
     }
@@ -191,10 +215,35 @@ mod tests {
         let connection = connection();
         connection.received_bytes();
         connection.request_began();
-        let mut timer = DeadlineTimer::new(&connection);
+        let mut timer = DeadlineTimer::new(&connection, Duration::ZERO);
         assert!(poll_fn(|task| Poll::Ready(timer.poll(task))).await.is_pending());
         connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
         let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
         assert_eq!(cut, Ok(Cut::TokenEnd));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chunk_that_is_being_written_may_be_taken_within_the_grace() {
+        let connection = connection();
+        connection.request_began();
+        connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
+        connection.blocks_writes(true);
+        let mut timer = DeadlineTimer::new(&connection, Duration::from_secs(2));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(poll_fn(|task| Poll::Ready(timer.poll(task))).await.is_pending());
+        connection.blocks_writes(false);
+        assert_eq!(poll_fn(|task| timer.poll(task)).await, Cut::TokenEnd);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_cut_after_the_grace() {
+        let connection = connection();
+        connection.request_began();
+        connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
+        connection.blocks_writes(true);
+        let started = Instant::now();
+        let mut timer = DeadlineTimer::new(&connection, Duration::from_secs(2));
+        assert_eq!(poll_fn(|task| timer.poll(task)).await, Cut::TokenEnd);
+        assert!(started.elapsed() >= Duration::from_secs(2));
     }
 }

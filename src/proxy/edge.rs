@@ -19,12 +19,15 @@ use pingora::{
     upstreams::peer::HttpPeer,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     exchange::Exchange,
     metrics::Metrics,
     proxy::{
         ListenSettings,
         answer::{self, UpstreamFault},
+        carriage::{Bounds, Ends, LAST_WORDS, carry},
         connection::{CONNECTION, Connection, Cut},
         forward::Forward,
         request::{Outcome, RequestContext},
@@ -43,12 +46,16 @@ pub(super) struct Edge {
     pub(super) routes: RouteTable,
     pub(super) upstreams: Vec<Arc<Upstream>>,
     pub(super) connector: TransportConnector,
+    /// Cancelled when the gateway stops: sockets then say goodbye.
+    pub(super) stopping: CancellationToken,
     pub(super) exchange: Arc<Exchange>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) realm: String,
     pub(super) log_requests: bool,
 }
 
+/// Longer than anything lasts.
+const UNLIMITED: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// How long a WebSocket may live whose token the backend is to refuse.
 const LEFT_TO_BACKEND: Duration = Duration::from_secs(30);
 
@@ -86,13 +93,30 @@ impl Edge {
                 // What the client sent behind its header, before the answer, has been read already.
                 let early = session.as_downstream_mut().read_request_body().now_or_never();
                 let from_client = early.transpose().map_err(|error| error.into_down())?.flatten();
-                let idle = peer.options.read_timeout.unwrap_or(Duration::MAX);
                 if let Some(client) = context.connection.client() {
-                    tunnel::carry(client, from_client, upstream, from_upstream, idle).await;
+                    let ends = Ends { client, from_client, upstream, from_upstream };
+                    self.carry(ends, peer.options.read_timeout, context).await;
                 }
                 session.as_downstream_mut().set_keepalive(None);
                 Ok(())
             }
+        }
+    }
+
+    async fn carry(&self, ends: Ends, idle: Option<Duration>, context: &RequestContext) {
+        let now = Timestamp::from(SystemTime::now());
+        let (end, why) = self.end(context, now);
+        // The Close is said at the end; a peer that does not take it is cut when the grace is over.
+        context.connection.set_deadline(end.plus(self.listen.stream_grace.min(LAST_WORDS)), why);
+        let bounds = Bounds {
+            ends_in: (end.since(now), why),
+            idle: idle.unwrap_or(Duration::MAX),
+            ping_every: self.listen.ping_every,
+            stopping: self.stopping.clone(),
+        };
+        if let Some(cut) = carry(ends, bounds).await {
+            self.metrics.proxy.connections_cut.with_label_values(&[cut.label()]).inc();
+            context.connection.cut(cut);
         }
     }
 
@@ -107,17 +131,18 @@ impl Edge {
         })
     }
 
-    /// Bounds the connection by the end of what the request rests on.
-    fn bound(&self, connection: &Connection, forward: &Forward) {
-        let now = Timestamp::from(SystemTime::now());
-        let age_limit = match forward.left_for() {
+    /// When the request's connection ends, and why then: with what the request rests on, or at the greatest age of a stream.
+    fn end(&self, context: &RequestContext, now: Timestamp) -> (Timestamp, Cut) {
+        let forward = context.forward.as_ref();
+        let age_limit = match forward.and_then(Forward::left_for) {
             Some(_) => Some(LEFT_TO_BACKEND),
             None => self.listen.max_stream_age,
         };
-        let limits = [(age_limit.map(|age| now.plus(age)), Cut::MaxAge), (forward.end(), Cut::TokenEnd)];
-        let first = limits.into_iter().filter_map(|(at, cut)| at.map(|at| (at, cut))).min_by_key(|(at, _)| *at);
-        if let Some((at, cut)) = first {
-            connection.set_deadline(at, cut);
+        // Without a token and without a limit, a connection lives as long as both sides want.
+        let end = forward.map_or(now, |forward| forward.end().unwrap_or(now.plus(UNLIMITED)));
+        match age_limit.map(|age| now.plus(age)) {
+            Some(limit) if limit < end => (limit, Cut::MaxAge),
+            _ => (end, Cut::TokenEnd),
         }
     }
 
@@ -163,11 +188,12 @@ impl ProxyHttp for Edge {
     async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
         match self.decide(session, context).await {
             Ok(forward) => {
-                self.bound(&context.connection, &forward);
                 if let Some(rejection) = forward.left_for() {
                     self.metrics.proxy.left_to_backend.with_label_values(&[rejection.label()]).inc();
                 }
                 context.forward = Some(forward);
+                let (end, why) = self.end(context, Timestamp::from(SystemTime::now()));
+                context.connection.set_deadline(end, why);
                 if tunnel::is_websocket_request(session) {
                     self.tunnel(session, context).await?;
                     return Ok(true);

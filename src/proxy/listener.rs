@@ -93,7 +93,7 @@ impl Listener {
         {
             let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(transport, &shutdown)));
             let mut cancelled = pin!(cut.cancelled());
-            let mut timer = DeadlineTimer::new(&connection);
+            let mut timer = DeadlineTimer::new(&connection, self.settings.stream_grace);
             poll_fn(|task| {
                 if work.as_mut().poll(task).is_ready() {
                     return Poll::Ready(());

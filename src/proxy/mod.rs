@@ -7,10 +7,12 @@
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
 
 mod answer;
+mod carriage;
 mod connection;
 mod decision;
 mod edge;
 mod forward;
+mod frames;
 mod hygiene;
 mod listener;
 mod place;
@@ -62,6 +64,8 @@ pub enum ProxyError {
 pub struct Proxy {
     listener: Arc<listener::Listener>,
     upstreams: Vec<Arc<upstream::Upstream>>,
+    /// Tells sockets to say goodbye.
+    stopping: CancellationToken,
 }
 
 impl Proxy {
@@ -87,7 +91,9 @@ impl Proxy {
             ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
             ..ServerConf::default()
         };
+        let stopping = CancellationToken::new();
         let edge = edge::Edge {
+            stopping: stopping.clone(),
             connector: TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf))),
             listen: settings.listen.clone(),
             routes: route::RouteTable::new(routes),
@@ -97,7 +103,7 @@ impl Proxy {
             realm: settings.realm.clone(),
             log_requests,
         };
-        Ok(Self { listener: Arc::new(listener::Listener::new(edge, conf)), upstreams })
+        Ok(Self { listener: Arc::new(listener::Listener::new(edge, conf)), upstreams, stopping })
     }
 
     /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is under way, after `grace` at the latest.
@@ -106,7 +112,11 @@ impl Proxy {
         for upstream in self.upstreams {
             resolvers.spawn(upstream.keep_resolved(stop.clone()));
         }
-        self.listener.run(socket, stop, grace).await;
+        let farewell = async {
+            stop.cancelled().await;
+            self.stopping.cancel();
+        };
+        tokio::join!(self.listener.run(socket, stop.clone(), grace), farewell);
         resolvers.shutdown().await;
     }
 }

@@ -23,6 +23,11 @@ pub struct ListenSettings {
     pub header_bytes: usize,
     /// The longest that a socket or a feed may live, whatever its token says. Default: no limit of its own.
     pub max_stream_age: Option<Duration>,
+    /// How long after its end a socket may take to say goodbye, and a client to take the chunk of a feed that is being written. Then the
+    /// connection is cut. Default 2 s; 0 to 60 s.
+    pub stream_grace: Duration,
+    /// How often both sides of a WebSocket are pinged. Default never; 1 s to 1 h.
+    pub ping_every: Option<Duration>,
 }
 
 impl Default for ListenSettings {
@@ -36,6 +41,8 @@ impl Default for ListenSettings {
             write_timeout: Duration::from_secs(60),
             header_bytes: 64 * 1024,
             max_stream_age: None,
+            stream_grace: Duration::from_secs(2),
+            ping_every: None,
         }
     }
 }

@@ -1,13 +1,9 @@
-//! WebSockets: the handshake with the upstream, and the bytes in both directions.
+//! The handshake of a WebSocket with the upstream. What happens after the 101 is in [`carriage`](super::carriage).
 //!
 //! The tunnel is ours, not Pingora's: Pingora 0.9.1 ends a tunnel silently if the upstream answers 101 before the (empty) request body was
 //! passed on, which on a busy machine loses one socket in four.
 
-use std::{
-    io,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -20,18 +16,6 @@ use pingora::{
     proxy::Session,
     upstreams::peer::HttpPeer,
 };
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    time::Instant,
-};
-
-use crate::proxy::transport::SharedTcp;
-
-/// After one side has ended, the other may say its last words for so long.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Bytes of each direction's buffer. Most sockets are idle most of the time, so this is what they cost.
-const BUFFER: usize = 4 * 1024;
-
 /// Whether a request asks for a WebSocket (RFC 6455 section 4.1). Other upgrades are forwarded as ordinary requests.
 pub(super) fn is_websocket_request(session: &mut Session) -> bool {
     let request = session.req_header();
@@ -127,74 +111,6 @@ pub(super) async fn relay_answer(
     if is_empty { Ok(()) } else { session.write_response_body(None, true).await.map_err(|error| error.into_down()) }
 }
 
-/// Carries bytes both ways until one side ends, or neither has sent anything for `idle`.
-pub(super) async fn carry(
-    client: SharedTcp,
-    from_client: Option<Bytes>,
-    upstream: Stream,
-    from_upstream: Option<Bytes>,
-    idle: Duration,
-) {
-    let activity = Activity::new();
-    let (upstream_read, upstream_write) = tokio::io::split(upstream);
-    let mut up = std::pin::pin!(relay(client.clone(), upstream_write, from_client, &activity));
-    let mut down = std::pin::pin!(relay(upstream_read, client, from_upstream, &activity));
-    // Whichever way a direction ends, the tunnel is over; errors are those of a side that left.
-    tokio::select! {
-        _ = &mut up => drop(tokio::time::timeout(LAST_WORDS, down).await),
-        _ = &mut down => drop(tokio::time::timeout(LAST_WORDS, up).await),
-        () = activity.ceases_for(idle) => {}
-    }
-}
-
-async fn relay(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    first: Option<Bytes>,
-    activity: &Activity,
-) -> io::Result<()> {
-    if let Some(bytes) = first {
-        to.write_all(&bytes).await?;
-        to.flush().await?;
-    }
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        let count = from.read(&mut buffer).await?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
-        activity.happens();
-        to.write_all(bytes).await?;
-        to.flush().await?;
-    }
-    to.shutdown().await
-}
-
-/// When something last came from either side.
-struct Activity {
-    start: Instant,
-    last_millis: AtomicU64,
-}
-
-impl Activity {
-    fn new() -> Self {
-        Self { start: Instant::now(), last_millis: AtomicU64::new(0) }
-    }
-
-    fn happens(&self) {
-        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_millis.store(millis, Ordering::Relaxed);
-    }
-
-    async fn ceases_for(&self, idle: Duration) {
-        loop {
-            let silent_since = self.start + Duration::from_millis(self.last_millis.load(Ordering::Relaxed));
-            if silent_since.elapsed() >= idle {
-                return;
-            }
-            tokio::time::sleep_until(silent_since + idle).await;
-        }
-    }
-}
-
 fn nominations(request: &RequestHeader) -> impl Iterator<Item = &str> {
     let values = request.headers.get_all(header::CONNECTION).iter();
     values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty())
@@ -235,16 +151,5 @@ mod tests {
             let refused = prepare_handshake(&mut request(&[("Connection", value)])).unwrap_err();
             assert_eq!(refused.etype(), &ErrorType::HTTPStatus(400), "{value}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn silence_for_the_idle_time_and_no_less_ends_a_tunnel() {
-        let activity = Activity::new();
-        let idle = Duration::from_secs(60);
-        tokio::time::sleep(Duration::from_secs(59)).await;
-        activity.happens();
-        let started = Instant::now();
-        activity.ceases_for(idle).await;
-        assert_eq!(started.elapsed(), idle);
     }
 }

@@ -3,8 +3,6 @@
 //! They test a token against a key, so what is under test here is the parsing of both and the signature, not the claims. Where the
 //! gateway differs from a suite it refuses what the suite takes; each difference stands in a table with its reason.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use serde_json::{Value, json};
 use syncgate::token::{BearerToken, KeySet, KeySetLimits, Rejection, TokenLimits, algorithm_from_name};
 

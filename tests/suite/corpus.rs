@@ -1,7 +1,5 @@
 //! The recorded documents. They are not part of the repository: `SYNCGATE_CORPUS` names their folder.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use std::{
     env, fs,
     io::{self, Write},

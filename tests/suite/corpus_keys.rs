@@ -1,7 +1,5 @@
 //! Real key sets and tokens, recorded from providers: every set parses, with the expected number of usable keys.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use std::fs;
 
 use serde_json::{Value, json};

@@ -1,7 +1,5 @@
 //! The demo's backend over real sockets: its own check, documents, feeds, WebSocket, what it remembers.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use std::time::Duration;
 
 use bytes::Bytes;

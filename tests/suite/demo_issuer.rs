@@ -1,7 +1,5 @@
 //! The demo's issuer over real sockets: B2C's shapes, rotation, tokens of every kind, bad behaviour on command.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

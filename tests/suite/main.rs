@@ -1,5 +1,7 @@
 //! The integration tests: a real gateway over real sockets, in process, on port 0. One binary, since each links the whole gateway.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod architecture;
 mod conformance;
 mod corpus;

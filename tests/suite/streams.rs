@@ -162,3 +162,60 @@ async fn a_client_that_asks_before_it_sends_its_body_is_told_to_go_on() {
     kit.within(client.read_until("HTTP/1.1 20")).await;
     kit.stop().await;
 }
+
+/// A socket of Alice's, open.
+async fn socket(
+    kit: &Kit,
+    token: &str,
+) -> tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>> {
+    let mut request = kit.socket_url("/live").into_client_request().unwrap();
+    request.headers_mut().insert("Authorization", format!("Bearer {token}").parse().unwrap());
+    kit.within(tokio_tungstenite::connect_async(request)).await.unwrap().0
+}
+
+#[tokio::test]
+async fn a_socket_is_told_why_it_ends() {
+    let kit = Kit::start_with(|config| config.issuers[0].rules.leeway = Duration::ZERO).await;
+    let mut ending = socket(&kit, &kit.issuer.token("alice").expires_in(2).sign()).await;
+    let Message::Close(Some(close)) = kit.within(ending.next()).await.unwrap().unwrap() else { panic!("no Close") };
+    assert_eq!((u16::from(close.code), close.reason.as_str()), (1008, "token expired"));
+
+    let mut staying = socket(&kit, &kit.issuer.token("bob").sign()).await;
+    let (last, ()) = tokio::join!(staying.next(), kit.stop());
+    let Message::Close(Some(close)) = last.unwrap().unwrap() else { panic!("no Close") };
+    assert_eq!((u16::from(close.code), close.reason.as_str()), (1001, "going away"));
+}
+
+#[tokio::test]
+async fn both_sides_of_a_silent_socket_are_pinged() {
+    let kit = Kit::start_with(|config| config.proxy.listen.ping_every = Some(Duration::from_millis(100))).await;
+    let mut silent = socket(&kit, &kit.issuer.token("alice").sign()).await;
+    let mut pings = 0;
+    while pings < 3 {
+        match kit.within(silent.next()).await.unwrap().unwrap() {
+            Message::Ping(_) => pings += 1,
+            // The other side's answer to a ping of the gateway; either side may send one unasked (RFC 6455 section 5.5.3).
+            Message::Pong(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    silent.send(Message::text(r#"{"id":"a","doc":1}"#)).await.unwrap();
+    let answer = async {
+        loop {
+            if let Message::Text(text) = silent.next().await.unwrap().unwrap() {
+                return text;
+            }
+        }
+    };
+    assert!(kit.within(answer).await.contains("\"a\""));
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_socket_on_which_nothing_happens_is_ended() {
+    let kit = Kit::start_with(|config| config.proxy.upstreams[0].read_timeout = Duration::from_millis(300)).await;
+    let mut idle = socket(&kit, &kit.issuer.token("alice").sign()).await;
+    let Message::Close(Some(close)) = kit.within(idle.next()).await.unwrap().unwrap() else { panic!("no Close") };
+    assert_eq!((u16::from(close.code), close.reason.as_str()), (1001, "idle"));
+    kit.stop().await;
+}

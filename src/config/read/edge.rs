@@ -46,6 +46,8 @@ pub(in crate::config) fn listen(mut section: Section<'_>) -> ListenSettings {
         write_timeout: section.duration("write_timeout", default.write_timeout, SECOND..=HOUR),
         header_bytes: section.size("header_bytes", default.header_bytes, 1_024..=1_048_576),
         max_stream_age: section.limit("max_stream_age", SECOND..=HOUR * 24 * 30),
+        stream_grace: section.duration("stream_grace", default.stream_grace, Duration::ZERO..=SECOND * 60),
+        ping_every: section.limit("ping_every", SECOND..=HOUR),
     };
     section.finish();
     settings

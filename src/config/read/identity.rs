@@ -60,11 +60,11 @@ pub(in crate::config) fn is_mutable(rule: &UserIdRule) -> bool {
     claims.iter().any(|claim| MUTABLE_CLAIMS.contains(claim))
 }
 
-/// The claims of a template, at least one; none if a brace or a name is out of place, or no text stands between two claims.
+/// The claims of a template, at least one; none if a brace or a name is out of place.
 fn template_claims(text: &str) -> Option<Vec<&str>> {
     let mut claims = Vec::new();
     let mut parts = text.split('{');
-    if parts.next()?.contains('}') || text.contains("}{") {
+    if parts.next()?.contains('}') {
         return None;
     }
     for part in parts {

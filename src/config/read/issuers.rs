@@ -1,6 +1,6 @@
 //! `issuers`: whose tokens are taken, and where their keys are.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use jsonwebtoken::Algorithm;
 
@@ -60,7 +60,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     let discovery = section.texts("discovery", &KEY_URL);
     let jwks_uris = section.texts("jwks_uri", &KEY_URL);
     let issuers = section.texts("issuer", &TEXT);
-    let policies = section.texts("policies", &POLICY);
+    let policies = policies(&mut section);
     let sources = section.field("discovery").is_some() || section.field("jwks_uri").is_some();
 
     let given = Given { policies: &policies, issuers: &issuers, sources };
@@ -179,6 +179,16 @@ fn rule(section: &mut Section<'_>, mut issuers: Vec<String>) -> IssuerRule {
     }
     let tenants = if any { TenantRule::Any } else { TenantRule::Only(only) };
     IssuerRule::Template { pattern: issuers.swap_remove(template), tenants }
+}
+
+/// Policies are compared without regard to case, so two that differ in case are one.
+fn policies(section: &mut Section<'_>) -> Vec<String> {
+    let policies = section.texts("policies", &POLICY);
+    let mut seen = HashSet::new();
+    if !policies.iter().all(|policy| seen.insert(policy.to_ascii_lowercase())) {
+        section.refuse("policies", "has two elements that differ only in case; keep one");
+    }
+    policies
 }
 
 fn audiences(section: &mut Section<'_>) -> Vec<String> {

@@ -122,7 +122,7 @@ fn b2c(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     }
     // Without and with the policy: which form it is, is a setting of each policy ("issuer (iss) claim").
     if let Some(tenant_id) = tenant_id {
-        for host in login.iter().chain(&domains) {
+        for host in login.iter().chain(domains.iter().filter(|domain| Some(*domain) != login.as_ref())) {
             expansion.issuers.push(format!("https://{host}/{tenant_id}/v2.0/"));
             let policies = given.policies.iter().map(|policy| policy.to_ascii_lowercase());
             expansion.issuers.extend(policies.map(|policy| format!("https://{host}/tfp/{tenant_id}/{policy}/v2.0/")));

@@ -11,7 +11,7 @@ use crate::{
             presets::TENANT_PLACE,
         },
     },
-    token::IssuerRule,
+    token::{IssuerRule, TenantRule},
 };
 
 /// The way out for issuers that know the same people.
@@ -35,25 +35,24 @@ fn names(issuers: &[Issuer<'_>]) {
     }
 }
 
-/// No `iss` may belong to two issuers: the first that claims a token verifies it, and which one that is must be plain. A template
-/// claims the tokens of every tenant, also of those that it then refuses.
+/// No `iss` may belong to two issuers: which rules hold for a token must be plain.
 fn iss_values(issuers: &[Issuer<'_>]) {
-    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let mut seen: HashMap<String, usize> = HashMap::new();
     let mut clashes = BTreeMap::new();
     let mut clash = |one: usize, other: usize, iss: &str| {
         if one != other {
             clashes.entry((one.min(other), one.max(other))).or_insert_with(|| iss.to_owned());
         }
     };
-    let templates = || issuers.iter().enumerate().filter_map(|(index, issuer)| Some((index, pattern(issuer)?)));
+    let open_patterns: Vec<_> = issuers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, issuer)| Some((index, open_pattern(&issuer.config.rules.issuer)?)))
+        .collect();
     for (index, issuer) in issuers.iter().enumerate() {
-        let values = match &issuer.config.rules.issuer {
-            IssuerRule::Exact(values) => values.as_slice(),
-            IssuerRule::Template { pattern, .. } => std::slice::from_ref(pattern),
-        };
-        for iss in values {
-            clash(*seen.entry(iss).or_insert(index), index, iss);
-            templates().filter(|(_, pattern)| fits(pattern, iss)).for_each(|(template, _)| clash(template, index, iss));
+        for iss in values(&issuer.config.rules.issuer) {
+            open_patterns.iter().filter(|(_, pattern)| fits(pattern, &iss)).for_each(|(other, _)| clash(*other, index, &iss));
+            clash(*seen.entry(iss.clone()).or_insert(index), index, &iss);
         }
     }
     for ((first, second), iss) in clashes {
@@ -65,10 +64,22 @@ fn iss_values(issuers: &[Issuer<'_>]) {
     }
 }
 
-fn pattern<'a>(issuer: &'a Issuer<'_>) -> Option<&'a str> {
-    match &issuer.config.rules.issuer {
-        IssuerRule::Exact(_) => None,
-        IssuerRule::Template { pattern, .. } => Some(pattern),
+/// Every `iss` that a rule takes. For a template that takes any tenant it is the pattern itself, which is the `iss` of nobody else.
+fn values(rule: &IssuerRule) -> Vec<String> {
+    match rule {
+        IssuerRule::Exact(issuers) => issuers.clone(),
+        IssuerRule::Template { pattern, tenants: TenantRule::Any } => vec![pattern.clone()],
+        IssuerRule::Template { pattern, tenants: TenantRule::Only(tenants) } => {
+            tenants.iter().map(|tenant| pattern.replace(TENANT_PLACE, tenant)).collect()
+        }
+    }
+}
+
+/// The pattern of a rule that takes any tenant.
+fn open_pattern(rule: &IssuerRule) -> Option<&str> {
+    match rule {
+        IssuerRule::Template { pattern, tenants: TenantRule::Any } => Some(pattern),
+        IssuerRule::Exact(_) | IssuerRule::Template { tenants: TenantRule::Only(_), .. } => None,
     }
 }
 

@@ -49,6 +49,8 @@ fn table() -> Vec<(&'static str, Value, String)> {
             json!("31d"),
             "listen.max_stream_age: 31d is too long; accepted: none, or 1s to 30d (default none)",
         ),
+        row("/listen/stream_grace", json!("2m"), "listen.stream_grace: 2m is too long; accepted: 0s to 1m (default 2s)"),
+        row("/listen/ping_every", json!("0s"), "listen.ping_every: 0s is too short; accepted: none, or 1s to 1h (default none)"),
         (
             "/admin/address",
             json!(9090),

@@ -65,6 +65,15 @@ fn b2c_takes_both_forms_of_iss_on_every_host() {
 }
 
 #[test]
+fn b2c_names_each_host_and_policy_once() {
+    let mut issuer = small()["issuers"][0].clone();
+    issuer["domains"] = json!(["contoso.b2clogin.com"]);
+    assert!(matches!(expand(issuer.clone()).rules.issuer, IssuerRule::Exact(issuers) if issuers.len() == 2));
+    issuer["policies"] = json!(["B2C_1_signin", "b2c_1_signin"]);
+    assert_eq!(wrong(issuer), ["issuers[0].policies: has two elements that differ only in case; keep one"]);
+}
+
+#[test]
 fn entra_for_one_tenant_takes_both_versions() {
     let IssuerConfig { rules, jwks } =
         expand(json!({ "preset": "entra", "tenant": TENANT_ID.to_uppercase(), "audiences": ["api"] }));
