@@ -13,6 +13,7 @@ mod kit;
 mod lifecycle;
 mod places;
 mod readme;
+mod realm;
 mod recorder;
 mod refusals;
 mod routes;

@@ -11,7 +11,8 @@ use crate::{
     recorder::{Recorder, Request, claims_of, gateway_with},
 };
 
-const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==";
+const UPGRADE: &str =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==";
 
 /// Sends a request with these header lines.
 async fn send(kit: &Kit, method: &str, target: &str, headers: &[&str]) -> Answer {
@@ -38,7 +39,9 @@ async fn a_query_parameter_is_replaced_in_place() {
     assert_eq!((before, after), ("/a%2Fb?x=%2F&&", "y=a+b"));
     assert_minted(&kit, minted, "alice");
     assert!(!received.contains(&token) && received.header("authorization").is_none(), "{received:?}");
-    for second in [format!("/?token={token}&token={token}"), format!("/?token={token}&TOKEN=x"), format!("/?token[]={token}&token={token}")] {
+    for second in
+        [format!("/?token={token}&token={token}"), format!("/?token={token}&TOKEN=x"), format!("/?token[]={token}&token={token}")]
+    {
         let answer = send(&kit, "GET", &second, &[]).await;
         assert_eq!((answer.status, kit.metric("syncgate_rejections_total", &[("reason", "ambiguous_token")]) > 0.0), (400, true));
     }
@@ -64,7 +67,12 @@ async fn a_header_has_the_scheme_that_its_backend_wants() {
         ("/", format!("Authorization: tOKEN {token}"), "authorization", "Token "),
         ("/", format!("Authorization: bearer  {token}"), "authorization", "Bearer "),
         ("/raw", format!("X-Contoso-Auth: {token}"), "x-contoso-auth", ""),
-        ("/moved", format!("Authorization: Bearer {token}\r\nX_Auth_Token: forged\r\nX-Auth-Token: forged"), "x-auth-token", "JWT "),
+        (
+            "/moved",
+            format!("Authorization: Bearer {token}\r\nX_Auth_Token: forged\r\nX-Auth-Token: forged"),
+            "x-auth-token",
+            "JWT ",
+        ),
     ] {
         assert_eq!(send(&kit, "GET", path, &[&sent]).await.status, 204, "{path}");
         let received = recorder.last();
@@ -230,7 +238,10 @@ async fn the_backend_may_refuse_an_invalid_token_of_a_socket_and_nothing_else() 
         let answer = open(&kit, &offered).await;
         assert_eq!((answer.status, answer.header("sec-websocket-protocol")), (101, Some(offered.as_str())));
         let placeholder = zero_token(&recorder.last());
-        assert!(placeholder.starts_with("eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.") && placeholder.ends_with(".AAAA"), "{placeholder}");
+        assert!(
+            placeholder.starts_with("eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.") && placeholder.ends_with(".AAAA"),
+            "{placeholder}"
+        );
         let triplit = send(&kit, "GET", &format!("/triplit?a=1&token={token}&b"), &[UPGRADE]).await;
         assert_eq!((triplit.status, recorder.last().target()), (101, format!("/triplit?a=1&token={placeholder}&b").as_str()));
         assert!(recorder.all().iter().all(|request| !request.contains(token)), "{:?}", recorder.all());

@@ -30,7 +30,8 @@ async fn what_no_route_takes_is_a_404_and_goes_nowhere() {
 #[tokio::test]
 async fn a_public_path_is_public_under_every_reading_or_not_at_all() {
     let recorder = Recorder::silent().await;
-    let kit = gateway_with(&recorder, json!([{ "name": "default" }, { "name": "open", "path": "/public", "access": "public" }])).await;
+    let kit =
+        gateway_with(&recorder, json!([{ "name": "default" }, { "name": "open", "path": "/public", "access": "public" }])).await;
     for path in ["/public", "/public/a/b", "/public/%C3%A9", "/public/a%20b"] {
         assert_eq!(send(&kit, "GET", path, &[]).await.status, 204, "{path}");
         assert_eq!(recorder.last().target(), path);
