@@ -60,7 +60,7 @@ impl Drop for Recorder {
 }
 
 impl Recorder {
-    /// Answers each request with these bytes.
+    /// Answers each request with these bytes, and leaves after those that say `Connection: close`.
     pub async fn start(answer: impl Fn(&Request) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -107,7 +107,7 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Request>>>, answer: Arc
     while let Some(request) = read(&mut stream, &mut unread).await {
         log.lock().unwrap().push(request.clone());
         let answer = answer(&request);
-        if stream.write_all(answer.as_bytes()).await.is_err() {
+        if stream.write_all(answer.as_bytes()).await.is_err() || answer.contains("Connection: close") {
             return;
         }
     }
