@@ -44,5 +44,5 @@ docs: deps ## Build the API documentation, warnings as errors
 bench: deps ## Run the benches and print the ratios
 	$(CARGO) bench --locked
 
-bench-smoke: deps ## Run each bench once, so that none rots
-	$(CARGO) bench --locked -- --test
+bench-smoke: deps ## Run each bench once, so that none rots; built as the tests are
+	$(CARGO) bench --locked --profile dev -- --test

@@ -6,10 +6,9 @@
 use std::sync::OnceLock;
 
 use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::Collector,
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
-pub use prometheus::{Histogram, IntCounter};
+pub use prometheus::{Histogram, IntCounter, IntGauge};
 
 /// From 10 microseconds: a cached exchange costs about one, a verification fifty, an RSA-4096 signature several thousand.
 const EXCHANGE_BUCKETS: &[f64] =
@@ -58,8 +57,12 @@ pub struct ProxyMetrics {
     pub connections_accepted: IntCounter,
     /// `syncgate_connections_cut_total{cause}`: connections that the gateway ended.
     pub connections_cut: IntCounterVec,
+    /// `syncgate_unreadable_requests_total`: headers that are no HTTP/1.1, answered 400 or 405 and in no other series.
+    pub unreadable: IntCounter,
     /// `syncgate_websocket_connections`.
     pub websockets: IntGauge,
+    /// `syncgate_access_log_dropped_total`: lines that nobody took fast enough.
+    pub access_log_dropped: IntCounter,
 }
 
 /// The series of one route, resolved.
@@ -190,7 +193,10 @@ impl Metrics {
                     "Downstream connections that the gateway ended, by cause.",
                     &["cause"],
                 )?,
+                unreadable: declare.counter("unreadable_requests_total", "Request headers that are no HTTP/1.1.")?,
                 websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
+                access_log_dropped: declare
+                    .counter("access_log_dropped_total", "Access log lines dropped, since the log was not read fast enough.")?,
             },
             exchange: ExchangeMetrics {
                 duration: declare.histograms(

@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::Admin,
-    config::Config,
+    config::{Config, LogFormat, LogLevel, LogSettings},
     exchange::{Exchange, IssuerKeys, SigningPool},
     jwks::{JwksError, Refresher},
     metrics::{Metrics, MetricsError},
-    proxy::{Proxy, ProxyError},
+    proxy::{AccessLog, AccessLogFormat, Proxy, ProxyError},
     signing::{SigningError, SigningKey},
     token::TrustedIssuer,
 };
@@ -29,8 +29,8 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
-    /// The threads that sign cannot be started.
-    #[error("cannot start the signing threads: {0}")]
+    /// The threads that sign, or the one that writes the access log, cannot be started.
+    #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
     /// The signing key cannot be used.
     #[error(transparent)]
@@ -53,6 +53,9 @@ pub struct Gateway {
     admin_address: SocketAddr,
     public_key_pem: String,
     metrics: Arc<Metrics>,
+    /// From here on `/readyz` says no.
+    draining: CancellationToken,
+    shutdown_delay: Duration,
     /// Ends the edge; the rest goes on until the edge has drained.
     stop_edge: CancellationToken,
     stop_rest: CancellationToken,
@@ -96,8 +99,10 @@ impl Gateway {
             &config.cache,
             Arc::clone(&metrics),
         ));
-        let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), config.log.requests)?;
-        let admin = Admin::new(Arc::clone(&metrics), exchange, stores);
+        let access_log = access_log(&config.log, &metrics)?;
+        let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), access_log)?;
+        let draining = CancellationToken::new();
+        let admin = Admin::new(Arc::clone(&metrics), exchange, stores, draining.clone());
 
         let (socket, address) = bind("listen", config.proxy.listen.address).await?;
         let (admin_socket, admin_address) = bind("admin", config.admin.address).await?;
@@ -110,7 +115,18 @@ impl Gateway {
         let mut edge = JoinSet::new();
         edge.spawn(proxy.run(socket, stop_edge.clone(), config.shutdown_grace));
         tracing::info!(%address, %admin_address, version = env!("CARGO_PKG_VERSION"), "serving");
-        Ok(Self { address, admin_address, public_key_pem, metrics, stop_edge, stop_rest, edge, rest })
+        Ok(Self {
+            address,
+            admin_address,
+            public_key_pem,
+            metrics,
+            draining,
+            shutdown_delay: config.shutdown_delay,
+            stop_edge,
+            stop_rest,
+            edge,
+            rest,
+        })
     }
 
     /// Where clients connect.
@@ -133,12 +149,15 @@ impl Gateway {
         &self.metrics
     }
 
-    /// Stops accepting, lets requests finish within the grace, cuts the rest. Returns as soon as nothing is under way.
+    /// Says that it is not ready and waits for the configured delay, so that load balancers hear of it. Then stops accepting, lets requests
+    /// finish within the grace and cuts the rest. Returns as soon as nothing is under way.
     ///
     /// The admin listener and the key refresh go on while requests finish.
     pub async fn stop(mut self) {
         /// An operator's scrape may finish; it must not hold up the exit.
         const ADMIN_GRACE: Duration = Duration::from_secs(1);
+        self.draining.cancel();
+        tokio::time::sleep(self.shutdown_delay).await;
         self.stop_edge.cancel();
         while self.edge.join_next().await.is_some() {}
         self.stop_rest.cancel();
@@ -146,6 +165,18 @@ impl Gateway {
         // Whatever is left is aborted when the set is dropped.
         let _ = tokio::time::timeout(ADMIN_GRACE, rest).await;
     }
+}
+
+/// The access log has level info.
+fn access_log(settings: &LogSettings, metrics: &Metrics) -> Result<Option<Arc<AccessLog>>, StartError> {
+    if !settings.requests || matches!(settings.level, LogLevel::Error | LogLevel::Warn) {
+        return Ok(None);
+    }
+    let format = match settings.format {
+        LogFormat::Text => AccessLogFormat::Text,
+        LogFormat::Json => AccessLogFormat::Json,
+    };
+    AccessLog::start(format, metrics.proxy.access_log_dropped.clone()).map(Some).map_err(StartError::Threads)
 }
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -36,6 +36,8 @@ pub struct Admin {
     metrics: Arc<Metrics>,
     exchange: Arc<Exchange>,
     issuers: Vec<Issuer>,
+    /// Cancelled when the gateway stops: it is not to be sent new users then.
+    draining: CancellationToken,
 }
 
 /// One issuer, by its name in the config.
@@ -46,10 +48,15 @@ struct Issuer {
 }
 
 impl Admin {
-    /// `issuers`: name in the config and key store of each.
-    pub fn new(metrics: Arc<Metrics>, exchange: Arc<Exchange>, issuers: impl IntoIterator<Item = (String, Arc<KeyStore>)>) -> Self {
+    /// `issuers`: name in the config and key store of each. `draining` is cancelled when the gateway is to be sent no more users.
+    pub fn new(
+        metrics: Arc<Metrics>,
+        exchange: Arc<Exchange>,
+        issuers: impl IntoIterator<Item = (String, Arc<KeyStore>)>,
+        draining: CancellationToken,
+    ) -> Self {
         let issuers = issuers.into_iter().map(|(name, keys)| Issuer { name, keys }).collect();
-        Self { metrics, exchange, issuers }
+        Self { metrics, exchange, issuers, draining }
     }
 
     /// Serves on `socket` until `stop`; answers under way are finished.
@@ -89,7 +96,7 @@ async fn index() -> Html<&'static str> {
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    let readiness = Readiness::of(&admin.issuers, Timestamp::from(SystemTime::now()));
+    let readiness = Readiness::of(&admin.issuers, admin.draining.is_cancelled(), Timestamp::from(SystemTime::now()));
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CACHE_CONTROL, "no-store")], Json(readiness))
 }

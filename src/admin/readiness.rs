@@ -1,6 +1,6 @@
 //! Whether the gateway should be sent users.
 //!
-//! Ready once one issuer has keys. Never unready while keys serve: in an outage of the provider a load balancer must not empty itself.
+//! Ready once one issuer has keys, and until the gateway is told to stop. Never unready while keys serve: in an outage of the provider a load balancer must not empty itself.
 
 use serde::Serialize;
 
@@ -10,6 +10,7 @@ use crate::{admin::Issuer, token::Timestamp};
 #[derive(Debug, Serialize)]
 pub(super) struct Readiness {
     pub(super) ready: bool,
+    draining: bool,
     issuers: Vec<IssuerReadiness>,
 }
 
@@ -24,7 +25,7 @@ struct IssuerReadiness {
 }
 
 impl Readiness {
-    pub(super) fn of(issuers: &[Issuer], now: Timestamp) -> Self {
+    pub(super) fn of(issuers: &[Issuer], draining: bool, now: Timestamp) -> Self {
         let issuers: Vec<_> = issuers
             .iter()
             .map(|issuer| IssuerReadiness {
@@ -34,6 +35,6 @@ impl Readiness {
                 age_seconds: issuer.keys.age(now).map(|age| age.as_secs()),
             })
             .collect();
-        Self { ready: issuers.iter().any(|issuer| issuer.ready), issuers }
+        Self { ready: !draining && issuers.iter().any(|issuer| issuer.ready), draining, issuers }
     }
 }

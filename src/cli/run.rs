@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::{Failure, logging},
+    cli::{Failure, descriptors, logging},
     config::Config,
     server::Gateway,
 };
@@ -20,7 +20,7 @@ use crate::{
 #[command(after_help = "Example:\n  syncgate check --config gateway.yaml && syncgate run --config gateway.yaml")]
 pub(super) struct RunArgs {
     /// The config file (YAML). See conf/gateway.yaml for every setting.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
 }
 
@@ -28,10 +28,11 @@ impl RunArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let loaded = Config::read(&self.config).map_err(|error| Failure::Trouble(error.to_string()))?;
         let config = loaded.config;
-        logging::start(&config.log);
+        let _log = logging::start(&config.log);
         for warning in &loaded.warnings {
             tracing::warn!(warning = %warning, "config");
         }
+        descriptors::raise(config.proxy.listen.max_connections);
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         if config.threads > 0 {
             runtime.worker_threads(config.threads);

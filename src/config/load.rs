@@ -147,6 +147,7 @@ fn config(root: &Node, reading: &Reading) -> Config {
     let routes = routes::routes(root.field("routes"), &upstreams);
     let headers = edge::headers(root.section("headers"));
     let kept_claims = kept_claims(&routes);
+    let (shutdown_delay, shutdown_grace) = basics::shutdown(root.section("shutdown"), SHUTDOWN_GRACE);
     let config = Config {
         proxy: ProxySettings {
             listen,
@@ -168,7 +169,8 @@ fn config(root: &Node, reading: &Reading) -> Config {
         signing,
         cache: basics::cache(root.section("cache")),
         log: basics::log(root.section("log")),
-        shutdown_grace: basics::shutdown_grace(root.section("shutdown"), SHUTDOWN_GRACE),
+        shutdown_grace,
+        shutdown_delay,
         threads: root.number("threads", 0, 0..=1_024),
     };
     root.finish();

@@ -79,6 +79,7 @@ impl fmt::Display for Effective<'_> {
         yaml.plain("requests", config.log.requests);
         yaml.close();
         yaml.open("shutdown");
+        yaml.duration("delay", config.shutdown_delay);
         yaml.duration("grace", config.shutdown_grace);
         yaml.close();
         yaml.plain("threads", config.threads);

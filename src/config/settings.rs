@@ -32,6 +32,8 @@ pub struct Config {
     pub log: LogSettings,
     /// How long requests may go on after SIGTERM. Default 30 s; 0 to 1 h.
     pub shutdown_grace: Duration,
+    /// How long `/readyz` says no before the listener closes, so that load balancers stop sending. Default 0; 0 to 5 min.
+    pub shutdown_delay: Duration,
     /// Worker threads; 0: one for each core. Default 0; up to 1024.
     pub threads: usize,
 }

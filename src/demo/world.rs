@@ -217,8 +217,9 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
         profiles: vec![MintingProfile { name: "default".into(), user_id_claim: "userId".into() }],
         signing: SigningSettings { key_file: key_file.as_ref().to_owned(), passphrase: None, threads: 0, queue: 1024 },
         cache: CacheSettings::default(),
-        log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: true },
+        log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: false },
         shutdown_grace: Duration::from_secs(5),
+        shutdown_delay: Duration::ZERO,
         threads: 0,
     }
 }
@@ -267,7 +268,7 @@ pub fn upstream(name: &str, address: SocketAddr) -> UpstreamSettings {
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(600),
         write_timeout: Duration::from_secs(60),
-        idle_timeout: Duration::from_secs(60),
+        idle_timeout: Duration::from_secs(4),
         resolve_every: Duration::from_secs(30),
     }
 }

@@ -44,7 +44,7 @@ impl Default for CacheSettings {
 
 /// Which minting profile: an index into the profiles the exchange was built with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ProfileId(pub(crate) usize);
+pub struct ProfileId(pub usize);
 
 /// An issuer and where its keys are.
 #[derive(Debug)]

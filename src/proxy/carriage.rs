@@ -46,6 +46,8 @@ pub(super) struct Bounds {
     pub(super) idle: Duration,
     /// How often both sides are pinged; never if none.
     pub(super) ping_every: Option<Duration>,
+    /// How long a side may take nothing of what is sent to it.
+    pub(super) write_timeout: Duration,
     /// Cancelled when the gateway stops.
     pub(super) stopping: CancellationToken,
 }
@@ -55,7 +57,13 @@ pub(super) async fn carry(ends: Ends, bounds: Bounds) -> Option<Cut> {
     let activity = Activity::new();
     let (close, closing) = watch::channel(None);
     let (upstream_read, upstream_write) = tokio::io::split(ends.upstream);
-    let direction = |towards| Direction { towards, ping_every: bounds.ping_every, closing: closing.clone(), activity: &activity };
+    let direction = |towards| Direction {
+        towards,
+        ping_every: bounds.ping_every,
+        write_timeout: bounds.write_timeout,
+        closing: closing.clone(),
+        activity: &activity,
+    };
     let mut up = pin!(direction(Towards::Upstream).run(ends.client.clone(), upstream_write, ends.from_client));
     let mut down = pin!(direction(Towards::Client).run(upstream_read, ends.client, ends.from_upstream));
     let gateway_ends_it = async {
@@ -93,6 +101,7 @@ fn farewell(cut: Cut) -> (u16, &'static str) {
 struct Direction<'a> {
     towards: Towards,
     ping_every: Option<Duration>,
+    write_timeout: Duration,
     closing: watch::Receiver<Option<Cut>>,
     activity: &'a Activity,
 }
@@ -124,7 +133,7 @@ impl Direction<'_> {
                 count = from.read(&mut buffer) => {
                     let Some(bytes) = buffer.get(..count?).filter(|bytes| !bytes.is_empty()) else { return to.shutdown().await };
                     self.activity.happens();
-                    pass_on(&mut to, bytes, &mut frames).await?;
+                    tokio::time::timeout(self.write_timeout, pass_on(&mut to, bytes, &mut frames)).await??;
                 }
                 () = tick, if frames.is_between_frames() => {
                     to.write_all(&frames::ping(self.towards)).await?;
@@ -219,6 +228,7 @@ mod tests {
             ends_in: (Duration::from_millis(200), Cut::TokenEnd),
             idle: Duration::from_secs(60),
             ping_every: None,
+            write_timeout: Duration::from_secs(60),
             stopping: CancellationToken::new(),
         };
         (client, far_upstream, tokio::spawn(carry(ends, bounds)))

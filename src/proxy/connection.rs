@@ -7,18 +7,24 @@ use std::{
     future::Future as _,
     net::SocketAddr,
     pin::Pin,
-    sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
+    },
     task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
 
 use tokio::time::{Instant, Sleep};
 
-use crate::{proxy::transport::SharedTcp, token::Timestamp};
+use crate::{
+    proxy::{ListenSettings, transport::SharedTcp},
+    token::Timestamp,
+};
 
 tokio::task_local! {
     /// The connection that the current task serves. Pingora makes a request's context without arguments; this is how it learns.
-    pub(super) static CONNECTION: std::sync::Arc<Connection>;
+    pub(super) static CONNECTION: Arc<Connection>;
 }
 
 /// Why the gateway ended a connection. The closed list behind the label `cause`.
@@ -54,10 +60,11 @@ impl Cut {
     }
 }
 
-/// Between requests, in a header, in a request.
+/// Between requests; in a header; in a request; connected, and nothing has come yet.
 const IDLE: u8 = 0;
 const HEADER: u8 = 1;
 const REQUEST: u8 = 2;
+const CONNECTED: u8 = 3;
 
 /// What the transport, the request and the deadline know of one connection. One task uses it, so plain loads and stores do.
 #[derive(Debug)]
@@ -84,12 +91,20 @@ impl Connection {
             peer,
             client,
             header_timeout,
-            phase: AtomicU8::new(IDLE),
-            deadline: AtomicI64::new(i64::MAX),
+            phase: AtomicU8::new(CONNECTED),
+            // The first header is due from the start: a client that connects and says nothing takes up a place.
+            deadline: AtomicI64::new(Timestamp::from(SystemTime::now()).plus(header_timeout).as_millis()),
             is_blocked: AtomicBool::new(false),
             cause: AtomicU8::new(Cut::HeaderTimeout as u8),
             cut: AtomicU8::new(UNCUT),
         }
+    }
+
+    /// The connection that the current task serves.
+    pub(super) fn current(listen: &ListenSettings) -> Arc<Self> {
+        // Every request runs inside its connection's scope; one that did not would have no deadline, so it gets one of its own.
+        let unknown = || Arc::new(Self::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, listen.header_timeout));
+        CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| unknown())
     }
 
     pub(super) fn peer(&self) -> SocketAddr {
@@ -103,10 +118,18 @@ impl Connection {
 
     /// Bytes came in. The first ones of a request start the clock of its header.
     pub(super) fn received_bytes(&self) {
-        if self.phase.load(Ordering::Relaxed) == IDLE {
+        let phase = self.phase.load(Ordering::Relaxed);
+        if phase == CONNECTED {
+            self.phase.store(HEADER, Ordering::Relaxed);
+        } else if phase == IDLE {
             self.phase.store(HEADER, Ordering::Relaxed);
             self.set_deadline(Timestamp::from(SystemTime::now()).plus(self.header_timeout), Cut::HeaderTimeout);
         }
+    }
+
+    /// Whether a header was begun and no request came of it.
+    pub(super) fn is_in_header(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == HEADER
     }
 
     /// The header is complete and a request begins.
@@ -193,7 +216,7 @@ impl<'a> DeadlineTimer<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, sync::Arc};
+    use std::future::poll_fn;
 
     use super::*;
 

@@ -27,6 +27,7 @@ impl Edge {
             return Err(Rejection::HeadersTooLarge.into());
         }
         let request = session.req_header();
+        target::check_message(&request.method, &request.headers)?;
         target::check_target(&request.method, request.raw_path())?;
         let host = target::host(&request.headers)?;
         let route = Arc::clone(self.routes.find(host, request.method.as_str(), request.uri.path())?);

@@ -1,7 +1,6 @@
 //! The life of a request, as Pingora's hooks: route, token, identity, permission, admission; then forward.
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -9,14 +8,15 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header;
+use http::{StatusCode, header};
 use pingora::{
-    Error, ErrorSource, ErrorType, Result,
+    Error, ErrorType, Result,
     connectors::TransportConnector,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
+    protocols::Stream,
     proxy::{FailToProxy, ProxyHttp, Session},
-    upstreams::peer::HttpPeer,
+    upstreams::peer::{HttpPeer, Peer as _},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -25,10 +25,12 @@ use crate::{
     exchange::Exchange,
     metrics::Metrics,
     proxy::{
-        ListenSettings,
+        ATTEMPTS, ListenSettings,
+        access_log::AccessLog,
         answer::{self, UpstreamFault},
         carriage::{Bounds, Ends, LAST_WORDS, carry},
-        connection::{CONNECTION, Connection, Cut},
+        connection::{Connection, Cut},
+        failure::{Failure, failure},
         forward::Forward,
         request::{Outcome, RequestContext},
         route::RouteTable,
@@ -51,9 +53,11 @@ pub(super) struct Edge {
     pub(super) exchange: Arc<Exchange>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) realm: String,
-    pub(super) log_requests: bool,
+    pub(super) access_log: Option<Arc<AccessLog>>,
 }
 
+/// How long the rest of a body is read that nobody wants.
+const DRAIN: Duration = Duration::from_secs(10);
 /// Longer than anything lasts.
 const UNLIMITED: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// How long a WebSocket may live whose token the backend is to refuse.
@@ -77,8 +81,18 @@ impl Edge {
         let mut request = session.req_header().clone();
         tunnel::prepare_handshake(&mut request)?;
         self.write_upstream_header(&mut request, context)?;
-        let peer = self.next_peer(context).await?;
-        match tunnel::shake_hands(&self.connector, &peer, request).await? {
+        let (stream, peer) = self.connect(context).await?;
+        let client_left = async {
+            match context.connection.client() {
+                Some(client) => client.left().await,
+                None => std::future::pending().await,
+            }
+        };
+        let handshake = tokio::select! {
+            handshake = tunnel::shake_hands(stream, &peer, request) => handshake?,
+            () = client_left => return Err(Error::explain(ErrorType::ConnectionClosed, "the client left").into_down()),
+        };
+        match handshake {
             Handshake::Answered(header, upstream) => {
                 context.outcome = Outcome::Upstream(header.status.as_u16());
                 tunnel::relay_answer(session, header, upstream).await
@@ -103,6 +117,30 @@ impl Edge {
         }
     }
 
+    /// A connection of a tunnel's own; nothing has been sent before it stands, so another address may be tried.
+    async fn connect(&self, context: &mut RequestContext) -> Result<(Stream, HttpPeer)> {
+        let mut attempt = 1;
+        loop {
+            let peer = self.next_peer(context).await?;
+            match tunnel::connect(&self.connector, &peer).await {
+                Ok(stream) => return Ok((stream, peer)),
+                Err(error) => {
+                    self.avoid(context, &peer);
+                    if attempt == ATTEMPTS {
+                        return Err(error);
+                    }
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    fn avoid(&self, context: &RequestContext, peer: &HttpPeer) {
+        if let Some(upstream) = self.upstream(context) {
+            upstream.avoid(peer.address());
+        }
+    }
+
     async fn carry(&self, ends: Ends, idle: Option<Duration>, context: &RequestContext) {
         let now = Timestamp::from(SystemTime::now());
         let (end, why) = self.end(context, now);
@@ -112,6 +150,7 @@ impl Edge {
             ends_in: (end.since(now), why),
             idle: idle.unwrap_or(Duration::MAX),
             ping_every: self.listen.ping_every,
+            write_timeout: self.listen.write_timeout,
             stopping: self.stopping.clone(),
         };
         if let Some(cut) = carry(ends, bounds).await {
@@ -160,28 +199,14 @@ impl ProxyHttp for Edge {
     type CTX = RequestContext;
 
     fn new_ctx(&self) -> RequestContext {
-        // Every request runs inside its connection's scope; one that did not would have no deadline, so it gets one of its own.
-        let unknown = || Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, self.listen.header_timeout));
-        let connection = CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| unknown());
-        RequestContext::new(connection, Arc::clone(&self.metrics), self.log_requests)
+        RequestContext::new(Connection::current(&self.listen), Arc::clone(&self.metrics), self.access_log.clone())
     }
 
     /// No modules: compression and the like cost each request, and the gateway changes no bodies.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
-        let header = session.req_header();
-        context.request = Some((header.method.clone(), header.uri.clone()));
-        let http = session.as_downstream_mut();
-        // Pingora waits for ever between two requests unless told otherwise. Only that default is replaced: what it has switched off
-        // for this connection (`Connection: close`, doubtful framing, shutdown) stays off.
-        if http.get_keepalive() == Some(0) {
-            http.set_keepalive(Some(self.listen.keepalive_timeout.as_secs().max(1)));
-        }
-        // Without this, a client that sends its next request early has the one under way aborted.
-        http.set_pipelining_enabled(true);
-        http.set_read_timeout(Some(self.listen.body_timeout));
-        http.set_write_timeout(Some(self.listen.write_timeout));
+        begin(session, context, &self.listen);
         Ok(())
     }
 
@@ -240,21 +265,49 @@ impl ProxyHttp for Edge {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut RequestContext,
     ) -> Result<()> {
-        context.outcome = Outcome::Upstream(response.status.as_u16());
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Sockets have a tunnel of their own; nobody asked for this.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the upstream switched protocols unasked").into_up());
+        }
+        if !is_interim(response.status) {
+            context.outcome = Outcome::Upstream(response.status.as_u16());
+        }
+        // The connection ends with this answer, which must say so.
+        if self.stopping.is_cancelled() {
+            session.set_keepalive(None);
+        }
         Ok(())
+    }
+
+    /// A request may have reached the upstream before its connection broke. Only one that changes nothing is sent again.
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        _context: &mut RequestContext,
+        reused: bool,
+    ) -> Box<Error> {
+        if session.req_header().method.is_safe() && !session.as_downstream().retry_buffer_truncated() {
+            error.retry.decide_reuse(reused);
+        } else {
+            error.set_retry(false);
+        }
+        error
     }
 
     fn fail_to_connect(
         &self,
         _session: &mut Session,
-        _peer: &HttpPeer,
-        _context: &mut RequestContext,
+        peer: &HttpPeer,
+        context: &mut RequestContext,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        self.avoid(context, peer);
         // Nothing has been sent yet, so another address may be tried whatever the method.
         error.set_retry(true);
         error
@@ -262,11 +315,13 @@ impl ProxyHttp for Edge {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
         let done = |error_code| FailToProxy { error_code, can_reuse_downstream: false };
-        if session.response_written().is_some() {
+        if session.response_written().is_some_and(|answer| !is_interim(answer.status)) {
             context.broke_off = true;
             return done(0);
         }
         let shape = Self::shape(context);
+        // The answer must say what is about to happen.
+        session.set_keepalive(None);
         let written = match failure(error) {
             Failure::Upstream(fault) => {
                 if context.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
@@ -305,46 +360,25 @@ impl ProxyHttp for Edge {
     }
 }
 
-enum Failure {
-    Upstream(UpstreamFault),
-    ClientGone,
-    Client(u16),
-    Internal,
-}
-
-/// Whose fault it is, and what to answer.
-fn failure(error: &Error) -> Failure {
-    use ErrorType::{
-        ConnectNoRoute, ConnectTimedout, ConnectionClosed, HTTPStatus, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError,
-        WriteTimedout,
-    };
-    match (error.esource(), error.etype()) {
-        (ErrorSource::Downstream, ReadError | WriteError | ConnectionClosed | WriteTimedout) => Failure::ClientGone,
-        (ErrorSource::Downstream, ReadTimedout) => Failure::Client(408),
-        (ErrorSource::Downstream, HTTPStatus(status)) => Failure::Client(*status),
-        (ErrorSource::Downstream, _) => Failure::Client(400),
-        (_, ConnectTimedout | TLSHandshakeTimedout) => Failure::Upstream(UpstreamFault::ConnectTimeout),
-        (_, ConnectNoRoute) if *error.esource() != ErrorSource::Upstream => Failure::Upstream(UpstreamFault::NoAddress),
-        (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Failure::Upstream(UpstreamFault::Timeout),
-        (ErrorSource::Upstream, kind) if is_connecting(kind) => Failure::Upstream(UpstreamFault::Connect),
-        (ErrorSource::Upstream, _) => Failure::Upstream(UpstreamFault::Broken),
-        _ => Failure::Internal,
+/// What every request begins with: it is noted for the log, and the client's connection gets its limits.
+pub(super) fn begin(session: &mut Session, context: &mut RequestContext, listen: &ListenSettings) {
+    let header = session.req_header();
+    context.request = Some((header.method.clone(), header.uri.clone()));
+    let http = session.as_downstream_mut();
+    // Pingora waits for ever between two requests unless told otherwise. Only that default is replaced: what it has switched off
+    // for this connection (`Connection: close`, doubtful framing, shutdown) stays off.
+    if http.get_keepalive() == Some(0) {
+        http.set_keepalive(Some(listen.keepalive_timeout.as_secs().max(1)));
     }
+    // Without this, a client that sends its next request early has the one under way aborted.
+    http.set_pipelining_enabled(true);
+    http.set_read_timeout(Some(listen.body_timeout));
+    http.set_write_timeout(Some(listen.write_timeout));
+    // What is left of a refused request's body is read for so long, so that the client hears the refusal.
+    http.set_total_drain_timeout(Some(DRAIN));
 }
 
-fn is_connecting(kind: &ErrorType) -> bool {
-    use ErrorType::{
-        BindError, ConnectError, ConnectNoRoute, ConnectRefused, HandshakeError, InvalidCert, SocketError, TLSHandshakeFailure,
-    };
-    matches!(
-        kind,
-        ConnectRefused
-            | ConnectNoRoute
-            | ConnectError
-            | TLSHandshakeFailure
-            | HandshakeError
-            | InvalidCert
-            | SocketError
-            | BindError
-    )
+/// Whether an answer is followed by another one: 1xx, but not the switch to another protocol.
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }

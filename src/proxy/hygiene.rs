@@ -8,6 +8,21 @@ use pingora::http::RequestHeader;
 
 use crate::proxy::HeaderSettings;
 
+/// Names that frame a message or name its target. The header itself is the upstream's business; a spelling with an underscore is nobody's,
+/// but CGI and WSGI read it as the real one.
+const FRAMING: &[&str] = &[
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// The names that are removed from each request.
 #[derive(Debug)]
 pub(super) struct StripList {
@@ -47,7 +62,11 @@ impl StripList {
             return false;
         }
         // `HeaderName` is lower case already; only underscores are left to fold.
-        if name.contains('_') { self.matches_folded(&folded(name)) } else { self.matches_folded(name) }
+        if !name.contains('_') {
+            return self.matches_folded(name);
+        }
+        let folded = folded(name);
+        FRAMING.contains(&folded.as_str()) || self.matches_folded(&folded)
     }
 
     fn matches_folded(&self, name: &str) -> bool {
@@ -77,6 +96,12 @@ mod tests {
         let list = StripList::new(&HeaderSettings::default(), &["authorization"]);
         let spoofed = ["X-Remote-User", "x_remote_user", "X-REMOTE_User", "Authorization", "X-Auth-CouchDB-Roles", "x_hasura-role"];
         assert_eq!(left(&spoofed, &list), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_frames_a_message_has_one_spelling() {
+        let list = StripList::new(&HeaderSettings::default(), &[]);
+        assert_eq!(left(&["content-length", "content_length", "Transfer_Encoding", "host"], &list), ["content-length", "host"]);
     }
 
     #[test]

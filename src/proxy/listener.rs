@@ -10,13 +10,13 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use pingora::{
     apps::HttpServerApp,
     protocols::http::ServerSession,
-    proxy::{HttpProxy, http_proxy},
+    proxy::{HttpProxy, ProxyHttp, http_proxy},
     server::configuration::ServerConf,
 };
 use tokio::{
@@ -26,26 +26,28 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    metrics::Metrics,
+    metrics::{IntGauge, Metrics},
     proxy::{
         ListenSettings,
         connection::{CONNECTION, Connection, Cut, DeadlineTimer},
-        edge::Edge,
         transport::{SharedTcp, Transport},
     },
 };
 
-/// Accepts clients and serves them.
-pub(super) struct Listener {
-    proxy: Arc<HttpProxy<Edge>>,
+/// Accepts clients and serves them with the hooks of `P`.
+pub(super) struct Listener<P> {
+    proxy: Arc<HttpProxy<P>>,
     settings: ListenSettings,
     metrics: Arc<Metrics>,
 }
 
-impl Listener {
-    pub(super) fn new(edge: Edge, conf: ServerConf) -> Self {
-        let (settings, metrics) = (edge.listen.clone(), Arc::clone(&edge.metrics));
-        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), edge)), settings, metrics }
+impl<P> Listener<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    pub(super) fn new(hooks: P, settings: ListenSettings, metrics: Arc<Metrics>, conf: ServerConf) -> Self {
+        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), hooks)), settings, metrics }
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is under way.
@@ -55,7 +57,11 @@ impl Listener {
         let connections = TaskTracker::new();
         let places = Arc::new(Semaphore::new(self.settings.max_connections));
         let accept = async {
+            let mut full = Occasionally::default();
             loop {
+                if places.available_permits() == 0 && full.is_due() {
+                    tracing::warn!(max_connections = self.settings.max_connections, "every connection is taken; clients wait");
+                }
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let (stream, peer) = accept(&socket).await;
                 connections.spawn(Arc::clone(&self).serve(stream, peer, place, shutdown.clone(), cut.clone()));
@@ -86,16 +92,20 @@ impl Listener {
         cut: CancellationToken,
     ) {
         self.metrics.proxy.connections_accepted.inc();
-        self.metrics.proxy.connections.inc();
+        let _counted = Counted::new(&self.metrics.proxy.connections);
         let stream = SharedTcp::new(stream);
         let connection = Arc::new(Connection::new(peer, Some(stream.clone()), self.settings.header_timeout));
         let transport = Transport::new(stream, Arc::clone(&connection));
+        let unsent = transport.unsent();
         {
             let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(transport, &shutdown)));
             let mut cancelled = pin!(cut.cancelled());
             let mut timer = DeadlineTimer::new(&connection, self.settings.stream_grace);
             poll_fn(|task| {
-                if work.as_mut().poll(task).is_ready() {
+                let is_done = work.as_mut().poll(task).is_ready();
+                // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the next write.
+                let _ = unsent.poll_send(task);
+                if is_done {
                     return Poll::Ready(());
                 }
                 let cause = match cancelled.as_mut().poll(task) {
@@ -109,7 +119,11 @@ impl Listener {
             })
             .await;
         }
-        self.metrics.proxy.connections.dec();
+        // Pingora answers what it cannot read by itself, with 400 or 405, and no hook of ours hears of it.
+        if connection.was_cut().is_none() && connection.is_in_header() {
+            self.metrics.proxy.unreadable.inc();
+            tracing::debug!(client = %peer, "a request header that cannot be read");
+        }
     }
 
     /// One request after another, as long as the connection can be used again.
@@ -129,6 +143,7 @@ impl Listener {
 /// The next connection. Errors of `accept` concern one connection that is gone already, or a lack of descriptors, which passes.
 async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
     const PAUSE: Duration = Duration::from_millis(50);
+    let mut trouble = Occasionally::default();
     loop {
         match socket.accept().await {
             Ok((stream, peer)) => {
@@ -138,10 +153,44 @@ async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections; trying again");
+                if trouble.is_due() {
+                    tracing::warn!(%error, "cannot accept connections; trying again");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+}
+
+/// For what is worth a log line, but not one for each time.
+#[derive(Default)]
+struct Occasionally(Option<Instant>);
+
+impl Occasionally {
+    const PAUSE: Duration = Duration::from_secs(30);
+
+    fn is_due(&mut self) -> bool {
+        let is_due = self.0.is_none_or(|last| last.elapsed() >= Self::PAUSE);
+        if is_due {
+            self.0 = Some(Instant::now());
+        }
+        is_due
+    }
+}
+
+/// Counts one for as long as it lives.
+struct Counted<'a>(&'a IntGauge);
+
+impl<'a> Counted<'a> {
+    fn new(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -6,11 +6,14 @@
 //!
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
 
+mod access_log;
 mod answer;
+mod bare;
 mod carriage;
 mod connection;
 mod decision;
 mod edge;
+mod failure;
 mod forward;
 mod frames;
 mod hygiene;
@@ -28,6 +31,9 @@ mod whole_body;
 
 use std::{sync::Arc, time::Duration};
 
+pub use access_log::{AccessLog, AccessLogFormat};
+#[doc(hidden)]
+pub use bare::UnauthenticatedProxyForBenches;
 use pingora::{
     connectors::{ConnectorOptions, TransportConnector},
     server::configuration::ServerConf,
@@ -62,19 +68,19 @@ pub enum ProxyError {
 
 /// The edge, ready to serve.
 pub struct Proxy {
-    listener: Arc<listener::Listener>,
+    listener: Arc<listener::Listener<edge::Edge>>,
     upstreams: Vec<Arc<upstream::Upstream>>,
     /// Tells sockets to say goodbye.
     stopping: CancellationToken,
 }
 
 impl Proxy {
-    /// Prepares routes, upstreams and headers. Resolves no name yet.
+    /// Prepares routes, upstreams and headers. Resolves no name yet. Without an access log, requests are not logged.
     pub fn new(
         settings: &ProxySettings,
         exchange: Arc<Exchange>,
         metrics: Arc<Metrics>,
-        log_requests: bool,
+        access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
         let upstreams: Vec<_> =
             settings.upstreams.iter().map(|one| upstream::Upstream::new(one.clone()).map(Arc::new)).collect::<Result<_, _>>()?;
@@ -84,13 +90,7 @@ impl Proxy {
         }
         let route = |one| route::Route::new(one, &settings.headers, metrics.proxy.route(&one.name));
         let routes = settings.routes.iter().map(|one| Arc::new(route(one))).collect();
-        let conf = ServerConf {
-            max_retries: ATTEMPTS,
-            upstream_keepalive_pool_size: UPSTREAM_POOL,
-            // An empty file: nothing is loaded where nothing is needed.
-            ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
-            ..ServerConf::default()
-        };
+        let conf = server_conf(system_authorities);
         let stopping = CancellationToken::new();
         let edge = edge::Edge {
             stopping: stopping.clone(),
@@ -99,11 +99,12 @@ impl Proxy {
             routes: route::RouteTable::new(routes),
             upstreams: upstreams.clone(),
             exchange,
-            metrics,
+            metrics: Arc::clone(&metrics),
             realm: settings.realm.clone(),
-            log_requests,
+            access_log,
         };
-        Ok(Self { listener: Arc::new(listener::Listener::new(edge, conf)), upstreams, stopping })
+        let listener = listener::Listener::new(edge, settings.listen.clone(), metrics, conf);
+        Ok(Self { listener: Arc::new(listener), upstreams, stopping })
     }
 
     /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is under way, after `grace` at the latest.
@@ -118,6 +119,17 @@ impl Proxy {
         };
         tokio::join!(self.listener.run(socket, stop.clone(), grace), farewell);
         resolvers.shutdown().await;
+    }
+}
+
+/// `system_authorities`: whether the system's certificate authorities are needed at all.
+fn server_conf(system_authorities: bool) -> ServerConf {
+    ServerConf {
+        max_retries: ATTEMPTS,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        // An empty file: nothing is loaded where nothing is needed.
+        ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
+        ..ServerConf::default()
     }
 }
 

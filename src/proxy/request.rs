@@ -1,15 +1,23 @@
 //! What is known of one request while it lasts, and the one place that counts and logs it.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use http::{Method, Uri};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::{
     metrics::Metrics,
-    proxy::{answer::UpstreamFault, connection::Connection, forward::Forward, route::Route},
+    proxy::{
+        access_log::{AccessLog, Line},
+        answer::UpstreamFault,
+        connection::Connection,
+        forward::Forward,
+        route::Route,
+    },
     token::Rejection,
 };
 
@@ -42,11 +50,11 @@ pub(super) struct RequestContext {
     pub(super) broke_off: bool,
     metrics: Arc<Metrics>,
     started: Instant,
-    is_logged: bool,
+    access_log: Option<Arc<AccessLog>>,
 }
 
 impl RequestContext {
-    pub(super) fn new(connection: Arc<Connection>, metrics: Arc<Metrics>, is_logged: bool) -> Self {
+    pub(super) fn new(connection: Arc<Connection>, metrics: Arc<Metrics>, access_log: Option<Arc<AccessLog>>) -> Self {
         connection.request_began();
         metrics.proxy.in_flight.inc();
         Self {
@@ -59,7 +67,7 @@ impl RequestContext {
             broke_off: false,
             metrics,
             started: Instant::now(),
-            is_logged,
+            access_log,
         }
     }
 
@@ -120,22 +128,22 @@ impl RequestContext {
         }
     }
 
-    fn log(&self, took: Duration) {
+    fn log(&self, log: &AccessLog, took: Duration) {
         /// Longer paths are cut in the log.
         const LOGGED_PATH: usize = 256;
         let (method, path) = self.request.as_ref().map_or(("", ""), |(method, uri)| (method.as_str(), uri.path()));
-        tracing::info!(
-            target: "syncgate::access",
-            route = self.route.as_deref().map_or("none", |route| route.name.as_str()),
-            method = method.get(..method.len().min(16)).unwrap_or_default(),
-            path = path.get(..path.len().min(LOGGED_PATH)).unwrap_or_default(),
-            status = self.status(),
-            reason = self.reason(),
-            websocket = self.is_websocket,
-            duration_ms = took.as_secs_f64() * 1_000.0,
-            client = %self.connection.peer(),
-            "request"
-        );
+        // What a terminal could take for a command, and what is not ASCII, is escaped as a URL would.
+        let path: Cow<'_, str> = utf8_percent_encode(path, CONTROLS).into();
+        log.write(&Line {
+            route: self.route.as_deref().map_or("none", |route| route.name.as_str()),
+            method: method.get(..method.len().min(16)).unwrap_or_default(),
+            path: path.get(..path.len().min(LOGGED_PATH)).unwrap_or_default(),
+            status: self.status(),
+            reason: self.reason(),
+            websocket: self.is_websocket,
+            duration: took,
+            client: self.connection.peer(),
+        });
     }
 }
 
@@ -147,8 +155,8 @@ impl Drop for RequestContext {
             self.metrics.proxy.websockets.dec();
         }
         self.count(took);
-        if self.is_logged {
-            self.log(took);
+        if let Some(log) = &self.access_log {
+            self.log(log, took);
         }
         self.connection.request_ended();
     }

@@ -11,7 +11,8 @@ pub struct ListenSettings {
     pub address: SocketAddr,
     /// Connections at a time; further ones wait to be accepted. Default 10,000.
     pub max_connections: usize,
-    /// From a request's first byte to the end of its header. Default 10 s; 100 ms to 5 min.
+    /// From the first byte of a request, of the first one from the connection's start, to the end of the header. Default 10 s; 100 ms to
+    /// 5 min.
     pub header_timeout: Duration,
     /// How long a connection may stay open between two requests. Default 75 s.
     pub keepalive_timeout: Duration,
@@ -23,8 +24,8 @@ pub struct ListenSettings {
     pub header_bytes: usize,
     /// The longest that a socket or a feed may live, whatever its token says. Default: no limit of its own.
     pub max_stream_age: Option<Duration>,
-    /// How long after its end a socket may take to say goodbye, and a client to take the chunk of a feed that is being written. Then the
-    /// connection is cut. Default 2 s; 0 to 60 s.
+    /// How long after its end a client may take the chunk of a feed that is being written, and a socket, 2 s at most, to say goodbye. Then
+    /// the connection is cut. Default 2 s; 0 to 60 s.
     pub stream_grace: Duration,
     /// How often both sides of a WebSocket are pinged. Default never; 1 s to 1 h.
     pub ping_every: Option<Duration>,
@@ -68,7 +69,8 @@ pub struct UpstreamSettings {
     pub read_timeout: Duration,
     /// How long the upstream may take nothing of a request. Default 60 s.
     pub write_timeout: Duration,
-    /// How long an idle connection is kept for the next request. Default 60 s.
+    /// How long an idle connection is kept for the next request. Default 4 s: Node's servers close theirs after 5 s, and a request sent into
+    /// that moment is lost.
     pub idle_timeout: Duration,
     /// How often the name is resolved again. Default 30 s.
     pub resolve_every: Duration,
@@ -107,19 +109,29 @@ pub struct ProxySettings {
 }
 
 impl HeaderSettings {
-    /// The names that backends and frameworks are known to take an identity from.
+    /// The names that backends and frameworks are known to take an identity from, and two that name another path than the request line.
     pub const DEFAULT_STRIP: &'static [&'static str] = &[
+        "cf-access-*",
+        "impersonate-*",
+        "proxy",
         "proxy-authorization",
         "remote-email",
         "remote-groups",
         "remote-name",
         "remote-user",
         "ssl-client-*",
+        "tailscale-user-*",
         "x-access-token",
         "x-amzn-oidc-*",
+        "x-apigateway-api-userinfo",
         "x-auth-*",
         "x-authenticated-*",
+        "x-authentik-*",
         "x-client-cert*",
+        "x-consumer-*",
+        "x-credential-*",
+        "x-email",
+        "x-endpoint-api-userinfo",
         "x-forwarded-access-token",
         "x-forwarded-client-cert",
         "x-forwarded-email",
@@ -128,13 +140,16 @@ impl HeaderSettings {
         "x-forwarded-user",
         "x-goog-authenticated-*",
         "x-goog-iap-*",
+        "x-id-token",
         "x-hasura-*",
         "x-jwt-*",
         "x-ms-client-principal*",
         "x-ms-token-*",
+        "x-original-url",
         "x-pomerium-*",
         "x-realm-access-token",
         "x-remote-*",
+        "x-rewrite-url",
         "x-syncgate-*",
         "x-user",
         "x-user-email",
@@ -143,6 +158,8 @@ impl HeaderSettings {
         "x-user-name",
         "x-user-roles",
         "x-userinfo",
+        "x-username",
+        "x-vouch-*",
         "x-webauth-*",
     ];
 }

@@ -3,9 +3,23 @@
 //! Pingora forwards some forms that it reads differently from what it forwards (`GET x`, absolute targets, a missing `Host`). A gateway
 //! that decides by what it read must refuse those.
 
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::token::Rejection;
+
+/// Refuses what is answered by echoing the request, our token included, and lengths that could be read in two ways.
+pub(super) fn check_message(method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
+    if *method == Method::TRACE {
+        return Err(Rejection::MethodNotAllowed);
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let is_number = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+    match (lengths.next(), lengths.next()) {
+        (None, _) => Ok(()),
+        (Some(length), None) if is_number(length) => Ok(()),
+        _ => Err(Rejection::LengthMalformed),
+    }
+}
 
 /// Accepts a path, or `*` with `OPTIONS` (RFC 9112 section 3.2); the absolute form is for proxies, which this is not to its clients.
 pub(super) fn check_target(method: &Method, raw_target: &[u8]) -> Result<(), Rejection> {
@@ -16,7 +30,7 @@ pub(super) fn check_target(method: &Method, raw_target: &[u8]) -> Result<(), Rej
     }
 }
 
-/// The one `Host` of a request, without its port.
+/// The one `Host` of a request, without its port and without the dot that may end a full name: a route for the name holds with it too.
 pub(super) fn host(headers: &HeaderMap) -> Result<&str, Rejection> {
     let mut values = headers.get_all(header::HOST).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -28,13 +42,12 @@ pub(super) fn host(headers: &HeaderMap) -> Result<&str, Rejection> {
         return Err(Rejection::HostMalformed);
     }
     let end = authority.len() - parsed.port().map_or(0, |port| port.as_str().len() + 1);
-    authority.get(..end).map(|host| host.trim_end_matches(':')).ok_or(Rejection::HostMalformed)
+    let host = authority.get(..end).map(|host| host.trim_end_matches(':')).ok_or(Rejection::HostMalformed)?;
+    Some(host.strip_suffix('.').unwrap_or(host)).filter(|host| !host.is_empty()).ok_or(Rejection::HostMalformed)
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -46,6 +59,23 @@ mod tests {
         {
             assert_eq!(check_target(&method, target), Err(Rejection::TargetMalformed), "{target:?}");
         }
+    }
+
+    #[test]
+    fn a_body_has_one_length() {
+        let check = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::CONTENT_LENGTH, HeaderValue::from_static(value));
+            }
+            check_message(&Method::POST, &headers)
+        };
+        assert_eq!(check(&[]), Ok(()));
+        assert_eq!(check(&["5"]), Ok(()));
+        for odd in [&["5", "5"][..], &["5, 5"], &["+5"], &[""]] {
+            assert_eq!(check(odd), Err(Rejection::LengthMalformed), "{odd:?}");
+        }
+        assert_eq!(check_message(&Method::TRACE, &HeaderMap::new()), Err(Rejection::MethodNotAllowed));
     }
 
     fn host_of(values: &[&[u8]]) -> Result<String, Rejection> {
@@ -62,11 +92,13 @@ mod tests {
         assert_eq!(host_of(&[b"contoso.com:8080"]), Ok("contoso.com".into()));
         assert_eq!(host_of(&[b"[::1]:8080"]), Ok("[::1]".into()));
         assert_eq!(host_of(&[b"contoso.com:"]), Ok("contoso.com".into()));
+        assert_eq!(host_of(&[b"contoso.com."]), Ok("contoso.com".into()));
+        assert_eq!(host_of(&[b"contoso.com.:80"]), Ok("contoso.com".into()));
     }
 
     #[test]
     fn everything_else_is_malformed() {
-        for values in [&[][..], &[&b"a"[..], b"b"], &[b""], &[b"a b"], &[b"a/b"], &[b"user@a"], &[b"\xff"], &[b":80"]] {
+        for values in [&[][..], &[&b"a"[..], b"b"], &[b""], &[b"a b"], &[b"a/b"], &[b"user@a"], &[b"\xff"], &[b":80"], &[b"."]] {
             assert_eq!(host_of(values), Err(Rejection::HostMalformed), "{values:?}");
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderName, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, StatusCode, Version, header};
 use pingora::{
     Error, ErrorType, Result,
     connectors::TransportConnector,
@@ -22,7 +22,7 @@ pub(super) fn is_websocket_request(session: &mut Session) -> bool {
     let asks = request.version == Version::HTTP_11
         && request.method == http::Method::GET
         && request.headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-        && nominations(request).any(|name| name.eq_ignore_ascii_case("upgrade"));
+        && nominations(&request.headers).any(|name| name.eq_ignore_ascii_case("upgrade"));
     asks && session.as_downstream_mut().is_body_empty()
 }
 
@@ -41,7 +41,7 @@ pub(super) fn prepare_handshake(request: &mut RequestHeader) -> Result<()> {
     const NEVER_NOMINATED: [&str; 4] = ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
     const MOST_NOMINATIONS: usize = 9;
 
-    let nominated: Vec<String> = nominations(request).map(str::to_ascii_lowercase).collect();
+    let nominated: Vec<String> = nominations(&request.headers).map(str::to_ascii_lowercase).collect();
     let is_fine = |name: &String| !NEVER_NOMINATED.contains(&name.as_str()) && HeaderName::from_bytes(name.as_bytes()).is_ok();
     if nominated.len() > MOST_NOMINATIONS || !nominated.iter().all(is_fine) {
         return Err(Error::explain(ErrorType::HTTPStatus(400), "a malformed Connection header").into_down());
@@ -64,13 +64,17 @@ pub(super) enum Handshake {
     Answered(Box<ResponseHeader>, Box<UpstreamSession>),
 }
 
-/// Connects and shakes hands. All errors are the upstream's.
-pub(super) async fn shake_hands(connector: &TransportConnector, peer: &HttpPeer, request: RequestHeader) -> Result<Handshake> {
+/// Connects, TLS included. All errors are the upstream's.
+pub(super) async fn connect(connector: &TransportConnector, peer: &HttpPeer) -> Result<Stream> {
     let connect_timeout = peer.options.total_connection_timeout.unwrap_or(Duration::MAX);
-    let stream = tokio::time::timeout(connect_timeout, connector.new_stream(peer))
+    tokio::time::timeout(connect_timeout, connector.new_stream(peer))
         .await
         .map_err(|_| Error::explain(ErrorType::ConnectTimedout, "the upstream does not accept a connection").into_up())?
-        .map_err(|error| error.into_up())?;
+        .map_err(|error| error.into_up())
+}
+
+/// Shakes hands on a new connection. All errors are the upstream's.
+pub(super) async fn shake_hands(stream: Stream, peer: &HttpPeer, request: RequestHeader) -> Result<Handshake> {
     let mut upstream = UpstreamSession::new_with_options(stream, peer);
     upstream.read_timeout = peer.options.read_timeout;
     upstream.write_timeout = peer.options.write_timeout;
@@ -100,10 +104,16 @@ pub(super) async fn relay_answer(
     mut header: Box<ResponseHeader>,
     mut upstream: Box<UpstreamSession>,
 ) -> Result<()> {
-    for name in ["connection", "keep-alive", "proxy-connection", "upgrade"] {
+    let nominated: Vec<String> = nominations(&header.headers).map(str::to_ascii_lowercase).collect();
+    for name in nominated.iter().map(String::as_str).chain(["connection", "keep-alive", "proxy-connection", "upgrade"]) {
         header.remove_header(name);
     }
     let is_empty = upstream.is_body_done();
+    let has_end = header.headers.contains_key(header::CONTENT_LENGTH) || header.headers.contains_key(header::TRANSFER_ENCODING);
+    if !is_empty && !has_end {
+        // The upstream ends this body by closing. Chunks tell the client whether it got all of it.
+        header.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    }
     session.write_response_header(header, is_empty).await.map_err(|error| error.into_down())?;
     while let Some(piece) = upstream.read_body_bytes().await.map_err(|error| error.into_up())? {
         session.write_response_body(Some(piece), false).await.map_err(|error| error.into_down())?;
@@ -111,8 +121,8 @@ pub(super) async fn relay_answer(
     if is_empty { Ok(()) } else { session.write_response_body(None, true).await.map_err(|error| error.into_down()) }
 }
 
-fn nominations(request: &RequestHeader) -> impl Iterator<Item = &str> {
-    let values = request.headers.get_all(header::CONNECTION).iter();
+fn nominations(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(header::CONNECTION).iter();
     values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty())
 }
 

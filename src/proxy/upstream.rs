@@ -5,16 +5,16 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use pingora::{
-    protocols::{ALPN, tls::CaType},
-    upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, PeerOptions},
+    protocols::{ALPN, l4::socket::SocketAddr as PeerAddress, tls::CaType},
+    upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, Peer as _, PeerOptions},
     utils::tls::{WrappedX509, parse_x509},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -22,6 +22,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::proxy::{HostHeader, UpstreamSettings};
+
+/// For so long an address that did not accept a connection is tried after all others only.
+const AVOIDED: Duration = Duration::from_secs(10);
 
 /// Why an upstream cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -52,10 +55,19 @@ pub(super) struct Upstream {
     settings: UpstreamSettings,
     host_value: HeaderValue,
     options: PeerOptions,
-    /// One peer for each resolved address; empty before the first resolution.
-    peers: ArcSwap<Vec<HttpPeer>>,
+    /// One for each resolved address; empty before the first resolution.
+    places: ArcSwap<Vec<Arc<Place>>>,
     is_resolved: watch::Sender<bool>,
     next: AtomicUsize,
+    start: Instant,
+}
+
+/// One address of a backend.
+#[derive(Debug)]
+struct Place {
+    peer: HttpPeer,
+    /// Milliseconds since the upstream's start; before then other addresses are better.
+    avoided_until: AtomicU64,
 }
 
 impl Upstream {
@@ -74,9 +86,10 @@ impl Upstream {
             settings,
             host_value,
             options,
-            peers: ArcSwap::default(),
+            places: ArcSwap::default(),
             is_resolved: watch::Sender::new(false),
             next: AtomicUsize::new(0),
+            start: Instant::now(),
         })
     }
 
@@ -89,7 +102,7 @@ impl Upstream {
         (self.settings.host_header == HostHeader::Upstream).then_some(&self.host_value)
     }
 
-    /// The next peer in turn. The first requests after the start wait for the name to be resolved, no longer than for a connection;
+    /// The next peer in turn of those that accept connections, as far as is known. The first requests after the start wait for the name to be resolved, no longer than for a connection;
     /// none if it is not by then.
     pub(super) async fn peer(&self) -> Option<HttpPeer> {
         if !*self.is_resolved.borrow() {
@@ -97,9 +110,27 @@ impl Upstream {
             let resolved = resolution.wait_for(|is_resolved| *is_resolved);
             tokio::time::timeout(self.settings.connect_timeout, resolved).await.ok()?.ok()?;
         }
-        let peers = self.peers.load();
-        let turn = if peers.len() > 1 { self.next.fetch_add(1, Ordering::Relaxed) } else { 0 };
-        peers.get(turn.checked_rem(peers.len())?).cloned()
+        let places = self.places.load();
+        if let [only] = places.as_slice() {
+            return Some(only.peer.clone());
+        }
+        let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(places.len())?;
+        let (before, after) = places.split_at_checked(turn)?;
+        let (now, in_turn) = (self.now(), || after.iter().chain(before));
+        let accepting = in_turn().find(|place| place.avoided_until.load(Ordering::Relaxed) <= now);
+        accepting.or_else(|| in_turn().next()).map(|place| place.peer.clone())
+    }
+
+    /// Notes that an address did not accept a connection.
+    pub(super) fn avoid(&self, address: &PeerAddress) {
+        let until = self.now().saturating_add(u64::try_from(AVOIDED.as_millis()).unwrap_or(u64::MAX));
+        for place in self.places.load().iter().filter(|place| place.peer.address() == address) {
+            place.avoided_until.store(until, Ordering::Relaxed);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Keeps the addresses up to date until stopped. A name that cannot be resolved keeps its last addresses.
@@ -139,13 +170,15 @@ impl Upstream {
     fn publish(&self, mut addresses: Vec<SocketAddr>) {
         addresses.sort_unstable();
         addresses.dedup();
-        let peers = addresses.into_iter().map(|address| {
+        let known = self.places.load();
+        let places = addresses.into_iter().map(|address| {
             let mut peer = HttpPeer::new(address, self.settings.tls, self.settings.host.clone());
             peer.options = self.options.clone();
             peer.group_key = group_key(&self.settings);
-            peer
+            let same = known.iter().find(|place| place.peer.address() == peer.address());
+            same.map_or_else(|| Arc::new(Place { peer, avoided_until: AtomicU64::new(0) }), Arc::clone)
         });
-        self.peers.store(Arc::new(peers.collect()));
+        self.places.store(Arc::new(places.collect()));
         self.is_resolved.send_replace(true);
     }
 }
@@ -199,4 +232,61 @@ fn has_default_port(settings: &UpstreamSettings) -> bool {
 
 fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, last], 5984))
+    }
+
+    fn upstream() -> Upstream {
+        Upstream::new(UpstreamSettings {
+            name: "couch".into(),
+            tls: false,
+            host: "couch.contoso.com".into(),
+            port: 5984,
+            ca_file: None,
+            host_header: HostHeader::Client,
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(5),
+            resolve_every: Duration::from_secs(30),
+        })
+        .unwrap()
+    }
+
+    async fn next(upstream: &Upstream, count: usize) -> Vec<String> {
+        let mut addresses = Vec::new();
+        for _ in 0..count {
+            addresses.push(upstream.peer().await.unwrap().address().to_string());
+        }
+        addresses
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_accept_is_left_out_while_another_is_there() {
+        let upstream = upstream();
+        upstream.publish(vec![address(1), address(2)]);
+        assert_eq!(next(&upstream, 4).await, ["127.0.0.1:5984", "127.0.0.2:5984", "127.0.0.1:5984", "127.0.0.2:5984"]);
+        upstream.avoid(&PeerAddress::Inet(address(1)));
+        assert_eq!(next(&upstream, 3).await, ["127.0.0.2:5984"; 3]);
+        // It is still left out after the name was resolved again.
+        upstream.publish(vec![address(1), address(2)]);
+        assert_eq!(next(&upstream, 3).await, ["127.0.0.2:5984"; 3]);
+        // Of none that accepts, each is tried in turn.
+        upstream.avoid(&PeerAddress::Inet(address(2)));
+        assert_eq!(next(&upstream, 2).await, ["127.0.0.1:5984", "127.0.0.2:5984"]);
+    }
+
+    #[tokio::test]
+    async fn an_only_address_is_tried_whatever_it_did() {
+        let upstream = upstream();
+        upstream.publish(vec![address(1)]);
+        upstream.avoid(&PeerAddress::Inet(address(1)));
+        assert_eq!(next(&upstream, 2).await, ["127.0.0.1:5984"; 2]);
+    }
 }

@@ -55,12 +55,16 @@ pub enum Rejection {
     KeyOfOtherIssuer,
     /// The issuer's keys are not there, not yet or no longer.
     KeysUnavailable,
+    /// A `Content-Length` that is not one number.
+    LengthMalformed,
     /// `exp` - `iat` is longer than the configured most.
     LifetimeTooLong,
     /// A login of another kind than the route permits.
     LoginNotAllowed,
     /// A role that the route demands is missing.
     MissingRole,
+    /// A method that would send our token back to the client: `TRACE`.
+    MethodNotAllowed,
     /// A scope that the route demands is missing.
     MissingScope,
     /// No token where this route's clients put it.
@@ -176,9 +180,11 @@ impl Rejection {
             Self::KeyNotForAlgorithm => row("key_not_for_algorithm", 401, TOKEN, "the key is not for this algorithm"),
             Self::KeyOfOtherIssuer => row("key_of_other_issuer", 401, TOKEN, "the key belongs to another issuer"),
             Self::KeysUnavailable => row("keys_unavailable", 503, None, "the keys of the issuer are not available"),
+            Self::LengthMalformed => row("length_malformed", 400, None, "exactly one Content-Length is allowed"),
             Self::LifetimeTooLong => row("lifetime_too_long", 401, TOKEN, "the lifetime of the token is too long"),
             Self::LoginNotAllowed => row("login_not_allowed", 403, None, "this kind of login is not permitted"),
             Self::MissingRole => row("missing_role", 403, SCOPE, "the token lacks a required role"),
+            Self::MethodNotAllowed => row("method_not_allowed", 405, None, "the method is not allowed"),
             Self::MissingScope => row("missing_scope", 403, SCOPE, "the token lacks a required scope"),
             Self::MissingToken => row("missing_token", 401, None, "a token is required"),
             Self::NoRoute => row("no_route", 404, None, "there is nothing here"),
@@ -230,9 +236,11 @@ impl Rejection {
         Self::KeyNotForAlgorithm,
         Self::KeyOfOtherIssuer,
         Self::KeysUnavailable,
+        Self::LengthMalformed,
         Self::LifetimeTooLong,
         Self::LoginNotAllowed,
         Self::MissingRole,
+        Self::MethodNotAllowed,
         Self::MissingScope,
         Self::MissingToken,
         Self::NoRoute,

@@ -195,3 +195,41 @@ async fn more_connections_than_the_cap_wait_their_turn() {
     drop(second);
     kit.stop().await;
 }
+
+#[tokio::test]
+async fn a_client_that_connects_and_says_nothing_loses_its_place() {
+    let kit = Kit::start_with(|config| {
+        config.proxy.listen.header_timeout = Duration::from_millis(300);
+        config.proxy.listen.max_connections = 3;
+    })
+    .await;
+    let mut silent = [kit.connect().await, kit.connect().await, kit.connect().await];
+    kit.eventually(|| kit.metric("syncgate_connections", &[]) == 3.0).await;
+    kit.assert_serves().await;
+    for client in &mut silent {
+        assert_eq!(kit.within(client.read_to_end()).await, b"");
+    }
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn trace_and_double_lengths_are_refused() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    let head = |method: &str, more: &str| {
+        format!("{method} /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{more}\r\n")
+    };
+    assert_refused(&kit, head("TRACE", ""), 405, "method_not_allowed").await;
+    assert_refused(&kit, head("PUT", "Content-Length: 2, 2\r\n") + "{}", 400, "length_malformed").await;
+    assert_refused(&kit, head("PUT", "Content-Length: 2\r\nContent-Length: 2\r\n") + "{}", 400, "length_malformed").await;
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_counted() {
+    let kit = Kit::start().await;
+    assert_eq!(kit.raw(b"\x16\x03\x01 hello\r\n\r\n").await.status, 400);
+    kit.eventually(|| kit.metric("syncgate_unreadable_requests_total", &[]) == 1.0).await;
+    kit.assert_serves().await;
+    kit.stop().await;
+}

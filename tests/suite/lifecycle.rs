@@ -1,7 +1,7 @@
 //! From start to stop: without an issuer, with requests under way, and as a process with signals.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -73,6 +73,21 @@ async fn what_outlasts_the_grace_is_cut() {
     kit.within(feed.read_until("200 OK")).await;
     let (rest, ()) = tokio::join!(async { feed.read_to_end().await }, kit.stop());
     assert!(!rest.ends_with(b"0\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_says_so_before_it_refuses() {
+    let kit = Kit::start_with(|config| config.shutdown_delay = Duration::from_secs(2)).await;
+    let (ready, token) = (kit.admin_url("/readyz"), kit.issuer.token("alice").sign());
+    let (client, url) = (syncgate::demo::http_client().unwrap(), kit.url("/echo"));
+    let leaving = async {
+        while client.get(&ready).send().await.unwrap().status() != 503 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        client.get(&url).bearer_auth(&token).send().await.unwrap().status()
+    };
+    let (status, ()) = tokio::join!(leaving, kit.stop());
+    assert_eq!(status, 200, "a request that was under way to it is served");
 }
 
 /// Files for `syncgate run`, and the process.
@@ -151,7 +166,12 @@ async fn sigterm_ends_an_idle_process_at_once() {
     let code = tokio::task::spawn_blocking(move || {
         let mut process = run(folder, &config);
         let serving = process.await_line("serving");
-        assert!(serving["address"].as_str().unwrap().starts_with("127.0.0.1:"));
+        let address = serving["address"].as_str().unwrap().to_owned();
+        let mut client = std::net::TcpStream::connect(&address).unwrap();
+        client.write_all("GET /\u{fc}?token=secret HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n".as_bytes()).unwrap();
+        let request = process.await_line("request");
+        assert_eq!(request["path"], "/%C3%BC", "neither the query nor raw text of a client");
+        assert_eq!((request["status"].as_u64(), request["reason"].as_str()), (Some(401), Some("missing_token")));
         Command::new("kill").arg("-TERM").arg(process.child.id().to_string()).status().unwrap();
         process.await_exit(Duration::from_secs(5)).0
     });

@@ -1,4 +1,5 @@
-//! Tokens in queries reach no log: neither the gateway's own, nor what Pingora would write if somebody listened.
+//! Tokens in queries reach no log: neither the gateway's own, nor what Pingora would write if somebody listened. (The access log is
+//! that of a process: see `lifecycle`.)
 
 use std::{
     io,
@@ -88,9 +89,9 @@ async fn a_token_in_a_query_reaches_no_log() {
     }
     kit.stop().await;
     down.stop().await;
-    let lines = LINES.lock().unwrap();
+    let lines = LINES.lock().unwrap().clone();
     let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
-    assert!(count("path=\"/fine\"") >= 6 || count("/fine") >= 6, "the access log is not there: {lines:#?}");
+    assert!(count("keys fetched") > 0, "the gateway is not heard: {lines:#?}");
     assert!(count("pingora") > 0, "Pingora is not heard: {lines:#?}");
     // The header of each token of the issuer, signed or not, and the name of the parameter.
     for secret in ["eyJhbGciOi", "token=", "eyJ0eXAi"] {

@@ -71,6 +71,51 @@ async fn an_upstream_that_cuts_an_answer_short_is_not_taken_for_complete() {
 }
 
 #[tokio::test]
+async fn an_answer_of_known_length_flows_piece_by_piece() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kit = gateway_before(listener.local_addr().unwrap(), |_| {}).await;
+    let (go_on, told) = tokio::sync::oneshot::channel();
+    let upstream = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfirst").await.unwrap();
+        told.await.unwrap();
+        stream.write_all(b"last").await.unwrap();
+    });
+    let token = kit.issuer.token("alice").sign();
+    let mut client = kit.connect().await;
+    client.write(format!("GET / HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await;
+    kit.within(client.read_until("first")).await;
+    go_on.send(()).unwrap();
+    kit.within(client.read_until("last")).await;
+    upstream.await.unwrap();
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_leaves_after_an_interim_answer_is_a_502_that_ends_the_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kit = gateway_before(listener.local_addr().unwrap(), |_| {}).await;
+    let leaving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await.unwrap();
+    });
+    let token = kit.issuer.token("alice").sign();
+    let mut client = kit.connect().await;
+    client.write(format!("GET / HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await;
+    let answers = String::from_utf8(kit.within(client.read_to_end()).await).unwrap();
+    let (interim, last) = answers.split_once("\r\n\r\n").unwrap();
+    assert!(interim.starts_with("HTTP/1.1 103 "), "{answers}");
+    assert!(last.starts_with("HTTP/1.1 502 ") && last.contains("\r\nConnection: close\r\n"), "{answers}");
+    leaving.await.unwrap();
+    kit.eventually(|| kit.metric("syncgate_requests_total", &[("code", "502"), ("source", "gateway")]) == 1.0).await;
+    kit.stop().await;
+}
+
+#[tokio::test]
 async fn the_upstream_sees_the_host_that_is_configured() {
     let by_client = Kit::start().await;
     let token = by_client.issuer.token("alice").sign();
@@ -93,6 +138,108 @@ async fn a_401_of_the_upstream_is_counted_apart() {
     kit.backend.pin(&other.public_key_pem().unwrap()).unwrap();
     assert_eq!(kit.get("/docs", &kit.issuer.token("alice").sign()).await.status(), 401);
     assert_eq!(kit.metric("syncgate_upstream_unauthorized_total", &[("route", "default")]), 1.0);
+    kit.stop().await;
+}
+
+/// Reads one request header from each of `count` connections or requests and hands it to `answer`, which says what is sent back.
+async fn scripted(listener: TcpListener, seen: tokio::sync::mpsc::UnboundedSender<String>, answer: &'static [u8], keep: bool) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut is_first = true;
+        let mut request = vec![0; 16 * 1024];
+        while let Ok(count @ 1..) = stream.read(&mut request).await {
+            seen.send(String::from_utf8_lossy(&request[..count]).into_owned()).unwrap();
+            if !is_first && !keep {
+                break;
+            }
+            is_first = false;
+            stream.write_all(answer).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_what_changes_nothing_is_sent_twice() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kit = gateway_before(listener.local_addr().unwrap(), |_| {}).await;
+    let (seen, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    // Answers the first request of each connection and drops the connection at the second.
+    let upstream = tokio::spawn(scripted(listener, seen, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false));
+    let token = kit.issuer.token("alice").sign();
+    let mut client = kit.connect().await;
+    for (method, status, times) in [("GET", 200, 1), ("PUT", 502, 1), ("GET", 200, 1), ("GET", 200, 2)] {
+        let length = if method == "PUT" { "Content-Length: 0\r\n" } else { "" };
+        let request = format!("{method} / HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{length}\r\n");
+        if method == "PUT" || status == 200 {
+            client = if method == "GET" && times == 1 { kit.connect().await } else { client };
+        }
+        client.write(request.as_bytes()).await;
+        assert_eq!(kit.within(client.answer()).await.unwrap().status, status, "{method}");
+        for _ in 0..times {
+            assert!(kit.within(requests.recv()).await.unwrap().starts_with(method));
+        }
+        assert!(requests.try_recv().is_err(), "{method} was sent more often than {times}");
+    }
+    upstream.abort();
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_switches_protocols_unasked_is_a_502() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kit = gateway_before(listener.local_addr().unwrap(), |_| {}).await;
+    let (seen, _requests) = tokio::sync::mpsc::unbounded_channel();
+    let raw = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nRAW";
+    let upstream = tokio::spawn(scripted(listener, seen, raw, true));
+    assert_eq!(kit.get("/", &kit.issuer.token("alice").sign()).await.status(), 502);
+    upstream.abort();
+    kit.stop().await;
+}
+
+fn handshake(token: &str) -> String {
+    format!(
+        "GET /live HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_a_handshake_is_noticed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kit = gateway_before(listener.local_addr().unwrap(), |_| {}).await;
+    let (seen, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = tokio::spawn(scripted(listener, seen, b"", true));
+    let mut client = kit.connect().await;
+    client.write(handshake(&kit.issuer.token("alice").sign()).as_bytes()).await;
+    kit.within(requests.recv()).await.unwrap();
+    assert_eq!(kit.metric("syncgate_requests_in_flight", &[]), 1.0);
+    drop(client);
+    kit.eventually(|| kit.metric("syncgate_requests_in_flight", &[]) == 0.0).await;
+    upstream.abort();
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_socket_whose_client_takes_nothing_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kit = gateway_before(listener.local_addr().unwrap(), |config| {
+        config.proxy.listen.write_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let upstream = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 16 * 1024];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n").await.unwrap();
+        let frame = [&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0][..], &[0; 0x1_0000]].concat();
+        while stream.write_all(&frame).await.is_ok() {}
+    });
+    let mut client = kit.connect().await;
+    client.write(handshake(&kit.issuer.token("alice").sign()).as_bytes()).await;
+    kit.eventually(|| kit.metric("syncgate_websocket_connections", &[]) == 1.0).await;
+    kit.eventually(|| kit.metric("syncgate_websocket_connections", &[]) == 0.0).await;
+    kit.within(upstream).await.unwrap();
+    drop(client);
     kit.stop().await;
 }
 

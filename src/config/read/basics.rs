@@ -99,8 +99,10 @@ pub(in crate::config) fn log(mut section: Section<'_>) -> LogSettings {
     settings
 }
 
-pub(in crate::config) fn shutdown_grace(mut section: Section<'_>, default: Duration) -> Duration {
-    let grace = section.duration("grace", default, Duration::ZERO..=Duration::from_secs(3_600));
+/// How the gateway stops: delay and grace.
+pub(in crate::config) fn shutdown(mut section: Section<'_>, grace: Duration) -> (Duration, Duration) {
+    let delay = section.duration("delay", Duration::ZERO, Duration::ZERO..=Duration::from_secs(300));
+    let grace = section.duration("grace", grace, Duration::ZERO..=Duration::from_secs(3_600));
     section.finish();
-    grace
+    (delay, grace)
 }

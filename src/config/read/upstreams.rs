@@ -19,7 +19,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(600);
 const WRITE_TIMEOUT: Duration = MINUTE;
-const IDLE_TIMEOUT: Duration = MINUTE;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 
 pub(in crate::config) const HOST_HEADERS: [(&str, HostHeader); 2] =

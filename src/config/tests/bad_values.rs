@@ -206,7 +206,7 @@ fn table() -> Vec<(&'static str, Value, String)> {
         row(
             "/upstream/idle_timeout",
             json!(null),
-            "upstream.idle_timeout: has no value; give one, or leave the key out; accepted: 1s to 1h (default 1m)",
+            "upstream.idle_timeout: has no value; give one, or leave the key out; accepted: 1s to 1h (default 4s)",
         ),
         row("/upstream/resolve_every", json!("1d"), "upstream.resolve_every: 1d is too long; accepted: 1s to 1h (default 30s)"),
         ("/headers/strip", json!(["x user"]), format!("headers.strip[0]: \"x user\" is not a header name; {header}")),
@@ -229,6 +229,7 @@ fn table() -> Vec<(&'static str, Value, String)> {
             "log.level: \"inof\" is not known; did you mean info?; accepted: error, warn, info, debug",
         ),
         row("/log/requests", json!({}), "log.requests: is a mapping, not one value; accepted: true, false"),
+        row("/shutdown/delay", json!("6m"), "shutdown.delay: 6m is too long; accepted: 0s to 5m (default 0s)"),
         row("/shutdown/grace", json!("61m"), "shutdown.grace: 61m is too long; accepted: 0s to 1h (default 30s)"),
         row("/threads", json!(1025), "threads: 1025 is too large; accepted: 0 to 1024 (default 0)"),
         row("/listen", json!([]), "listen: is not a mapping; accepted: keys with values, indented"),

@@ -1,7 +1,7 @@
 //! In how many ways a server may read a path.
 //!
 //! Servers differ: they percent-decode once or twice, before or after they take a path apart; resolve `.` and `..`; merge slashes; take
-//! `\` for `/`; drop `;parameters`; stop at a decoded NUL, `?` or `#`; ignore a slash at the end; compare without regard to case.
+//! `\` for `/`; drop `;parameters`, and the dots and spaces at the end of a name; stop at a decoded NUL, `?` or `#`; ignore a slash at the end; compare without regard to case.
 
 use percent_encoding::percent_decode_str;
 
@@ -11,12 +11,15 @@ const MOST_BYTES: usize = 512 * 1024;
 /// Whether every server reads this path alike but for case: the common one, decided in one pass.
 pub(super) fn is_literal(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.' | b'/');
-    path.bytes().all(plain) && !path.contains("//") && !path.contains("/.") && (!path.ends_with('/') || path.len() == 1)
+    path.bytes().all(plain)
+        && !["//", "/.", "./"].iter().any(|odd| path.contains(odd))
+        && !path.ends_with('.')
+        && (!path.ends_with('/') || path.len() == 1)
 }
 
 /// Every reading of a path, the path itself first; none if there are too many to tell.
 pub(super) fn readings(path: &str) -> Option<Vec<String>> {
-    const STEPS: [fn(&str) -> String; 6] = [cut, slashes, without_parameters, merged, resolved, trimmed];
+    const STEPS: [fn(&str) -> String; 7] = [cut, slashes, without_parameters, shortened, merged, resolved, trimmed];
     const DECODINGS: usize = 2;
     let mut all = vec![path.to_owned()];
     for round in 0..=DECODINGS {
@@ -68,6 +71,15 @@ fn without_parameters(path: &str) -> String {
     segments.join("/")
 }
 
+/// Windows drops these.
+fn shortened(path: &str) -> String {
+    let short = |segment: &'_ str| match segment {
+        "." | ".." => segment.to_owned(),
+        segment => segment.trim_end_matches(['.', ' ']).to_owned(),
+    };
+    path.split('/').map(short).collect::<Vec<_>>().join("/")
+}
+
 fn merged(path: &str) -> String {
     let mut merged = String::with_capacity(path.len());
     for letter in path.chars() {
@@ -109,9 +121,21 @@ mod tests {
 
     #[test]
     fn each_way_of_reading_is_seen() {
-        for path in
-            ["/%61b/c", "/%2561b/c", "//ab/c", "/./ab/c", "/x/../ab/c", "/ab/c/", "/ab/c;x=1", "/ab;x/c", "/\\ab\\c", "/ab/c%00x"]
-        {
+        for path in [
+            "/%61b/c",
+            "/%2561b/c",
+            "//ab/c",
+            "/./ab/c",
+            "/x/../ab/c",
+            "/ab/c/",
+            "/ab/c;x=1",
+            "/ab/c.",
+            "/ab/c%20",
+            "/ab./c",
+            "/ab;x/c",
+            "/\\ab\\c",
+            "/ab/c%00x",
+        ] {
             reads_as(path, "/ab/c");
         }
         for path in ["/x/%2e%2e/ab/c", "/x%2f..%2fab/c", "/x/..;/ab/c", "/ab/c%3fx", "/ab/c%23x", "/x%5c..%5cab/c", "/ab%252fc"] {
@@ -131,7 +155,7 @@ mod tests {
             assert!(is_literal(path), "{path}");
             assert_eq!(readings(path).unwrap(), [path]);
         }
-        for path in ["/db/", "/a//b", "/.", "/a%20b", "/a;b", "/a\\b", "/a@b"] {
+        for path in ["/db/", "/a//b", "/a.", "/a./b", "/.", "/a%20b", "/a;b", "/a\\b", "/a@b"] {
             assert!(!is_literal(path), "{path}");
         }
     }

@@ -83,12 +83,18 @@ fn a_spelling_that_leads_to_other_rules_is_refused() {
     }
     // Also where the other reading leads nowhere.
     let alone = table(&[route("/admin", 1)]);
-    for path in ["/admin/../x", "/admin/%2e%2e", "/admin/..;/x"] {
+    for path in ["/admin/../x", "/admin/%2e%2e", "/admin/..;/x", "/admin/..%2fx", "/admin//..//x", "/admin/..\\x"] {
         assert_eq!(name(&alone, "a", path), Err(Rejection::AmbiguousPath), "{path}");
+    }
+    for path in ["/admin/../admin/x", "/admin/a%2Fb", "/admin/X"] {
+        assert_eq!(name(&alone, "a", path), Ok("/admin".into()), "{path}");
     }
 }
 
-const SPELLINGS_OF_ADMIN: [&str; 16] = [
+const SPELLINGS_OF_ADMIN: [&str; 19] = [
+    "/admin%20",
+    "/admin.",
+    "/admin%2e/x",
     "/%61dmin",
     "/%2561dmin",
     "//admin",

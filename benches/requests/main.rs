@@ -1,0 +1,80 @@
+//! Whole requests through the gateway, beside a bare Pingora proxy built alike.
+//!
+//! The bench starts itself again in other roles: the upstream, the gateway, the bare proxy. Each proxy is one process, pinned to the
+//! last core; load and upstream share the first. The proxies take turns in short rounds, and what is compared is the CPU time of the
+//! proxy's process for each request, which other work on the machine disturbs less than the clock.
+//!
+//! `cargo bench --bench requests`; with `-- --test` one short round each.
+
+mod load;
+mod process;
+mod role;
+#[path = "../measure/short_token.rs"]
+mod short_token;
+mod table;
+
+use std::{error::Error, time::Duration};
+
+use load::Load;
+use process::RoleProcess;
+use role::{Part, Role};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Keep-alive connections to each proxy.
+const CONNECTIONS: usize = 64;
+const PROXIES: [Role; 4] =
+    [Role::Bare { log: true }, Role::Bare { log: false }, Role::Gateway { log: true }, Role::Gateway { log: false }];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    match Part::of_this_process()? {
+        Some(part) => role::play(part),
+        None => compare(std::env::args().any(|argument| argument == "--test")),
+    }
+}
+
+fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
+    let (rounds, requests) = if is_test { (1, 1_000) } else { (15, 30_000) };
+    let cores = role::cores()?;
+    let (Some(&own_core), Some(&proxy_core)) = (cores.first(), cores.last()) else { return Err("no core to run on".into()) };
+    if own_core == proxy_core {
+        eprintln!("One core only: proxy, load and upstream share it, and requests/s say little.");
+    }
+    role::pin_to(own_core)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+
+    let upstream = RoleProcess::start(&Part { role: Role::Upstream, core: own_core, upstream: None })?;
+    let mut proxies = Vec::new();
+    for role in PROXIES {
+        proxies.push(RoleProcess::start(&Part { role, core: proxy_core, upstream: Some(upstream.address()) })?);
+    }
+    // The bare proxies get the gateway's token too: what they forward is as long as what it reads.
+    let token = proxies.iter().map(RoleProcess::token).find(|token| !token.is_empty()).ok_or("no gateway gave a token")?.to_owned();
+    let mut loads = Vec::new();
+    for proxy in proxies {
+        let token = if proxy.token().is_empty() { &token } else { proxy.token() };
+        loads.push((runtime.block_on(Load::connect(proxy.address(), CONNECTIONS, token))?, proxy));
+    }
+    eprintln!("A token of {} bytes, {CONNECTIONS} connections, {rounds} rounds of {requests} requests each.", token.len());
+
+    let mut table = table::Table::new(PROXIES.map(|role| role.title()).to_vec());
+    // The first rounds fill pools and caches and are not counted.
+    let warm_up = usize::from(!is_test);
+    for round in 0..rounds + warm_up {
+        for turn in 0..loads.len() {
+            let index = (turn + round) % PROXIES.len();
+            let (load, proxy) = &mut loads[index];
+            let before = proxy.cpu_time()?;
+            let took: Duration = runtime.block_on(load.run(requests))?;
+            let cpu = proxy.cpu_time()?.saturating_sub(before);
+            proxy.empty_log()?;
+            if round >= warm_up {
+                table.add(index, cpu.as_secs_f64() / requests as f64, requests as f64 / took.as_secs_f64());
+            }
+        }
+        eprintln!("round {} of {}", round + 1, rounds + warm_up);
+    }
+    println!("{table}");
+    Ok(())
+}

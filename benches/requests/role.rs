@@ -1,0 +1,185 @@
+//! What the other processes do.
+
+use std::{
+    error::Error,
+    io::{self, Read as _, Write as _},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use syncgate::{
+    config::{LogFormat, LogLevel, LogSettings},
+    demo::{FREE_PORT, World, http_client, world, world::WorldOptions},
+    metrics::Metrics,
+    proxy::{AccessLog, AccessLogFormat, ListenSettings, RouteSettings, UnauthenticatedProxyForBenches},
+    server::install_crypto,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{load, short_token::short};
+
+/// A process of the bench.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Answers every request with the same 43 bytes.
+    Upstream,
+    /// A bare Pingora proxy, built like the gateway.
+    Bare { log: bool },
+    /// The gateway.
+    Gateway { log: bool },
+}
+
+impl Role {
+    const ALL: [Self; 5] = [
+        Self::Upstream,
+        Self::Bare { log: true },
+        Self::Bare { log: false },
+        Self::Gateway { log: true },
+        Self::Gateway { log: false },
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::Bare { log: true } => "bare",
+            Self::Bare { log: false } => "bare-without-log",
+            Self::Gateway { log: true } => "gateway",
+            Self::Gateway { log: false } => "gateway-without-log",
+        }
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::Bare { log: true } => "bare, log",
+            Self::Bare { log: false } => "bare, no log",
+            Self::Gateway { log: true } => "gateway, log",
+            Self::Gateway { log: false } => "gateway, no log",
+        }
+    }
+}
+
+/// What a process is started for.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    pub role: Role,
+    pub core: usize,
+    /// Where a proxy forwards to.
+    pub upstream: Option<SocketAddr>,
+}
+
+impl Part {
+    const FLAG: &'static str = "--role";
+
+    /// The part of this process; none if it was started by a person.
+    pub fn of_this_process() -> Result<Option<Self>, Box<dyn Error>> {
+        let mut arguments = std::env::args().skip_while(|argument| argument != Self::FLAG).skip(1);
+        let Some(name) = arguments.next() else { return Ok(None) };
+        let role = Role::ALL.into_iter().find(|role| role.name() == name).ok_or("no such role")?;
+        let core = arguments.next().ok_or("a role needs a core")?.parse()?;
+        Ok(Some(Self { role, core, upstream: arguments.next().map(|address| address.parse()).transpose()? }))
+    }
+
+    /// The arguments that start it.
+    pub fn arguments(&self) -> Vec<String> {
+        let upstream = self.upstream.map(|address| address.to_string());
+        [Self::FLAG.to_owned(), self.role.name().to_owned(), self.core.to_string()].into_iter().chain(upstream).collect()
+    }
+}
+
+/// The cores that this process may use.
+pub fn cores() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect())
+}
+
+/// Keeps this thread, and those it starts, on one core.
+pub fn pin_to(core: usize) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core);
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Plays a part until standard input ends.
+pub fn play(part: Part) -> Result<(), Box<dyn Error>> {
+    std::thread::spawn(|| {
+        let _ = io::stdin().read(&mut [0]);
+        std::process::exit(0);
+    });
+    pin_to(part.core)?;
+    // As the gateway's own, with as many threads as it has cores.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let upstream = || part.upstream.ok_or("a proxy needs an upstream");
+    match part.role {
+        Role::Upstream => Ok(runtime.block_on(serve_answers())?),
+        Role::Bare { log } => runtime.block_on(serve_bare(upstream()?, log)),
+        Role::Gateway { log } => runtime.block_on(serve_gateway(upstream()?, log)),
+    }
+}
+
+/// Tells the parent where to connect, and with which token.
+fn announce(address: SocketAddr, token: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{address} {token}")?;
+    out.flush()
+}
+
+async fn serve_answers() -> io::Result<()> {
+    let listener = TcpListener::bind(FREE_PORT).await?;
+    announce(listener.local_addr()?, "")?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        tokio::spawn(answer(stream));
+    }
+}
+
+/// One answer for each header block; requests here have no body.
+async fn answer(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut request = Vec::with_capacity(4096);
+    loop {
+        if stream.read_buf(&mut request).await? == 0 {
+            return Ok(());
+        }
+        if request.ends_with(b"\r\n\r\n") {
+            request.clear();
+            stream.write_all(load::ANSWER).await?;
+        }
+    }
+}
+
+async fn serve_gateway(address: SocketAddr, log: bool) -> Result<(), Box<dyn Error>> {
+    // The world's own issuer makes the token; its backend stays idle.
+    let options = WorldOptions::default().config(move |config| {
+        config.proxy.upstreams = vec![world::upstream("default", address)];
+        config.issuers.iter_mut().for_each(|issuer| issuer.jwks.refresh = Duration::from_secs(3600));
+        config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: log };
+    });
+    let world = World::start(options).await?;
+    while http_client()?.get(world.admin_url("/readyz")).send().await?.status() != 200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let token = short(world.issuer.token("alice")).sign();
+    announce(world.gateway.address(), &token)?;
+    std::future::pending().await
+}
+
+async fn serve_bare(address: SocketAddr, log: bool) -> Result<(), Box<dyn Error>> {
+    install_crypto();
+    let route = RouteSettings { name: "default".into(), path: "/".into(), ..RouteSettings::default() };
+    let upstream = world::upstream("default", address);
+    let metrics = Arc::new(Metrics::new()?);
+    let dropped = metrics.proxy.access_log_dropped.clone();
+    let access_log = log.then(|| AccessLog::start(AccessLogFormat::Json, dropped)).transpose()?;
+    let proxy = UnauthenticatedProxyForBenches::new(&ListenSettings::default(), upstream, &route, metrics, access_log)?;
+    let socket = TcpListener::bind(FREE_PORT).await?;
+    announce(socket.local_addr()?, "")?;
+    proxy.run(socket, CancellationToken::new(), Duration::ZERO).await;
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! The access log: one line for each request, on standard error, in the form of the other log lines.
+//!
+//! The thread that served the request formats the line and appends it to a buffer; a thread of its own writes the buffer out, many lines
+//! at a time. So a request pays for no system call, and a slow reader of the log holds nobody up: when the buffer is full, lines are
+//! dropped and counted.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use tracing_subscriber::fmt::{
+    format::Writer,
+    time::{FormatTime as _, SystemTime},
+};
+
+use crate::metrics::IntCounter;
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// `key=value` text.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// What is logged of one request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<'a> {
+    pub(super) route: &'a str,
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    pub(super) status: u16,
+    pub(super) reason: &'static str,
+    pub(super) websocket: bool,
+    pub(super) duration: Duration,
+    pub(super) client: SocketAddr,
+}
+
+/// Takes lines from every thread. Dropping it writes out what is left.
+#[derive(Debug)]
+pub struct AccessLog {
+    format: AccessLogFormat,
+    shared: Arc<Shared>,
+    dropped: IntCounter,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: Vec<u8>,
+    is_closing: bool,
+    is_closed: bool,
+}
+
+/// How long a line waits for others.
+const GATHER: Duration = Duration::from_millis(100);
+/// Bytes from which on lines wait no longer.
+const ENOUGH: usize = 64 * 1024;
+/// Most bytes that wait. Further lines are dropped.
+const MOST: usize = 4 * 1024 * 1024;
+/// How long the last lines may take at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+impl AccessLog {
+    /// Starts the thread that writes to standard error. Each line that is dropped is counted in `dropped`.
+    pub fn start(format: AccessLogFormat, dropped: IntCounter) -> io::Result<Arc<Self>> {
+        Self::start_to(io::stderr(), format, dropped)
+    }
+
+    fn start_to(out: impl Write + Send + 'static, format: AccessLogFormat, dropped: IntCounter) -> io::Result<Arc<Self>> {
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        thread::Builder::new().name("access-log".into()).spawn(move || of_thread.write_to(out))?;
+        Ok(Arc::new(Self { format, shared, dropped }))
+    }
+
+    pub(super) fn write(&self, line: &Line<'_>) {
+        let mut text = Vec::with_capacity(512);
+        let formatted = match self.format {
+            AccessLogFormat::Json => line.write_json(&mut text),
+            AccessLogFormat::Text => line.write_text(&mut text),
+        };
+        if formatted.is_err() || !self.shared.append(&text) {
+            self.dropped.inc();
+        }
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.is_closing = true;
+        self.shared.changed.notify_all();
+        // A reader that takes nothing must not keep the process from ending.
+        drop(self.shared.changed.wait_timeout_while(state, LAST_WORDS, |state| !state.is_closed));
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there was room.
+    fn append(&self, line: &[u8]) -> bool {
+        let mut state = self.lock();
+        let (before, after) = (state.lines.len(), state.lines.len() + line.len());
+        if after > MOST {
+            return false;
+        }
+        state.lines.extend_from_slice(line);
+        drop(state);
+        if before == 0 || (before < ENOUGH && after >= ENOUGH) {
+            self.changed.notify_all();
+        }
+        true
+    }
+
+    fn write_to(&self, mut out: impl Write) {
+        let mut lines = Vec::new();
+        loop {
+            let waiting = |state: &mut State| state.lines.is_empty() && !state.is_closing;
+            let state = self.changed.wait_while(self.lock(), waiting).unwrap_or_else(PoisonError::into_inner);
+            let gathering = |state: &mut State| state.lines.len() < ENOUGH && !state.is_closing;
+            let gathered = self.changed.wait_timeout_while(state, GATHER, gathering);
+            let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut state.lines, &mut lines);
+            let is_last = state.is_closing;
+            drop(state);
+            // There is no better place to report that the log cannot be written.
+            let _ = out.write_all(&lines);
+            lines.clear();
+            if is_last {
+                self.lock().is_closed = true;
+                self.changed.notify_all();
+                return;
+            }
+        }
+    }
+}
+
+impl Line<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        write!(out, r#"{{"timestamp":"{}","level":"INFO","message":"request","route":"#, now())?;
+        serde_json::to_writer(&mut *out, self.route)?;
+        out.extend_from_slice(br#","method":"#);
+        serde_json::to_writer(&mut *out, self.method)?;
+        out.extend_from_slice(br#","path":"#);
+        serde_json::to_writer(&mut *out, self.path)?;
+        let Self { status, reason, websocket, client, .. } = self;
+        write!(out, r#","status":{status},"reason":"{reason}","websocket":{websocket},"duration_ms":{:.3}"#, self.milliseconds())?;
+        writeln!(out, r#","client":"{client}","target":"syncgate::access"}}"#)
+    }
+
+    fn write_text(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        let Self { route, method, path, status, reason, websocket, client, .. } = self;
+        write!(out, "{}  INFO syncgate::access: request route={route:?} method={method:?} path={path:?} ", now())?;
+        write!(out, "status={status} reason={reason:?} websocket={websocket} duration_ms={:.3} ", self.milliseconds())?;
+        writeln!(out, "client={client}")
+    }
+
+    fn milliseconds(&self) -> f64 {
+        self.duration.as_secs_f64() * 1_000.0
+    }
+}
+
+/// The time as the other log lines have it.
+fn now() -> String {
+    let mut text = String::with_capacity(32);
+    // Writing to a string does not fail.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+    text
+}
+
+#[cfg(test)]
+#[path = "access_log_tests.rs"]
+mod tests;
