@@ -2,7 +2,19 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release test lint format docs bench bench-smoke
+.PHONY: help deps demo demo-check build release test lint format docs bench bench-smoke fuzz fuzz-smoke
+
+# Installs a package that has this command, or names it.
+INSTALL = sh -c '\
+	  command -v "$$0" >/dev/null && exit; \
+	  if ! command -v apt-get >/dev/null; then echo "$$0 is missing: install the package $$1"; exit 1; fi; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  echo "Installing $$1"; \
+	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$$1" >/dev/null'
+
+# Seconds for each fuzz target.
+SECONDS ?= 1800
+FUZZ_TARGETS = token key_set claims
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,11 +22,7 @@ help: ## This list
 deps: ## Install what the build needs (cmake), or name it
 	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: install it from https://rustup.rs"; exit 1; }
 	@command -v cc >/dev/null || { echo "A C compiler is missing: on Debian, apt-get install build-essential"; exit 1; }
-	@command -v cmake >/dev/null || sh -c '\
-	  if ! command -v apt-get >/dev/null; then echo "cmake is missing: install the package cmake"; exit 1; fi; \
-	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  echo "Installing cmake"; \
-	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq cmake >/dev/null'
+	@$(INSTALL) cmake cmake
 
 demo: deps ## Start a whole world: issuer, gateway, backend; Ctrl-C ends it
 	$(CARGO) run --locked --quiet -- demo
@@ -46,3 +54,15 @@ bench: deps ## Run the benches and print the ratios
 
 bench-smoke: deps ## Run each bench once, so that none rots; built as the tests are
 	$(CARGO) bench --locked --profile dev -- --test
+
+fuzz: deps ## Fuzz each target for SECONDS (1800); findings go to fuzz/artifacts
+	@$(INSTALL) c++ g++
+	cd fuzz && $(CARGO) build --locked --release
+	cd fuzz && for target in $(FUZZ_TARGETS); do \
+	  mkdir -p corpus/$$target artifacts/$$target; \
+	  $(CARGO) run --locked --quiet --release --bin $$target -- -max_total_time=$(SECONDS) -timeout=10 -max_len=65536 \
+	    -dict=dictionary -verbosity=0 -print_final_stats=1 -artifact_prefix=artifacts/$$target/ corpus/$$target seeds/$$target || exit 1; \
+	done
+
+fuzz-smoke: ## Fuzz each target for a few seconds, so that none rots
+	@$(MAKE) --no-print-directory fuzz SECONDS=5

@@ -22,7 +22,7 @@ use syncgate::{
     metrics::Metrics,
     server::install_crypto,
     signing::SigningKey,
-    token::{MintingProfile, Rejection, Timestamp, TokenLimits, TrustedIssuer},
+    token::{Lifetime, MintingProfile, Rejection, Timestamp, TokenLimits, TrustedIssuer},
 };
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -45,31 +45,30 @@ struct Bench {
     issuer: Issuer,
     keys: Arc<KeyStore>,
     signing_key: SigningKey,
-    now: Timestamp,
 }
 
 impl Bench {
     fn new(runtime: &Runtime) -> Result<Self, Box<dyn Error>> {
         let issuer = runtime.block_on(Issuer::start())?;
         let keys = runtime.block_on(fetch_keys(&issuer))?;
-        Ok(Self { issuer, keys, signing_key: SigningKey::generate_rsa(2048)?, now: SystemTime::now().into() })
+        Ok(Self { issuer, keys, signing_key: SigningKey::generate_rsa(2048)? })
     }
 
     fn exchange(&self, entries: usize, metrics: &Arc<Metrics>) -> Result<Exchange, Box<dyn Error>> {
         let issuers = vec![IssuerKeys { issuer: TrustedIssuer::new(self.issuer.settings()), keys: Arc::clone(&self.keys) }];
-        let profiles = vec![MintingProfile { name: "default".into(), user_id_claim: "userId".into() }];
+        let profiles = vec![MintingProfile::new("default", "userId")];
         let pool = SigningPool::new(0, 1024, Arc::clone(metrics))?;
         let (limits, cache, key) = (TokenLimits::default(), CacheSettings { entries }, self.signing_key.clone());
         Ok(Exchange::new(issuers, limits, profiles, key, pool, &cache, Arc::clone(metrics)))
     }
 
     fn time(&self, runtime: &Runtime) -> Result<(), Box<dyn Error>> {
-        let now = self.now;
+        let now = Timestamp::from(SystemTime::now());
         let exchange = self.exchange(100_000, &Arc::new(Metrics::new()?))?;
         let token = self.issuer.rs256("alice").sign();
         let expired = self.issuer.rs256("alice").expires_in(-3600).sign();
         let alice = runtime.block_on(exchange.identify(token.as_bytes(), now)).map_err(Rejection::label)?;
-        runtime.block_on(exchange.admit(&alice, PROFILE, now)).map_err(Rejection::label)?;
+        runtime.block_on(exchange.admit(&alice, PROFILE, Lifetime::Ttl, now)).map_err(Rejection::label)?;
 
         // More users in turn than this cache has room for, so each is a stranger when he comes again.
         let crowded_metrics = Arc::new(Metrics::new()?);
@@ -91,13 +90,13 @@ impl Bench {
                 assert!(found.is_some_and(|identity| identity.is_ok()));
             })
             .case("admit: hit", || {
-                let found = exchange.admit(black_box(&alice), PROFILE, now).now_or_never();
+                let found = exchange.admit(black_box(&alice), PROFILE, Lifetime::Ttl, now).now_or_never();
                 assert!(found.is_some_and(|admission| admission.is_ok()));
             })
             .case("admit: miss, RSA-2048", || {
                 // What the key before has signed is not used again.
                 exchange.replace_signing_key(self.signing_key.clone());
-                assert!(runtime.block_on(exchange.admit(&alice, PROFILE, now)).is_ok());
+                assert!(runtime.block_on(exchange.admit(&alice, PROFILE, Lifetime::Ttl, now)).is_ok());
             })
             .run("exchange");
 
@@ -120,8 +119,10 @@ impl Bench {
                 let (token, exchange) = (self.issuer.es256(&format!("user {user}")), &exchange);
                 token_length.set(token.len());
                 async move {
-                    let identity = exchange.identify(token.as_bytes(), self.now).await?;
-                    exchange.admit(&identity, PROFILE, self.now).await
+                    // Read anew: the tokens are made meanwhile, and are not valid before.
+                    let now = Timestamp::from(SystemTime::now());
+                    let identity = exchange.identify(token.as_bytes(), now).await?;
+                    exchange.admit(&identity, PROFILE, Lifetime::Ttl, now).await
                 }
             });
             runtime.block_on(admissions.buffer_unordered(64).for_each(|admission| {

@@ -51,7 +51,7 @@ pub enum StartError {
 pub struct Gateway {
     address: SocketAddr,
     admin_address: SocketAddr,
-    public_key_pem: String,
+    public_key_pem: Option<String>,
     metrics: Arc<Metrics>,
     /// From here on `/readyz` says no.
     draining: CancellationToken,
@@ -77,7 +77,7 @@ impl Gateway {
         install_crypto();
         let metrics = Arc::new(Metrics::new()?);
         let signing_key = SigningKey::load(&config.signing)?;
-        let public_key_pem = signing_key.public_key_pem();
+        let public_key_pem = signing_key.public().map(|public| public.pem().to_owned());
         let pool =
             SigningPool::new(config.signing.threads, config.signing.queue, Arc::clone(&metrics)).map_err(StartError::Threads)?;
 
@@ -139,9 +139,9 @@ impl Gateway {
         self.admin_address
     }
 
-    /// The public key for the backend to pin.
-    pub fn public_key_pem(&self) -> &str {
-        &self.public_key_pem
+    /// The public key for the backend to pin. None where both share a secret.
+    pub fn public_key_pem(&self) -> Option<&str> {
+        self.public_key_pem.as_deref()
     }
 
     /// The series, for tests.

@@ -16,7 +16,7 @@ use tokio::{
 pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 43\r\n\r\n{\"ok\":true,\"id\":\"42\",\"rev\":\"1-0123456789a\"}";
 const BODY: usize = 43;
 
-/// Connections to one proxy, kept open.
+/// Connections to one proxy, kept open for one turn.
 pub struct Load {
     clients: Vec<TcpStream>,
     request: Vec<u8>,
@@ -33,7 +33,10 @@ impl Load {
             client.set_nodelay(true)?;
             io::Result::Ok(client)
         }));
-        Ok(Self { clients: clients.await?, request: request.into_bytes() })
+        let mut load = Self { clients: clients.await?, request: request.into_bytes() };
+        // One request each, so that no connection is new when it counts.
+        load.run(connections).await?;
+        Ok(load)
     }
 
     /// Sends so many requests over all connections together and returns how long that took.

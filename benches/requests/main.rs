@@ -51,20 +51,18 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
     }
     // The bare proxies get the gateway's token too: what they forward is as long as what it reads.
     let token = proxies.iter().map(RoleProcess::token).find(|token| !token.is_empty()).ok_or("no gateway gave a token")?.to_owned();
-    let mut loads = Vec::new();
-    for proxy in proxies {
-        let token = if proxy.token().is_empty() { &token } else { proxy.token() };
-        loads.push((runtime.block_on(Load::connect(proxy.address(), CONNECTIONS, token))?, proxy));
-    }
     eprintln!("A token of {} bytes, {CONNECTIONS} connections, {rounds} rounds of {requests} requests each.", token.len());
 
     let mut table = table::Table::new(PROXIES.map(|role| role.title()).to_vec());
     // The first rounds fill pools and caches and are not counted.
     let warm_up = usize::from(!is_test);
     for round in 0..rounds + warm_up {
-        for turn in 0..loads.len() {
+        for turn in 0..proxies.len() {
             let index = (turn + round) % PROXIES.len();
-            let (load, proxy) = &mut loads[index];
+            let proxy = &proxies[index];
+            let own_token = if proxy.token().is_empty() { &token } else { proxy.token() };
+            // Anew for each turn: on a busy machine the wait for the next one can outlast a keep-alive.
+            let mut load = runtime.block_on(Load::connect(proxy.address(), CONNECTIONS, own_token))?;
             let before = proxy.cpu_time()?;
             let took: Duration = runtime.block_on(load.run(requests))?;
             let cpu = proxy.cpu_time()?.saturating_sub(before);

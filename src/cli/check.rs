@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     cli::Failure,
-    config::{Config, ConfigError, Effective, Findings, Loaded, Problem, Reference, Report, Target},
+    config::{Config, ConfigError, Effective, Findings, Loaded, Problem, Reference, Report},
     signing::SigningKey,
 };
 
@@ -58,7 +58,10 @@ impl CheckArgs {
 fn outside_problems(loaded: &Loaded) -> Vec<Problem> {
     let is_set = |variable: &str| std::env::var_os(variable).is_some();
     let mut problems: Vec<_> = loaded.references.iter().filter_map(|reference| reference.check(is_set).err()).collect();
-    let key_file = loaded.references.iter().find(|reference| matches!(reference.target, Target::SigningKey(_)));
+    let is_key = |reference: &&Reference| {
+        ["signing.key_file", "signing.secret_file", "signing.secret_env"].contains(&reference.key.as_str())
+    };
+    let key_file = loaded.references.iter().find(is_key);
     // A key or passphrase that cannot be read is reported already.
     if let Some(Reference { at, key, .. }) =
         key_file.filter(|_| !problems.iter().any(|problem| problem.key.starts_with("signing.")))
@@ -87,12 +90,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::signing::PrivateKeyPem;
+    use crate::signing::{NewKey, PrivateKeyPem};
 
     /// Checks a file with this text beside a key, and beside a file that is none. In the answer the folder is left out.
     fn check(text: &str, print: bool) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
-        PrivateKeyPem::generate_rsa(2048).unwrap().create(&folder.path().join("signing.pem"), false).unwrap();
+        PrivateKeyPem::generate(NewKey::Rsa(2048)).unwrap().create(&folder.path().join("signing.pem"), false).unwrap();
         std::fs::write(folder.path().join("exposed.pem"), "").unwrap();
         std::fs::set_permissions(folder.path().join("exposed.pem"), PermissionsExt::from_mode(0o644)).unwrap();
         let config = folder.path().join("gateway.yaml");

@@ -6,15 +6,12 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{
-    Args, Subcommand,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::{Args, Subcommand};
 
 use crate::{
     cli::Failure,
     config::Config,
-    signing::{PrivateKeyPem, SecretSource, SigningKey},
+    signing::{NewKey, PrivateKeyPem, SecretSource, SigningKey},
 };
 
 /// Make a signing key, or print the public key to pin.
@@ -34,20 +31,28 @@ enum KeysCommand {
 ///
 /// Writes the private key to a file that only you can read, and prints the public key on standard output. Give the file to the
 /// gateway (`signing` in its config) and the public key to the backend, which pins it: it then accepts the tokens that the gateway
-/// signs (RS256), and no others.
+/// signs, and no others. Take RSA unless you know that the backend verifies the algorithm of another key.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 What a size costs: one signature for each token that is minted, and a minted token is used for many requests. On one core of a \
 small server a signature takes about 0.35 ms with 2048 bits, 1 ms with 3072 and 2.5 ms with 4096. 3072 bits are held to be safe \
-beyond 2030. Choose 2048 if thousands of users log in each second, and 4096 if a rule demands it.
+beyond 2030. Choose 2048 if thousands of users log in each second, and 4096 if a rule demands it. EC and Ed25519 take about \
+0.03 ms.
+
+The algorithm of the config must fit: signing.algorithm RS256 (default), RS384, RS512, PS256, PS384 or PS512 for RSA, ES256 or ES384 \
+for EC, EdDSA for Ed25519.
 
 Examples:
   syncgate keys generate > public.pem
-  syncgate keys generate --bits 4096 --out /etc/syncgate/signing-key.pem")]
+  syncgate keys generate --bits 4096 --out /etc/syncgate/signing-key.pem
+  syncgate keys generate --type ec > public.pem")]
 struct GenerateArgs {
-    /// Length of the RSA key.
-    #[arg(long, default_value = "3072", value_parser = bits())]
-    bits: u32,
+    /// Kind of key.
+    #[arg(long = "type", value_enum, default_value = "rsa")]
+    kind: Kind,
+    /// Length: of an RSA key 2048, 3072 (default) or 4096; of an EC key 256 (P-256, default) or 384 (P-384).
+    #[arg(long)]
+    bits: Option<u32>,
     /// Where the private key goes: PEM (PKCS#8), not encrypted, mode 0600.
     #[arg(long, value_name = "FILE", default_value = "signing-key.pem")]
     out: PathBuf,
@@ -56,15 +61,35 @@ struct GenerateArgs {
     force: bool,
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Kind {
+    /// RSA
+    Rsa,
+    /// ECDSA on P-256 or P-384
+    Ec,
+    /// Ed25519
+    Ed25519,
+}
+
+/// How a public key is written.
+#[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
+enum PublicFormat {
+    /// SubjectPublicKeyInfo in PEM
+    Pem,
+    /// JSON Web Key, in one line
+    Jwk,
+}
+
 /// Print the public key of a signing key, for the backend to pin.
 ///
-/// The output is byte for byte what `openssl rsa -in FILE -pubout` prints. Reads what the gateway reads: PEM (PKCS#8, encrypted or
-/// not, or PKCS#1; a certificate beside the key is checked against it) and PKCS#12. The file must not be readable by others.
+/// As PEM the output is byte for byte what `openssl pkey -in FILE -pubout` prints. Reads what the gateway reads: PEM (PKCS#8, encrypted
+/// or not, PKCS#1 or SEC 1; a certificate beside the key is checked against it) and PKCS#12. The file must not be readable by others.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   syncgate keys public --config gateway.yaml > public.pem
   syncgate keys public --key signing-key.pem > public.pem
+  syncgate keys public --config gateway.yaml --format jwk
   syncgate keys public --key certificate.pfx --passphrase-file passphrase.txt
   KEY_PASSPHRASE=... syncgate keys public --key certificate.pfx --passphrase-env KEY_PASSPHRASE")]
 struct PublicArgs {
@@ -80,6 +105,9 @@ struct PublicArgs {
     /// Name of the environment variable with the passphrase of an encrypted key.
     #[arg(long, value_name = "NAME")]
     passphrase_env: Option<String>,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "pem")]
+    format: PublicFormat,
 }
 
 impl KeysArgs {
@@ -94,10 +122,16 @@ impl KeysArgs {
 
 impl GenerateArgs {
     fn execute(self, output: &mut impl Write, note: &mut impl Write) -> Result<(), Failure> {
-        let private = PrivateKeyPem::generate_rsa(self.bits).map_err(trouble)?;
+        let kind = match self.kind {
+            Kind::Rsa => NewKey::Rsa(self.bits.unwrap_or(3072)),
+            Kind::Ec => NewKey::Ec(self.bits.unwrap_or(256)),
+            Kind::Ed25519 if self.bits.is_some() => return Err(trouble("an Ed25519 key has one length: leave --bits out")),
+            Kind::Ed25519 => NewKey::Ed25519,
+        };
+        let private = PrivateKeyPem::generate(kind).map_err(trouble)?;
         let key = private.signing_key().map_err(trouble)?;
         private.create(&self.out, self.force).map_err(trouble)?;
-        print(output, &key.public_key_pem())?;
+        print(output, &public_key(&key, PublicFormat::Pem)?)?;
         print(
             note,
             &format!(
@@ -119,12 +153,17 @@ impl PublicArgs {
             }
             (None, None) => return Err(Failure::Trouble("name the key: --key FILE or --config FILE".to_owned())),
         };
-        print(output, &key.map_err(trouble)?.public_key_pem())
+        print(output, &public_key(&key.map_err(trouble)?, self.format)?)
     }
 }
 
-fn bits() -> impl TypedValueParser<Value = u32> {
-    PossibleValuesParser::new(["2048", "3072", "4096"]).try_map(|bits| bits.parse::<u32>())
+fn public_key(key: &SigningKey, format: PublicFormat) -> Result<String, Failure> {
+    let public =
+        key.public().ok_or_else(|| trouble("HS256 signs with a secret, which has no public key: the backend needs the secret"))?;
+    Ok(match format {
+        PublicFormat::Pem => public.pem().to_owned(),
+        PublicFormat::Jwk => format!("{}\n", public.jwk()),
+    })
 }
 
 fn print(output: &mut impl Write, text: &str) -> Result<(), Failure> {
@@ -143,6 +182,7 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
     use clap::Parser;
+    use serde_json::json;
 
     use super::*;
 
@@ -180,6 +220,40 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_of_key_is_made_and_printed_in_both_forms() {
+        let folder = tempfile::tempdir().unwrap();
+        for (kind, members) in [
+            ("rsa", json!({ "alg": "RS256", "kty": "RSA", "use": "sig", "e": "AQAB" })),
+            ("ec", json!({ "alg": "ES256", "kty": "EC", "use": "sig", "crv": "P-256" })),
+            ("ed25519", json!({ "alg": "EdDSA", "kty": "OKP", "use": "sig", "crv": "Ed25519" })),
+        ] {
+            let path = folder.path().join(kind);
+            let (pem, _) = run(&["generate", "--type", kind, "--out", text(&path)]).unwrap();
+            assert_eq!(run(&["public", "--key", text(&path)]).unwrap().0, pem);
+            let (line, _) = run(&["public", "--key", text(&path), "--format", "jwk"]).unwrap();
+            let jwk: serde_json::Value = serde_json::from_str(&line).unwrap();
+            for (name, value) in members.as_object().unwrap() {
+                assert_eq!(&jwk[name], value, "{line}");
+            }
+            assert!(jwk.get("d").is_none() && jwk.get("kid").is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_shared_secret_has_no_public_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        let config = folder.path().join("gateway.yaml");
+        let yaml = "issuers: [{preset: oidc, issuer: 'https://login.contoso.com', audiences: [api]}]\n\
+                    signing: {algorithm: HS256, secret_file: secret}\nupstream: {url: 'http://127.0.0.1:1'}\n";
+        fs::write(&config, yaml).unwrap();
+        let error = run(&["public", "--config", text(&config)]).unwrap_err();
+        assert_eq!(error, "HS256 signs with a secret, which has no public key: the backend needs the secret");
+    }
+
+    #[test]
     fn an_existing_file_is_replaced_only_when_forced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.pem");
@@ -199,8 +273,13 @@ mod tests {
 
     #[test]
     fn sizes_that_do_not_sign_and_two_passphrases_are_refused_before_anything_is_done() {
-        let error = run(&["generate", "--bits", "1024"]).unwrap_err();
-        assert!(error.contains("[possible values: 2048, 3072, 4096]"), "{error}");
+        for (arguments, expected) in [
+            (&["--bits", "1024"][..], "an RSA key of 1024 bits cannot be made: choose 2048, 3072 or 4096"),
+            (&["--type", "ec", "--bits", "521"], "an EC key of 521 bits cannot be made: choose 256 or 384"),
+            (&["--type", "ed25519", "--bits", "256"], "an Ed25519 key has one length: leave --bits out"),
+        ] {
+            assert_eq!(run(&[&["generate"], arguments].concat()).unwrap_err(), expected);
+        }
         let error = run(&["public", "--key", "key.pem", "--passphrase-file", "a", "--passphrase-env", "B"]).unwrap_err();
         assert!(error.contains("cannot be used with"), "{error}");
     }

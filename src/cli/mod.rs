@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod descriptors;
+mod explain;
 mod keys;
 mod logging;
 mod run;
@@ -21,6 +22,7 @@ pub struct Cli {
 enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Explain(explain::ExplainArgs),
     Keys(keys::KeysArgs),
     Demo(demo::DemoArgs),
 }
@@ -42,6 +44,7 @@ impl Cli {
         match self.command {
             Command::Run(args) => args.execute(),
             Command::Check(args) => args.execute(),
+            Command::Explain(args) => args.execute(),
             Command::Keys(args) => args.execute(),
             Command::Demo(args) => args.execute(),
         }

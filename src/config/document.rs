@@ -2,7 +2,8 @@
 //!
 //! The part of YAML that a config needs: mappings, lists and scalars, one document. Anchors, aliases, merge keys and tags are
 //! refused: they make a security setting hard to read, and aliases can blow a small file up. Scalars stay text; what a text means is
-//! decided by the key it stands under, so that `no` can be a name and `1.10` keeps its zero.
+//! decided by the key it stands under, so that `no` can be a name and `1.10` keeps its zero. Only a value of a claim is read as in JSON, unless it is
+//! quoted.
 
 use std::collections::HashMap;
 
@@ -30,8 +31,8 @@ pub(super) struct Node {
 pub(super) enum Value {
     /// Nothing, `~` or `null`.
     Null,
-    /// Any other scalar, as text.
-    Text(String),
+    /// Any other scalar, as text, and whether it stands there without quotes.
+    Text(String, bool),
     /// A list.
     List(Vec<Node>),
     /// A mapping, in the order of the file, without duplicate keys.
@@ -191,6 +192,6 @@ impl Builder<'_> {
 fn scalar(text: &str, style: ScalarStyle) -> Value {
     match (style, text) {
         (ScalarStyle::Plain, "" | "~" | "null" | "Null" | "NULL") => Value::Null,
-        _ => Value::Text(text.to_owned()),
+        _ => Value::Text(text.to_owned(), style == ScalarStyle::Plain),
     }
 }

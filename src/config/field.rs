@@ -13,14 +13,14 @@ use crate::config::{
 /// Most elements of a list.
 const MOST_ELEMENTS: usize = 1_000;
 /// Longest text. Bytes.
-const MOST_TEXT: usize = 4_096;
+pub(super) const MOST_TEXT: usize = 4_096;
 
 /// A value, where it stands, and the key it stands under.
 #[derive(Clone, Debug)]
 pub(super) struct Field<'a> {
     pub(super) key: String,
     pub(super) at: Position,
-    node: &'a Node,
+    pub(super) node: &'a Node,
     reading: &'a Reading,
 }
 
@@ -57,9 +57,9 @@ impl<'a> Field<'a> {
     /// A scalar as it is written. Numbers and truth values are text too; the key decides what they mean.
     pub(super) fn scalar(&self, accepted: impl fmt::Display) -> Option<&'a str> {
         let wrong = match &self.node.value {
-            Value::Text(text) if text.chars().any(char::is_control) => "has a line break or another control character in it",
-            Value::Text(text) if text.len() > MOST_TEXT => "is too long",
-            Value::Text(text) => return Some(text),
+            Value::Text(text, _) if text.chars().any(char::is_control) => "has a line break or another control character in it",
+            Value::Text(text, _) if text.len() > MOST_TEXT => "is too long",
+            Value::Text(text, _) => return Some(text),
             Value::Null => "has no value; give one, or leave the key out",
             Value::List(_) => "is a list, not one value",
             Value::Map(_) => "is a mapping, not one value",
@@ -154,7 +154,7 @@ impl<'a> Field<'a> {
         match &self.node.value {
             Value::Map(entries) => Section::new(self.key.clone(), self.at, entries, self.reading),
             Value::Null => Section::new(self.key.clone(), self.at, &[], self.reading),
-            Value::Text(_) | Value::List(_) => {
+            Value::Text(..) | Value::List(_) => {
                 self.problem("is not a mapping; accepted: keys with values, indented");
                 Section::unreadable(self.key.clone(), self.at, self.reading)
             }

@@ -20,10 +20,11 @@ use crate::{
         read::{
             basics, edge,
             issuers::{self, Issuer},
-            routes, trust, upstreams,
+            mint, routes, signing, trust, upstreams,
         },
     },
     proxy::{ProxySettings, RouteSettings},
+    token::{MintingProfile, Source},
 };
 
 /// Most issuers: each is a task that fetches, and a token may have to be compared with each.
@@ -141,12 +142,18 @@ fn config(root: &Node, reading: &Reading) -> Config {
     {
         field.problem("token.max_bytes must be less than listen.header_bytes, or no such token arrives");
     }
-    let signing = basics::signing(root.section("signing"));
-    let profile = basics::profile(root.section("mint"));
+    let signing = signing::signing(root.section("signing"));
+    let mut profiles = mint::profiles(&mut root, signing.algorithm);
     let upstreams = upstreams::upstreams(&mut root);
-    let routes = routes::routes(root.field("routes"), &upstreams);
+    let routes = routes::routes(root.field("routes"), &upstreams, &mut profiles, signing.algorithm);
     let headers = edge::headers(root.section("headers"));
-    let kept_claims = kept_claims(&routes);
+    mint::check_use(&profiles, &routes);
+    let profiles: Vec<_> = profiles.into_iter().map(|profile| profile.settings).collect();
+    let keep = |mut issuer: Issuer<'_>| {
+        issuer.config.rules.kept_claims = kept_claims(&routes, &profiles, &issuer.config.rules.name_claim);
+        issuer.config
+    };
+    let issuers = issuers.into_iter().map(keep).collect();
     let (shutdown_delay, shutdown_grace) = basics::shutdown(root.section("shutdown"), SHUTDOWN_GRACE);
     let config = Config {
         proxy: ProxySettings {
@@ -157,15 +164,9 @@ fn config(root: &Node, reading: &Reading) -> Config {
             realm: root.text("realm", &REALM).unwrap_or_else(|| REALM_DEFAULT.to_owned()),
         },
         admin,
-        issuers: issuers
-            .into_iter()
-            .map(|mut issuer| {
-                issuer.config.rules.kept_claims.clone_from(&kept_claims);
-                issuer.config
-            })
-            .collect(),
+        issuers,
         token_limits,
-        profiles: vec![profile],
+        profiles,
         signing,
         cache: basics::cache(root.section("cache")),
         log: basics::log(root.section("log")),
@@ -195,12 +196,18 @@ fn issuers(field: Option<Field<'_>>) -> Vec<Issuer<'_>> {
     issuers
 }
 
-/// The claims that routes name, each once.
-fn kept_claims(routes: &[RouteSettings]) -> Vec<String> {
+/// The claims that routes and profiles name, each once; no other is kept in memory.
+fn kept_claims(routes: &[RouteSettings], profiles: &[MintingProfile], name_claim: &str) -> Vec<String> {
     let rules = routes
         .iter()
         .map(|route| route.permission.settings())
         .flat_map(|demands| demands.all_claims.iter().chain(&demands.any_claims));
-    let names: BTreeSet<_> = rules.map(|rule| rule.claim.clone()).collect();
+    let demanded = rules.map(|rule| rule.claim.as_str());
+    let minted = profiles.iter().flat_map(MintingProfile::sources).filter_map(|source| match source {
+        Source::Claim(claim) => Some(claim.as_str()),
+        Source::Name => Some(name_claim),
+        Source::UserId | Source::Roles | Source::Scopes | Source::First(_) | Source::All(_) => None,
+    });
+    let names: BTreeSet<_> = demanded.chain(minted).map(str::to_owned).collect();
     names.into_iter().collect()
 }

@@ -9,6 +9,7 @@
 mod document;
 mod field;
 mod formats;
+mod json;
 mod load;
 mod outside;
 mod print;

@@ -29,8 +29,8 @@ pub struct Reference {
 pub enum Target {
     /// The file with our own key.
     SigningKey(PathBuf),
-    /// A file with a passphrase.
-    Passphrase(PathBuf),
+    /// A file with a passphrase, or with a secret to sign with.
+    Secret(PathBuf),
     /// A file with certificates of authorities, PEM.
     Authorities(PathBuf),
     /// An environment variable.
@@ -41,7 +41,7 @@ impl Reference {
     /// Whether it is there: the file can be read, certificates can be used, the variable is set. `is_set` knows the environment.
     pub fn check(&self, is_set: impl Fn(&str) -> bool) -> Result<(), Problem> {
         let outcome = match &self.target {
-            Target::SigningKey(path) | Target::Passphrase(path) => check_readable(path),
+            Target::SigningKey(path) | Target::Secret(path) => check_readable(path),
             Target::Authorities(path) => check_readable(path).and_then(|()| check_authorities(path)),
             Target::Variable(name) if is_set(name) => Ok(()),
             Target::Variable(name) => Err(format!("the environment variable {name} is not set")),
@@ -86,7 +86,7 @@ mod tests {
         let missing = check(Target::SigningKey(path.clone())).unwrap_err();
         assert!(missing.starts_with(&format!("{} cannot be read: No such file", path.display())), "{missing}");
         let text = format!("{} is not a regular file", folder.path().display());
-        assert_eq!(check(Target::Passphrase(folder.path().to_owned())), Err(text));
+        assert_eq!(check(Target::Secret(folder.path().to_owned())), Err(text));
         std::fs::write(&path, "").unwrap();
         assert_eq!(check(Target::SigningKey(path)), Ok(()));
     }

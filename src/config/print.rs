@@ -1,5 +1,7 @@
 //! The effective settings as YAML: every key with its value, presets expanded. The printout is a config file that means the same.
 
+mod mint;
+
 use std::{fmt, path::Path, time::Duration};
 
 use crate::{
@@ -11,7 +13,6 @@ use crate::{
     },
     jwks::KeySource,
     proxy::UpstreamSettings,
-    signing::SecretSource,
     token::{ClaimRule, IssuerRule, IssuerSettings, TenantRule, UserIdRule},
 };
 
@@ -45,26 +46,13 @@ impl fmt::Display for Effective<'_> {
         yaml.size("max_header_bytes", config.token_limits.header);
         yaml.size("max_kid_bytes", config.token_limits.kid);
         yaml.close();
-        yaml.open("signing");
-        yaml.path("key_file", &config.signing.key_file);
-        match &config.signing.passphrase {
-            Some(SecretSource::File(path)) => yaml.path("passphrase_file", path),
-            Some(SecretSource::Environment(variable)) => yaml.text("passphrase_env", variable),
-            None => {}
-        }
-        yaml.plain("threads", config.signing.threads);
-        yaml.plain("queue", config.signing.queue);
-        yaml.close();
-        for profile in &config.profiles {
-            yaml.open("mint");
-            yaml.text("user_id_claim", &profile.user_id_claim);
-            yaml.close();
-        }
+        mint::print_signing(&config.signing, &mut yaml);
+        mint::print_profiles(&config.profiles, &mut yaml);
         yaml.open("upstreams");
         config.proxy.upstreams.iter().for_each(|upstream| print_upstream(upstream, &mut yaml));
         yaml.close();
         yaml.open("routes");
-        config.proxy.routes.iter().for_each(|route| print_route(route, &config.proxy.upstreams, &mut yaml));
+        config.proxy.routes.iter().for_each(|route| print_route(route, config, &mut yaml));
         yaml.close();
         yaml.open("headers");
         yaml.list("strip", &config.proxy.headers.strip);

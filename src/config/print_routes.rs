@@ -2,14 +2,15 @@
 
 use crate::{
     config::{
+        Config,
         print::{Yaml, quoted, word},
         read::routes::{ERROR_SHAPES, ON_INVALID},
     },
-    proxy::{Access, BodyPlace, ProtocolForm, RouteSettings, TokenPlace, UpstreamSettings},
+    proxy::{Access, BodyPlace, ProtocolForm, RouteSettings, TokenPlace},
     token::NonceRule,
 };
 
-pub(super) fn print_route(route: &RouteSettings, upstreams: &[UpstreamSettings], yaml: &mut Yaml) {
+pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yaml) {
     yaml.element("name", &route.name);
     yaml.text("path", &route.path);
     yaml.plain("exact", route.exact);
@@ -17,8 +18,11 @@ pub(super) fn print_route(route: &RouteSettings, upstreams: &[UpstreamSettings],
         yaml.text("host", host);
     }
     yaml.list("methods", &route.methods);
-    if let Some(upstream) = upstreams.get(route.upstream) {
+    if let Some(upstream) = config.proxy.upstreams.get(route.upstream) {
         yaml.text("upstream", &upstream.name);
+    }
+    if let Some(profile) = config.profiles.get(route.profile) {
+        yaml.text("mint", &profile.name);
     }
     match route.access {
         Access::Protected => yaml.plain("access", "protected"),

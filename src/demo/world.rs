@@ -23,7 +23,7 @@ use crate::{
     jwks::{JwksSettings, KeySource},
     proxy::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings},
     server::{Gateway, StartError},
-    signing::SigningSettings,
+    signing::{SigningKeySource, SigningSettings},
     token::{IssuerRule, IssuerSettings, MintingProfile, TokenKinds, TokenLimits, UserIdRule},
 };
 
@@ -214,8 +214,13 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
         admin: AdminSettings { address: places.admin },
         issuers: vec![trust(issuer)],
         token_limits: TokenLimits::default(),
-        profiles: vec![MintingProfile { name: "default".into(), user_id_claim: "userId".into() }],
-        signing: SigningSettings { key_file: key_file.as_ref().to_owned(), passphrase: None, threads: 0, queue: 1024 },
+        profiles: vec![MintingProfile::new("default", "userId")],
+        signing: SigningSettings {
+            algorithm: Algorithm::RS256,
+            key: SigningKeySource::PrivateKey { file: key_file.as_ref().to_owned(), passphrase: None },
+            threads: 0,
+            queue: 1024,
+        },
         cache: CacheSettings::default(),
         log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: false },
         shutdown_grace: Duration::from_secs(5),

@@ -1,12 +1,16 @@
 //! [`Identity`], the first layer of the cache, with the slots of the second; [`Admission`], what a request is given.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64},
+};
 
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 use tokio::sync::Mutex;
 
-use crate::token::{Timestamp, VerifiedToken};
+use super::ProfileId;
+use crate::token::{Lifetime, Timestamp, VerifiedToken};
 
 /// A verified identity, as the cache holds it.
 #[derive(Debug)]
@@ -16,11 +20,11 @@ pub struct Identity {
     pub(super) issuer: usize,
     /// The generation of the issuer's keys at which the key was last found among them.
     pub(super) trusted_at: AtomicU64,
-    /// One for each minting profile.
-    pub(super) slots: Box<[Slot]>,
+    /// One for each minting profile and lifetime.
+    slots: Box<[Slot]>,
 }
 
-/// The place of a user token for one identity and one profile.
+/// The place of a user token for one identity, one profile and one lifetime.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     pub(super) minted: ArcSwapOption<Minted>,
@@ -32,16 +36,24 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Minted {
     pub(super) authorization: HeaderValue,
-    /// From when on it is not used: its own `exp`, never later than the identity's end.
-    pub(super) end: Timestamp,
+    /// From when on it is not used: never later than its own `exp`.
+    pub(super) usable_until: Timestamp,
+    /// From when on a request has it renewed in the background, in milliseconds since the epoch; each attempt puts it off.
+    pub(super) renew_at: AtomicI64,
     /// Which of our signing keys signed it.
     pub(super) key: u64,
 }
 
 impl Identity {
     pub(super) fn new(verified: VerifiedToken, issuer: usize, generation: u64, profiles: usize) -> Self {
-        let slots = std::iter::repeat_with(Slot::default).take(profiles).collect();
+        let slots = std::iter::repeat_with(Slot::default).take(profiles * LIFETIMES.len()).collect();
         Self { verified, issuer, trusted_at: AtomicU64::new(generation), slots }
+    }
+
+    /// The place of the token for this profile and this lifetime.
+    pub(super) fn slot(&self, profile: ProfileId, lifetime: Lifetime) -> Option<&Slot> {
+        let lifetime = LIFETIMES.iter().position(|known| *known == lifetime)?;
+        self.slots.get(profile.0 * LIFETIMES.len() + lifetime)
     }
 
     /// What was verified.
@@ -72,3 +84,5 @@ impl Admission {
         self.end
     }
 }
+
+const LIFETIMES: [Lifetime; 2] = [Lifetime::Ttl, Lifetime::End];

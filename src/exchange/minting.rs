@@ -1,6 +1,12 @@
 //! The second layer: an [`Identity`] and a profile to a user token, signed on the pool.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -13,8 +19,17 @@ use super::{
 use crate::{
     metrics::{Histogram, IntCounter, Metrics},
     signing::SigningKey,
-    token::{Minter, MintingProfile, Rejection, Timestamp},
+    token::{Lifetime, Minter, MintingProfile, Rejection, Timestamp},
 };
+
+/// A token is renewed when this part of its life is left ...
+const RENEWED_LIFE: u32 = 5;
+/// ... or this much of it.
+const LEAST_LEFT_TO_RENEW: Duration = Duration::from_secs(10);
+/// One with less left is not used, unless its identity ends with it.
+const LEAST_LEFT_TO_USE: Duration = Duration::from_secs(5);
+/// Between two attempts to renew a token. An attempt that fails costs nobody anything: the old one serves on.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// Mints user tokens, each of them once.
 #[derive(Debug)]
@@ -22,9 +37,11 @@ pub(super) struct Minting {
     minters: Vec<Arc<Minter>>,
     active: ArcSwap<ActiveKey>,
     pub(super) pool: SigningPool,
+    clock: SteadyClock,
     metrics: Arc<Metrics>,
     hits: IntCounter,
     misses: IntCounter,
+    renewals: IntCounter,
     duration: Histogram,
 }
 
@@ -37,12 +54,15 @@ struct ActiveKey {
 
 impl Minting {
     pub(super) fn new(profiles: Vec<MintingProfile>, key: SigningKey, pool: SigningPool, metrics: Arc<Metrics>) -> Self {
+        let requests = |result| metrics.exchange.cache_requests.with_label_values(&["minted", result]);
         let minting = Self {
             minters: profiles.into_iter().map(|profile| Arc::new(Minter::new(profile))).collect(),
             active: ArcSwap::from_pointee(ActiveKey { key, number: 0 }),
             pool,
-            hits: metrics.exchange.cache_requests.with_label_values(&["minted", "hit"]),
-            misses: metrics.exchange.cache_requests.with_label_values(&["minted", "miss"]),
+            clock: SteadyClock::default(),
+            hits: requests("hit"),
+            misses: requests("miss"),
+            renewals: requests("renewal"),
             duration: metrics.exchange.duration.with_label_values(&["mint"]),
             metrics,
         };
@@ -55,60 +75,173 @@ impl Minting {
         self.show_key();
     }
 
-    /// The admission, if the token was minted before by the key that is active now.
-    pub(super) fn recall(&self, identity: &Identity, profile: ProfileId, now: Timestamp) -> Option<Admission> {
-        let admission = self.look_up(identity, identity.slots.get(profile.0)?, now)?;
+    /// The admission, if the token was minted before by the key that is active now. If it is time, has the token renewed.
+    pub(super) fn recall(
+        self: &Arc<Self>,
+        identity: &Arc<Identity>,
+        profile: ProfileId,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> Option<Admission> {
+        let lifetime = self.minters.get(profile.0)?.lifetime(lifetime);
+        let minted = self.look_up(identity.slot(profile, lifetime)?, now)?;
         self.hits.inc();
-        Some(admission)
+        if minted.claim_renewal(now) {
+            let (minting, identity, old) = (Arc::clone(self), Arc::clone(identity), Arc::clone(&minted));
+            tokio::spawn(async move {
+                let renewal = minting.renew(&identity, profile, lifetime, &old, now);
+                // What failed is tried again by a later request, and reported by the first that must wait for it.
+                let _ = timeout(Exchange::SIGNING_TIMEOUT, renewal).await;
+            });
+        }
+        Some(Admission::new(minted, identity.verified.end()))
     }
 
     /// Mints a token that is not there. Of several tasks, one mints and the others wait for it; one that leaves passes the turn on.
-    pub(super) async fn mint(&self, identity: &Arc<Identity>, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
+    pub(super) async fn mint(
+        &self,
+        identity: &Arc<Identity>,
+        profile: ProfileId,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> Result<Admission, Rejection> {
         // One deadline for the turn and the signature, so that those who wait do not wait for each other's deadlines.
-        timeout(Exchange::SIGNING_TIMEOUT, self.mint_in_turn(identity, profile, now))
+        timeout(Exchange::SIGNING_TIMEOUT, self.mint_in_turn(identity, profile, lifetime, now))
             .await
             .unwrap_or(Err(Rejection::SigningOverloaded))
     }
 
-    async fn mint_in_turn(&self, identity: &Arc<Identity>, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
-        let slot = identity.slots.get(profile.0).ok_or(Rejection::SigningFailed)?;
+    async fn mint_in_turn(
+        &self,
+        identity: &Arc<Identity>,
+        profile: ProfileId,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> Result<Admission, Rejection> {
         let minter = self.minters.get(profile.0).ok_or(Rejection::SigningFailed)?;
+        let lifetime = minter.lifetime(lifetime);
+        let slot = identity.slot(profile, lifetime).ok_or(Rejection::SigningFailed)?;
         let _turn = slot.turn.lock().await;
-        if let Some(admission) = self.look_up(identity, slot, now) {
-            self.hits.inc();
-            return Ok(admission);
-        }
-        self.misses.inc();
-        let active = self.active.load_full();
-        let (minter, user) = (Arc::clone(minter), Arc::clone(identity));
-        let started = Instant::now();
-        let minted = self.pool.run(move || sign(&minter, &user, &active, now)).await.map_err(|refused| match refused {
-            SigningRefused::QueueFull => Rejection::SigningOverloaded,
-            SigningRefused::Panicked => Rejection::SigningFailed,
-        })??;
-        self.duration.observe(started.elapsed().as_secs_f64());
-        let minted = Arc::new(minted);
-        slot.minted.store(Some(Arc::clone(&minted)));
+        let minted = match self.look_up(slot, now) {
+            Some(minted) => {
+                self.hits.inc();
+                minted
+            }
+            None => {
+                self.misses.inc();
+                self.sign(minter, identity, slot, lifetime, now).await?
+            }
+        };
         Ok(Admission::new(minted, identity.verified.end()))
     }
 
-    fn look_up(&self, identity: &Identity, slot: &Slot, now: Timestamp) -> Option<Admission> {
+    /// Replaces a token, unless somebody else has.
+    async fn renew(
+        &self,
+        identity: &Arc<Identity>,
+        profile: ProfileId,
+        lifetime: Lifetime,
+        old: &Arc<Minted>,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let minter = self.minters.get(profile.0).ok_or(Rejection::SigningFailed)?;
+        let slot = identity.slot(profile, lifetime).ok_or(Rejection::SigningFailed)?;
+        let _turn = slot.turn.lock().await;
+        if slot.minted.load().as_ref().is_some_and(|minted| Arc::ptr_eq(minted, old)) {
+            self.sign(minter, identity, slot, lifetime, now).await?;
+            self.renewals.inc();
+        }
+        Ok(())
+    }
+
+    /// Signs on the pool and puts the token into its place. The caller has the turn.
+    async fn sign(
+        &self,
+        minter: &Arc<Minter>,
+        identity: &Arc<Identity>,
+        slot: &Slot,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> Result<Arc<Minted>, Rejection> {
+        if now >= identity.verified.end() {
+            return Err(Rejection::Expired);
+        }
+        let now = self.clock.advance(now);
+        let active = self.active.load_full();
+        let (minter, user) = (Arc::clone(minter), Arc::clone(identity));
+        let started = Instant::now();
+        let minted =
+            self.pool.run(move || mint(&minter, &user, &active, lifetime, now)).await.map_err(|refused| match refused {
+                SigningRefused::QueueFull => Rejection::SigningOverloaded,
+                SigningRefused::Panicked => Rejection::SigningFailed,
+            })??;
+        self.duration.observe(started.elapsed().as_secs_f64());
+        let minted = Arc::new(minted);
+        slot.minted.store(Some(Arc::clone(&minted)));
+        Ok(minted)
+    }
+
+    fn look_up(&self, slot: &Slot, now: Timestamp) -> Option<Arc<Minted>> {
         let minted = slot.minted.load_full()?;
-        let fits = now < minted.end && minted.key == self.active.load().number;
-        fits.then(|| Admission::new(minted, identity.verified.end()))
+        (now < minted.usable_until && minted.key == self.active.load().number).then_some(minted)
     }
 
     fn show_key(&self) {
         let active = self.active.load();
-        let algorithm = format!("{:?}", active.key.signer().algorithm());
+        let signer = active.key.signer();
+        let algorithm = format!("{:?}", signer.algorithm());
+        let thumbprint = signer.thumbprint().unwrap_or("none");
         self.metrics.exchange.signing_key.reset();
-        self.metrics.exchange.signing_key.with_label_values(&[algorithm, active.key.thumbprint()]).set(1);
+        self.metrics.exchange.signing_key.with_label_values(&[algorithm.as_str(), thumbprint]).set(1);
     }
 }
 
-fn sign(minter: &Minter, identity: &Identity, active: &ActiveKey, now: Timestamp) -> Result<Minted, Rejection> {
-    let token = minter.mint(&identity.verified, active.key.signer().as_ref(), now)?;
+impl Minted {
+    /// One that was minted `at`, for an identity with this `end`. If nothing later can be had, there is nothing to renew.
+    fn new(authorization: HeaderValue, key: u64, at: Timestamp, expires: Timestamp, end: Timestamp) -> Self {
+        let (renew_at, usable_until) = if expires.as_seconds() < end.as_seconds() {
+            let left = (expires.since(at) / RENEWED_LIFE).max(LEAST_LEFT_TO_RENEW);
+            (expires.minus(left), expires.minus(LEAST_LEFT_TO_USE))
+        } else {
+            (Timestamp::MAX, expires)
+        };
+        Self { authorization, usable_until, renew_at: AtomicI64::new(renew_at.as_millis()), key }
+    }
+
+    /// Whether the caller is to renew it. Of several callers one is told so, and again none before the pause is over.
+    fn claim_renewal(&self, now: Timestamp) -> bool {
+        let due = self.renew_at.load(Ordering::Relaxed);
+        let next = now.plus(RENEWAL_PAUSE).as_millis();
+        now.as_millis() >= due && self.renew_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// The time at which tokens are minted: never earlier than it was before, so that no renewed token has an older `iat`, which some
+/// backends refuse.
+///
+/// It moves only when a token is minted for an identity that has not ended. So if the system's clock leaps ahead and back, it is ahead
+/// by the life of a client's token at most.
+#[derive(Debug)]
+struct SteadyClock(AtomicI64);
+
+impl SteadyClock {
+    fn advance(&self, now: Timestamp) -> Timestamp {
+        let latest = self.0.fetch_max(now.as_millis(), Ordering::Relaxed);
+        now.max(Timestamp::from_millis(latest))
+    }
+}
+
+impl Default for SteadyClock {
+    fn default() -> Self {
+        Self(AtomicI64::new(Timestamp::MIN.as_millis()))
+    }
+}
+
+fn mint(minter: &Minter, identity: &Identity, active: &ActiveKey, lifetime: Lifetime, now: Timestamp) -> Result<Minted, Rejection> {
+    let mut random = [0; 16];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| Rejection::SigningFailed)?;
+    let token = minter.mint(&identity.verified, active.key.signer().as_ref(), lifetime, now, random)?;
     let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.as_str())).map_err(|_| Rejection::SigningFailed)?;
     authorization.set_sensitive(true);
-    Ok(Minted { authorization, end: token.expires(), key: active.number })
+    Ok(Minted::new(authorization, active.number, now, token.expires(), identity.verified.end()))
 }

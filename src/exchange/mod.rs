@@ -1,7 +1,7 @@
 //! Bearer token in, admitted identity and user token out, at full speed.
 //!
 //! Two layers: the verified identity is found by the SHA-256 of the whole token; the minted header values hang on it, one per
-//! minting profile, so that a token minted for one backend can never reach another.
+//! minting profile and lifetime, so that a token minted for one backend can never reach another.
 //!
 //! ```text
 //! identify   hit: digest, look-up, three compares      miss: parse, issuer, keys, verify; one task per token does it
@@ -9,6 +9,7 @@
 //! ```
 //!
 //! A hit counts only while the token has not ended, the key that verified it is trusted, and the key that signed is the active one.
+//! A minted token that ends before its identity does is renewed in the background when a fifth of its life is left, and serves meanwhile.
 //! What is refused is not kept: a flood of bad tokens costs its own verification and takes nobody's place.
 
 mod identity;
@@ -26,7 +27,7 @@ use crate::{
     jwks::KeyStore,
     metrics::Metrics,
     signing::SigningKey,
-    token::{MintingProfile, Rejection, Timestamp, TokenLimits, TrustedIssuer},
+    token::{Lifetime, MintingProfile, Rejection, Timestamp, TokenLimits, TrustedIssuer},
 };
 
 /// Bounds of the cache.
@@ -59,7 +60,7 @@ pub struct IssuerKeys {
 #[derive(Debug)]
 pub struct Exchange {
     verifying: Verifying,
-    minting: Minting,
+    minting: Arc<Minting>,
 }
 
 impl Exchange {
@@ -77,7 +78,7 @@ impl Exchange {
         metrics: Arc<Metrics>,
     ) -> Self {
         let verifying = Verifying::new(issuers, limits, profiles.len(), cache, &metrics);
-        Self { verifying, minting: Minting::new(profiles, key, pool, metrics) }
+        Self { verifying, minting: Arc::new(Minting::new(profiles, key, pool, metrics)) }
     }
 
     /// Hot: one digest, one look-up, a few compares. Miss: the token is verified, once however many requests bring it.
@@ -93,11 +94,17 @@ impl Exchange {
     /// Hot: a prepared header value. Miss: the token is minted, off the event loop. Call only after the permission was checked.
     ///
     /// An identity may be admitted as long as it has not ended; whether its key is still trusted is what [`identify`](Self::identify)
-    /// has said.
-    pub async fn admit(&self, identity: &Arc<Identity>, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
-        match self.minting.recall(identity, profile, now) {
+    /// has said. For a socket or stream ask for [`Lifetime::End`], for a request for [`Lifetime::Ttl`].
+    pub async fn admit(
+        &self,
+        identity: &Arc<Identity>,
+        profile: ProfileId,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> Result<Admission, Rejection> {
+        match self.minting.recall(identity, profile, lifetime, now) {
             Some(admission) => Ok(admission),
-            None => Box::pin(self.minting.mint(identity, profile, now)).await,
+            None => Box::pin(self.minting.mint(identity, profile, lifetime, now)).await,
         }
     }
 
@@ -112,5 +119,7 @@ impl Exchange {
     }
 }
 
+#[cfg(test)]
+mod renewal_tests;
 #[cfg(test)]
 mod tests;

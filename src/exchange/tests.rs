@@ -11,18 +11,18 @@ use crate::{
 };
 
 const ISSUER: &str = "https://contoso.b2clogin.com/tenant/v2.0/";
-const USER_ID: ProfileId = ProfileId(0);
-const OTHER: ProfileId = ProfileId(1);
+pub(super) const USER_ID: ProfileId = ProfileId(0);
+pub(super) const OTHER: ProfileId = ProfileId(1);
 const KEEP: Duration = Duration::from_secs(1_000);
 const LEEWAY: i64 = 60;
-const LIFETIME: i64 = 3_600;
+pub(super) const LIFETIME: i64 = 3_600;
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_700_000_000 + seconds)
 }
 
 /// A token of the first key, valid from second 0 on.
-fn token(user: &str) -> String {
+pub(super) fn token(user: &str) -> String {
     token_of(user, "a", 0)
 }
 
@@ -35,28 +35,39 @@ fn token_of(user: &str, kid: &str, key: usize) -> String {
     )
 }
 
-fn payload(admission: &Admission) -> Value {
+pub(super) fn payload(admission: &Admission) -> Value {
     let header = admission.authorization();
     assert!(header.is_sensitive());
     let token = header.to_str().unwrap().strip_prefix("Bearer ").unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
 }
 
-struct World {
-    exchange: Arc<Exchange>,
+pub(super) struct World {
+    pub(super) exchange: Arc<Exchange>,
     keys: Arc<KeyStore>,
     metrics: Arc<Metrics>,
 }
 
 impl World {
     /// An issuer whose key `a` was fetched at second 0, one signing thread with two places in its queue, two profiles.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let world = Self::without_keys(1, 100);
         world.keys.merge(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
         world
     }
 
+    /// The same with the first profile changed.
+    pub(super) fn with_profile(change: impl FnOnce(&mut MintingProfile)) -> Self {
+        let world = Self::build(1, 100, change);
+        world.keys.merge(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
+        world
+    }
+
     fn without_keys(sources: usize, entries: usize) -> Self {
+        Self::build(sources, entries, |_| {})
+    }
+
+    fn build(sources: usize, entries: usize, change: impl FnOnce(&mut MintingProfile)) -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
         let keys = Arc::new(KeyStore::new(sources));
         let issuer = TrustedIssuer::new(IssuerSettings {
@@ -75,7 +86,8 @@ impl World {
             kept_claims: Vec::new(),
             cloud_instance: None,
         });
-        let profiles = ["userId", "uid"].map(|claim| MintingProfile { name: claim.into(), user_id_claim: claim.into() });
+        let mut profiles = ["userId", "uid"].map(|claim| MintingProfile::new(claim, claim));
+        change(&mut profiles[0]);
         let exchange = Exchange::new(
             vec![IssuerKeys { issuer, keys: Arc::clone(&keys) }],
             TokenLimits::default(),
@@ -88,27 +100,28 @@ impl World {
         Self { exchange: Arc::new(exchange), keys, metrics }
     }
 
-    async fn identify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
+    pub(super) async fn identify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         self.exchange.identify(token.as_bytes(), now).await
     }
 
-    async fn exchange(&self, token: &str, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
+    /// With a user token that lives as long as the client's.
+    pub(super) async fn exchange(&self, token: &str, profile: ProfileId, now: Timestamp) -> Result<Admission, Rejection> {
         let identity = self.identify(token, now).await?;
-        self.exchange.admit(&identity, profile, now).await
+        self.exchange.admit(&identity, profile, Lifetime::End, now).await
     }
 
     /// Verifications and signatures so far.
-    fn work(&self) -> (u64, u64) {
+    pub(super) fn work(&self) -> (u64, u64) {
         let done = |stage| self.metrics.exchange.duration.with_label_values(&[stage]).get_sample_count();
         (done("verify"), done("mint"))
     }
 
-    fn lookups(&self, cache: &str, result: &str) -> u64 {
+    pub(super) fn lookups(&self, cache: &str, result: &str) -> u64 {
         self.metrics.exchange.cache_requests.with_label_values(&[cache, result]).get()
     }
 
     /// Occupies the signing thread until the sender is dropped.
-    async fn block_signing(&self) -> mpsc::Sender<()> {
+    pub(super) async fn block_signing(&self) -> mpsc::Sender<()> {
         let (blocker, blocked) = mpsc::channel::<()>();
         let (started, is_started) = tokio::sync::oneshot::channel();
         let exchange = Arc::clone(&self.exchange);
@@ -124,7 +137,7 @@ impl World {
     }
 }
 
-async fn until(done: impl Fn() -> bool) {
+pub(super) async fn until(done: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while !done() {
         assert!(std::time::Instant::now() < deadline, "not within 20 s");
@@ -137,7 +150,10 @@ async fn a_token_becomes_a_user_token_and_a_second_request_neither_verifies_nor_
     let world = World::new();
     let token = token("alice");
     let first = world.exchange(&token, USER_ID, at(1)).await.unwrap();
-    assert_eq!(payload(&first), json!({ "userId": "alice", "iat": at(1).as_seconds(), "exp": at(LIFETIME + LEEWAY).as_seconds() }));
+    assert_eq!(
+        payload(&first),
+        json!({ "userId": "alice", "iat": at(1 - 10).as_seconds(), "exp": at(LIFETIME + LEEWAY).as_seconds() })
+    );
     assert_eq!(first.end(), at(LIFETIME + LEEWAY));
     let second = world.exchange(&token, USER_ID, at(2)).await.unwrap();
     assert_eq!(second.authorization(), first.authorization());
@@ -157,8 +173,8 @@ async fn a_cached_identity_ends_with_its_token() {
     world.exchange(&token, USER_ID, last_moment).await.unwrap();
     assert_eq!(world.work(), (1, 1));
     assert_eq!(world.identify(&token, end).await.unwrap_err(), Rejection::Expired);
-    assert_eq!(world.exchange.admit(&identity, USER_ID, end).await.unwrap_err(), Rejection::Expired);
-    assert_eq!(world.exchange.admit(&identity, OTHER, end).await.unwrap_err(), Rejection::Expired);
+    assert_eq!(world.exchange.admit(&identity, USER_ID, Lifetime::End, end).await.unwrap_err(), Rejection::Expired);
+    assert_eq!(world.exchange.admit(&identity, OTHER, Lifetime::End, end).await.unwrap_err(), Rejection::Expired);
     assert_eq!(world.exchange.cached_identities(), 0);
 }
 
@@ -240,7 +256,7 @@ async fn a_leader_that_leaves_passes_the_turn_on() {
     let blocker = world.block_signing().await;
     let admit = || {
         let (exchange, identity) = (Arc::clone(&world.exchange), Arc::clone(&identity));
-        tokio::spawn(async move { exchange.admit(&identity, USER_ID, at(1)).await })
+        tokio::spawn(async move { exchange.admit(&identity, USER_ID, Lifetime::End, at(1)).await })
     };
     let leader = admit();
     until(|| world.lookups("minted", "miss") == 1).await;
@@ -265,7 +281,7 @@ async fn a_full_signing_queue_refuses_new_users_and_no_admitted_one() {
     for user in ["bob", "bert"] {
         let identity = world.identify(&token(user), at(1)).await.unwrap();
         let exchange = Arc::clone(&world.exchange);
-        waiting.push(tokio::spawn(async move { exchange.admit(&identity, USER_ID, at(1)).await }));
+        waiting.push(tokio::spawn(async move { exchange.admit(&identity, USER_ID, Lifetime::End, at(1)).await }));
     }
     until(|| world.lookups("minted", "miss") == 3).await;
 
@@ -285,7 +301,7 @@ async fn a_signature_that_takes_too_long_is_given_up_by_all_who_wait_for_it() {
     let identity = world.identify(&token("alice"), at(1)).await.unwrap();
     let _blocker = world.block_signing().await;
     let started = tokio::time::Instant::now();
-    let admit = || world.exchange.admit(&identity, USER_ID, at(1));
+    let admit = || world.exchange.admit(&identity, USER_ID, Lifetime::End, at(1));
     let (first, second) = tokio::join!(admit(), admit());
     assert_eq!((first.unwrap_err(), second.unwrap_err()), (Rejection::SigningOverloaded, Rejection::SigningOverloaded));
     assert_eq!(started.elapsed().as_secs(), Exchange::SIGNING_TIMEOUT.as_secs());
@@ -297,7 +313,7 @@ async fn what_a_replaced_signing_key_signed_is_not_used_again() {
     let token = token("alice");
     let before = world.exchange(&token, USER_ID, at(1)).await.unwrap();
     let next = SigningKey::generate_rsa(2048).unwrap();
-    let thumbprint = next.thumbprint();
+    let thumbprint = next.signer().thumbprint().unwrap().to_owned();
     world.exchange.replace_signing_key(next);
     let after = world.exchange(&token, USER_ID, at(1)).await.unwrap();
     assert_ne!(after.authorization(), before.authorization());

@@ -13,6 +13,7 @@
 mod fetch;
 mod key_store;
 mod merge;
+mod once;
 mod refresher;
 mod schedule;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod test_provider;
 use std::{path::PathBuf, time::Duration};
 
 pub use key_store::KeyStore;
+pub use once::{FetchedKeys, fetch_once};
 pub use refresher::Refresher;
 
 /// Where and how the keys of one issuer are fetched.

@@ -16,7 +16,7 @@ use crate::{
         target, tunnel,
         whole_body::{self, Stop},
     },
-    token::{NonceRule, Rejection, Timestamp},
+    token::{Lifetime, NonceRule, Rejection, Timestamp},
 };
 
 impl Edge {
@@ -64,7 +64,9 @@ impl Edge {
             }
         };
         route.permission.check(identity.verified(), nonce(&route, request))?;
-        let admission = self.exchange.admit(&identity, route.profile, now).await?;
+        // A socket lives as long as its token, so it is given one that lives as long as the client's.
+        let lifetime = if is_websocket { Lifetime::End } else { Lifetime::Ttl };
+        let admission = self.exchange.admit(&identity, route.profile, lifetime, now).await?;
         let rewrite = exchanged(admission.authorization())?;
         Ok(Forward::admitted(admission, rewrite))
     }
@@ -83,7 +85,7 @@ impl Edge {
         let now = Timestamp::from(SystemTime::now());
         let identity = self.exchange.identify(found.token.as_bytes(), now).await?;
         route.permission.check(identity.verified(), nonce(route, request))?;
-        let admission = self.exchange.admit(&identity, route.profile, now).await?;
+        let admission = self.exchange.admit(&identity, route.profile, Lifetime::Ttl, now).await?;
         let token = NewToken::from_authorization(admission.authorization());
         let rewrite = Rewrite { body: Some(Bytes::from(found.replaced(token.as_str()))), ..Rewrite::default() };
         Ok(Forward::admitted(admission, rewrite))

@@ -18,12 +18,15 @@ use pingora::{
 };
 /// Whether a request asks for a WebSocket (RFC 6455 section 4.1). Other upgrades are forwarded as ordinary requests.
 pub(super) fn is_websocket_request(session: &mut Session) -> bool {
-    let request = session.req_header();
-    let asks = request.version == Version::HTTP_11
+    asks_for_websocket(session.req_header()) && session.as_downstream_mut().is_body_empty()
+}
+
+/// Whether a header asks for a WebSocket.
+pub(super) fn asks_for_websocket(request: &RequestHeader) -> bool {
+    request.version == Version::HTTP_11
         && request.method == http::Method::GET
         && request.headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-        && nominations(&request.headers).any(|name| name.eq_ignore_ascii_case("upgrade"));
-    asks && session.as_downstream_mut().is_body_empty()
+        && nominations(&request.headers).any(|name| name.eq_ignore_ascii_case("upgrade"))
 }
 
 /// Turns the client's header into one for the upstream: hop-by-hop fields go (RFC 9110 section 7.6.1), the handshake stays.

@@ -3,7 +3,7 @@
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
-use crate::signing::{KeyProblem, passphrase::Passphrase, pem, pkcs12};
+use crate::signing::{KeyProblem, pem, pkcs12, secret::SecretText};
 
 /// The first byte of a DER structure (SEQUENCE), and no text.
 const DER_SEQUENCE: u8 = 0x30;
@@ -21,11 +21,13 @@ pub(super) enum PrivateKeyDer {
     Pkcs8(Zeroizing<Vec<u8>>),
     /// `RSAPrivateKey` (RFC 8017 appendix A.1.2).
     Pkcs1(Zeroizing<Vec<u8>>),
+    /// `ECPrivateKey` (RFC 5915, from SEC 1).
+    Sec1(Zeroizing<Vec<u8>>),
 }
 
 impl Content {
     /// Finds out the format and takes it apart.
-    pub(super) fn parse(data: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyProblem> {
+    pub(super) fn parse(data: &[u8], passphrase: Option<&SecretText>) -> Result<Self, KeyProblem> {
         if let Some(content) = pem::parse(data, passphrase)? {
             return Ok(content);
         }
@@ -45,7 +47,7 @@ impl Content {
         }
     }
 
-    /// If there are certificates, one of them is of this public key (`RSAPublicKey`). The others may be its authorities.
+    /// If there are certificates, one of them is of this public key: the content of its bit string. The others may be its authorities.
     pub(super) fn check_certificates(&self, public_key: &[u8]) -> Result<(), KeyProblem> {
         let mut is_ours = self.certificates.is_empty();
         for certificate in &self.certificates {

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use aws_lc_rs::error::KeyRejected;
+use jsonwebtoken::Algorithm;
 
 /// Why a key cannot be had, in words an operator can act on.
 #[derive(Debug, thiserror::Error)]
@@ -31,18 +32,29 @@ pub enum SigningError {
         /// Its permission bits; those of the target if it is a symbolic link.
         mode: u32,
     },
-    /// The environment variable for the passphrase does not exist.
-    #[error("the environment variable {name}, which holds the passphrase of the signing key, is not set")]
-    PassphraseNotSet {
+    /// The environment variable for a passphrase or secret does not exist.
+    #[error("the environment variable {name}, which holds a secret of the signing key, is not set")]
+    SecretNotSet {
         /// The variable.
         name: String,
     },
-    /// The passphrase is not text.
-    #[error("the passphrase of the signing key in {place} is not UTF-8 text")]
-    PassphraseNotText {
+    /// The passphrase or secret is not text.
+    #[error("the secret in {place} is not UTF-8 text")]
+    SecretNotText {
         /// The file or the variable.
         place: String,
     },
+    /// The secret for HS256 could be guessed.
+    #[error("the secret in {place} has {length} bytes; HS256 needs at least 32: make one with `openssl rand -base64 48`")]
+    SecretTooShort {
+        /// The file or the variable.
+        place: String,
+        /// Its length.
+        length: usize,
+    },
+    /// The settings do not fit together.
+    #[error("{0:?} does not go with this kind of key: HS256 needs a secret, every other algorithm a private key")]
+    AlgorithmOfOtherKind(Algorithm),
     /// The file was read and cannot be used.
     #[error("{path} {problem}")]
     Key {
@@ -52,8 +64,15 @@ pub enum SigningError {
         problem: KeyProblem,
     },
     /// No key of this size is made.
-    #[error("an RSA key of {0} bits cannot be made: choose 2048, 3072 or 4096")]
-    Bits(u32),
+    #[error("an {family} key of {bits} bits cannot be made: choose {accepted}")]
+    Bits {
+        /// The kind of key.
+        family: &'static str,
+        /// What was asked for.
+        bits: u32,
+        /// What can be made.
+        accepted: &'static str,
+    },
     /// The cryptographic library made no key.
     #[error("no key could be generated: the cryptographic library failed")]
     Generation,
@@ -100,9 +119,19 @@ pub enum KeyProblem {
     /// An old or rare cipher.
     #[error("is encrypted in a way that is not supported ({0}): convert it with `openssl pkcs8 -topk8 -in OLD -out NEW`")]
     Encryption(String),
-    /// Not RSA.
-    #[error("holds a private key of type {0}, but only RSA keys sign so far: make one with `syncgate keys generate`")]
+    /// A kind of key that signs no tokens here.
+    #[error("holds a private key of type {0}; accepted: RSA, P-256, P-384, Ed25519. Make one with `syncgate keys generate`")]
     KeyType(String),
+    /// The configured algorithm is for other keys.
+    #[error("holds a key of type {key}, which cannot sign {algorithm:?}: set signing.algorithm to {}, or give another key", names(.fits))]
+    AlgorithmDoesNotFit {
+        /// The kind of key.
+        key: &'static str,
+        /// What was configured.
+        algorithm: Algorithm,
+        /// What fits the key.
+        fits: &'static [Algorithm],
+    },
     /// RSA, but too short or not consistent.
     #[error("holds an RSA key that cannot be used ({0}): 2048 to 4096 bits are accepted")]
     Rejected(KeyRejected),
@@ -114,4 +143,8 @@ pub enum KeyProblem {
         "holds a certificate of another key than the private key in it: a backend that pins the certificate's key would refuse every token"
     )]
     CertificateOfAnotherKey,
+}
+
+fn names(algorithms: &[Algorithm]) -> String {
+    algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect::<Vec<_>>().join(", ")
 }

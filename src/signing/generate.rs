@@ -4,15 +4,31 @@ use std::{fmt, path::Path};
 
 use zeroize::Zeroizing;
 
-use crate::signing::{SigningError, SigningKey, key_file, pem, rsa};
+use crate::signing::{SigningError, SigningKey, ec, ed25519, key_file, pem, rsa};
+
+/// A kind of key to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewKey {
+    /// RSA of 2048, 3072 or 4096 bits.
+    Rsa(u32),
+    /// EC: P-256 (256 bits) or P-384 (384 bits).
+    Ec(u32),
+    /// Ed25519.
+    Ed25519,
+}
 
 /// A private key as the text of a PEM file (PKCS#8, not encrypted). Overwritten when dropped; cannot be printed.
 pub struct PrivateKeyPem(Zeroizing<String>);
 
 impl PrivateKeyPem {
-    /// A new RSA key of 2048, 3072 or 4096 bits.
-    pub fn generate_rsa(bits: u32) -> Result<Self, SigningError> {
-        Ok(Self(pem::encode("PRIVATE KEY", rsa::generate_pkcs8(bits)?.as_ref())))
+    /// A new key.
+    pub fn generate(kind: NewKey) -> Result<Self, SigningError> {
+        let pem = |der: &[u8]| Self(pem::encode("PRIVATE KEY", der));
+        Ok(match kind {
+            NewKey::Rsa(bits) => pem(rsa::generate(bits)?.as_ref()),
+            NewKey::Ec(bits) => pem(ec::generate(bits)?.as_ref()),
+            NewKey::Ed25519 => pem(ed25519::generate()?.as_ref()),
+        })
     }
 
     /// Writes it to a file with mode 0600 from its first byte on. An existing file is an error, unless it is to be replaced.
@@ -20,9 +36,9 @@ impl PrivateKeyPem {
         key_file::create(path, self.0.as_bytes(), replace)
     }
 
-    /// The key itself.
+    /// The key itself, with the usual algorithm of its kind.
     pub fn signing_key(&self) -> Result<SigningKey, SigningError> {
-        SigningKey::parse(self.0.as_bytes(), None).map_err(|_| SigningError::Generation)
+        SigningKey::parse(self.0.as_bytes(), None, None).map_err(|_| SigningError::Generation)
     }
 }
 

@@ -2,16 +2,24 @@
 //!
 //! What leaves this room is a [`SigningKey`]: it signs, shows its public half, and cannot be printed.
 //!
+//! | key | algorithms |
+//! |---|---|
+//! | RSA of 2048 to 4096 bits | RS256, RS384, RS512, PS256, PS384, PS512 |
+//! | P-256 | ES256 |
+//! | P-384 | ES384 |
+//! | Ed25519 | EdDSA |
+//! | a secret of at least 32 bytes, shared with the backend | HS256, only when asked for: whoever can verify can mint |
+//!
 //! # Accepted files
 //!
 //! | file | made by, for example |
 //! |---|---|
-//! | PEM, `PRIVATE KEY` (PKCS#8) or `RSA PRIVATE KEY` (PKCS#1) | `syncgate keys generate`, `openssl genrsa` |
+//! | PEM, `PRIVATE KEY` (PKCS#8), `RSA PRIVATE KEY` (PKCS#1) or `EC PRIVATE KEY` (SEC 1) | `syncgate keys generate`, `openssl genrsa` |
 //! | PEM, key and certificate in one file | `openssl req -x509 -nodes -newkey rsa:4096 -keyout mycert.pem -out mycert.pem` |
 //! | PEM, `ENCRYPTED PRIVATE KEY` (PKCS#8 with PBES2) | `openssl genrsa -aes256`, `openssl pkcs8 -topk8` |
 //! | PKCS#12 in DER, also as `-legacy` writes it | `openssl pkcs12 -export -out certificate.pfx -inkey mycert.pem -in mycert.pem` |
 //!
-//! A file holds exactly one private key, RSA of 2048 to 4096 bits. Certificates are optional; if there are any, one of them must
+//! A file holds exactly one private key. Certificates are optional; if there are any, one of them must
 //! belong to the key. Their dates do not matter, since the backend pins the public key and not the certificate.
 //!
 //! # Who may read the file
@@ -21,24 +29,34 @@
 //! A file with the passphrase is held to the same rule. Symbolic links are followed; the target's mode counts.
 
 mod content;
+mod ec;
+mod ed25519;
 mod error;
+mod family;
 mod generate;
+mod hmac;
 mod key_file;
-mod passphrase;
 mod pem;
 mod pkcs12;
 mod public_key;
 mod rsa;
+mod secret;
 mod settings;
 
 use std::{fmt, path::Path, sync::Arc};
 
+use jsonwebtoken::Algorithm;
+
 pub use error::{KeyProblem, SigningError};
-pub use generate::PrivateKeyPem;
-pub use settings::{SecretSource, SigningSettings};
+pub use generate::{NewKey, PrivateKeyPem};
+pub use public_key::PublicKey;
+pub use settings::{SecretSource, SigningKeySource, SigningSettings};
 
 use crate::{
-    signing::{content::Content, passphrase::Passphrase, public_key::PublicKey, rsa::RsaSigner},
+    signing::{
+        content::Content, ec::EcSigner, ed25519::Ed25519Signer, family::Family, hmac::HmacSigner, rsa::RsaSigner,
+        secret::SecretText,
+    },
     token::TokenSigner,
 };
 
@@ -46,25 +64,31 @@ use crate::{
 #[derive(Clone)]
 pub struct SigningKey {
     signer: Arc<dyn TokenSigner>,
-    public: PublicKey,
+    public: Option<PublicKey>,
 }
 
 impl SigningKey {
-    /// Reads and parses the key file.
+    /// Reads and parses what the settings name. The algorithm must fit the key.
     pub fn load(settings: &SigningSettings) -> Result<Self, SigningError> {
-        Self::open(&settings.key_file, settings.passphrase.as_ref())
+        match &settings.key {
+            SigningKeySource::PrivateKey { .. } if settings.algorithm == Algorithm::HS256 => {
+                Err(SigningError::AlgorithmOfOtherKind(settings.algorithm))
+            }
+            SigningKeySource::PrivateKey { file, passphrase } => Self::read(file, passphrase.as_ref(), Some(settings.algorithm)),
+            SigningKeySource::Secret(source) if settings.algorithm == Algorithm::HS256 => Self::shared(source),
+            SigningKeySource::Secret(_) => Err(SigningError::AlgorithmOfOtherKind(settings.algorithm)),
+        }
     }
 
-    /// Reads and parses a key file, with the passphrase that opens it if it is encrypted. A passphrase that is not needed is ignored.
+    /// Reads and parses a key file, with the passphrase that opens it if it is encrypted; a passphrase that is not needed is ignored.
+    /// It signs with the usual algorithm of its kind.
     pub fn open(path: &Path, passphrase: Option<&SecretSource>) -> Result<Self, SigningError> {
-        let data = key_file::read(path)?;
-        let passphrase = passphrase.map(Passphrase::read).transpose()?;
-        Self::parse(&data, passphrase.as_ref()).map_err(|problem| SigningError::Key { path: path.to_owned(), problem })
+        Self::read(path, passphrase, None)
     }
 
     /// A new RSA key of so many bits (2048, 3072, 4096), for the demo and tests. It lives in memory only.
     pub fn generate_rsa(bits: u32) -> Result<Self, SigningError> {
-        Self::of(RsaSigner::generate(bits)?).map_err(|_| SigningError::Generation)
+        PrivateKeyPem::generate(NewKey::Rsa(bits))?.signing_key()
     }
 
     /// The signer.
@@ -72,32 +96,55 @@ impl SigningKey {
         &self.signer
     }
 
-    /// The public half as the backend pins it: SubjectPublicKeyInfo in PEM, byte for byte what `openssl rsa -pubout` prints.
-    pub fn public_key_pem(&self) -> String {
-        self.public.pem.clone()
+    /// The public half, which the backend pins. A shared secret has none.
+    pub fn public(&self) -> Option<&PublicKey> {
+        self.public.as_ref()
     }
 
-    /// The RFC 7638 thumbprint (SHA-256), base64url: identifies the key in logs and metrics.
-    pub fn thumbprint(&self) -> String {
-        self.public.thumbprint.clone()
+    fn read(path: &Path, passphrase: Option<&SecretSource>, algorithm: Option<Algorithm>) -> Result<Self, SigningError> {
+        let data = key_file::read(path)?;
+        let passphrase = passphrase.map(SecretText::read).transpose()?;
+        Self::parse(&data, passphrase.as_ref(), algorithm).map_err(|problem| SigningError::Key { path: path.to_owned(), problem })
     }
 
-    fn parse(data: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyProblem> {
+    fn parse(data: &[u8], passphrase: Option<&SecretText>, algorithm: Option<Algorithm>) -> Result<Self, KeyProblem> {
         let content = Content::parse(data, passphrase)?;
-        let signer = RsaSigner::parse(content.private_key()?)?;
-        content.check_certificates(signer.public_key_der())?;
-        Self::of(signer)
+        let key = content.private_key()?;
+        let family = Family::of(key)?;
+        let algorithm = family.choose(algorithm)?;
+        let (signer, public): (Arc<dyn TokenSigner>, _) = match family {
+            Family::Rsa => {
+                let signer = RsaSigner::parse(key, algorithm)?;
+                let public = signer.public().clone();
+                (Arc::new(signer), public)
+            }
+            Family::P256 | Family::P384 => {
+                let signer = EcSigner::parse(key, algorithm)?;
+                let public = signer.public().clone();
+                (Arc::new(signer), public)
+            }
+            Family::Ed25519 => {
+                let signer = Ed25519Signer::parse(key)?;
+                let public = signer.public().clone();
+                (Arc::new(signer), public)
+            }
+        };
+        content.check_certificates(public.bits())?;
+        Ok(Self { signer, public: Some(public) })
     }
 
-    fn of(signer: RsaSigner) -> Result<Self, KeyProblem> {
-        let public = PublicKey::of(&signer)?;
-        Ok(Self { signer: Arc::new(signer), public })
+    fn shared(source: &SecretSource) -> Result<Self, SigningError> {
+        let secret = SecretText::read(source)?;
+        let length = secret.as_str().len();
+        let signer = HmacSigner::new(secret.as_str().as_bytes());
+        let signer = signer.ok_or_else(|| SigningError::SecretTooShort { place: source.place(), length })?;
+        Ok(Self { signer: Arc::new(signer), public: None })
     }
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("SigningKey").field("thumbprint", &self.public.thumbprint).finish_non_exhaustive()
+        out.debug_struct("SigningKey").field("thumbprint", &self.signer.thumbprint()).finish_non_exhaustive()
     }
 }
 

@@ -7,11 +7,11 @@ use zeroize::Zeroizing;
 use crate::signing::{
     KeyProblem,
     content::{Content, PrivateKeyDer},
-    passphrase::Passphrase,
+    secret::SecretText,
 };
 
 /// The content of a PEM file; none: this is not a PEM file. Sections other than private keys and certificates are passed over.
-pub(super) fn parse(data: &[u8], passphrase: Option<&Passphrase>) -> Result<Option<Content>, KeyProblem> {
+pub(super) fn parse(data: &[u8], passphrase: Option<&SecretText>) -> Result<Option<Content>, KeyProblem> {
     let sections = sections(data)?;
     if sections.is_empty() {
         return Ok(None);
@@ -22,7 +22,7 @@ pub(super) fn parse(data: &[u8], passphrase: Option<&Passphrase>) -> Result<Opti
             "PRIVATE KEY" => content.keys.push(PrivateKeyDer::Pkcs8(section.decode()?)),
             "RSA PRIVATE KEY" => content.keys.push(PrivateKeyDer::Pkcs1(section.decode()?)),
             "ENCRYPTED PRIVATE KEY" => content.keys.push(PrivateKeyDer::Pkcs8(decrypt(&section.decode()?, passphrase)?)),
-            "EC PRIVATE KEY" => return Err(KeyProblem::KeyType("EC".into())),
+            "EC PRIVATE KEY" => content.keys.push(PrivateKeyDer::Sec1(section.decode()?)),
             "DSA PRIVATE KEY" => return Err(KeyProblem::KeyType("DSA".into())),
             "OPENSSH PRIVATE KEY" => return Err(KeyProblem::KeyType("OpenSSH".into())),
             "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => content.certificates.push(section.decode()?.to_vec()),
@@ -109,7 +109,7 @@ fn label(line: &[u8], prefix: &[u8]) -> Option<String> {
 }
 
 /// PKCS#8 `EncryptedPrivateKeyInfo` with PBES2 (RFC 8018 section 6.2) to PKCS#8 `PrivateKeyInfo`.
-fn decrypt(der: &[u8], passphrase: Option<&Passphrase>) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
+fn decrypt(der: &[u8], passphrase: Option<&SecretText>) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
     use pkcs8::{
         Error,
         der::{ErrorKind, Tag},

@@ -8,12 +8,12 @@ use zeroize::Zeroizing;
 use crate::signing::{
     KeyProblem,
     content::{Content, PrivateKeyDer},
-    passphrase::Passphrase,
+    secret::SecretText,
 };
 
 /// The content of a PKCS#12 file. Without a passphrase the empty one is tried, which some tools take for none.
-pub(super) fn parse(data: &[u8], passphrase: Option<&Passphrase>) -> Result<Content, KeyProblem> {
-    let archive = Pkcs12Archive::from_pkcs12(data, passphrase.map_or("", Passphrase::as_str)).map_err(|error| match error {
+pub(super) fn parse(data: &[u8], passphrase: Option<&SecretText>) -> Result<Content, KeyProblem> {
+    let archive = Pkcs12Archive::from_pkcs12(data, passphrase.map_or("", SecretText::as_str)).map_err(|error| match error {
         // The integrity check comes first; the others are how a wrong passphrase shows in a file that has none.
         Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_) if passphrase.is_none() => KeyProblem::PassphraseMissing,
         Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_) => KeyProblem::PassphraseWrong,

@@ -2,37 +2,69 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use x509_parser::{prelude::FromDer, public_key::RSAPublicKey};
+use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
 
-use crate::signing::{KeyProblem, pem, rsa::RsaSigner};
+use crate::signing::pem;
 
-/// The public half, written in the ways that others want it.
-#[derive(Clone)]
-pub(super) struct PublicKey {
-    /// SubjectPublicKeyInfo in PEM.
-    pub(super) pem: String,
-    /// RFC 7638, SHA-256, base64url.
-    pub(super) thumbprint: String,
+/// The public half of a signing key, in the forms in which backends pin it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublicKey {
+    algorithm: Algorithm,
+    pem: String,
+    thumbprint: String,
+    /// The members that RFC 7638 requires.
+    members: Value,
+    /// What the bit string of SubjectPublicKeyInfo holds.
+    bits: Vec<u8>,
 }
 
 impl PublicKey {
-    pub(super) fn of(signer: &RsaSigner) -> Result<Self, KeyProblem> {
-        let spki = signer.subject_public_key_info()?;
-        Ok(Self { pem: pem::encode("PUBLIC KEY", spki.as_ref()).to_string(), thumbprint: thumbprint(signer.public_key_der())? })
+    /// `members` are those of the JWK that RFC 7638 section 3.2 requires, and no others.
+    pub(super) fn new(algorithm: Algorithm, subject_public_key_info: &[u8], bits: &[u8], members: Value) -> Self {
+        Self {
+            algorithm,
+            pem: pem::encode("PUBLIC KEY", subject_public_key_info).to_string(),
+            thumbprint: thumbprint(&members),
+            members,
+            bits: bits.to_vec(),
+        }
+    }
+
+    /// SubjectPublicKeyInfo in PEM, byte for byte what `openssl pkey -pubout` prints.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The JWK (RFC 7517) with `alg` and `use`. Without `kid`, since minted tokens have none by default, and some backends take a
+    /// token without `kid` only for a key without it.
+    pub fn jwk(&self) -> Value {
+        let mut jwk = self.members.clone();
+        if let Some(members) = jwk.as_object_mut() {
+            members.insert("alg".to_owned(), json!(self.algorithm));
+            members.insert("use".to_owned(), "sig".into());
+        }
+        jwk
+    }
+
+    /// The RFC 7638 thumbprint (SHA-256), base64url: identifies the key in logs and metrics.
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+
+    pub(super) fn bits(&self) -> &[u8] {
+        &self.bits
     }
 }
 
-/// RFC 7638 section 3.2: the required members in the order of their names, without white space.
-fn thumbprint(public_key_der: &[u8]) -> Result<String, KeyProblem> {
-    let (_, key) = RSAPublicKey::from_der(public_key_der).map_err(|error| KeyProblem::Damaged(error.to_string()))?;
-    let [e, n] = [key.exponent, key.modulus].map(|integer| URL_SAFE_NO_PAD.encode(without_sign(integer)));
-    let jwk = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
-    Ok(URL_SAFE_NO_PAD.encode(digest(&SHA256, jwk.as_bytes())))
+/// Base64url without padding, as the members of a JWK are written.
+pub(super) fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A DER integer has a leading zero byte where its first bit is set; a JWK has none (RFC 7518 section 2).
-fn without_sign(integer: &[u8]) -> &[u8] {
-    integer.strip_prefix(&[0]).unwrap_or(integer)
+/// RFC 7638 section 3: the members in the order of their names, without white space. So are values of serde_json written.
+fn thumbprint(members: &Value) -> String {
+    base64url(digest(&SHA256, members.to_string().as_bytes()).as_ref())
 }
 
 #[cfg(test)]
@@ -45,10 +77,18 @@ mod tests {
         let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W\
                  -5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdk\
                  t-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
-        // RSAPublicKey: a modulus of 257 bytes, the first of them zero, and the exponent 65537.
-        let mut der = vec![0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01, 0x00];
-        der.extend(URL_SAFE_NO_PAD.decode(n).unwrap());
-        der.extend([0x02, 0x03, 0x01, 0x00, 0x01]);
-        assert_eq!(thumbprint(&der).unwrap(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        assert_eq!(thumbprint(&json!({ "kty": "RSA", "n": n, "e": "AQAB" })), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+    }
+
+    #[test]
+    fn the_thumbprint_is_that_of_the_example_in_rfc_8037() {
+        // Appendix A.3.
+        let members = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+        assert_eq!(thumbprint(&members), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        let key = PublicKey::new(Algorithm::EdDSA, b"spki", b"bits", members);
+        let expected = json!({
+            "alg": "EdDSA", "crv": "Ed25519", "kty": "OKP", "use": "sig", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        });
+        assert_eq!(key.jwk(), expected);
     }
 }

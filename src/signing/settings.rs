@@ -2,17 +2,33 @@
 
 use std::path::PathBuf;
 
-/// Where the signing key is.
+use jsonwebtoken::Algorithm;
+
+/// Which key signs, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SigningSettings {
-    /// PEM (key, or key and certificate in one file) or PKCS#12.
-    pub key_file: PathBuf,
-    /// Opens an encrypted PEM or PKCS#12.
-    pub passphrase: Option<SecretSource>,
+    /// The algorithm; it must fit the key. Default RS256. HS256 goes with a shared secret, every other one with a private key.
+    pub algorithm: Algorithm,
+    /// Where the key is.
+    pub key: SigningKeySource,
     /// Threads that sign; 0: one for each core. Default 0.
     pub threads: usize,
     /// Signatures that may wait. Default 1024.
     pub queue: usize,
+}
+
+/// Where the signing key is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SigningKeySource {
+    /// A private key; the backend pins its public half.
+    PrivateKey {
+        /// PEM (key, or key and certificate in one file) or PKCS#12.
+        file: PathBuf,
+        /// Opens an encrypted PEM or PKCS#12.
+        passphrase: Option<SecretSource>,
+    },
+    /// A secret of at least 32 bytes that the backend has too: it could mint tokens of its own.
+    Secret(SecretSource),
 }
 
 /// Where a secret is read from. The secret itself never stands in the config.
@@ -22,4 +38,14 @@ pub enum SecretSource {
     File(PathBuf),
     /// An environment variable.
     Environment(String),
+}
+
+impl SecretSource {
+    /// The file or the variable, for messages.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Environment(name) => name.clone(),
+        }
+    }
 }

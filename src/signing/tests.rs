@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod algorithms;
+
 const MESSAGE: &[u8] = b"eyJhbGciOiJSUzI1NiJ9.eyJ1c2VySWQiOiJjb250b3NvIn0";
 
 /// The openssl command line in a folder of its own.
@@ -57,7 +59,7 @@ impl Openssl {
 
     fn load(&self, name: &str, passphrase: Option<&str>) -> Result<SigningKey, SigningError> {
         let passphrase = passphrase.map(|text| SecretSource::File(self.write("passphrase", text)));
-        SigningKey::load(&SigningSettings { key_file: self.path(name), passphrase, threads: 0, queue: 1024 })
+        SigningKey::open(&self.path(name), passphrase.as_ref())
     }
 
     fn problem(&self, name: &str, passphrase: Option<&str>) -> KeyProblem {
@@ -91,11 +93,11 @@ fn the_files_of_the_documented_recipe_work_as_they_are() {
     let pem = openssl.load("mycert.pem", None).unwrap();
     let pfx = openssl.load("certificate.pfx", Some("secret\n")).unwrap();
     for key in [&pem, &pfx] {
-        assert_eq!(key.public_key_pem(), String::from_utf8_lossy(&public));
+        assert_eq!(key.public().unwrap().pem(), String::from_utf8_lossy(&public));
         assert_eq!(key.signer().algorithm(), jsonwebtoken::Algorithm::RS256);
         openssl.accepts_signature_of(key);
     }
-    assert_eq!(pem.thumbprint(), pfx.thumbprint());
+    assert_eq!(pem.public(), pfx.public());
 }
 
 #[test]
@@ -118,7 +120,7 @@ fn every_documented_format_opens_with_its_passphrase_and_with_no_other() {
     ] {
         openssl.run(command);
         let key = openssl.load("key.file", Some("secret")).unwrap_or_else(|error| panic!("{command}: {error}"));
-        assert_eq!(key.public_key_pem(), String::from_utf8_lossy(&public), "{command}");
+        assert_eq!(key.public().unwrap().pem(), String::from_utf8_lossy(&public), "{command}");
         openssl.accepts_signature_of(&key);
         assert_eq!(openssl.problem("key.file", Some("Secret")), KeyProblem::PassphraseWrong, "{command}");
         assert_eq!(openssl.problem("key.file", Some("")), KeyProblem::PassphraseWrong, "{command}");
@@ -143,12 +145,12 @@ fn formats_without_a_passphrase_or_with_an_empty_one_open_either_way() {
         openssl.run(command);
         for passphrase in [None, Some("")] {
             let key = openssl.load("key.file", passphrase).unwrap_or_else(|error| panic!("{command}, {passphrase:?}: {error}"));
-            assert_eq!(key.public_key_pem(), String::from_utf8_lossy(&public), "{command}");
+            assert_eq!(key.public().unwrap().pem(), String::from_utf8_lossy(&public), "{command}");
         }
     }
     let text = fs::read_to_string(openssl.path("mycert.pem")).unwrap();
     openssl.write("windows.pem", format!("Bag Attributes\r\n  key: value\r\n{}", text.replace('\n', "\r\n")));
-    assert_eq!(openssl.load("windows.pem", Some("not needed")).unwrap().public_key_pem(), String::from_utf8_lossy(&public));
+    assert_eq!(openssl.load("windows.pem", Some("not needed")).unwrap().public().unwrap().pem(), String::from_utf8_lossy(&public));
 }
 
 #[test]
@@ -173,9 +175,10 @@ fn a_certificate_must_belong_to_the_key() {
 fn keys_that_do_not_sign_are_named() {
     let Some(openssl) = Openssl::find() else { return };
     for (command, name) in [
-        ("ecparam -name prime256v1 -genkey -out key.pem", "EC"),
-        ("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem", "EC"),
-        ("genpkey -algorithm ED25519 -out key.pem", "Ed25519"),
+        ("ecparam -name secp521r1 -genkey -out key.pem", "EC on a curve that is neither P-256 nor P-384, or damaged"),
+        ("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521 -out key.pem", "EC on the curve P-521"),
+        ("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp256k1 -out key.pem", "EC on the curve secp256k1"),
+        ("genpkey -algorithm ED448 -out key.pem", "Ed448"),
         ("genpkey -algorithm X25519 -out key.pem", "1.3.101.110"),
         ("genpkey -algorithm RSA-PSS -out key.pem", "RSA-PSS"),
     ] {
@@ -249,7 +252,7 @@ fn a_file_that_was_cut_short_is_damaged_wherever_the_cut_is() {
     openssl.run("pkcs12 -export -passout pass: -out whole.pfx -inkey mycert.pem -in mycert.pem");
     let whole = fs::read(openssl.path("whole.pfx")).unwrap();
     for length in 1..whole.len() {
-        match SigningKey::parse(&whole[..length], None) {
+        match SigningKey::parse(&whole[..length], None, None) {
             Err(KeyProblem::Damaged(_)) => {}
             other => panic!("{length} of {} bytes: {other:?}", whole.len()),
         }
@@ -258,7 +261,7 @@ fn a_file_that_was_cut_short_is_damaged_wherever_the_cut_is() {
     let whole = fs::read(openssl.path("whole.der")).unwrap();
     for length in (1..whole.len()).step_by(7) {
         let pem = pem::encode("PRIVATE KEY", &whole[..length]);
-        match SigningKey::parse(pem.as_bytes(), None) {
+        match SigningKey::parse(pem.as_bytes(), None, None) {
             Err(KeyProblem::Damaged(_)) => {}
             other => panic!("{length} of {} bytes: {other:?}", whole.len()),
         }
@@ -268,40 +271,40 @@ fn a_file_that_was_cut_short_is_damaged_wherever_the_cut_is() {
 #[test]
 fn a_generated_key_file_is_one_that_openssl_reads_and_that_loads() {
     let Some(openssl) = Openssl::find() else { return };
-    let generated = PrivateKeyPem::generate_rsa(2048).unwrap();
+    let generated = PrivateKeyPem::generate(NewKey::Rsa(2048)).unwrap();
     generated.create(&openssl.path("key.pem"), false).unwrap();
     let written = fs::read(openssl.path("key.pem")).unwrap();
     assert_eq!(openssl.run("pkey -in key.pem"), written);
 
     let key = openssl.load("key.pem", None).unwrap();
-    assert_eq!(key.public_key_pem(), generated.signing_key().unwrap().public_key_pem());
-    assert_eq!(key.public_key_pem().as_bytes(), openssl.run("rsa -in key.pem -pubout"));
+    assert_eq!(key.public().unwrap().pem(), generated.signing_key().unwrap().public().unwrap().pem());
+    assert_eq!(key.public().unwrap().pem().as_bytes(), openssl.run("rsa -in key.pem -pubout"));
 }
 
 #[test]
 fn keys_are_generated_in_three_sizes_only() {
     for bits in [0, 1024, 2047, 8192] {
         let error = SigningKey::generate_rsa(bits).unwrap_err();
-        assert!(matches!(error, SigningError::Bits(refused) if refused == bits), "{error}");
+        assert!(matches!(error, SigningError::Bits { bits: refused, .. } if refused == bits), "{error}");
     }
     let key = SigningKey::generate_rsa(2048).unwrap();
     assert_eq!(key.signer().try_sign(MESSAGE).unwrap().len(), 2048 / 8);
-    assert_ne!(key.thumbprint(), SigningKey::generate_rsa(2048).unwrap().thumbprint());
+    assert_ne!(key.public(), SigningKey::generate_rsa(2048).unwrap().public());
 }
 
 #[test]
 fn a_private_key_cannot_be_printed() {
-    let pem = PrivateKeyPem::generate_rsa(2048).unwrap();
+    let pem = PrivateKeyPem::generate(NewKey::Rsa(2048)).unwrap();
     let key = pem.signing_key().unwrap();
     assert_eq!(format!("{pem:?}"), "PrivateKeyPem(..)");
-    assert_eq!(format!("{key:?}"), format!("SigningKey {{ thumbprint: {:?}, .. }}", key.thumbprint()));
+    assert_eq!(format!("{key:?}"), format!("SigningKey {{ thumbprint: {:?}, .. }}", key.signer().thumbprint()));
     assert_eq!(format!("{:?}", key.signer()), "RsaSigner { algorithm: RS256, .. }");
 }
 
 proptest! {
     #[test]
     fn no_content_panics(data in proptest::collection::vec(any::<u8>(), 0..200)) {
-        prop_assert!(SigningKey::parse(&data, None).is_err());
+        prop_assert!(SigningKey::parse(&data, None, None).is_err());
     }
 
     #[test]
@@ -309,6 +312,6 @@ proptest! {
         label in "(ENCRYPTED |RSA )?PRIVATE KEY|CERTIFICATE",
         der in proptest::collection::vec(any::<u8>(), 1..200),
     ) {
-        prop_assert!(SigningKey::parse(pem::encode(&label, &der).as_bytes(), None).is_err());
+        prop_assert!(SigningKey::parse(pem::encode(&label, &der).as_bytes(), None, None).is_err());
     }
 }

@@ -66,6 +66,7 @@ pub enum TenantRule {
 #[derive(Debug)]
 pub struct TrustedIssuer {
     name: Arc<str>,
+    name_claim: Arc<str>,
     settings: IssuerSettings,
     kept_claims: Vec<Arc<str>>,
     user_id: UserIdSource,
@@ -76,6 +77,7 @@ impl TrustedIssuer {
     pub fn new(settings: IssuerSettings) -> Self {
         Self {
             name: settings.name.as_str().into(),
+            name_claim: settings.name_claim.as_str().into(),
             kept_claims: settings.kept_claims.iter().map(|name| name.as_str().into()).collect(),
             user_id: UserIdSource::new(&settings.user_id),
             settings,
@@ -130,6 +132,10 @@ impl TrustedIssuer {
 
     pub(in crate::token) fn shared_name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    pub(in crate::token) fn shared_name_claim(&self) -> &Arc<str> {
+        &self.name_claim
     }
 
     pub(in crate::token) fn kept_claims(&self) -> &[Arc<str>] {

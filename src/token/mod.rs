@@ -3,8 +3,10 @@
 //! Pure: no clock, no I/O, no locks, no framework. Time is an argument. Nothing here knows the other rooms.
 //!
 //! ```text
-//! bytes -> BearerToken -> UnverifiedToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + now) -> UserToken
+//! bytes -> BearerToken -> UnverifiedToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + signer + now) -> UserToken
 //! ```
+//!
+//! [`Explanation`] walks the same way for operators and writes down what each check expected and found.
 //!
 //! `VerifiedToken` and `UserToken` are proofs: only [`TrustedIssuer::verify`] makes the one and only [`Minter::mint`] the other,
 //! so a path that skips a check does not compile.
@@ -12,14 +14,16 @@
 mod algorithm;
 mod bearer;
 mod claims;
+mod explanation;
 mod issuer;
 mod json;
 mod jwk;
 mod key_set;
 mod kind;
-mod minter;
+mod mint;
 mod permission;
 mod rejection;
+mod remedy;
 mod time;
 mod user_id;
 mod verifier;
@@ -32,12 +36,16 @@ mod tests;
 pub use algorithm::algorithm_from_name;
 pub use bearer::{BearerToken, TokenLimits};
 pub use claims::UnverifiedToken;
+pub use explanation::{Circumstances, Demands, Explanation, KeysAtHand, Outcome, Step, Verdict};
 pub use issuer::{IssuerRule, IssuerSettings, TenantRule, TrustedIssuer};
 pub(crate) use json::is_strict_object;
 pub use jwk::{KeyId, SkipReason, VerificationKey};
 pub use key_set::{KeySet, KeySetError, KeySetLimits, SkippedKey};
 pub use kind::{TokenKind, TokenKinds};
-pub use minter::{Minter, MintingProfile, TokenSigner, UserToken};
+pub use mint::{
+    ClaimTable, ClaimValue, ClaimValueError, Lifetime, Minter, MintingProfile, Piece, Place, Source, TokenKeyId, TokenSigner,
+    UserIdForm, UserToken,
+};
 pub use permission::{ClaimRule, NonceRule, Permission, PermissionSettings};
 pub use rejection::Rejection;
 pub use time::Timestamp;

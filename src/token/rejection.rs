@@ -77,6 +77,8 @@ pub enum Rejection {
     NotYetValid,
     /// A cookie with an unsafe method or an upgrade, and not from an allowed origin.
     OriginNotAllowed,
+    /// A claim of the client's token would grant power in the backend: that is for the config alone.
+    PowerfulClaim,
     /// Signing failed: our own trouble.
     SigningFailed,
     /// More signatures are waiting than the queue holds.
@@ -97,6 +99,8 @@ pub enum Rejection {
     UserIdInvalid,
     /// No claim gives the user id.
     UserIdMissing,
+    /// The user id is not one that the backend of the route takes.
+    UserIdUnsuitable,
     /// An access token of a user, where only other kinds are taken.
     UserTokenNotAllowed,
     /// None of our audiences.
@@ -191,6 +195,7 @@ impl Rejection {
             Self::NonceMismatch => row("nonce_mismatch", 401, TOKEN, "the nonce does not match"),
             Self::NotYetValid => row("not_yet_valid", 401, TOKEN, "the token is not valid yet"),
             Self::OriginNotAllowed => row("origin_not_allowed", 403, None, "the origin is not permitted"),
+            Self::PowerfulClaim => row("powerful_claim", 403, SCOPE, "a claim of the token is for administrators"),
             Self::SigningFailed => row("signing_failed", 500, None, "the gateway could not sign"),
             Self::SigningOverloaded => row("signing_overloaded", 503, None, "too many new tokens at once"),
             Self::TargetMalformed => row("target_malformed", 400, None, "the request target is malformed"),
@@ -201,6 +206,7 @@ impl Rejection {
             Self::UserIdConflict => row("user_id_conflict", 401, TOKEN, "the token does not name one user"),
             Self::UserIdInvalid => row("user_id_invalid", 401, TOKEN, "the token does not name one user"),
             Self::UserIdMissing => row("user_id_missing", 401, TOKEN, "the token does not name one user"),
+            Self::UserIdUnsuitable => row("user_id_unsuitable", 403, SCOPE, "the user id cannot be used here"),
             Self::UserTokenNotAllowed => row("user_token_not_allowed", 401, TOKEN, "tokens of users are not accepted"),
             Self::WrongAudience => row("wrong_audience", 401, TOKEN, "the token is for another audience"),
             Self::WrongParty => row("wrong_party", 401, TOKEN, "the client application is not accepted"),
@@ -247,6 +253,7 @@ impl Rejection {
         Self::NonceMismatch,
         Self::NotYetValid,
         Self::OriginNotAllowed,
+        Self::PowerfulClaim,
         Self::SigningFailed,
         Self::SigningOverloaded,
         Self::TargetMalformed,
@@ -257,6 +264,7 @@ impl Rejection {
         Self::UserIdConflict,
         Self::UserIdInvalid,
         Self::UserIdMissing,
+        Self::UserIdUnsuitable,
         Self::UserTokenNotAllowed,
         Self::WrongAudience,
         Self::WrongParty,

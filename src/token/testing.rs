@@ -1,6 +1,6 @@
 //! Keys and tokens for tests, legal and illegal ones: any text can stand in for header and payload.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use aws_lc_rs::{
     hmac,
@@ -18,7 +18,10 @@ use jsonwebtoken::{
 };
 use serde_json::{Value, json};
 
-use crate::token::{KeySet, KeySetLimits, TokenSigner};
+use crate::token::{
+    BearerToken, IssuerRule, IssuerSettings, KeySet, KeySetLimits, Timestamp, TokenKinds, TokenLimits, TokenSigner, TrustedIssuer,
+    UnverifiedToken, UserIdRule, VerifiedToken,
+};
 
 /// A private key.
 #[derive(Debug)]
@@ -89,7 +92,11 @@ impl TestKey {
 }
 
 /// Signs user tokens too: RS256 with an RSA key, else what the curve says.
-impl TokenSigner for TestKey {}
+impl TokenSigner for TestKey {
+    fn thumbprint(&self) -> Option<&str> {
+        Some("thumbprint-of-a-test-key")
+    }
+}
 
 impl JwtSigner for TestKey {
     fn algorithm(&self) -> Algorithm {
@@ -140,4 +147,31 @@ fn rsa_encoding(algorithm: Algorithm) -> &'static dyn RsaEncoding {
         Algorithm::PS512 => &signature::RSA_PSS_SHA512,
         other => panic!("not an RSA algorithm: {other:?}"),
     }
+}
+
+/// A verified token of this user with this end, and without any claim that is kept.
+pub(crate) fn verified(user: &str, end: Timestamp) -> VerifiedToken {
+    let issuer = TrustedIssuer::new(IssuerSettings {
+        name: "contoso".to_owned(),
+        issuer: IssuerRule::Exact(vec!["https://login.contoso.com".to_owned()]),
+        audiences: vec!["api".to_owned()],
+        algorithms: vec![Algorithm::RS256],
+        policies: Vec::new(),
+        authorized_parties: Vec::new(),
+        kinds: TokenKinds::default(),
+        user_id: UserIdRule::Claims(vec!["sub".to_owned()]),
+        name_claim: "name".to_owned(),
+        role_claim: "roles".to_owned(),
+        leeway: Duration::ZERO,
+        max_lifetime: None,
+        kept_claims: Vec::new(),
+        cloud_instance: None,
+    });
+    let claims = json!({
+        "iss": "https://login.contoso.com", "aud": "api", "sub": user, "scp": "sync", "exp": end.as_seconds(),
+    });
+    let compact = RSA.token(Algorithm::RS256, r#"{"alg":"RS256","kid":"a"}"#, &claims.to_string());
+    let bearer = BearerToken::parse(compact.as_bytes(), &TokenLimits::default()).unwrap();
+    let token = UnverifiedToken::open(&bearer).unwrap();
+    issuer.verify(&token, &key_set(&[RSA.jwk("a")]), end.minus(Duration::from_secs(1))).unwrap()
 }

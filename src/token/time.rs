@@ -1,6 +1,11 @@
 //! A point in time, as tokens use it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Milliseconds since the Unix epoch, before or after it.
 ///
@@ -38,6 +43,12 @@ impl Timestamp {
         }
     }
 
+    /// From RFC 3339, such as `2026-03-01T12:00:00Z`.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let date = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(date.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
+    }
+
     /// Whole seconds since the epoch, rounded down.
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1_000)
@@ -61,6 +72,17 @@ impl Timestamp {
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// RFC 3339 in UTC; outside of the years 0 to 9999 the seconds since the epoch.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let date = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok();
+        match date.and_then(|date| date.format(&Rfc3339).ok()) {
+            Some(text) => out.write_str(&text),
+            None => write!(out, "{} s after 1970", self.as_seconds()),
+        }
     }
 }
 
@@ -98,6 +120,16 @@ mod tests {
         for text in ["253402300800", "-253402300800", "9223372036854775807", "9223372036854775808", "1e300", "-1e300"] {
             assert_eq!(date(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn dates_are_read_and_printed() {
+        assert_eq!(Timestamp::from_rfc3339("2023-11-15T00:13:20.25+02:00"), Some(Timestamp::from_millis(1_700_000_000_250)));
+        assert_eq!(Timestamp::from_rfc3339("2023-11-15"), None);
+        assert_eq!(Timestamp::from_seconds(1_700_000_000).to_string(), "2023-11-14T22:13:20Z");
+        assert_eq!(Timestamp::from_millis(-1).to_string(), "1969-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::from_seconds(253_402_300_800).to_string(), "253402300800 s after 1970");
+        assert_eq!(Timestamp::MIN.to_string(), "-9223372036854776 s after 1970");
     }
 
     #[test]

@@ -38,6 +38,14 @@ impl UserIdSource {
         }
     }
 
+    /// The claims that it is made of.
+    pub(in crate::token) fn claims(&self) -> Vec<&str> {
+        match self {
+            Self::Claims(names) => names.iter().map(String::as_str).collect(),
+            Self::Template(parts) => parts.iter().filter_map(|part| part.claim.as_deref()).collect(),
+        }
+    }
+
     /// Reads the user id.
     ///
     /// Errors: [`Rejection::UserIdMissing`], [`Rejection::UserIdInvalid`], [`Rejection::UserIdConflict`].

@@ -65,6 +65,27 @@ impl Check {
         Self::Signature,
     ];
 
+    /// Its name for operators.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Algorithm => "algorithm",
+            Self::Issuer => "issuer",
+            Self::Expiry => "expiry",
+            Self::NotBefore => "not_before",
+            Self::IssuedAt => "issued_at",
+            Self::Lifetime => "lifetime",
+            Self::Audience => "audience",
+            Self::Tenant => "tenant",
+            Self::Policy => "policy",
+            Self::AuthorizedParty => "authorized_party",
+            Self::Kind => "kind",
+            Self::UserId => "user_id",
+            Self::Key => "key",
+            Self::KeyIssuer => "key_issuer",
+            Self::Signature => "signature",
+        }
+    }
+
     /// Whether the check looks at the issuer's keys.
     pub const fn needs_key(self) -> bool {
         matches!(self, Self::Key | Self::KeyIssuer | Self::Signature)
@@ -164,6 +185,7 @@ pub struct VerifiedToken {
     scopes: Box<str>,
     roles: Box<[Box<str>]>,
     nonce: Option<Box<str>>,
+    name_claim: Arc<str>,
     claims: Box<[(Arc<str>, Value)]>,
 }
 
@@ -179,6 +201,7 @@ impl VerifiedToken {
             scopes: token.scopes()?.join(" ").into(),
             roles: token.texts(&issuer.settings().role_claim)?.into_iter().map(Into::into).collect(),
             nonce: token.text("nonce")?.map(Into::into),
+            name_claim: Arc::clone(issuer.shared_name_claim()),
             claims: issuer.kept_claims().iter().filter_map(kept).collect(),
         })
     }
@@ -221,6 +244,11 @@ impl VerifiedToken {
     /// Its `nonce`.
     pub fn nonce(&self) -> Option<&str> {
         self.nonce.as_deref()
+    }
+
+    /// The display name: the issuer's name claim, if it is a text and the issuer's settings keep it.
+    pub fn name(&self) -> Option<&str> {
+        self.claim(&self.name_claim).and_then(Value::as_str)
     }
 
     /// A claim, if the token has it and the issuer's settings keep it.

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     kit::{Kit, gateway_before},
-    recorder::routes,
+    recorder::config,
 };
 
 /// Longer than a client takes that retries with an expired token.
@@ -114,10 +114,10 @@ impl Script {
 async fn meet(preset: &'static str, server: &str, client: &str) -> (Value, Kit) {
     let mut server = Script::start(server);
     let port = u16::try_from(server.hears("port").await.as_u64().unwrap()).unwrap();
-    let routes = routes(json!({ "preset": preset }));
+    let settings = config(json!({ "routes": { "preset": preset } }));
     let kit = gateway_before(([127, 0, 0, 1], port).into(), move |config| {
-        config.proxy.routes = routes;
-        config.profiles[0].user_id_claim = "sub".into();
+        config.proxy.routes = settings.proxy.routes;
+        config.profiles = settings.profiles;
         config.issuers[0].rules.leeway = Duration::ZERO;
     })
     .await;

@@ -3,19 +3,25 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod architecture;
+mod check;
 mod conformance;
 mod corpus;
 mod corpus_keys;
+mod corpus_tokens;
 mod demo_backend;
 mod demo_issuer;
+mod every_rejection;
+mod explain;
 mod hostile;
 mod interop;
 mod kit;
 mod lifecycle;
+mod minting;
 mod places;
 mod readme;
 mod realm;
 mod recorder;
+mod refusal_docs;
 mod refusals;
 mod routes;
 mod secrets;

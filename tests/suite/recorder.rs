@@ -145,15 +145,20 @@ async fn more(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<()> {
     }
 }
 
-/// What `routes:` of a config file reads as.
-pub fn routes(value: Value) -> Vec<RouteSettings> {
-    let text = json!({
+/// A config file with these routes. What it says of the issuer and of the upstream is not for use.
+pub fn config(mut more: Value) -> Config {
+    let mut file = json!({
         "issuers": [{ "preset": "oidc", "issuer": "https://login.contoso.com", "audiences": ["api"] }],
         "signing": { "key_file": "signing.pem" },
         "upstream": { "url": "http://127.0.0.1:1" },
-        "routes": value,
     });
-    Config::parse(text.to_string(), "/".as_ref()).unwrap().config.proxy.routes
+    file.as_object_mut().unwrap().append(more.as_object_mut().unwrap());
+    Config::parse(file.to_string(), "/".as_ref()).unwrap().config
+}
+
+/// What `routes:` of a config file reads as; tokens are those of the tests' own profile.
+pub fn routes(value: Value) -> Vec<RouteSettings> {
+    config(json!({ "routes": value, "mint": { "user_id_claim": "userId" } })).proxy.routes
 }
 
 /// A gateway with these routes in front of a recorder.

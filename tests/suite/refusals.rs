@@ -1,8 +1,9 @@
 //! What a client is told when it is refused: status, challenge, body; and that the upstream saw nothing.
 
 use syncgate::{
-    demo::DemoKey,
-    token::{Permission, PermissionSettings, Rejection},
+    demo::{DemoIssuer, DemoKey, issuer::IssuerOptions, world::trust},
+    proxy::RouteSettings,
+    token::{NonceRule, Permission, PermissionSettings, Rejection},
 };
 
 use crate::kit::Kit;
@@ -123,4 +124,67 @@ async fn a_spelling_of_a_path_does_not_get_round_its_routes_rules() {
     assert_eq!(kit.backend.received_count(), 0);
     assert_eq!(kit.get("/echo", &token).await.status(), 200);
     kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_route_is_checked_for_cached_tokens_too() {
+    let kit = Kit::start_with(|config| {
+        let route = config.proxy.routes[0].clone();
+        let mut guarded = RouteSettings { name: "guarded".into(), path: "/docs".into(), ..route.clone() };
+        guarded.permission =
+            Permission::new(PermissionSettings { all_roles: vec!["Writer".into()], ..PermissionSettings::default() });
+        let mut bound = RouteSettings { name: "bound".into(), path: "/changes".into(), ..route };
+        let nonce = NonceRule::EqualsHeader("x-nonce".into());
+        bound.permission = Permission::new(PermissionSettings { nonce, ..PermissionSettings::default() });
+        config.proxy.routes.extend([guarded, bound]);
+    })
+    .await;
+    let token = kit.issuer.token("alice").claim("nonce", "n-0S6").sign();
+    assert_eq!(kit.get("/echo", &token).await.status(), 200);
+    let before = kit.backend.received_count();
+    let verified = || kit.metric("syncgate_cache_requests_total", &[("cache", "identity"), ("result", "miss")]);
+    let refused = |reason: &str| kit.metric("syncgate_rejections_total", &[("reason", reason)]);
+    for nth in 1..=2 {
+        assert_eq!(kit.get("/docs", &token).await.status(), 403);
+        kit.eventually(|| refused("missing_role") == f64::from(nth)).await;
+        for header in ["", "X-Nonce: other\r\n", "X-Nonce: n-0S6\r\nX-Nonce: n-0S6\r\n"] {
+            let request = format!("GET /changes HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{header}\r\n");
+            assert_eq!(kit.raw(request.as_bytes()).await.status, 401, "{header}");
+        }
+        kit.eventually(|| refused("nonce_mismatch") == f64::from(3 * nth)).await;
+    }
+    assert_eq!(kit.backend.received_count(), before);
+    let request = format!("GET /changes HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nX-Nonce: n-0S6\r\n\r\n");
+    assert_eq!(kit.raw(request.as_bytes()).await.status, 200);
+    assert_eq!(verified(), 1.0);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_of_one_issuer_never_verifies_a_token_of_another() {
+    let partner = DemoIssuer::start_with(IssuerOptions { tenant: "partner".into(), ..IssuerOptions::default() }).await.unwrap();
+    partner.publish(vec![DemoKey::generate().unwrap()]);
+    let trusted = trust(&partner);
+    let kit = Kit::start_with(move |config| config.issuers.push(trusted)).await;
+    let partners_key = &partner.published_keys()[0];
+    let own_key = kit.issuer.signing_key();
+    let genuine = partner.token("bob").signed_by(partners_key).header("kid", partners_key.kid()).sign();
+    assert_eq!(kit.get("/echo", &genuine).await.status(), 200);
+    let before = kit.backend.received_count();
+
+    // A partner who signs for us, under its own key's name and under that of ours.
+    let forged = kit.issuer.token("alice").signed_by(partners_key);
+    for (token, reason) in [
+        (forged.clone().header("kid", partners_key.kid()).sign(), "unknown_key"),
+        (forged.header("kid", own_key.kid()).sign(), "bad_signature"),
+        (partner.token("bob").signed_by(&own_key).header("kid", own_key.kid()).sign(), "unknown_key"),
+    ] {
+        let counted = || kit.metric("syncgate_rejections_total", &[("reason", reason)]);
+        let so_far = counted();
+        assert_eq!(kit.get("/echo", &token).await.status(), 401);
+        kit.eventually(|| counted() == so_far + 1.0).await;
+    }
+    assert_eq!(kit.backend.received_count(), before);
+    kit.stop().await;
+    partner.stop().await;
 }

@@ -1,8 +1,12 @@
 //! The presets of `routes`: what known backends and their unchanged clients need.
 //!
 //! A preset gives other defaults to the keys beside it; a key that is given there wins. `realm` is two routes: the login, and the rest.
+//! It brings the minting preset of its name, unless the file says what is minted.
 
-use crate::proxy::{Access, BodyCondition, BodyPlace, ErrorShape, OnInvalid, ProtocolForm, RouteSettings, TokenPlace};
+use crate::{
+    config::read::mint_presets::MintPreset,
+    proxy::{Access, BodyCondition, BodyPlace, ErrorShape, OnInvalid, ProtocolForm, RouteSettings, TokenPlace},
+};
 
 /// A backend that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,17 @@ impl Backend {
     /// Its name in the file.
     pub(in crate::config) fn name(self) -> &'static str {
         BACKENDS.iter().find(|(_, backend)| *backend == self).map_or("", |(name, _)| name)
+    }
+
+    /// What it wants to read in a token.
+    pub(in crate::config) fn minting(self) -> MintPreset {
+        match self {
+            Self::Realm => MintPreset::Realm,
+            Self::CouchDb => MintPreset::CouchDb,
+            Self::PowerSync => MintPreset::PowerSync,
+            Self::Zero => MintPreset::Zero,
+            Self::Triplit => MintPreset::Triplit,
+        }
     }
 
     /// The defaults of a route to it.

@@ -1,12 +1,16 @@
 //! `routes`: which requests go where, and what their token must permit.
 
+use jsonwebtoken::Algorithm;
+
 use crate::{
     config::{
         field::Field,
         formats::{CLAIM, Format, HEADER, HOST, NAME, SCOPE, TEXT},
         read::{
             backends::{BACKENDS, Backend},
-            conflicts, places,
+            conflicts,
+            mint::{self, Profile},
+            places,
             upstreams::Upstream,
         },
         section::Section,
@@ -36,12 +40,18 @@ const METHOD: Format<String> = Format { accepted: "a method in capitals, such as
 const ORIGIN: Format<String> =
     Format { accepted: "an origin as browsers send it, such as https://app.contoso.com", shown: true, parse: origin };
 
-pub(in crate::config) fn routes(field: Option<Field<'_>>, upstreams: &[Upstream<'_>]) -> Vec<RouteSettings> {
+/// Routes with a preset may add a minting profile of their own.
+pub(in crate::config) fn routes(
+    field: Option<Field<'_>>,
+    upstreams: &[Upstream<'_>],
+    profiles: &mut Vec<Profile<'_>>,
+    algorithm: Algorithm,
+) -> Vec<RouteSettings> {
     let Some(field) = field else { return vec![RouteSettings::default()] };
     let mut used = vec![false; upstreams.len()];
     let mut routes: Vec<(Field<'_>, RouteSettings)> = Vec::new();
     for element in field.elements() {
-        for route in route(element.section(), upstreams) {
+        for route in route(element.section(), upstreams, profiles, algorithm) {
             used.get_mut(route.upstream).into_iter().for_each(|used| *used = true);
             conflicts::check(&element, &route, &routes);
             routes.push((element.clone(), route));
@@ -54,7 +64,12 @@ pub(in crate::config) fn routes(field: Option<Field<'_>>, upstreams: &[Upstream<
 }
 
 /// One element of the list; several routes, if its preset stands for several.
-fn route(mut section: Section<'_>, upstreams: &[Upstream<'_>]) -> Vec<RouteSettings> {
+fn route(
+    mut section: Section<'_>,
+    upstreams: &[Upstream<'_>],
+    profiles: &mut Vec<Profile<'_>>,
+    algorithm: Algorithm,
+) -> Vec<RouteSettings> {
     let preset = section.field("preset");
     let backend = preset.as_ref().and_then(|field| field.choice(&BACKENDS));
     let mut route = backend.map(Backend::defaults).unwrap_or_else(|| RouteSettings { name: String::new(), ..Default::default() });
@@ -68,6 +83,11 @@ fn route(mut section: Section<'_>, upstreams: &[Upstream<'_>]) -> Vec<RouteSetti
     }
     route.host = section.text("host", &HOST);
     route.upstream = upstream(&mut section, upstreams);
+    route.profile = match (section.field("mint"), preset.as_ref().zip(backend)) {
+        (Some(field), _) => profile(&field, profiles),
+        (None, Some((field, backend))) => mint::profile_for(backend.minting(), field, profiles, algorithm),
+        (None, None) => 0,
+    };
     if backend == Some(Backend::Realm) {
         for key in ["exact", "methods", "access", "pass_authorization"] {
             section.refuse(key, "the preset realm stands for two routes, which differ in this; write them out to change it");
@@ -150,6 +170,17 @@ fn upstream(section: &mut Section<'_>, upstreams: &[Upstream<'_>]) -> usize {
     let found = name.as_ref().and_then(|name| names.iter().position(|known| known == name));
     if let (Some(name), None, false) = (name, found, names.is_empty()) {
         field.problem(format!("there is no upstream {}; accepted: {}", shown(&name), names.join(", ")));
+    }
+    found.unwrap_or(0)
+}
+
+/// The index of the minting profile that a route names.
+fn profile(field: &Field<'_>, profiles: &[Profile<'_>]) -> usize {
+    let Some(name) = field.text(&NAME) else { return 0 };
+    let found = profiles.iter().position(|profile| profile.settings.name == name);
+    if found.is_none() {
+        let names: Vec<_> = profiles.iter().map(|profile| profile.settings.name.as_str()).collect();
+        field.problem(format!("there is no profile {}; accepted: {}", shown(&name), names.join(", ")));
     }
     found.unwrap_or(0)
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{TENANT_ID, bad_routes, config, parse, problems, with};
+use super::{TENANT_ID, bad_minting, bad_routes, config, parse, problems, with};
 
 const KEY_URL: &str = "accepted: https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])";
 const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
@@ -172,11 +172,6 @@ fn table() -> Vec<(&'static str, Value, String)> {
         ),
         row("/signing/threads", json!(-1), "signing.threads: \"-1\" cannot be read; accepted: 0 to 1024 (default 0)"),
         row("/signing/queue", json!(0), "signing.queue: 0 is too small; accepted: 1 to 1000000 (default 1024)"),
-        row(
-            "/mint/user_id_claim",
-            json!("exp"),
-            "mint.user_id_claim: exp is set by the gateway itself; accepted: any claim but iat, nbf, exp",
-        ),
         (
             "/upstream/url",
             json!("http://127.0.0.1:5984/db"),
@@ -234,11 +229,13 @@ fn table() -> Vec<(&'static str, Value, String)> {
         row("/threads", json!(1025), "threads: 1025 is too large; accepted: 0 to 1024 (default 0)"),
         row("/listen", json!([]), "listen: is not a mapping; accepted: keys with values, indented"),
         row("/admin", json!("127.0.0.1:9090"), "admin: is not a mapping; accepted: keys with values, indented"),
+        row("/routes", json!([{ "name": "a", "mint": "couch" }]), "routes[0].mint: there is no profile couch; accepted: default"),
         row("/signing", json!("signing.pem"), "signing: is not a mapping; accepted: keys with values, indented"),
         row("/upstream", json!("http://127.0.0.1"), "upstream: is not a mapping; accepted: keys with values, indented"),
         row("/issuers", json!("b2c"), "issuers: is not a mapping; accepted: keys with values, indented"),
     ];
     rows.extend(bad_routes::rows());
+    rows.extend(bad_minting::rows());
     rows
 }
 

@@ -1,6 +1,8 @@
 //! Tests of the config as a whole: text in, settings or findings out.
 
-/// Those of a route.
+/// Of these, those for minting.
+mod bad_minting;
+/// And those of a route.
 mod bad_routes;
 /// One bad value and more for each key, with the message asserted.
 mod bad_values;
@@ -8,6 +10,10 @@ mod bad_values;
 mod examples;
 /// Arbitrary and malicious text.
 mod hostile;
+/// What the presets of minting profiles expand to; the key that signs.
+mod mint_presets;
+/// What minted tokens say.
+mod minting;
 /// What the presets expand to.
 mod presets;
 /// The printout of the effective settings is a config that means the same.

@@ -101,22 +101,47 @@ fn keys_that_do_not_go_together_are_refused() {
 #[test]
 fn one_line_is_enough_for_a_known_backend() {
     let only = |preset: &str| {
-        let mut found = routes(json!({ "preset": preset }));
-        assert_eq!(found.len(), 1);
-        let printed = round_trip(&text(json!({ "preset": preset })));
-        assert!(!printed.contains("preset: ") || printed.contains("issuers"), "{printed}");
-        found.remove(0)
+        let text = text(json!({ "preset": preset }));
+        round_trip(&text);
+        let mut config = config(&text);
+        // It brings its minting preset, beside the default that nobody uses.
+        assert_eq!(config.profiles[1].name, preset);
+        assert!(config.profiles[1].claims.contains_key("sub"));
+        assert_eq!(config.proxy.routes.len(), 1);
+        config.proxy.routes.remove(0)
     };
-    let default = || RouteSettings::default();
-    let couchdb = RouteSettings { name: "couchdb".into(), errors: ErrorShape::CouchDb, ..default() };
-    assert_eq!(only("couchdb"), couchdb);
-    let token_in = vec![header("authorization", Some("Token")), header("authorization", Some("Bearer"))];
-    assert_eq!(only("powersync"), RouteSettings { name: "powersync".into(), token_in, ..default() });
+    let route = |name: &str| RouteSettings { name: name.into(), profile: 1, ..RouteSettings::default() };
+    assert_eq!(only("couchdb"), RouteSettings { errors: ErrorShape::CouchDb, ..route("couchdb") });
     let token_in = vec![TokenPlace::Protocol(ProtocolForm::Zero)];
     let on_invalid = OnInvalid::LetBackendRefuse;
-    assert_eq!(only("zero"), RouteSettings { name: "zero".into(), token_in, on_invalid, ..default() });
+    assert_eq!(only("zero"), RouteSettings { token_in, on_invalid, ..route("zero") });
     let token_in = vec![TokenPlace::Query("token".into()), TokenPlace::bearer()];
-    assert_eq!(only("triplit"), RouteSettings { name: "triplit".into(), token_in, on_invalid, ..default() });
+    assert_eq!(only("triplit"), RouteSettings { token_in, on_invalid, ..route("triplit") });
+}
+
+#[test]
+fn a_preset_mints_what_the_file_says_if_it_says_so() {
+    let with_mint = |more: Value| {
+        let mut changes = vec![("/routes".to_owned(), json!({ "preset": "powersync" }))];
+        changes.extend(more.as_object().unwrap().iter().map(|(key, value)| (format!("/{key}"), value.clone())));
+        let changes: Vec<_> = changes.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+        with(&changes)
+    };
+    // What only the operator knows is asked for.
+    assert_eq!(
+        problems(&with_mint(json!({}))),
+        ["routes.preset: needs the claim aud: one of client_auth.audience in the service's config; give it with mint: { preset: \
+             powersync, claims: { aud: ... } }"]
+    );
+    let named = json!({ "preset": "powersync", "claims": { "aud": "powersync" } });
+    let of_mint = config(&with_mint(json!({ "mint": named })));
+    assert_eq!((of_mint.proxy.routes[0].profile, of_mint.profiles.len()), (0, 1));
+    let token_in = vec![header("authorization", Some("Token")), header("authorization", Some("Bearer"))];
+    assert_eq!(of_mint.proxy.routes[0].token_in, token_in);
+    let of_profile = config(&with_mint(json!({ "profiles": { "powersync": named }, "mint": { "user_id_claim": "x" } })));
+    assert_eq!((of_profile.proxy.routes[0].profile, of_profile.profiles.len()), (1, 2));
+    let es256 = with(&[("/routes", json!({ "preset": "realm" })), ("/signing/algorithm", json!("ES256"))]);
+    assert_eq!(problems(&es256), ["routes.preset: this backend does not verify ES256; accepted for signing.algorithm: RS256"]);
 }
 
 #[test]

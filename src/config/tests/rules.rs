@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::{TENANT_ID, changed, config, parse, problems, small, warnings, with, without};
 use crate::{
     config::Problem,
-    signing::SecretSource,
+    signing::{SecretSource, SigningKeySource},
     token::{ClaimRule, NonceRule, UserIdRule},
 };
 
@@ -232,7 +232,10 @@ fn a_passphrase_has_one_source() {
         problems(&with(&[("/signing/passphrase_file", json!("p")), ("/signing/passphrase_env", json!("P"))])),
         ["signing.passphrase_env: excludes passphrase_file; give one of the two"]
     );
-    let from = |key: &str, value: &str| config(&with(&[(key, json!(value))])).signing.passphrase;
+    let from = |key: &str, value: &str| match config(&with(&[(key, json!(value))])).signing.key {
+        SigningKeySource::PrivateKey { passphrase, .. } => passphrase,
+        secret => panic!("{secret:?}"),
+    };
     assert_eq!(from("/signing/passphrase_file", "p"), Some(SecretSource::File("/etc/syncgate/p".into())));
     assert_eq!(from("/signing/passphrase_file", "/p"), Some(SecretSource::File("/p".into())));
     assert_eq!(from("/signing/passphrase_env", "P"), Some(SecretSource::Environment("P".to_owned())));

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::Row;
 use crate::token::{
-    BearerToken, IssuerRule, IssuerSettings, KeySet, Permission, PermissionSettings, Rejection, TenantRule, Timestamp, TokenKinds,
-    TokenLimits, TrustedIssuer, UnverifiedToken, UserIdRule, VerifiedToken,
+    BearerToken, Circumstances, Demands, Explanation, IssuerRule, IssuerSettings, KeySet, KeysAtHand, Permission,
+    PermissionSettings, Rejection, SkippedKey, TenantRule, Timestamp, TokenKinds, TokenLimits, TrustedIssuer, UnverifiedToken,
+    UserIdRule, Verdict, VerifiedToken,
     testing::{self, RSA, TestKey},
 };
 
@@ -207,10 +208,52 @@ impl Attempt {
         Row { name, outcome: self.run().map(drop), expected }
     }
 
-    /// The way of every request, as the exchange and the edge walk it.
+    /// The way of every request, as the exchange and the edge walk it; what operators are told about it must be the same.
     pub(super) fn run(&self) -> Result<VerifiedToken, Rejection> {
-        let bytes = self.raw_token.clone().unwrap_or_else(|| self.compact().into_bytes());
-        let bearer = BearerToken::parse(&bytes, &TokenLimits::default())?;
+        let bytes = self.bytes_sent();
+        let outcome = self.walk(&bytes);
+        let explanation = self.explain_bytes(&bytes, &[self.issuer()], None, &[]);
+        let verdict = outcome.as_ref().map_or_else(|rejection| Verdict::Refused(*rejection), |_| Verdict::Accepted);
+        assert_eq!(explanation.verdict(), verdict);
+        outcome
+    }
+
+    fn bytes_sent(&self) -> Vec<u8> {
+        self.raw_token.clone().unwrap_or_else(|| self.compact().into_bytes())
+    }
+
+    /// What an operator is told.
+    pub(super) fn explain(&self) -> Explanation {
+        self.explain_with(&[self.issuer()], None, &[])
+    }
+
+    /// The same, with other issuers, with a source of keys that is missing, or with keys that are skipped.
+    pub(super) fn explain_with(&self, issuers: &[TrustedIssuer], missing: Option<&str>, skipped: &[SkippedKey]) -> Explanation {
+        self.explain_bytes(&self.bytes_sent(), issuers, missing, skipped)
+    }
+
+    fn explain_bytes(&self, bytes: &[u8], issuers: &[TrustedIssuer], missing: Option<&str>, skipped: &[SkippedKey]) -> Explanation {
+        let explanation = Explanation::of(
+            bytes,
+            &Circumstances {
+                issuers,
+                limits: &TokenLimits::default(),
+                keys: KeysAtHand { set: &self.keys(), skipped, missing },
+                demands: Some(Demands { permission: &Permission::new(self.demands.clone()), nonce: self.nonce.as_deref() }),
+                now: self.now,
+            },
+        );
+        let signature = bytes.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+        for text in explanation.steps.iter().flat_map(|step| [&step.expected, &step.found]) {
+            assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{text:?}");
+            let shows = |part: &[u8]| text.as_bytes().windows(part.len()).any(|window| window == part);
+            assert!(signature.len() < 20 || !shows(&signature[..20]), "{text} shows the signature");
+        }
+        explanation
+    }
+
+    fn walk(&self, bytes: &[u8]) -> Result<VerifiedToken, Rejection> {
+        let bearer = BearerToken::parse(bytes, &TokenLimits::default())?;
         let token = UnverifiedToken::open(&bearer)?;
         let issuer = self.issuer();
         TrustedIssuer::choose([&issuer], &token)?;

@@ -6,11 +6,13 @@
 mod accepted;
 mod attempt;
 mod audience;
+mod explanation;
 mod header;
 mod identity;
 mod issuer;
 mod keys;
 mod kind;
+mod minted_claims;
 mod minting;
 mod permission;
 mod random;
@@ -37,6 +39,7 @@ fn rows() -> Vec<Row> {
         issuer::rows(),
         keys::rows(),
         kind::rows(),
+        minted_claims::rows(),
         minting::rows(),
         permission::rows(),
         shape::rows(),
@@ -72,6 +75,7 @@ fn every_rejection_is_produced_by_a_row_or_belongs_to_another_room() {
 }
 
 /// What no token brings about: the edge refuses these requests for what surrounds the token, the exchange for want of keys or of signers.
+/// tests/suite/every_rejection.rs reads this list and produces each of them.
 const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::AmbiguousPath,
     Rejection::AmbiguousToken,

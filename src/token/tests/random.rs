@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Number, Value};
 
 use super::attempt::{Attempt, b2c, entra};
+use crate::token::{IssuerSettings, Rejection, algorithm_from_name, testing::base64url};
 
 #[test]
 fn no_character_of_a_token_can_be_changed() {
@@ -24,6 +25,8 @@ fn no_start_of_a_token_is_accepted() {
     let straight = b2c().compact();
     assert!((0..straight.len()).all(|end| b2c().bytes(&straight.as_bytes()[..end]).run().is_err()));
 }
+
+const ALGORITHMS: [&str; 9] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 
 /// The claims that something here reads.
 const CLAIMS: [&str; 20] = [
@@ -72,6 +75,19 @@ fn bent(attempt: Attempt, claims: &[(usize, Value)]) -> Attempt {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Nothing is accepted with a signature that the key did not make, of any length and for any algorithm that is taken.
+    #[test]
+    fn nothing_unsigned_is_accepted(signature in prop::collection::vec(any::<u8>(), 1..600), length in 0..2_usize) {
+        let length = if length == 0 { signature.len() } else { 256 };
+        let signature: Vec<_> = signature.into_iter().cycle().take(length).collect();
+        let all = |rules: &mut IssuerSettings| rules.algorithms = ALGORITHMS.iter().filter_map(|name| algorithm_from_name(name)).collect();
+        for algorithm in ALGORITHMS {
+            let forged = |token: String| format!("{}.{}", token.rsplit_once('.').unwrap().0, base64url(&signature));
+            let attempt = b2c().header("alg", algorithm).rule(all).token(forged);
+            prop_assert!(matches!(attempt.run(), Err(Rejection::BadSignature | Rejection::KeyNotForAlgorithm)));
+        }
+    }
 
     /// Whatever claims say, nothing panics; and what is accepted names a user in bounds and ends after now.
     #[test]

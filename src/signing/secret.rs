@@ -1,4 +1,4 @@
-//! [`Passphrase`]: what opens an encrypted key file.
+//! [`SecretText`]: a passphrase that opens a key file, or a secret that the backend has too.
 
 use std::{ffi::OsString, fmt, os::unix::ffi::OsStringExt};
 
@@ -7,9 +7,9 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::signing::{SecretSource, SigningError, key_file};
 
 /// Overwritten when dropped; cannot be printed. May be empty.
-pub(super) struct Passphrase(Zeroizing<String>);
+pub(super) struct SecretText(Zeroizing<String>);
 
-impl Passphrase {
+impl SecretText {
     /// Reads it from where the settings say.
     pub(super) fn read(source: &SecretSource) -> Result<Self, SigningError> {
         Self::read_with(source, |name| std::env::var_os(name))
@@ -25,11 +25,11 @@ impl Passphrase {
                 let content = key_file::read(path)?;
                 let line = content.strip_suffix(b"\n").unwrap_or(&content);
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
-                Self::from_bytes(line.to_vec()).ok_or_else(|| SigningError::PassphraseNotText { place: path.display().to_string() })
+                Self::from_bytes(line.to_vec()).ok_or_else(|| SigningError::SecretNotText { place: path.display().to_string() })
             }
             SecretSource::Environment(name) => {
-                let value = variable(name).ok_or_else(|| SigningError::PassphraseNotSet { name: name.clone() })?;
-                Self::from_bytes(value.into_vec()).ok_or_else(|| SigningError::PassphraseNotText { place: name.clone() })
+                let value = variable(name).ok_or_else(|| SigningError::SecretNotSet { name: name.clone() })?;
+                Self::from_bytes(value.into_vec()).ok_or_else(|| SigningError::SecretNotText { place: name.clone() })
             }
         }
     }
@@ -45,9 +45,9 @@ impl Passphrase {
     }
 }
 
-impl fmt::Debug for Passphrase {
+impl fmt::Debug for SecretText {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Passphrase(..)")
+        out.write_str("SecretText(..)")
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
             (b"\n", ""),
         ] {
             let (_folder, source) = file_with(content);
-            assert_eq!(Passphrase::read(&source).unwrap().as_str(), expected);
+            assert_eq!(SecretText::read(&source).unwrap().as_str(), expected);
         }
     }
 
@@ -84,25 +84,25 @@ mod tests {
     fn a_variable_is_taken_as_it_is_and_may_be_empty() {
         let source = SecretSource::Environment("KEY_PASSPHRASE".into());
         let read = |value: Option<&str>| {
-            Passphrase::read_with(&source, |name| (name == "KEY_PASSPHRASE").then(|| value.map(Into::into))?)
+            SecretText::read_with(&source, |name| (name == "KEY_PASSPHRASE").then(|| value.map(Into::into))?)
         };
         assert_eq!(read(Some("open sesame\n")).unwrap().as_str(), "open sesame\n");
         assert_eq!(read(Some("")).unwrap().as_str(), "");
         let error = read(None).unwrap_err();
-        assert!(matches!(&error, SigningError::PassphraseNotSet { name } if name == "KEY_PASSPHRASE"), "{error}");
+        assert!(matches!(&error, SigningError::SecretNotSet { name } if name == "KEY_PASSPHRASE"), "{error}");
     }
 
     #[test]
     fn what_is_not_text_is_refused_without_being_shown() {
-        let (_folder, source) = file_with(b"secret\xff");
-        let error = Passphrase::read(&source).unwrap_err();
-        assert!(matches!(error, SigningError::PassphraseNotText { .. }), "{error}");
-        assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        let (_folder, source) = file_with(b"open sesame\xff");
+        let error = SecretText::read(&source).unwrap_err();
+        assert!(matches!(error, SigningError::SecretNotText { .. }), "{error}");
+        assert!(!format!("{error} {error:?}").contains("sesame"), "{error:?}");
     }
 
     #[test]
     fn it_cannot_be_printed() {
         let (_folder, source) = file_with(b"open sesame");
-        assert_eq!(format!("{:?}", Passphrase::read(&source).unwrap()), "Passphrase(..)");
+        assert_eq!(format!("{:?}", SecretText::read(&source).unwrap()), "SecretText(..)");
     }
 }

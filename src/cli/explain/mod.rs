@@ -1,0 +1,157 @@
+//! `syncgate explain`.
+
+mod report;
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Read, Write},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use self::report::Report;
+use crate::{
+    cli::Failure,
+    config::{Config, IssuerConfig},
+    demo::guide::Look,
+    jwks::{FetchedKeys, fetch_once},
+    server::install_crypto,
+    token::{
+        Circumstances, Demands, Explanation, KeySet, KeySetError, KeySetLimits, KeysAtHand, Permission, Timestamp, TrustedIssuer,
+        Verdict,
+    },
+};
+
+/// Say why a token is accepted or refused, check by check.
+///
+/// Reads the token from standard input, makes the checks of the gateway in its order, and prints what each of them expected and found.
+/// The first failure, the one that a client meets, is marked; for each failure it says what to change. The issuer's keys are fetched
+/// as the gateway does, unless --jwks names a file.
+///
+/// Shows claims, but never the token or its signature. The exit code is 0 when the token is accepted, 1 when it is refused, 2 when
+/// that cannot be told, for example because the keys cannot be fetched.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pbpaste | syncgate explain --config gateway.yaml --route default
+  syncgate explain --config gateway.yaml --jwks keys.json --now 2026-03-01T12:00:00Z < token.txt")]
+pub(super) struct ExplainArgs {
+    /// The config file (YAML).
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    /// Also check what this route demands.
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
+    /// The value of the header that the route names for the nonce.
+    #[arg(long, value_name = "TEXT", requires = "route")]
+    nonce: Option<String>,
+    /// Take the issuer's keys from this file instead of fetching them.
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+    /// Check as of this time (RFC 3339, or seconds since 1970) instead of now.
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
+    now: Option<Timestamp>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl ExplainArgs {
+    pub(super) fn execute(self) -> Result<(), Failure> {
+        let config = Config::load(&self.config).map_err(trouble)?;
+        let permission = self.route.as_deref().map(|name| permission(&config, name)).transpose()?;
+        let token = read_token()?;
+        let now = self.now.unwrap_or_else(|| SystemTime::now().into());
+        let issuers: Vec<_> = config.issuers.iter().map(|issuer| TrustedIssuer::new(issuer.rules.clone())).collect();
+        let issuer = Explanation::issuer_of(&token, &config.token_limits, &issuers).and_then(|index| config.issuers.get(index));
+        let keys = match (&self.jwks, issuer) {
+            (Some(path), _) => read_keys(path)?,
+            (None, Some(issuer)) => fetch(issuer, now)?,
+            (None, None) => FetchedKeys { keys: KeySet::default(), skipped: Vec::new(), failures: Vec::new() },
+        };
+        let missing = (!keys.failures.is_empty()).then(|| keys.failures.join("; "));
+        let explanation = Explanation::of(
+            &token,
+            &Circumstances {
+                issuers: &issuers,
+                limits: &config.token_limits,
+                keys: KeysAtHand { set: &keys.keys, skipped: &keys.skipped, missing: missing.as_deref() },
+                demands: permission.map(|permission| Demands { permission, nonce: self.nonce.as_deref().map(str::as_bytes) }),
+                now,
+            },
+        );
+        let report = Report::new(&explanation, self.route.as_deref(), now);
+        print(&match self.json {
+            true => report.json(),
+            false => report.text(if io::stdout().is_terminal() { Look::Terminal } else { Look::Plain }),
+        });
+        match explanation.verdict() {
+            Verdict::Accepted => Ok(()),
+            Verdict::Refused(_) => Err(Failure::No(String::new())),
+            Verdict::Unknown => Err(Failure::Trouble(missing.unwrap_or_default())),
+        }
+    }
+}
+
+fn permission<'c>(config: &'c Config, name: &str) -> Result<&'c Permission, Failure> {
+    let routes = &config.proxy.routes;
+    routes.iter().find(|route| route.name == name).map(|route| &route.permission).ok_or_else(|| {
+        let names: Vec<_> = routes.iter().map(|route| route.name.as_str()).collect();
+        Failure::Trouble(format!("there is no route {name:?}; the config has: {}", names.join(", ")))
+    })
+}
+
+/// The token as it was pasted, with or without `Bearer` before it. Never more than the gateway would look at.
+fn read_token() -> Result<Vec<u8>, Failure> {
+    /// Longer than any limit that can be set.
+    const MOST: u64 = 1024 * 1024;
+    let input = io::stdin();
+    if input.is_terminal() {
+        eprintln!("Paste the token, then press Enter and Ctrl-D.");
+    }
+    let mut text = Vec::new();
+    input.lock().take(MOST).read_to_end(&mut text).map_err(|error| Failure::Trouble(format!("standard input: {error}")))?;
+    let text = text.trim_ascii();
+    let token = match text.split_at_checked("Bearer ".len()) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"Bearer ") => token.trim_ascii_start(),
+        _ => text,
+    };
+    if token.is_empty() { Err(Failure::Trouble("there is no token on standard input".to_owned())) } else { Ok(token.to_vec()) }
+}
+
+fn read_keys(path: &Path) -> Result<FetchedKeys, Failure> {
+    let limits = KeySetLimits::default();
+    let mut document = Vec::new();
+    let most = u64::try_from(limits.bytes).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut document))
+        .map_err(|error| Failure::Trouble(format!("{}: {error}", path.display())))?;
+    match KeySet::parse(&document, &limits) {
+        Ok(keys) => Ok(FetchedKeys { skipped: keys.skipped().to_vec(), keys, failures: Vec::new() }),
+        // A set without a usable key answers the question: the reasons stand with the key that the token names.
+        Err(KeySetError::NoUsableKey { skipped }) => Ok(FetchedKeys { keys: KeySet::default(), skipped, failures: Vec::new() }),
+        Err(error) => Err(Failure::Trouble(format!("{}: {error}", path.display()))),
+    }
+}
+
+fn fetch(issuer: &IssuerConfig, now: Timestamp) -> Result<FetchedKeys, Failure> {
+    install_crypto();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Trouble(format!("cannot start: {error}")))?;
+    runtime.block_on(fetch_once(&issuer.jwks, now)).map_err(trouble)
+}
+
+/// A reader that went away is no reason for another exit code.
+fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn trouble(error: impl std::fmt::Display) -> Failure {
+    Failure::Trouble(error.to_string())
+}
+
+fn time(text: &str) -> Result<Timestamp, &'static str> {
+    let seconds = text.parse().ok().map(Timestamp::from_seconds);
+    seconds.or_else(|| Timestamp::from_rfc3339(text)).ok_or("accepted: 2026-03-01T12:00:00Z, or seconds since 1970")
+}

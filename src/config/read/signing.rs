@@ -1,0 +1,81 @@
+//! `signing`: the key that signs user tokens.
+
+use jsonwebtoken::Algorithm;
+
+use crate::{
+    config::{outside::Target, section::Section},
+    signing::{SecretSource, SigningKeySource, SigningSettings},
+};
+
+/// Signatures that may wait for a thread.
+const QUEUE: usize = 1_024;
+/// Why a secret is refused.
+const NO_SECRETS: &str = "secrets do not stand in the file; give passphrase_file: PATH or passphrase_env: VARIABLE";
+
+pub(in crate::config) const ALGORITHMS: [(&str, Algorithm); 10] = [
+    ("RS256", Algorithm::RS256),
+    ("RS384", Algorithm::RS384),
+    ("RS512", Algorithm::RS512),
+    ("PS256", Algorithm::PS256),
+    ("PS384", Algorithm::PS384),
+    ("PS512", Algorithm::PS512),
+    ("ES256", Algorithm::ES256),
+    ("ES384", Algorithm::ES384),
+    ("EdDSA", Algorithm::EdDSA),
+    ("HS256", Algorithm::HS256),
+];
+
+pub(in crate::config) fn signing(mut section: Section<'_>) -> SigningSettings {
+    let field = section.field("algorithm");
+    let algorithm = field.as_ref().and_then(|field| field.choice(&ALGORITHMS)).unwrap_or(Algorithm::RS256);
+    if let Some(field) = field.filter(|_| algorithm == Algorithm::HS256) {
+        field.warning("HS256: whoever can verify user tokens can mint them, the backend included; take it only where nothing else is verified");
+    }
+    let key = if algorithm == Algorithm::HS256 { secret(&mut section) } else { private_key(&mut section) };
+    section.refuse("passphrase", NO_SECRETS);
+    section.refuse("password", NO_SECRETS);
+    section.refuse("key", "secrets do not stand in the file; give key_file: PATH");
+    section.refuse("secret", "secrets do not stand in the file; give secret_file: PATH or secret_env: VARIABLE");
+    let settings = SigningSettings {
+        algorithm,
+        key,
+        threads: section.number("threads", 0, 0..=1_024),
+        queue: section.number("queue", QUEUE, 1..=1_000_000),
+    };
+    section.finish();
+    settings
+}
+
+fn private_key(section: &mut Section<'_>) -> SigningKeySource {
+    section.required("key_file", "the private key that signs user tokens; make one with: syncgate keys generate");
+    let file = section.file("key_file", Target::SigningKey).unwrap_or_default();
+    let passphrase = one_source(section, "passphrase_file", "passphrase_env");
+    for key in ["secret_file", "secret_env"] {
+        section.refuse(key, "has a meaning only with algorithm: HS256");
+    }
+    SigningKeySource::PrivateKey { file, passphrase }
+}
+
+fn secret(section: &mut Section<'_>) -> SigningKeySource {
+    if section.field("secret_file").is_none() && section.field("secret_env").is_none() {
+        section.missing(
+            "secret_file",
+            "the secret that the backend has too (or give secret_env); make one with: openssl rand -base64 48",
+        );
+    }
+    let source = one_source(section, "secret_file", "secret_env");
+    for key in ["key_file", "passphrase_file", "passphrase_env"] {
+        section.refuse(key, "has no meaning with HS256, which signs with secret_file or secret_env");
+    }
+    SigningKeySource::Secret(source.unwrap_or(SecretSource::File(std::path::PathBuf::new())))
+}
+
+/// A secret from a file or from a variable, but not from both.
+fn one_source(section: &mut Section<'_>, file: &'static str, variable: &'static str) -> Option<SecretSource> {
+    if let Some(field) = section.field(variable).filter(|_| section.field(file).is_some()) {
+        field.problem(format!("excludes {file}; give one of the two"));
+        return None;
+    }
+    let from_file = section.file(file, Target::Secret).map(SecretSource::File);
+    from_file.or_else(|| section.variable(variable).map(SecretSource::Environment))
+}

@@ -1,0 +1,35 @@
+use super::*;
+use crate::jwks::{
+    KeySource,
+    test_keys::{document, jwk},
+    test_provider::{Answer, TestProvider, install_crypto},
+};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+fn kids(keys: &KeySet) -> Vec<&str> {
+    keys.keys().iter().filter_map(|key| key.kid()).collect()
+}
+
+#[tokio::test]
+async fn the_keys_of_all_sources_are_merged_and_failures_are_told() {
+    install_crypto();
+    let provider = TestProvider::start().await;
+    let odd = serde_json::json!({ "keys": [jwk("b", 1), { "kid": "c", "kty": "oct", "k": "AA" }] });
+    provider.set("/one", Answer::Body(document(&[("a", 0)])));
+    provider.set("/two", Answer::Body(odd.to_string()));
+    let sources = ["/one", "/two", "/three"].map(|path| KeySource::Jwks(provider.url("http", path)));
+    let fetched = fetch_once(&JwksSettings::new(sources.to_vec()), NOW).await.unwrap();
+    assert_eq!(kids(&fetched.keys), ["a", "b"]);
+    assert_eq!(fetched.skipped, [SkippedKey { kid: Some("c".into()), reason: crate::token::SkipReason::Symmetric }]);
+    let failure = format!("{}: answered 404 Not Found; is the tenant or policy in the URL right?", provider.url("http", "/three"));
+    assert_eq!(fetched.failures, [failure]);
+}
+
+#[tokio::test]
+async fn a_source_that_cannot_be_used_is_an_error() {
+    install_crypto();
+    let source = KeySource::Jwks("http://login.contoso.com/keys".into());
+    let error = fetch_once(&JwksSettings::new(vec![source]), NOW).await.unwrap_err().to_string();
+    assert_eq!(error, "http://login.contoso.com/keys is not https; plain http is taken from loopback only");
+}

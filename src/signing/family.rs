@@ -1,0 +1,104 @@
+//! [`Family`]: of which kind a private key is, and which algorithms it can sign with.
+
+use jsonwebtoken::Algorithm;
+use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
+
+use crate::signing::{KeyProblem, content::PrivateKeyDer, ec};
+
+/// A kind of private key that signs tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    /// RSA, with PKCS#1 version 1.5 or PSS.
+    Rsa,
+    /// ECDSA on NIST P-256.
+    P256,
+    /// ECDSA on NIST P-384.
+    P384,
+    /// Ed25519.
+    Ed25519,
+}
+
+impl Family {
+    /// Finds out the kind.
+    pub(super) fn of(key: &PrivateKeyDer) -> Result<Self, KeyProblem> {
+        match key {
+            PrivateKeyDer::Pkcs8(der) => of_pkcs8(der),
+            PrivateKeyDer::Pkcs1(_) => Ok(Self::Rsa),
+            PrivateKeyDer::Sec1(der) => ec::curve_of_sec1(der),
+        }
+    }
+
+    /// Its algorithms; the first is the usual one.
+    pub(super) fn algorithms(self) -> &'static [Algorithm] {
+        match self {
+            Self::Rsa => {
+                &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512]
+            }
+            Self::P256 => &[Algorithm::ES256],
+            Self::P384 => &[Algorithm::ES384],
+            Self::Ed25519 => &[Algorithm::EdDSA],
+        }
+    }
+
+    /// The algorithm to sign with; none asked for: the usual one.
+    pub(super) fn choose(self, asked: Option<Algorithm>) -> Result<Algorithm, KeyProblem> {
+        let algorithms = self.algorithms();
+        match asked {
+            Some(algorithm) if algorithms.contains(&algorithm) => Ok(algorithm),
+            Some(algorithm) => Err(KeyProblem::AlgorithmDoesNotFit { key: self.name(), algorithm, fits: algorithms }),
+            None => algorithms.first().copied().ok_or_else(|| KeyProblem::KeyType(self.name().to_owned())),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rsa => "RSA",
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::Ed25519 => "Ed25519",
+        }
+    }
+}
+
+/// The library would say no more than that it is not the kind that was expected.
+fn of_pkcs8(der: &[u8]) -> Result<Family, KeyProblem> {
+    let damaged = |error: &dyn std::fmt::Display| KeyProblem::Damaged(error.to_string());
+    let key = PrivateKeyInfoRef::try_from(der).map_err(|error| damaged(&error))?;
+    let name = match key.algorithm.oid {
+        RSA_ENCRYPTION => return Ok(Family::Rsa),
+        ED25519 => return Ok(Family::Ed25519),
+        EC_PUBLIC_KEY => match key.algorithm.parameters_oid().map_err(|error| damaged(&error))? {
+            P256 => return Ok(Family::P256),
+            P384 => return Ok(Family::P384),
+            curve => format!("EC on the curve {}", curve_name(curve)),
+        },
+        RSASSA_PSS => "RSA-PSS".to_owned(),
+        DSA => "DSA".to_owned(),
+        ED448 => "Ed448".to_owned(),
+        other => other.to_string(),
+    };
+    Err(KeyProblem::KeyType(name))
+}
+
+fn curve_name(curve: ObjectIdentifier) -> String {
+    match curve {
+        P521 => "P-521".to_owned(),
+        SECP256K1 => "secp256k1".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+const fn oid(text: &str) -> ObjectIdentifier {
+    ObjectIdentifier::new_unwrap(text)
+}
+
+const RSA_ENCRYPTION: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
+const RSASSA_PSS: ObjectIdentifier = oid("1.2.840.113549.1.1.10");
+const DSA: ObjectIdentifier = oid("1.2.840.10040.4.1");
+const EC_PUBLIC_KEY: ObjectIdentifier = oid("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = oid("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = oid("1.3.132.0.34");
+const P521: ObjectIdentifier = oid("1.3.132.0.35");
+const SECP256K1: ObjectIdentifier = oid("1.3.132.0.10");
+const ED25519: ObjectIdentifier = oid("1.3.101.112");
+const ED448: ObjectIdentifier = oid("1.3.101.113");

@@ -1,0 +1,257 @@
+//! What each check expects and what it finds, in words.
+
+use super::{
+    Demands, KeysAtHand, Outcome,
+    text::{claim, date, list, quoted, span},
+};
+use crate::token::{
+    BearerToken, Check, ClaimRule, IssuerRule, NonceRule, PermissionSettings, TenantRule, Timestamp, TokenKind, TokenLimits,
+    TrustedIssuer, UnverifiedToken, UserIdRule, VerificationKey, VerifiedToken, algorithm_from_name,
+};
+
+/// The form of a token.
+pub(super) fn compact_form(limits: &TokenLimits) -> String {
+    format!("three segments in base64url, at most {} bytes; a header that asks for nothing special", limits.token)
+}
+
+/// The form of these bytes, which may be anything.
+pub(super) fn form_of(bytes: &[u8], bearer: Option<&BearerToken<'_>>) -> String {
+    let segments = bytes.split(|byte| *byte == b'.').count();
+    let form = format!("{} bytes, {segments} segment{}", bytes.len(), if segments == 1 { "" } else { "s" });
+    match (bearer, segments) {
+        (Some(bearer), _) => {
+            let named = |name: &str, value: Option<&str>| value.map(|value| format!(", {name} {}", quoted(value)));
+            let members = [("alg", Some(bearer.algorithm())), ("kid", bearer.key_id()), ("typ", bearer.media_type())];
+            members.into_iter().fold(form, |form, (name, value)| form + &named(name, value).unwrap_or_default())
+        }
+        (None, 5) => form + ", so it is encrypted (JWE)",
+        (None, 1) => form + ", so it is opaque",
+        (None, _) => form,
+    }
+}
+
+/// Every `iss` that is taken.
+pub(super) fn trusted(issuers: &[TrustedIssuer]) -> String {
+    let of_each: Vec<_> = issuers.iter().map(|issuer| format!("{}: {}", issuer.name(), iss_of(issuer))).collect();
+    of_each.join("; ")
+}
+
+/// Where the token says it comes from.
+pub(super) fn origin(token: &UnverifiedToken<'_>) -> String {
+    let tenant = token.get("tid").map(|tenant| format!(", tid {}", claim(Some(tenant))));
+    format!("iss {}{}", claim(token.get("iss")), tenant.unwrap_or_default())
+}
+
+/// What a route demands.
+pub(super) fn demanded(demands: &PermissionSettings) -> String {
+    let mut parts = Vec::new();
+    let mut part = |what: &str, values: &[String]| {
+        if !values.is_empty() {
+            parts.push(format!("{what} {}", list(values)));
+        }
+    };
+    part("scopes", &demands.all_scopes);
+    part("one of the scopes", &demands.any_scopes);
+    part("roles", &demands.all_roles);
+    part("one of the roles", &demands.any_roles);
+    part("claims", &demands.all_claims.iter().map(claim_rule).collect::<Vec<_>>());
+    part("one of the claims", &demands.any_claims.iter().map(claim_rule).collect::<Vec<_>>());
+    match &demands.nonce {
+        NonceRule::Ignored => {}
+        NonceRule::Forbidden => parts.push("no nonce".to_owned()),
+        NonceRule::EqualsHeader(name) => parts.push(format!("a nonce that equals the header {name}")),
+    }
+    if parts.is_empty() { "nothing beyond a verified token".to_owned() } else { parts.join("; ") }
+}
+
+/// What the token brings for it.
+pub(super) fn granted(verified: &VerifiedToken, demands: &Demands<'_>) -> String {
+    let settings = demands.permission.settings();
+    let texts = |what: &str, texts: Vec<&str>| {
+        if texts.is_empty() { format!("no {what}") } else { format!("{what} {}", list(texts)) }
+    };
+    let mut parts = vec![texts("scopes", verified.scopes().collect()), texts("roles", verified.roles().collect())];
+    for rule in settings.all_claims.iter().chain(&settings.any_claims) {
+        let value = verified.claim(&rule.claim).map_or_else(|| "none".to_owned(), |value| quoted(&value.to_string()));
+        parts.push(format!("{} {value}", rule.claim));
+    }
+    match (&settings.nonce, verified.nonce()) {
+        (NonceRule::Ignored, _) => {}
+        (_, None) => parts.push("no nonce".to_owned()),
+        (NonceRule::Forbidden, Some(_)) => parts.push("a nonce".to_owned()),
+        (NonceRule::EqualsHeader(_), Some(nonce)) => parts.push(match demands.nonce {
+            None => "a nonce, and no header value to compare it with".to_owned(),
+            Some(header) if header == nonce.as_bytes() => "the same nonce".to_owned(),
+            Some(_) => "another nonce".to_owned(),
+        }),
+    }
+    parts.join("; ")
+}
+
+/// What the checks of one issuer look at.
+pub(super) struct Findings<'a> {
+    pub(super) issuer: &'a TrustedIssuer,
+    pub(super) token: &'a UnverifiedToken<'a>,
+    pub(super) keys: KeysAtHand<'a>,
+    pub(super) now: Timestamp,
+}
+
+impl Findings<'_> {
+    /// What would pass.
+    pub(super) fn expected(&self, check: Check) -> String {
+        let settings = self.issuer.settings();
+        let one_of = |texts: &[String]| if texts.is_empty() { "any".to_owned() } else { format!("one of {}", list(texts)) };
+        let latest = || format!("none, or at most {}", self.now.plus(settings.leeway));
+        match check {
+            Check::Algorithm => {
+                let names: Vec<_> = settings.algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect();
+                one_of(&names)
+            }
+            Check::Issuer => iss_of(self.issuer),
+            Check::Expiry => format!("after {}", self.now.minus(settings.leeway)),
+            Check::NotBefore | Check::IssuedAt => latest(),
+            Check::Lifetime => match settings.max_lifetime {
+                None => "any".to_owned(),
+                Some(longest) => format!("at most {}", span(longest)),
+            },
+            Check::Audience => one_of(&settings.audiences),
+            Check::Tenant => match &settings.issuer {
+                IssuerRule::Template { tenants: TenantRule::Only(tenants), .. } => one_of(tenants),
+                IssuerRule::Template { tenants: TenantRule::Any, .. } | IssuerRule::Exact(_) => "any".to_owned(),
+            },
+            Check::Policy => one_of(&settings.policies),
+            Check::AuthorizedParty => one_of(&settings.authorized_parties),
+            Check::Kind => {
+                let taken = [
+                    (settings.kinds.access, TokenKind::Access),
+                    (settings.kinds.id, TokenKind::Id),
+                    (settings.kinds.app_only, TokenKind::AppOnly),
+                ];
+                taken.iter().filter(|(taken, _)| *taken).map(|(_, kind)| kind_name(*kind)).collect::<Vec<_>>().join(" or ")
+            }
+            Check::UserId => match &settings.user_id {
+                UserIdRule::Claims(names) if names.len() > 1 => format!("{}, which must agree", names.join(", else ")),
+                UserIdRule::Claims(names) => names.concat(),
+                UserIdRule::Template(template) => template.clone(),
+            },
+            Check::Key => {
+                let keys = self.keys.set.keys();
+                let names = list(keys.iter().map(|key| key.kid().unwrap_or("(no kid)")));
+                match keys.len() {
+                    0 => "a key of the issuer; there is none".to_owned(),
+                    1 => format!("the key {names}"),
+                    number => format!("one of {number} keys: {names}"),
+                }
+            }
+            Check::KeyIssuer => {
+                let cloud = settings.cloud_instance.as_ref().map(|cloud| format!(" and cloud {}", quoted(cloud)));
+                format!("a key of the token's issuer{}, or one that names none", cloud.unwrap_or_default())
+            }
+            Check::Signature => "one that the key verifies".to_owned(),
+        }
+    }
+
+    /// What is there.
+    pub(super) fn found(&self, check: Check, outcome: Outcome) -> String {
+        let token = self.token;
+        let either = |first: &'static str, second: &'static str| {
+            let name = if token.has(first) { first } else { second };
+            token.get(name).map_or_else(|| "none".to_owned(), |value| format!("{name} {}", claim(Some(value))))
+        };
+        let moment = |name: &str| match token.date(name) {
+            Ok(Some(moment)) => date(moment, self.now),
+            _ => claim(token.get(name)),
+        };
+        match check {
+            Check::Algorithm => quoted(token.bearer().algorithm()),
+            Check::Issuer => claim(token.get("iss")),
+            Check::Expiry => moment("exp"),
+            Check::NotBefore => moment("nbf"),
+            Check::IssuedAt => moment("iat"),
+            Check::Lifetime => match (token.date("exp"), token.date("iat")) {
+                (Ok(Some(expiry)), Ok(Some(issued_at))) => span(expiry.since(issued_at)),
+                _ => "unknown, without exp and iat".to_owned(),
+            },
+            Check::Audience => claim(token.get("aud")),
+            Check::Tenant => claim(token.get("tid")),
+            Check::Policy => either("tfp", "acr"),
+            Check::AuthorizedParty => either("azp", "appid"),
+            Check::Kind => match TokenKind::of(token, &self.issuer.settings().role_claim) {
+                Ok(kind) => kind_name(kind).to_owned(),
+                Err(_) => "it cannot be told: a claim has the wrong type".to_owned(),
+            },
+            Check::UserId => self.user_id(),
+            Check::Key => self.key(outcome),
+            Check::KeyIssuer => self.found_key().map_or_else(|| "none".to_owned(), binding),
+            Check::Signature if outcome == Outcome::Passed => "it does".to_owned(),
+            Check::Signature => "it does not".to_owned(),
+        }
+    }
+
+    /// The claims that the user id is made of, and what comes of them.
+    fn user_id(&self) -> String {
+        let source = self.issuer.user_id();
+        let names = source.claims();
+        let each: Vec<_> = names.iter().map(|name| format!("{name} {}", claim(self.token.get(name)))).collect();
+        match source.read(self.token) {
+            Ok(id) if names.len() > 1 => format!("{}: {}", each.join(", "), quoted(&id)),
+            _ => each.join(", "),
+        }
+    }
+
+    /// What the token says about its key, and why that key cannot be used.
+    fn key(&self, outcome: Outcome) -> String {
+        let bearer = self.token.bearer();
+        let thumbprint = bearer.x5t().or(bearer.x5t_s256());
+        let named = match (bearer.key_id(), thumbprint) {
+            (Some(kid), _) => format!("kid {}", quoted(kid)),
+            (None, Some(thumbprint)) => format!("x5t {}", quoted(thumbprint)),
+            (None, None) => "neither kid nor x5t".to_owned(),
+        };
+        let skipped = self.keys.skipped.iter().find(|key| key.kid.is_some() && key.kid.as_deref() == bearer.key_id());
+        match (outcome, skipped) {
+            (Outcome::Passed, _) => named,
+            (_, Some(skipped)) => format!("{named}, which is published but not used: {}", skipped.reason.label()),
+            (Outcome::Unknown, None) => format!("{named}; {}", self.keys.missing.unwrap_or_default()),
+            _ => named,
+        }
+    }
+
+    fn found_key(&self) -> Option<&VerificationKey> {
+        let bearer = self.token.bearer();
+        self.keys.set.find(bearer, algorithm_from_name(bearer.algorithm())?).ok().map(AsRef::as_ref)
+    }
+}
+
+/// The `iss` that an issuer takes.
+fn iss_of(issuer: &TrustedIssuer) -> String {
+    match &issuer.settings().issuer {
+        IssuerRule::Exact(issuers) => list(issuers),
+        IssuerRule::Template { pattern, tenants: TenantRule::Any } => format!("{} for any tid", quoted(pattern)),
+        IssuerRule::Template { pattern, tenants: TenantRule::Only(tenants) } => {
+            format!("{} for tid {}", quoted(pattern), list(tenants))
+        }
+    }
+}
+
+/// The issuer and cloud that a key is for.
+fn binding(key: &VerificationKey) -> String {
+    let mut binding = "a key of ".to_owned();
+    binding += &key.issuer().map_or_else(|| "any issuer".to_owned(), quoted);
+    if let Some(cloud) = key.cloud_instance() {
+        binding += &format!(" in cloud {}", quoted(cloud));
+    }
+    binding
+}
+
+fn claim_rule(rule: &ClaimRule) -> String {
+    if rule.values.is_empty() { rule.claim.clone() } else { format!("{}={}", rule.claim, rule.values.join("|")) }
+}
+
+fn kind_name(kind: TokenKind) -> &'static str {
+    match kind {
+        TokenKind::Access => "an access token of a user",
+        TokenKind::Id => "an id token",
+        TokenKind::AppOnly => "a token of an application",
+    }
+}

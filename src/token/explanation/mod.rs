@@ -1,0 +1,193 @@
+//! [`Explanation`]: why a token is accepted or refused, check by check, for an operator.
+//!
+//! It walks the code that decides about requests and writes down what each check expected and what it found. It goes on after the
+//! first failure, so that one look shows everything that is wrong. It shows the header members and claims that checks read, never
+//! the signature, and no claim that looks like a token itself. Every text of the token is quoted, escaped and cut.
+
+mod findings;
+mod text;
+
+use self::findings::Findings;
+use crate::token::{
+    BearerToken, Check, KeySet, Permission, Rejection, SkippedKey, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken,
+};
+
+/// What decides about a token beside the token itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// The configured issuers.
+    pub issuers: &'a [TrustedIssuer],
+    /// How large the token's parts may be.
+    pub limits: &'a TokenLimits,
+    /// The keys of the issuer that [`Explanation::issuer_of`] names.
+    pub keys: KeysAtHand<'a>,
+    /// What a route demands, if one is looked at.
+    pub demands: Option<Demands<'a>>,
+    /// When the token comes.
+    pub now: Timestamp,
+}
+
+/// The keys of one issuer, and what is known to be missing from them.
+#[derive(Clone, Copy, Debug)]
+pub struct KeysAtHand<'a> {
+    /// The keys that can be used.
+    pub set: &'a KeySet,
+    /// The keys that the provider publishes and that cannot be used.
+    pub skipped: &'a [SkippedKey],
+    /// Why there may be more keys: a source that could not be fetched.
+    pub missing: Option<&'a str>,
+}
+
+/// What a route demands of the token, and the request's part of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Demands<'a> {
+    /// The route's rule.
+    pub permission: &'a Permission,
+    /// The value of the header that the route names for the nonce.
+    pub nonce: Option<&'a [u8]>,
+}
+
+/// What came of a token, check by check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The configured issuer whose rules were applied. None if the token belongs to none of several.
+    pub issuer: Option<String>,
+    /// The checks in their order, as far as they could be made.
+    pub steps: Vec<Step>,
+}
+
+/// One check. The texts hold printable ASCII only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its name: `token`, `claims`, `trusted_issuer`, the label of a [`Check`], or `permission`.
+    pub name: &'static str,
+    /// What would pass.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed(Rejection),
+    /// It cannot be told, since keys are missing.
+    Unknown,
+    /// It was not made, since it rests on another one that does not hold.
+    NotMade,
+}
+
+/// What the gateway would do with the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Let it in.
+    Accepted,
+    /// Refuse it.
+    Refused(Rejection),
+    /// That depends on keys that are not at hand.
+    Unknown,
+}
+
+impl Explanation {
+    /// The index of the issuer whose rules and keys a token is held against: the one that it says it comes from, else the only one.
+    pub fn issuer_of(bytes: &[u8], limits: &TokenLimits, issuers: &[TrustedIssuer]) -> Option<usize> {
+        let bearer = BearerToken::parse(bytes, limits).ok()?;
+        let token = UnverifiedToken::open(&bearer).ok()?;
+        TrustedIssuer::choose(issuers, &token)
+            .ok()
+            .or_else(|| issuers.iter().position(|issuer| issuer.takes_iss(&token)))
+            .or_else(|| (issuers.len() == 1).then_some(0))
+    }
+
+    /// Makes every check that can be made.
+    pub fn of(bytes: &[u8], around: &Circumstances<'_>) -> Self {
+        let mut explanation = Self { issuer: None, steps: Vec::new() };
+        explanation.walk(bytes, around);
+        explanation
+    }
+
+    /// The first failure decides, as it does for a request.
+    pub fn verdict(&self) -> Verdict {
+        match self.decisive().map(|step| step.outcome) {
+            None => Verdict::Accepted,
+            Some(Outcome::Failed(rejection)) => Verdict::Refused(rejection),
+            Some(_) => Verdict::Unknown,
+        }
+    }
+
+    /// The check that decides, unless all hold.
+    pub fn decisive(&self) -> Option<&Step> {
+        self.steps.iter().find(|step| step.outcome != Outcome::Passed)
+    }
+
+    /// Stops where a check takes away what the following ones would look at.
+    fn walk(&mut self, bytes: &[u8], around: &Circumstances<'_>) {
+        let bearer = BearerToken::parse(bytes, around.limits);
+        self.note("token", findings::compact_form(around.limits), findings::form_of(bytes, bearer.as_ref().ok()), &bearer);
+        let Ok(bearer) = bearer else { return };
+        let token = UnverifiedToken::open(&bearer);
+        let size = format!("{} bytes", bearer.payload().len());
+        self.note("claims", "a JSON object in which no member stands twice".into(), size, &token);
+        let Ok(token) = token else { return };
+        let chosen = TrustedIssuer::choose(around.issuers, &token);
+        let found = findings::origin(&token);
+        self.note("trusted_issuer", findings::trusted(around.issuers), found, &chosen);
+        let index = Self::issuer_of(bytes, around.limits, around.issuers);
+        let Some(issuer) = index.and_then(|index| around.issuers.get(index)) else { return };
+        self.issuer = Some(issuer.name().to_owned());
+        self.checks(issuer, &token, around);
+        if let Some(demands) = &around.demands {
+            self.permission(issuer, &token, around, demands);
+        }
+    }
+
+    fn checks(&mut self, issuer: &TrustedIssuer, token: &UnverifiedToken<'_>, around: &Circumstances<'_>) {
+        let findings = Findings { issuer, token, keys: around.keys, now: around.now };
+        for check in Check::ALL {
+            let rests_on = match check {
+                Check::Key => Some(Check::Algorithm),
+                Check::KeyIssuer | Check::Signature => Some(Check::Key),
+                _ => None,
+            };
+            let outcome = match issuer.check(check, token, around.keys.set, around.now) {
+                Ok(()) => Outcome::Passed,
+                Err(_) if rests_on.is_some_and(|other| !self.passed(other)) => Outcome::NotMade,
+                // As the exchange sees it: without all keys nobody can say that there is none of this name.
+                Err(Rejection::UnknownKey) if around.keys.missing.is_some() => Outcome::Unknown,
+                Err(rejection) => Outcome::Failed(rejection),
+            };
+            let found = if outcome == Outcome::NotMade { "not looked at".to_owned() } else { findings.found(check, outcome) };
+            self.steps.push(Step { name: check.label(), expected: findings.expected(check), found, outcome });
+        }
+    }
+
+    fn permission(
+        &mut self,
+        issuer: &TrustedIssuer,
+        token: &UnverifiedToken<'_>,
+        around: &Circumstances<'_>,
+        demands: &Demands<'_>,
+    ) {
+        let expected = findings::demanded(demands.permission.settings());
+        let Ok(verified) = issuer.verify(token, around.keys.set, around.now) else {
+            let found = "the token is not verified".to_owned();
+            return self.steps.push(Step { name: "permission", expected, found, outcome: Outcome::NotMade });
+        };
+        let outcome = demands.permission.check(&verified, demands.nonce);
+        self.note("permission", expected, findings::granted(&verified, demands), &outcome);
+    }
+
+    fn passed(&self, check: Check) -> bool {
+        self.steps.iter().any(|step| step.name == check.label() && step.outcome == Outcome::Passed)
+    }
+
+    fn note<T>(&mut self, name: &'static str, expected: String, found: String, outcome: &Result<T, Rejection>) {
+        let outcome = outcome.as_ref().map_or_else(|rejection| Outcome::Failed(*rejection), |_| Outcome::Passed);
+        self.steps.push(Step { name, expected, found, outcome });
+    }
+}

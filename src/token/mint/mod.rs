@@ -1,0 +1,23 @@
+//! What a minted token says, and the minting of it.
+//!
+//! ```text
+//! config: "${claim:dept:-none}" -> ClaimValue -> MintingProfile -> Minter
+//! VerifiedToken + Minter + TokenSigner + now -> claims (checked for power) -> UserToken
+//! ```
+//!
+//! A minted token says what its profile names and nothing else. Who signs in at the provider may have chosen the values of some
+//! claims, so a value that grants power in a known backend comes from the config alone: see [`power`].
+
+mod claims;
+mod minter;
+mod place;
+pub(in crate::token) mod power;
+mod profile;
+mod table;
+mod value;
+
+pub use minter::{Minter, TokenSigner, UserToken};
+pub use place::{Place, Source};
+pub use profile::{Lifetime, MintingProfile, TokenKeyId, UserIdForm};
+pub use table::ClaimTable;
+pub use value::{ClaimValue, ClaimValueError, Piece};

@@ -1,0 +1,135 @@
+//! What to do about a [`Rejection`]: words for the operator, never for the client.
+
+use crate::token::Rejection;
+
+impl Rejection {
+    /// What to change so that a client which should be let in is let in, and where: in the client, in the app registration, in the
+    /// config, on the clock.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::AlgorithmNotAllowed => {
+                "Config: add the algorithm to `algorithms` of the issuer if the provider really signs with it. HMAC and `none` are never taken."
+            }
+            Self::AmbiguousKey => "Provider: tokens must name their key by `kid`. Two keys of its set fit this one.",
+            Self::AmbiguousPath => {
+                "Client: send the path in one plain spelling, without dot segments, doubled slashes or encoded letters."
+            }
+            Self::AmbiguousToken => "Client: send the token once. Look for a proxy that adds a second `Authorization`.",
+            Self::AppOnlyToken => {
+                "Client: log a user in instead of using client credentials. Config: `tokens: [access, app_only]` if applications may come without a user."
+            }
+            Self::AuthorizationMalformed => {
+                "Client: put one token and nothing else where the route expects it, such as `Authorization: Bearer <token>`."
+            }
+            Self::BadSignature => {
+                "Client: send the token as it was issued. If it is untouched, `discovery` or `jwks_uri` in the config names the keys of another provider."
+            }
+            Self::BodyMalformed => {
+                "Client: send one JSON object, each member once, with the members that the route's `token.in` names."
+            }
+            Self::BodyNotJson => "Client: send `Content-Type: application/json` (UTF-8) without `Content-Encoding`.",
+            Self::BodyTimeout => "Client: send the body at once. Config: raise `listen.body_timeout` for bad networks.",
+            Self::BodyTooLarge => "Client: send a smaller login; 64 KiB is the most.",
+            Self::ClaimNotAllowed => {
+                "Provider: put the claim into access tokens (B2C: application claims; Entra: optional claims). Config: correct `claims` of the route."
+            }
+            Self::ClaimsMalformed => {
+                "Provider: a claim has the wrong type. Look at what a custom policy or a rule writes into the token."
+            }
+            Self::DuplicateMember => "Provider: a member stands twice in the token, so it has two readings. Look at custom claims.",
+            Self::Expired => {
+                "Client: get a new token before the old one ends. If it is new, compare the clocks of this machine and of the issuer."
+            }
+            Self::ExpiryMissing => "Provider: tokens must have `exp`.",
+            Self::ForbiddenHeader => {
+                "Client: send a signed access token. This one is encrypted, compressed or asks for an extension."
+            }
+            Self::GraphToken => {
+                "Client: ask for a scope of your own API (`api://<id>/<scope>`) instead of `User.Read` or `.default` of Graph. App registration: expose that scope."
+            }
+            Self::HeadersTooLarge => "Client: send fewer cookies and headers. Config: raise `listen.header_bytes`.",
+            Self::HostMalformed => "Client: send exactly one `Host`. Look at the proxy in front.",
+            Self::IdToken => {
+                "Client: send the access token, not the id token; ask for a scope of your API to get one. Config: `tokens: [access, id]` if id tokens must do."
+            }
+            Self::IssuedInFuture => "Clock: this machine is behind the issuer. Synchronise it, or raise `leeway` (at most 5m).",
+            Self::KeyNotForAlgorithm => "Provider: the key that the token names is for another algorithm. Nothing to change here.",
+            Self::KeyOfOtherIssuer => {
+                "Config: take the discovery document of the tenant and cloud that issues the tokens. If a tenant's v1 tokens are meant, list both of its issuers."
+            }
+            Self::KeysUnavailable => {
+                "Gateway: the keys of the issuer could not be fetched. The log says why; check the network, `discovery` and `ca_file`."
+            }
+            Self::LengthMalformed => "Client: send one `Content-Length`, or chunks. Look at the proxy in front.",
+            Self::LifetimeTooLong => {
+                "Provider: shorten the life of access tokens. Config: raise `max_lifetime`; tokens need `iat` with it."
+            }
+            Self::LoginNotAllowed => "Client: log in with the provider that the route exchanges. Config: list others under `pass`.",
+            Self::MethodNotAllowed => "Client: do not send TRACE. Its answer would hold the gateway's token.",
+            Self::MissingRole => {
+                "Provider: assign the role to the user (Entra: enterprise application, users and groups). Config: `role_claim`, or `roles` of the route."
+            }
+            Self::MissingScope => {
+                "Client: ask for the scope. App registration: expose it and grant consent. Config: correct `scopes` of the route."
+            }
+            Self::MissingToken => "Client: send `Authorization: Bearer <token>`. Look for a proxy that removes it.",
+            Self::NoRoute => "Client: correct host and path. Config: add a route for them.",
+            Self::NonceMismatch => {
+                "Client: send the `nonce` of the login in the header that the route names. Config: correct `nonce` of the route."
+            }
+            Self::NotYetValid => "Clock: this machine is behind the issuer. Synchronise it, or raise `leeway` (at most 5m).",
+            Self::OriginNotAllowed => "Config: add the web page's origin to `allowed_origins` of the route if it is one of yours.",
+            Self::PowerfulClaim => {
+                "Config: what grants power in the backend must be written there (`claims` of the profile, or the right side of its table), not taken from the token."
+            }
+            Self::SigningFailed => "Gateway: the signing key failed. The log says why; check it with `syncgate keys public`.",
+            Self::SigningOverloaded => {
+                "Gateway: too many new tokens at once. Add cores, or raise `signing.queue`; clients come again by themselves."
+            }
+            Self::TargetMalformed => "Client: send a path. This is no forward proxy.",
+            Self::TokenMalformed => {
+                "Client: send the access token as it was issued: three segments with dots between them. An opaque or encrypted token is for another API."
+            }
+            Self::TokenTooLarge => {
+                "Provider: put fewer claims into the token (Entra: groups assigned to the application only). Config: raise `token.max_bytes`."
+            }
+            Self::UnknownIssuer => {
+                "Config: add the token's `iss`, byte for byte, to an issuer. Client: log in with the tenant and policy that the config names."
+            }
+            Self::UnknownKey => {
+                "Config: take the discovery document of the tenant or policy that issues the tokens. Entra with a signing key of the application's own: add `?appid=<id>`."
+            }
+            Self::UserIdConflict => {
+                "Provider: the claims of `user_id` name different people. Config: name the one claim that is right."
+            }
+            Self::UserIdInvalid => "Config: let `user_id` name a claim that holds a short text without control characters.",
+            Self::UserIdMissing => {
+                "Provider: put the claim into access tokens (B2C: application claims, User's Object ID). Config: correct `user_id` of the issuer."
+            }
+            Self::UserTokenNotAllowed => "Config: add `access` to `tokens` of the issuer if users may come.",
+            Self::UserIdUnsuitable => {
+                "Config: let `user_id` name a claim that the backend takes as an id, for example `oid`; docs/backends.md has its rule."
+            }
+            Self::WrongAudience => {
+                "Client: ask for a scope of your API. Config: add the token's `aud` to `audiences` if it is your API (Entra v1 writes `api://<id>`, v2 the id)."
+            }
+            Self::WrongParty => "Config: add the client's application id to `authorized_parties` if it is one of yours.",
+            Self::WrongPolicy => "Client: log in with a policy that the config lists. Config: add the policy to `policies`.",
+            Self::WrongTenant => "Config: add the tenant's id to `tenants` if its users may come.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_remedy_begins_with_the_place_to_change() {
+        const PLACES: [&str; 6] = ["Client: ", "Provider: ", "Config: ", "Clock: ", "Gateway: ", "App registration: "];
+        for rejection in Rejection::ALL {
+            let remedy = rejection.remedy();
+            assert!(PLACES.iter().any(|place| remedy.starts_with(place)) && remedy.ends_with('.'), "{remedy}");
+        }
+    }
+}

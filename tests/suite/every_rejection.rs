@@ -1,0 +1,137 @@
+//! Each rejection is produced by a test. Those of the core by its table of hostile tokens, which also names the others; those here,
+//! by requests to a running gateway.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures_util::future::join_all;
+use serde_json::json;
+use syncgate::{
+    demo::{issuer::Behaviour, world::WorldOptions},
+    token::{Permission, PermissionSettings, Rejection},
+};
+
+use crate::{kit::Kit, recorder::routes};
+
+const FORM: &[(&str, Rejection)] = &[
+    ("GET /docs/../echo HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::AmbiguousPath),
+    (
+        "GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer a.b.c\r\nAuthorization: Bearer a.b.c\r\n\r\n",
+        Rejection::AmbiguousToken,
+    ),
+    ("GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer a.b.c d\r\n\r\n", Rejection::AuthorizationMalformed),
+    ("GET /docs HTTP/1.1\r\n\r\n", Rejection::HostMalformed),
+    ("GET /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::MissingToken),
+    ("GET /nowhere HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::NoRoute),
+    ("TRACE /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::MethodNotAllowed),
+    ("PUT /docs HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1, 1\r\n\r\n", Rejection::LengthMalformed),
+    ("GET docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::TargetMalformed),
+];
+
+/// The same, where the token sits in a body or in a cookie.
+const PLACES: &[(&str, Rejection)] = &[
+    (
+        "POST /realm/auth HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
+        Rejection::BodyMalformed,
+    ),
+    ("POST /realm/auth HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2\r\n\r\n{}", Rejection::BodyNotJson),
+    (
+        "POST /realm/auth HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 65537\r\n\r\n",
+        Rejection::BodyTooLarge,
+    ),
+    (
+        "POST /realm/auth HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{",
+        Rejection::BodyTimeout,
+    ),
+    (
+        "POST /realm/auth HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"provider\":\"nickname\"}",
+        Rejection::LoginNotAllowed,
+    ),
+    ("DELETE /cookie HTTP/1.1\r\nHost: gateway\r\nCookie: sid=a.b.c\r\n\r\n", Rejection::OriginNotAllowed),
+];
+
+/// The rejections that the core's tests leave to others, as they stand in their source.
+fn of_other_rooms() -> BTreeSet<Rejection> {
+    let source = include_str!("../../src/token/tests/mod.rs");
+    let (_, list) = source.split_once("const OF_OTHER_ROOMS: &[Rejection] = &[").expect("the list is there");
+    let (list, _) = list.split_once("];").expect("the list ends");
+    let named = |name: &str| Rejection::ALL.iter().copied().find(|rejection| format!("Rejection::{rejection:?}") == name);
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(|name| named(name).expect(name)).collect()
+}
+
+async fn assert_refused(kit: &Kit, request: &str, rejection: Rejection) {
+    let counted = || kit.metric("syncgate_rejections_total", &[("reason", rejection.label())]);
+    let before = counted();
+    let answer = kit.raw(request.as_bytes()).await;
+    assert_eq!(answer.status, rejection.status(), "{rejection:?}: {}", answer.text());
+    kit.eventually(|| counted() == before + 1.0).await;
+}
+
+#[tokio::test]
+async fn every_rejection_that_no_token_brings_about_is_produced() {
+    let mut produced = BTreeSet::new();
+
+    let kit = Kit::start_with(|config| {
+        let mut guarded = config.proxy.routes[0].clone();
+        guarded.path = "/docs".into();
+        guarded.permission =
+            Permission::new(PermissionSettings { all_scopes: vec!["docs.read".into()], ..PermissionSettings::default() });
+        config.proxy.routes[0].path = "/echo".into();
+        config.proxy.routes.push(guarded);
+    })
+    .await;
+    for (request, rejection) in FORM {
+        assert_refused(&kit, request, *rejection).await;
+        produced.insert(*rejection);
+    }
+    let padded = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nX-Padding: {}\r\n\r\n", "x".repeat(70 * 1024));
+    assert_refused(&kit, &padded, Rejection::HeadersTooLarge).await;
+    produced.insert(Rejection::HeadersTooLarge);
+    assert_eq!(kit.backend.received_count(), 0);
+    kit.stop().await;
+
+    let places = routes(json!([
+        { "preset": "realm", "path": "/realm" },
+        { "name": "cookie", "path": "/cookie", "token": { "in": { "cookie": "sid" } } },
+    ]));
+    let kit = Kit::start_with(move |config| {
+        config.proxy.routes = places;
+        config.proxy.listen.body_timeout = Duration::from_millis(100);
+    })
+    .await;
+    for (request, rejection) in PLACES {
+        assert_refused(&kit, request, *rejection).await;
+        produced.insert(*rejection);
+    }
+    assert_eq!(kit.backend.received_count(), 0);
+    kit.stop().await;
+
+    let kit = Kit::start_unready(WorldOptions::default().issuer_behaves(Behaviour::Status(500))).await;
+    let token = kit.issuer.token("alice").sign();
+    let request = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    assert_refused(&kit, &request, Rejection::KeysUnavailable).await;
+    produced.insert(Rejection::KeysUnavailable);
+    kit.stop().await;
+
+    assert!(overloads_signing().await);
+    produced.insert(Rejection::SigningOverloaded);
+
+    assert_eq!(produced, of_other_rooms());
+}
+
+/// New users at once, with one thread to sign and room for one more: some must be sent away, and only for this reason.
+async fn overloads_signing() -> bool {
+    let kit = Kit::start_with(|config| (config.signing.threads, config.signing.queue) = (1, 1)).await;
+    for burst in 0..50 {
+        let tokens: Vec<_> = (0..32).map(|user| kit.issuer.token(&format!("{burst}-{user}")).sign()).collect();
+        let answers = join_all(tokens.iter().map(|token| kit.get("/echo", token))).await;
+        let statuses: BTreeSet<_> = answers.iter().map(|answer| answer.status().as_u16()).collect();
+        assert!(statuses.is_subset(&BTreeSet::from([200, 503])), "{statuses:?}");
+        if statuses.contains(&503) {
+            kit.eventually(|| kit.metric("syncgate_rejections_total", &[("reason", "signing_overloaded")]) >= 1.0).await;
+            kit.stop().await;
+            return true;
+        }
+    }
+    kit.stop().await;
+    false
+}
