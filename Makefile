@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release test lint format docs bench bench-smoke fuzz fuzz-smoke
+.PHONY: help deps demo demo-check build release test lint format docs bench bench-smoke check-alerts fuzz fuzz-smoke
 
 # Installs a package that has this command, or names it.
 INSTALL = sh -c '\
@@ -55,12 +55,18 @@ bench: deps ## Run the benches and print the ratios
 bench-smoke: deps ## Run each bench once, so that none rots; built as the tests are
 	$(CARGO) bench --locked --profile dev -- --test
 
+check-alerts: ## Test the alert rules with promtool
+	@$(INSTALL) promtool prometheus
+	promtool check rules conf/prometheus/alerts.yaml
+	promtool test rules conf/prometheus/alerts_test.yaml
+
 fuzz: deps ## Fuzz each target for SECONDS (1800); findings go to fuzz/artifacts
 	@$(INSTALL) c++ g++
-	cd fuzz && $(CARGO) build --locked --release
+	cp Cargo.lock fuzz/Cargo.lock
+	cd fuzz && $(CARGO) build --release
 	cd fuzz && for target in $(FUZZ_TARGETS); do \
 	  mkdir -p corpus/$$target artifacts/$$target; \
-	  $(CARGO) run --locked --quiet --release --bin $$target -- -max_total_time=$(SECONDS) -timeout=10 -max_len=65536 \
+	  $(CARGO) run --quiet --release --bin $$target -- -max_total_time=$(SECONDS) -timeout=10 -max_len=65536 \
 	    -dict=dictionary -verbosity=0 -print_final_stats=1 -artifact_prefix=artifacts/$$target/ corpus/$$target seeds/$$target || exit 1; \
 	done
 

@@ -9,15 +9,15 @@
 //! client
 //!   proxy::listener     accept; a deadline for the header
 //!   proxy::edge         target and Host well formed?        400
-//!     route             by host and path                    404, 400 if the path has two readings
-//!     authorization     exactly one bearer token            401, 400
+//!     route             by host, path and method            404, 400 if the path has two readings
+//!     place             exactly one token, where it belongs 401, 400; public routes ask for none
 //!     exchange.identify digest -> cached identity           hot: no cryptography but the digest
 //!       token::verify   or: parse, claims, key, signature   401, 503 while there are no keys
 //!     permission.check  scopes, roles, claims, nonce        403; on every request, before anything is minted
 //!     exchange.admit    cached user token                   hot: a prepared header value
 //!       token::mint     or: signed on a thread of its own   503 if too many wait
 //!   proxy::upstream     resolved in the background          502, 504
-//!   upstream            sees Authorization: Bearer <user token>, never the client's
+//!   upstream            sees the user token where it looks for it, never the client's
 //! ```
 //!
 //! Everything that rests on a token ends at its **end** (`exp` plus leeway): the cached identity, the user token, a socket, a feed.
@@ -28,11 +28,12 @@
 //! |---|---|---|
 //! | [`token`] | the core, pure: bytes to verified token, verified token to user token; every reason to refuse | nothing |
 //! | [`metrics`] | every series, declared once | nothing |
-//! | [`jwks`] | how an issuer's keys arrive and stay | token, metrics |
-//! | [`signing`] | how our own key arrives | token |
+//! | [`private_file`] | files that only their owner may read | nothing |
+//! | [`jwks`] | how an issuer's keys arrive and stay | token, metrics, private_file |
+//! | [`signing`] | how our own key arrives | token, private_file |
 //! | [`exchange`] | bearer token in, user token out, at full speed | token, jwks, signing, metrics |
 //! | [`proxy`] | the edge, on Pingora | exchange, token, metrics |
-//! | [`admin`] | what operators see | exchange, jwks, metrics, token |
+//! | [`admin`] | what operators see and do | exchange, jwks, metrics, private_file, token |
 //! | [`config`] | one YAML file to the settings of each room | the settings types |
 //! | [`server`] | puts the rooms together | all of these |
 //! | [`demo`] | a whole world in one process; tests and benches stand on it | server |
@@ -47,6 +48,7 @@ pub mod demo;
 pub mod exchange;
 pub mod jwks;
 pub mod metrics;
+pub mod private_file;
 pub mod proxy;
 pub mod server;
 pub mod signing;

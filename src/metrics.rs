@@ -31,6 +31,17 @@ pub struct Metrics {
     pub exchange: ExchangeMetrics,
     /// Key sets of the issuers.
     pub jwks: JwksMetrics,
+    /// The config in use.
+    pub config: ConfigMetrics,
+}
+
+/// The config in use.
+#[derive(Debug)]
+pub struct ConfigMetrics {
+    /// `syncgate_config_last_reload_success`: 1 if the last reload, or the start, was good; 0 if the last good config serves on.
+    pub last_reload_success: IntGauge,
+    /// `syncgate_config_last_reload_success_timestamp_seconds`: when the config in use was loaded.
+    pub last_reload_success_timestamp: IntGauge,
 }
 
 /// Requests and connections.
@@ -141,18 +152,33 @@ pub struct ExchangeMetrics {
 /// Key sets of the issuers.
 #[derive(Debug)]
 pub struct JwksMetrics {
-    /// `syncgate_jwks_refresh_total{issuer,trigger,result}`: trigger `start`, `timer`, `retry`; result `changed`, `unchanged`, `error`.
+    /// `syncgate_jwks_refresh_total{issuer,trigger,result}`: trigger `start`, `timer`, `retry`, `unknown_kid`, `admin`; result
+    /// `changed`, `unchanged`, `error`.
     pub refreshes: IntCounterVec,
+    /// `syncgate_jwks_refresh_suppressed_total{issuer}`: tokens with an unknown `kid` for which the budget allowed no refresh.
+    pub suppressed: IntCounterVec,
     /// `syncgate_jwks_keys{issuer}`.
     pub keys: IntGaugeVec,
     /// `syncgate_jwks_skipped_keys{issuer,reason}`.
     pub skipped: IntGaugeVec,
     /// `syncgate_jwks_conflicts_total{issuer}`: a provider published another key under a known `kid`. Never normal.
     pub conflicts: IntCounterVec,
+    /// `syncgate_jwks_issuer_changes_total{issuer}`: a discovery document named another issuer than before. Never normal.
+    pub issuer_changes: IntCounterVec,
     /// `syncgate_jwks_last_success_timestamp_seconds{issuer}`: of several sources the one fetched longest ago; 0 before the first.
     pub last_success: GaugeVec,
     /// `syncgate_jwks_age_seconds{issuer}`: since the last success; absent before the first. Brought up to date at each scrape.
     pub age: GaugeVec,
+}
+
+impl JwksMetrics {
+    /// Ends the gauges of an issuer that is no longer configured. Its counters stay, as counters do.
+    pub fn forget(&self, issuer: &str) {
+        // An error means that there was none.
+        let _ = self.keys.remove_label_values(&[issuer]);
+        let _ = self.last_success.remove_label_values(&[issuer]);
+        let _ = self.age.remove_label_values(&[issuer]);
+    }
 }
 
 impl Metrics {
@@ -216,6 +242,11 @@ impl Metrics {
                     "Refreshes of a key set, by trigger and result.",
                     &["issuer", "trigger", "result"],
                 )?,
+                suppressed: declare.counters(
+                    "jwks_refresh_suppressed_total",
+                    "Unknown kids for which the budget allowed no refresh.",
+                    &["issuer"],
+                )?,
                 keys: declare.gauges("jwks_keys", "Keys that verify tokens of the issuer.", &["issuer"])?,
                 skipped: declare.gauges(
                     "jwks_skipped_keys",
@@ -223,12 +254,24 @@ impl Metrics {
                     &["issuer", "reason"],
                 )?,
                 conflicts: declare.counters("jwks_conflicts_total", "Keys published under the kid of another key.", &["issuer"])?,
+                issuer_changes: declare.counters(
+                    "jwks_issuer_changes_total",
+                    "Discovery documents that named another issuer than before.",
+                    &["issuer"],
+                )?,
                 last_success: declare.float_gauges(
                     "jwks_last_success_timestamp_seconds",
                     "When the key set was last fetched; 0: never.",
                     &["issuer"],
                 )?,
                 age: declare.float_gauges("jwks_age_seconds", "Time since the key set was last fetched.", &["issuer"])?,
+            },
+            config: ConfigMetrics {
+                last_reload_success: declare.gauge("config_last_reload_success", "Whether the last reload was good.")?,
+                last_reload_success_timestamp: declare.gauge(
+                    "config_last_reload_success_timestamp_seconds",
+                    "When the config in use was loaded, in seconds since the epoch.",
+                )?,
             },
             registry: registry.clone(),
         };

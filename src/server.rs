@@ -1,17 +1,25 @@
 //! The composition root: a [`Config`] to running services, and back to silence.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+mod reload;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+pub use reload::ReloadError;
 
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::Admin,
-    config::{Config, LogFormat, LogLevel, LogSettings},
+    config::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings},
     exchange::{Exchange, IssuerKeys, SigningPool},
-    jwks::{JwksError, Refresher},
+    jwks::{JwksError, JwksSettings, KeyStore, Refresher},
     metrics::{Metrics, MetricsError},
-    proxy::{AccessLog, AccessLogFormat, Proxy, ProxyError},
+    proxy::{AccessLog, AccessLogFormat, LiveProxy, Proxy, ProxyError},
     signing::{SigningError, SigningKey},
     token::TrustedIssuer,
 };
@@ -51,8 +59,10 @@ pub enum StartError {
 pub struct Gateway {
     address: SocketAddr,
     admin_address: SocketAddr,
-    public_key_pem: Option<String>,
     metrics: Arc<Metrics>,
+    admin: Arc<Admin>,
+    proxy: Arc<LiveProxy>,
+    running: Mutex<Running>,
     /// From here on `/readyz` says no.
     draining: CancellationToken,
     shutdown_delay: Duration,
@@ -60,7 +70,27 @@ pub struct Gateway {
     stop_edge: CancellationToken,
     stop_rest: CancellationToken,
     edge: JoinSet<()>,
-    rest: JoinSet<()>,
+}
+
+/// What a reload exchanges.
+#[derive(Debug)]
+struct Running {
+    config: Config,
+    signing_key: SigningKey,
+    exchange: Arc<Exchange>,
+    issuers: Vec<RunningIssuer>,
+    /// The admin listener, and the task of each issuer.
+    tasks: JoinSet<()>,
+}
+
+/// One issuer whose keys are kept fresh.
+#[derive(Clone, Debug)]
+struct RunningIssuer {
+    name: String,
+    jwks: JwksSettings,
+    keys: Arc<KeyStore>,
+    /// Ends the task that fetches.
+    stop: CancellationToken,
 }
 
 /// Makes aws-lc-rs the cryptography of every TLS connection in the process. Pingora would otherwise choose another.
@@ -77,55 +107,51 @@ impl Gateway {
         install_crypto();
         let metrics = Arc::new(Metrics::new()?);
         let signing_key = SigningKey::load(&config.signing)?;
-        let public_key_pem = signing_key.public().map(|public| public.pem().to_owned());
         let pool =
             SigningPool::new(config.signing.threads, config.signing.queue, Arc::clone(&metrics)).map_err(StartError::Threads)?;
 
-        let mut refreshers = Vec::new();
-        let mut issuers = Vec::new();
-        let mut stores = Vec::new();
-        for issuer in config.issuers {
-            let refresher = Refresher::new(&issuer.rules.name, &issuer.jwks, Arc::clone(&metrics))?;
-            stores.push((issuer.rules.name.clone(), refresher.store()));
-            issuers.push(IssuerKeys { issuer: TrustedIssuer::new(issuer.rules), keys: refresher.store() });
-            refreshers.push(refresher);
-        }
+        let (stop_edge, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+        let issuers = issuers(&config, &[], &metrics, &stop_rest)?;
         let exchange = Arc::new(Exchange::new(
-            issuers,
-            config.token_limits,
-            config.profiles,
-            signing_key,
+            issuer_keys(&config, &issuers),
+            config.token_limits.clone(),
+            config.profiles.clone(),
+            signing_key.clone(),
             pool,
             &config.cache,
             Arc::clone(&metrics),
         ));
         let access_log = access_log(&config.log, &metrics)?;
         let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), access_log)?;
+        let shown = issuers.iter().map(|(issuer, _)| (issuer.name.clone(), Arc::clone(&issuer.keys)));
         let draining = CancellationToken::new();
-        let admin = Admin::new(Arc::clone(&metrics), exchange, stores, draining.clone());
+        let credential_file = config.admin.credential_file.clone();
+        let admin = Arc::new(Admin::new(Arc::clone(&metrics), Arc::clone(&exchange), shown, credential_file, draining.clone()));
 
         let (socket, address) = bind("listen", config.proxy.listen.address).await?;
         let (admin_socket, admin_address) = bind("admin", config.admin.address).await?;
-        let (stop_edge, stop_rest) = (CancellationToken::new(), CancellationToken::new());
-        let mut rest = JoinSet::new();
-        for refresher in refreshers {
-            rest.spawn(refresher.run(stop_rest.clone()));
-        }
-        rest.spawn(admin.run(admin_socket, stop_rest.clone()));
+        let mut tasks = JoinSet::new();
+        let issuers = spawn(issuers, &mut tasks);
+        tasks.spawn(Arc::clone(&admin).run(admin_socket, stop_rest.clone()));
+        let live = proxy.live();
         let mut edge = JoinSet::new();
         edge.spawn(proxy.run(socket, stop_edge.clone(), config.shutdown_grace));
+        reload::note_success(&metrics);
         tracing::info!(%address, %admin_address, version = env!("CARGO_PKG_VERSION"), "serving");
+        let shutdown_delay = config.shutdown_delay;
+        let running = Mutex::new(Running { config, signing_key, exchange, issuers, tasks });
         Ok(Self {
             address,
             admin_address,
-            public_key_pem,
             metrics,
+            admin,
+            proxy: live,
+            running,
             draining,
-            shutdown_delay: config.shutdown_delay,
+            shutdown_delay,
             stop_edge,
             stop_rest,
             edge,
-            rest,
         })
     }
 
@@ -140,8 +166,13 @@ impl Gateway {
     }
 
     /// The public key for the backend to pin. None where both share a secret.
-    pub fn public_key_pem(&self) -> Option<&str> {
-        self.public_key_pem.as_deref()
+    pub fn public_key_pem(&self) -> Option<String> {
+        self.running().signing_key.public().map(|public| public.pem().to_owned())
+    }
+
+    /// The config in use.
+    pub fn config(&self) -> Config {
+        self.running().config.clone()
     }
 
     /// The series, for tests.
@@ -161,15 +192,65 @@ impl Gateway {
         self.stop_edge.cancel();
         while self.edge.join_next().await.is_some() {}
         self.stop_rest.cancel();
-        let rest = async { while self.rest.join_next().await.is_some() {} };
+        let mut tasks = std::mem::take(&mut self.running().tasks);
+        let rest = async { while tasks.join_next().await.is_some() {} };
         // Whatever is left is aborted when the set is dropped.
         let _ = tokio::time::timeout(ADMIN_GRACE, rest).await;
     }
+
+    /// Nothing is left half done under this lock, so one that a panic left behind is as good as any.
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The issuers of a config, each with the task that is still to be started. Where the config says of an issuer's keys what it said
+/// before, its task goes on; else the new one takes over the keys at hand.
+fn issuers(
+    config: &Config,
+    before: &[RunningIssuer],
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> Result<Vec<(RunningIssuer, Option<Refresher>)>, JwksError> {
+    let prepare = |IssuerConfig { rules, jwks }: &IssuerConfig| {
+        let old = before.iter().find(|issuer| issuer.name == rules.name);
+        if let Some(same) = old.filter(|issuer| issuer.jwks == *jwks) {
+            return Ok((same.clone(), None));
+        }
+        let refresher = Refresher::new(&rules.name, jwks, Arc::clone(metrics))?;
+        if let Some(old) = old {
+            refresher.inherit(&old.keys);
+        }
+        let keys = refresher.store();
+        let issuer = RunningIssuer { name: rules.name.clone(), jwks: jwks.clone(), keys, stop: stop.child_token() };
+        Ok((issuer, Some(refresher)))
+    };
+    config.issuers.iter().map(prepare).collect()
+}
+
+fn issuer_keys(config: &Config, issuers: &[(RunningIssuer, Option<Refresher>)]) -> Vec<IssuerKeys> {
+    let trusted = config.issuers.iter().map(|issuer| TrustedIssuer::new(issuer.rules.clone()));
+    trusted.zip(issuers).map(|(issuer, (running, _))| IssuerKeys { issuer, keys: Arc::clone(&running.keys) }).collect()
+}
+
+/// Starts the tasks that are to be started.
+fn spawn(issuers: Vec<(RunningIssuer, Option<Refresher>)>, tasks: &mut JoinSet<()>) -> Vec<RunningIssuer> {
+    let start = |(issuer, refresher): (RunningIssuer, Option<Refresher>)| {
+        if let Some(refresher) = refresher {
+            tasks.spawn(refresher.run(issuer.stop.clone()));
+        }
+        issuer
+    };
+    issuers.into_iter().map(start).collect()
 }
 
 /// The access log has level info.
+fn is_access_logged(settings: &LogSettings) -> bool {
+    settings.requests && !matches!(settings.level, LogLevel::Error | LogLevel::Warn)
+}
+
 fn access_log(settings: &LogSettings, metrics: &Metrics) -> Result<Option<Arc<AccessLog>>, StartError> {
-    if !settings.requests || matches!(settings.level, LogLevel::Error | LogLevel::Warn) {
+    if !is_access_logged(settings) {
         return Ok(None);
     }
     let format = match settings.format {

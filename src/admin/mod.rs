@@ -1,20 +1,38 @@
-//! The operators' listener: `/metrics`, `/livez`, `/readyz`. Plain HTTP, loopback by default; nothing here changes anything.
+//! The operators' listener: `/metrics`, `/livez`, `/readyz`, `/keys`. Plain HTTP, loopback by default.
+//!
+//! What it shows asks for no credential. What changes something does, wherever the listener stands: loopback is no boundary, since
+//! every user of the machine and every page in its browsers can reach it. See [`guard`].
 
+mod changes;
+pub mod client;
+pub mod credential;
+mod guard;
+mod keys;
+mod keys_page;
 mod readiness;
 
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
 
+use arc_swap::ArcSwap;
 use axum::{
     Json, Router,
     extract::State,
     http::{StatusCode, header},
     response::{Html, IntoResponse},
-    routing::get,
+    routing::{get, post},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::readiness::Readiness;
+use self::{guard::Connection, readiness::Readiness};
 use crate::{exchange::Exchange, jwks::KeyStore, metrics::Metrics, token::Timestamp};
 
 /// The listener for operators.
@@ -22,22 +40,33 @@ use crate::{exchange::Exchange, jwks::KeyStore, metrics::Metrics, token::Timesta
 pub struct AdminSettings {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:9090`: loopback only.
     pub address: SocketAddr,
+    /// The file with the credential for what changes something. Without it such calls are refused.
+    pub credential_file: Option<PathBuf>,
 }
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 9090)) }
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 9090)), credential_file: None }
     }
 }
 
-/// What the listener shows.
+/// What the listener shows, and what can be changed through it.
 #[derive(Debug)]
 pub struct Admin {
     metrics: Arc<Metrics>,
-    exchange: Arc<Exchange>,
-    issuers: Vec<Issuer>,
+    shown: ArcSwap<Shown>,
+    /// Whether it was ready before. From then on an issuer that was never tried, as after a reload, does not take users away.
+    was_ready: AtomicBool,
     /// Cancelled when the gateway stops: it is not to be sent new users then.
     draining: CancellationToken,
+}
+
+/// What a reload of the config exchanges.
+#[derive(Debug)]
+struct Shown {
+    exchange: Arc<Exchange>,
+    issuers: Vec<Issuer>,
+    credential_file: Option<PathBuf>,
 }
 
 /// One issuer, by its name in the config.
@@ -47,26 +76,63 @@ struct Issuer {
     keys: Arc<KeyStore>,
 }
 
+impl Shown {
+    fn new(
+        exchange: Arc<Exchange>,
+        issuers: impl IntoIterator<Item = (String, Arc<KeyStore>)>,
+        credential_file: Option<PathBuf>,
+    ) -> Arc<Self> {
+        let issuers = issuers.into_iter().map(|(name, keys)| Issuer { name, keys }).collect();
+        Arc::new(Self { exchange, issuers, credential_file })
+    }
+}
+
 impl Admin {
     /// `issuers`: name in the config and key store of each. `draining` is cancelled when the gateway is to be sent no more users.
     pub fn new(
         metrics: Arc<Metrics>,
         exchange: Arc<Exchange>,
         issuers: impl IntoIterator<Item = (String, Arc<KeyStore>)>,
+        credential_file: Option<PathBuf>,
         draining: CancellationToken,
     ) -> Self {
-        let issuers = issuers.into_iter().map(|(name, keys)| Issuer { name, keys }).collect();
-        Self { metrics, exchange, issuers, draining }
+        let shown = Shown::new(exchange, issuers, credential_file);
+        Self { metrics, shown: ArcSwap::new(shown), was_ready: AtomicBool::new(false), draining }
+    }
+
+    /// Shows this from now on.
+    pub fn replace(
+        &self,
+        exchange: Arc<Exchange>,
+        issuers: impl IntoIterator<Item = (String, Arc<KeyStore>)>,
+        credential_file: Option<PathBuf>,
+    ) {
+        // Whether or not anybody has asked yet.
+        self.readiness();
+        self.shown.store(Shown::new(exchange, issuers, credential_file));
+    }
+
+    /// Whether users should be sent here, and that it was so.
+    fn readiness(&self) -> Readiness {
+        let was_ready = self.was_ready.load(Ordering::Relaxed);
+        let draining = self.draining.is_cancelled();
+        let readiness = Readiness::of(&self.shown.load().issuers, was_ready, draining, Timestamp::from(SystemTime::now()));
+        self.was_ready.store(readiness.ready, Ordering::Relaxed);
+        readiness
     }
 
     /// Serves on `socket` until `stop`; answers under way are finished.
-    pub async fn run(self, socket: TcpListener, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, socket: TcpListener, stop: CancellationToken) {
         let router = Router::new()
             .route("/", get(index))
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
-            .with_state(Arc::new(self));
+            .route("/keys", get(keys::show))
+            .route("/keys/{issuer}/refresh", post(changes::refresh))
+            .route("/keys/{issuer}/purge", post(changes::purge))
+            .with_state(self)
+            .into_make_service_with_connect_info::<Connection>();
         if let Err(error) = axum::serve(socket, router).with_graceful_shutdown(stop.cancelled_owned()).await {
             tracing::error!(%error, "the admin listener ended");
         }
@@ -75,10 +141,12 @@ impl Admin {
     /// Brings the series up to date that are read rather than counted.
     fn refresh(&self) {
         let now = Timestamp::from(SystemTime::now());
-        let cached = i64::try_from(self.exchange.cached_identities()).unwrap_or(i64::MAX);
-        self.metrics.exchange.cache_entries.set(cached);
-        for issuer in &self.issuers {
+        let shown = self.shown.load();
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.exchange.cache_entries.set(number(shown.exchange.cached_identities()));
+        for issuer in &shown.issuers {
             let name = [issuer.name.as_str()];
+            self.metrics.jwks.keys.with_label_values(&name).set(number(issuer.keys.load(now).keys().len()));
             if let Some(age) = issuer.keys.age(now) {
                 self.metrics.jwks.age.with_label_values(&name).set(age.as_secs_f64());
             }
@@ -91,12 +159,13 @@ async fn index() -> Html<&'static str> {
         "<!doctype html><meta charset=\"utf-8\"><title>syncgate</title><h1>syncgate ",
         env!("CARGO_PKG_VERSION"),
         "</h1><ul><li><a href=\"/metrics\">/metrics</a>: Prometheus series<li><a href=\"/readyz\">/readyz</a>: ready to admit users, and \
-         each issuer<li><a href=\"/livez\">/livez</a>: the process runs</ul>"
+         each issuer<li><a href=\"/keys\">/keys</a>: the keys of each issuer and how they come<li><a href=\"/livez\">/livez</a>: the process \
+         runs</ul>"
     ))
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    let readiness = Readiness::of(&admin.issuers, admin.draining.is_cancelled(), Timestamp::from(SystemTime::now()));
+    let readiness = admin.readiness();
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CACHE_CONTROL, "no-store")], Json(readiness))
 }

@@ -1,6 +1,7 @@
 //! Whether the gateway should be sent users.
 //!
-//! Ready once one issuer has keys, and until the gateway is told to stop. Never unready while keys serve: in an outage of the provider a load balancer must not empty itself.
+//! Ready once every issuer was tried and one has keys, and until the gateway is told to stop. Never unready while keys serve: in an outage
+//! of the provider a load balancer must not empty itself.
 
 use serde::Serialize;
 
@@ -18,6 +19,8 @@ pub(super) struct Readiness {
 struct IssuerReadiness {
     name: String,
     ready: bool,
+    /// Whether each of its sources has been asked, with whatever outcome.
+    tried: bool,
     keys: usize,
     /// Seconds since the key set was last fetched; absent before the first success.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,16 +28,19 @@ struct IssuerReadiness {
 }
 
 impl Readiness {
-    pub(super) fn of(issuers: &[Issuer], draining: bool, now: Timestamp) -> Self {
+    pub(super) fn of(issuers: &[Issuer], was_ready: bool, draining: bool, now: Timestamp) -> Self {
         let issuers: Vec<_> = issuers
             .iter()
             .map(|issuer| IssuerReadiness {
                 name: issuer.name.clone(),
                 ready: issuer.keys.is_ready(now),
+                tried: issuer.keys.was_tried(),
                 keys: issuer.keys.load(now).keys().len(),
                 age_seconds: issuer.keys.age(now).map(|age| age.as_secs()),
             })
             .collect();
-        Self { ready: !draining && issuers.iter().any(|issuer| issuer.ready), draining, issuers }
+        let all_tried = was_ready || issuers.iter().all(|issuer| issuer.tried);
+        let ready = !draining && all_tried && issuers.iter().any(|issuer| issuer.ready);
+        Self { ready, draining, issuers }
     }
 }

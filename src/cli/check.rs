@@ -96,6 +96,8 @@ mod tests {
     fn check(text: &str, print: bool) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
         PrivateKeyPem::generate(NewKey::Rsa(2048)).unwrap().create(&folder.path().join("signing.pem"), false).unwrap();
+        std::fs::write(folder.path().join("secret"), "hunter2").unwrap();
+        std::fs::set_permissions(folder.path().join("secret"), PermissionsExt::from_mode(0o600)).unwrap();
         std::fs::write(folder.path().join("exposed.pem"), "").unwrap();
         std::fs::set_permissions(folder.path().join("exposed.pem"), PermissionsExt::from_mode(0o644)).unwrap();
         let config = folder.path().join("gateway.yaml");
@@ -154,6 +156,20 @@ upstream: {url: http://couch:5984}
             check(&text, false).unwrap_err(),
             "gateway.yaml:3:11: signing.key_file: exposed.pem can be read by others (mode 0644): run `chmod 600 exposed.pem`\n\
              gateway.yaml: 1 problem"
+        );
+    }
+
+    #[test]
+    fn a_secret_must_be_long_enough() {
+        let signing = "signing: {algorithm: HS256, secret_file: secret}";
+        let text = FINE.replace("signing: {key_file: signing.pem}", signing).replace("http://couch", "https://couch");
+        assert_eq!(
+            check(&text, false).unwrap_err(),
+            "gateway.yaml:3:11: warning: signing.algorithm: HS256: whoever can verify user tokens can mint them, the backend included; \
+             take it only where nothing else is verified\n\
+             gateway.yaml:3:29: signing.secret_file: the secret in secret has 7 bytes; HS256 needs at least 32: make one with `openssl \
+             rand -base64 48`\n\
+             gateway.yaml: 1 problem, 1 warning"
         );
     }
 

@@ -1,5 +1,6 @@
 //! The command line: one file for each sub-command.
 
+mod admin;
 mod check;
 mod demo;
 mod descriptors;
@@ -21,6 +22,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Admin(admin::AdminArgs),
     Check(check::CheckArgs),
     Explain(explain::ExplainArgs),
     Keys(keys::KeysArgs),
@@ -43,6 +45,7 @@ impl Cli {
     pub fn execute(self) -> Result<(), Failure> {
         match self.command {
             Command::Run(args) => args.execute(),
+            Command::Admin(args) => args.execute(),
             Command::Check(args) => args.execute(),
             Command::Explain(args) => args.execute(),
             Command::Keys(args) => args.execute(),

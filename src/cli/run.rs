@@ -1,11 +1,17 @@
 //! `syncgate run`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::{Failure, descriptors, logging},
+    cli::{
+        Failure, descriptors,
+        logging::{self, LogHandle},
+    },
     config::Config,
     server::Gateway,
 };
@@ -14,6 +20,9 @@ use crate::{
 ///
 /// Reads the config, loads the signing key, binds both listeners and serves until SIGTERM or SIGINT. Then it stops accepting, lets requests
 /// finish within `shutdown.grace`, and exits at once when nothing is under way.
+///
+/// SIGHUP makes it read the config and the signing key again. If they can be used they are, without a connection being dropped; if not,
+/// the last good ones stay, and the log says why.
 ///
 /// Issuers and DNS need not be there at the start: protected routes answer 503 until the first key set has arrived.
 #[derive(Debug, clap::Args)]
@@ -28,7 +37,7 @@ impl RunArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let loaded = Config::read(&self.config).map_err(|error| Failure::Trouble(error.to_string()))?;
         let config = loaded.config;
-        let _log = logging::start(&config.log);
+        let log = logging::start(&config.log);
         for warning in &loaded.warnings {
             tracing::warn!(warning = %warning, "config");
         }
@@ -38,21 +47,31 @@ impl RunArgs {
             runtime.worker_threads(config.threads);
         }
         let runtime = runtime.enable_all().build().map_err(|error| Failure::Trouble(format!("cannot start threads: {error}")))?;
-        let outcome = runtime.block_on(serve(config));
+        let outcome = runtime.block_on(serve(config, &self.config, &log));
         // Nothing that is left may hold up the exit: a name being looked up, a key set being fetched.
         runtime.shutdown_timeout(Duration::from_millis(100));
         outcome
     }
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+async fn serve(config: Config, path: &Path, log: &LogHandle) -> Result<(), Failure> {
     let trouble = |error: &dyn std::fmt::Display| Failure::Trouble(format!("syncgate: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| trouble(&error))?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(|error| trouble(&error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| trouble(&error))?;
     let gateway = Gateway::start(config).await.map_err(|error| trouble(&error))?;
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let name = loop {
+        tokio::select! {
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+            _ = hang_up.recv() => {
+                let config = Config::load(path);
+                let level = config.as_ref().ok().map(|config| config.log.level);
+                if let (Ok(()), Some(level)) = (gateway.reload(config), level) {
+                    log.set_level(level);
+                }
+            }
+        }
     };
     tracing::info!(signal = name, "stopping");
     tokio::select! {

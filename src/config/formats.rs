@@ -52,6 +52,12 @@ pub(super) const ENVIRONMENT: Format<String> =
 /// Where keys are fetched. Stays as it is written, query string included.
 pub(super) const KEY_URL: Format<String> =
     Format { accepted: "https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])", shown: false, parse: key_url };
+/// The proxy that keys are fetched through.
+pub(super) const PROXY_URL: Format<String> = Format {
+    accepted: "http://host:port or https://host:port, without path, query and credentials",
+    shown: false,
+    parse: proxy_url,
+};
 /// Where requests are forwarded.
 pub(super) const UPSTREAM_URL: Format<Url> = Format {
     accepted: "http://host:port or https://host:port, without path, query and credentials",
@@ -158,6 +164,10 @@ fn upstream_url(text: &str) -> Result<Url, &'static str> {
         ("http", Some(_)) | ("https", Some(Host::Domain(_))) => Ok(url),
         _ => Err("https to an address; it needs a host name, which the certificate is verified against"),
     }
+}
+
+fn proxy_url(text: &str) -> Result<String, &'static str> {
+    upstream_url(text).map(|_| text.to_owned())
 }
 
 /// What every URL in the file must be.

@@ -33,6 +33,12 @@ pub enum Target {
     Secret(PathBuf),
     /// A file with certificates of authorities, PEM.
     Authorities(PathBuf),
+    /// A file with an issuer's keys.
+    Keys(PathBuf),
+    /// A file that the gateway writes itself; it need not be there yet.
+    Snapshot(PathBuf),
+    /// The file with the operators' credential.
+    Credential(PathBuf),
     /// An environment variable.
     Variable(String),
 }
@@ -41,7 +47,11 @@ impl Reference {
     /// Whether it is there: the file can be read, certificates can be used, the variable is set. `is_set` knows the environment.
     pub fn check(&self, is_set: impl Fn(&str) -> bool) -> Result<(), Problem> {
         let outcome = match &self.target {
-            Target::SigningKey(path) | Target::Secret(path) => check_readable(path),
+            Target::SigningKey(path) | Target::Secret(path) | Target::Keys(path) => check_readable(path),
+            Target::Snapshot(path) => check_folder(path),
+            Target::Credential(path) => {
+                check_readable(path).map_err(|problem| format!("{problem}; make one with: syncgate admin credential"))
+            }
             Target::Authorities(path) => check_readable(path).and_then(|()| check_authorities(path)),
             Target::Variable(name) if is_set(name) => Ok(()),
             Target::Variable(name) => Err(format!("the environment variable {name} is not set")),
@@ -57,6 +67,12 @@ fn check_readable(path: &Path) -> Result<(), String> {
         return Err(format!("{} is not a regular file", path.display()));
     }
     File::open(path).and_then(|mut file| file.read(&mut [0])).map(|_| ()).map_err(unreadable)
+}
+
+/// Whether the folder of a file to be written is there.
+fn check_folder(path: &Path) -> Result<(), String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if folder.is_dir() { Ok(()) } else { Err(format!("{} cannot be written: {} is no folder", path.display(), folder.display())) }
 }
 
 fn check_authorities(path: &Path) -> Result<(), String> {

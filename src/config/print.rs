@@ -39,6 +39,9 @@ impl fmt::Display for Effective<'_> {
         yaml.close();
         yaml.open("admin");
         yaml.text("address", &config.admin.address.to_string());
+        if let Some(path) = &config.admin.credential_file {
+            yaml.path("credential_file", path);
+        }
         yaml.close();
         issuers_of(config, &mut yaml);
         yaml.open("token");
@@ -88,6 +91,11 @@ fn issuers_of(config: &Config, yaml: &mut Yaml) {
             |wanted: fn(&KeySource) -> Option<&String>| jwks.sources.iter().filter_map(wanted).cloned().collect::<Vec<_>>();
         yaml.list("discovery", &sources(|source| if let KeySource::Discovery(url) = source { Some(url) } else { None }));
         yaml.list("jwks_uri", &sources(|source| if let KeySource::Jwks(url) = source { Some(url) } else { None }));
+        for source in &jwks.sources {
+            if let KeySource::File(path) = source {
+                yaml.path("jwks_file", path);
+            }
+        }
         print_rules(rules, shared.contains(&index), yaml);
         if let Some(path) = &jwks.ca_file {
             yaml.path("ca_file", path);
@@ -96,6 +104,18 @@ fn issuers_of(config: &Config, yaml: &mut Yaml) {
         yaml.duration("keep", jwks.keep);
         yaml.duration("connect_timeout", jwks.connect_timeout);
         yaml.duration("timeout", jwks.timeout);
+        if let Some(proxy) = &jwks.proxy {
+            yaml.text("proxy", proxy);
+        }
+        yaml.open("unknown_kid");
+        yaml.plain("refreshes", jwks.unknown_kid.budget);
+        yaml.duration("refill", jwks.unknown_kid.refill);
+        yaml.duration("wait", jwks.unknown_kid.wait);
+        yaml.close();
+        yaml.list("deny_kids", &jwks.deny_kids);
+        if let Some(path) = &jwks.snapshot_file {
+            yaml.path("snapshot_file", path);
+        }
         yaml.close();
     }
     yaml.close();
@@ -103,6 +123,7 @@ fn issuers_of(config: &Config, yaml: &mut Yaml) {
 
 fn print_rules(rules: &IssuerSettings, shared: bool, yaml: &mut Yaml) {
     match &rules.issuer {
+        IssuerRule::Discovered => yaml.plain("issuer", issuers::DISCOVERED),
         IssuerRule::Exact(issuers) => yaml.list("issuer", issuers),
         IssuerRule::Template { pattern, tenants } => {
             yaml.text("issuer", pattern);

@@ -13,7 +13,7 @@ use jsonwebtoken::Algorithm;
 use tempfile::TempDir;
 
 use crate::{
-    admin::AdminSettings,
+    admin::{AdminSettings, credential::Credential},
     config::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings},
     demo::{
         DemoBackend, DemoIssuer, DemoKey, FREE_PORT,
@@ -134,7 +134,8 @@ pub struct World {
     pub gateway: Gateway,
     /// What the backend pins.
     pub pinned_key_pem: String,
-    /// Holds the gateway's signing key, in a directory that only this user can open. Dropping it removes both.
+    /// Holds the gateway's signing key and the operators' credential, in a directory that only this user can open. Dropping it removes
+    /// them.
     _key_dir: TempDir,
 }
 
@@ -154,6 +155,11 @@ impl World {
         let backend = DemoBackend::start_at(options.places.backend, &pinned_key_pem).await.map_err(part("the backend"))?;
 
         let mut config = config(&options.places, &issuer, &backend, key_file);
+        let credential_file = key_dir.path().join("admin-credential");
+        Credential::create(&credential_file, false)
+            .map_err(|error| io::Error::other(error.to_string()))
+            .map_err(part("the credential"))?;
+        config.admin.credential_file = Some(credential_file);
         (options.adjust)(&mut config);
         let gateway = Gateway::start(config).await?;
         Ok(Self { issuer, backend, gateway, pinned_key_pem, _key_dir: key_dir })
@@ -211,7 +217,7 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
             headers: HeaderSettings::default(),
             realm: "syncgate".into(),
         },
-        admin: AdminSettings { address: places.admin },
+        admin: AdminSettings { address: places.admin, credential_file: None },
         issuers: vec![trust(issuer)],
         token_limits: TokenLimits::default(),
         profiles: vec![MintingProfile::new("default", "userId")],
@@ -251,12 +257,8 @@ pub fn trust(issuer: &DemoIssuer) -> IssuerConfig {
             cloud_instance: None,
         },
         jwks: JwksSettings {
-            sources: vec![KeySource::Discovery(issuer.discovery_url())],
-            ca_file: None,
             refresh: Duration::from_secs(1),
-            keep: Duration::from_secs(26 * 3600),
-            connect_timeout: Duration::from_secs(2),
-            timeout: Duration::from_secs(5),
+            ..JwksSettings::new(vec![KeySource::Discovery(issuer.discovery_url())])
         },
     }
 }

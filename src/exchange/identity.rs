@@ -16,8 +16,8 @@ use crate::token::{Lifetime, Timestamp, VerifiedToken};
 #[derive(Debug)]
 pub struct Identity {
     pub(super) verified: VerifiedToken,
-    /// Index of the issuer whose key verified it.
-    pub(super) issuer: usize,
+    /// The number of the rules that made it.
+    pub(super) issuer: u64,
     /// The generation of the issuer's keys at which the key was last found among them.
     pub(super) trusted_at: AtomicU64,
     /// One for each minting profile and lifetime.
@@ -45,7 +45,7 @@ pub(super) struct Minted {
 }
 
 impl Identity {
-    pub(super) fn new(verified: VerifiedToken, issuer: usize, generation: u64, profiles: usize) -> Self {
+    pub(super) fn new(verified: VerifiedToken, issuer: u64, generation: u64, profiles: usize) -> Self {
         let slots = std::iter::repeat_with(Slot::default).take(profiles * LIFETIMES.len()).collect();
         Self { verified, issuer, trusted_at: AtomicU64::new(generation), slots }
     }

@@ -34,10 +34,12 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 /// Mints user tokens, each of them once.
 #[derive(Debug)]
 pub(super) struct Minting {
+    profiles: Vec<MintingProfile>,
     minters: Vec<Arc<Minter>>,
-    active: ArcSwap<ActiveKey>,
-    pub(super) pool: SigningPool,
-    clock: SteadyClock,
+    /// Shared, as the threads and the clock are, by the exchanges before and after a change of the settings.
+    active: Arc<ArcSwap<ActiveKey>>,
+    pub(super) pool: Arc<SigningPool>,
+    clock: Arc<SteadyClock>,
     metrics: Arc<Metrics>,
     hits: IntCounter,
     misses: IntCounter,
@@ -56,10 +58,11 @@ impl Minting {
     pub(super) fn new(profiles: Vec<MintingProfile>, key: SigningKey, pool: SigningPool, metrics: Arc<Metrics>) -> Self {
         let requests = |result| metrics.exchange.cache_requests.with_label_values(&["minted", result]);
         let minting = Self {
-            minters: profiles.into_iter().map(|profile| Arc::new(Minter::new(profile))).collect(),
-            active: ArcSwap::from_pointee(ActiveKey { key, number: 0 }),
-            pool,
-            clock: SteadyClock::default(),
+            minters: minters(&profiles),
+            profiles,
+            active: Arc::new(ArcSwap::from_pointee(ActiveKey { key, number: 0 })),
+            pool: Arc::new(pool),
+            clock: Arc::default(),
             hits: requests("hit"),
             misses: requests("miss"),
             renewals: requests("renewal"),
@@ -68,6 +71,27 @@ impl Minting {
         };
         minting.show_key();
         minting
+    }
+
+    /// The same key and threads with other profiles.
+    pub(super) fn reconfigured(&self, profiles: Vec<MintingProfile>) -> Self {
+        Self {
+            minters: minters(&profiles),
+            profiles,
+            active: Arc::clone(&self.active),
+            pool: Arc::clone(&self.pool),
+            clock: Arc::clone(&self.clock),
+            renewals: self.renewals.clone(),
+            metrics: Arc::clone(&self.metrics),
+            hits: self.hits.clone(),
+            misses: self.misses.clone(),
+            duration: self.duration.clone(),
+        }
+    }
+
+    /// Whether these are the profiles.
+    pub(super) fn has_profiles(&self, profiles: &[MintingProfile]) -> bool {
+        self.profiles == profiles
     }
 
     pub(super) fn replace_key(&self, key: SigningKey) {
@@ -194,6 +218,10 @@ impl Minting {
         self.metrics.exchange.signing_key.reset();
         self.metrics.exchange.signing_key.with_label_values(&[algorithm.as_str(), thumbprint]).set(1);
     }
+}
+
+fn minters(profiles: &[MintingProfile]) -> Vec<Arc<Minter>> {
+    profiles.iter().map(|profile| Arc::new(Minter::new(profile.clone()))).collect()
 }
 
 impl Minted {

@@ -8,11 +8,13 @@
 //! admit      hit: load, two compares                   miss: mint on a thread of the signing pool; one task per user and profile
 //! ```
 //!
-//! A hit counts only while the token has not ended, the key that verified it is trusted, and the key that signed is the active one.
+//! A hit counts only while the token has not ended, the settings that it was verified by are in use, the key that verified it is
+//! trusted, and the key that signed is the active one.
 //! A minted token that ends before its identity does is renewed in the background when a fifth of its life is left, and serves meanwhile.
 //! What is refused is not kept: a flood of bad tokens costs its own verification and takes nobody's place.
 
 mod identity;
+mod issuer;
 mod minting;
 mod signing_pool;
 mod verifying;
@@ -79,6 +81,14 @@ impl Exchange {
     ) -> Self {
         let verifying = Verifying::new(issuers, limits, profiles.len(), cache, &metrics);
         Self { verifying, minting: Arc::new(Minting::new(profiles, key, pool, metrics)) }
+    }
+
+    /// This exchange under other settings, with the same cache, signing threads and signing key. Identities that the new settings would
+    /// make alike are kept, and so are their user tokens; the others are not used again.
+    pub fn reconfigured(&self, issuers: Vec<IssuerKeys>, limits: TokenLimits, profiles: Vec<MintingProfile>) -> Self {
+        let keeps_profiles = self.minting.has_profiles(&profiles);
+        let verifying = self.verifying.reconfigured(issuers, limits, profiles.len(), keeps_profiles);
+        Self { verifying, minting: Arc::new(self.minting.reconfigured(profiles)) }
     }
 
     /// Hot: one digest, one look-up, a few compares. Miss: the token is verified, once however many requests bring it.

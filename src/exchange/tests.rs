@@ -10,6 +10,10 @@ use crate::{
     token::{IssuerRule, IssuerSettings, TokenKinds, UserIdRule},
 };
 
+/// Keys that are unknown, ended, purged, and settings that change.
+#[path = "changing_tests.rs"]
+mod changing;
+
 const ISSUER: &str = "https://contoso.b2clogin.com/tenant/v2.0/";
 pub(super) const USER_ID: ProfileId = ProfileId(0);
 pub(super) const OTHER: ProfileId = ProfileId(1);
@@ -42,8 +46,15 @@ pub(super) fn payload(admission: &Admission) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
 }
 
+const CLAIMS: [&str; 2] = ["userId", "uid"];
+
+fn profiles(claims: [&str; 2]) -> [MintingProfile; 2] {
+    claims.map(|claim| MintingProfile::new(claim, claim))
+}
+
 pub(super) struct World {
     pub(super) exchange: Arc<Exchange>,
+    rules: IssuerSettings,
     keys: Arc<KeyStore>,
     metrics: Arc<Metrics>,
 }
@@ -52,14 +63,14 @@ impl World {
     /// An issuer whose key `a` was fetched at second 0, one signing thread with two places in its queue, two profiles.
     pub(super) fn new() -> Self {
         let world = Self::without_keys(1, 100);
-        world.keys.merge(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
+        world.keys.publish(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
         world
     }
 
     /// The same with the first profile changed.
     pub(super) fn with_profile(change: impl FnOnce(&mut MintingProfile)) -> Self {
         let world = Self::build(1, 100, change);
-        world.keys.merge(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
+        world.keys.publish(0, &set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
         world
     }
 
@@ -70,7 +81,7 @@ impl World {
     fn build(sources: usize, entries: usize, change: impl FnOnce(&mut MintingProfile)) -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
         let keys = Arc::new(KeyStore::new(sources));
-        let issuer = TrustedIssuer::new(IssuerSettings {
+        let rules = IssuerSettings {
             name: "contoso".into(),
             issuer: IssuerRule::Exact(vec![ISSUER.into()]),
             audiences: vec!["app".into()],
@@ -85,8 +96,9 @@ impl World {
             max_lifetime: None,
             kept_claims: Vec::new(),
             cloud_instance: None,
-        });
-        let mut profiles = ["userId", "uid"].map(|claim| MintingProfile::new(claim, claim));
+        };
+        let issuer = TrustedIssuer::new(rules.clone());
+        let mut profiles = profiles(CLAIMS);
         change(&mut profiles[0]);
         let exchange = Exchange::new(
             vec![IssuerKeys { issuer, keys: Arc::clone(&keys) }],
@@ -97,7 +109,7 @@ impl World {
             &CacheSettings { entries },
             Arc::clone(&metrics),
         );
-        Self { exchange: Arc::new(exchange), keys, metrics }
+        Self { exchange: Arc::new(exchange), rules, keys, metrics }
     }
 
     pub(super) async fn identify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
@@ -181,18 +193,18 @@ async fn a_cached_identity_ends_with_its_token() {
 #[tokio::test]
 async fn a_cached_identity_ends_with_the_key_that_verified_it() {
     let world = World::without_keys(1, 100);
-    world.keys.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    world.keys.publish(0, &set(&[("a", 0)]), at(0), KEEP);
     let token = token("alice");
     world.identify(&token, at(1)).await.unwrap();
     // The set changes, the key is still in it: no need to verify again.
-    world.keys.merge(0, &set(&[("b", 1)]), at(500), KEEP);
+    world.keys.publish(0, &set(&[("b", 1)]), at(500), KEEP);
     world.identify(&token, at(501)).await.unwrap();
     assert_eq!(world.work().0, 1);
     assert_eq!(world.identify(&token, at(1_000)).await.unwrap_err(), Rejection::UnknownKey);
     // No key is left: our trouble, not the client's.
     assert_eq!(world.identify(&token, at(1_500)).await.unwrap_err(), Rejection::KeysUnavailable);
     // The key is back: what was remembered before is not.
-    world.keys.merge(0, &set(&[("a", 0)]), at(1_600), KEEP);
+    world.keys.publish(0, &set(&[("a", 0)]), at(1_600), KEEP);
     world.identify(&token, at(1_601)).await.unwrap();
     assert_eq!((world.lookups("identity", "hit"), world.exchange.cached_identities()), (1, 1));
 }
@@ -200,10 +212,10 @@ async fn a_cached_identity_ends_with_the_key_that_verified_it() {
 #[tokio::test]
 async fn another_key_under_the_same_kid_does_not_keep_an_identity_alive() {
     let world = World::without_keys(1, 100);
-    world.keys.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    world.keys.publish(0, &set(&[("a", 0)]), at(0), KEEP);
     let token = token("alice");
     world.identify(&token, at(1)).await.unwrap();
-    world.keys.merge(0, &set(&[("a", 1)]), at(500), KEEP);
+    world.keys.publish(0, &set(&[("a", 1)]), at(500), KEEP);
     world.identify(&token, at(999)).await.unwrap();
     assert_eq!(world.identify(&token, at(1_000)).await.unwrap_err(), Rejection::BadSignature);
     world.identify(&token_of("alice", "a", 1), at(1_000)).await.unwrap();
@@ -327,7 +339,7 @@ async fn what_a_replaced_signing_key_signed_is_not_used_again() {
 #[tokio::test]
 async fn refusals_are_not_kept_and_take_nobodys_place() {
     let world = World::without_keys(1, 1);
-    world.keys.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    world.keys.publish(0, &set(&[("a", 0)]), at(0), KEEP);
     let good = token("alice");
     world.identify(&good, at(1)).await.unwrap();
     let forged = token_of("alice", "a", 1);
@@ -343,7 +355,7 @@ async fn refusals_are_not_kept_and_take_nobodys_place() {
 #[tokio::test]
 async fn valid_tokens_that_come_once_do_not_push_out_one_that_comes_often() {
     let world = World::without_keys(1, 64);
-    world.keys.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    world.keys.publish(0, &set(&[("a", 0)]), at(0), KEEP);
     let good = token("alice");
     for _ in 0..4 {
         world.identify(&good, at(1)).await.unwrap();
@@ -368,10 +380,10 @@ async fn without_keys_the_answer_is_503_but_an_expired_token_is_expired() {
 async fn an_unknown_key_is_no_fault_of_the_client_while_a_source_was_never_fetched() {
     let world = World::without_keys(2, 100);
     let token = token_of("alice", "b", 1);
-    world.keys.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    world.keys.publish(0, &set(&[("a", 0)]), at(0), KEEP);
     assert_eq!(world.identify(&token, at(1)).await.unwrap_err(), Rejection::KeysUnavailable);
-    world.keys.merge(1, &set(&[("c", 2)]), at(0), KEEP);
-    assert_eq!(world.identify(&token, at(1)).await.unwrap_err(), Rejection::UnknownKey);
+    world.keys.publish(1, &set(&[("c", 2)]), at(0), KEEP);
+    assert_eq!(world.identify(&token, at(1)).await.unwrap_err(), Rejection::KeyNotFetchedYet);
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use std::{
 use aws_lc_rs::digest::{SHA256, digest};
 use quick_cache::sync::Cache;
 
-use super::{CacheSettings, Identity, IssuerKeys};
+use super::{CacheSettings, Identity, IssuerKeys, issuer::Issuer};
 use crate::{
     metrics::{Histogram, IntCounter, Metrics},
-    token::{BearerToken, Rejection, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken},
+    token::{BearerToken, IssuerRule, Rejection, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken},
 };
 
 /// SHA-256 of the whole token, signature included.
@@ -20,11 +20,12 @@ pub(super) type TokenDigest = [u8; 32];
 /// Verifies tokens, each of them once.
 #[derive(Debug)]
 pub(super) struct Verifying {
-    issuers: Vec<IssuerKeys>,
+    issuers: Vec<Arc<Issuer>>,
     limits: TokenLimits,
     profiles: usize,
-    /// Bounded; a token that came once leaves before one that came often. Its hash is keyed, since clients choose the tokens.
-    identities: Cache<TokenDigest, Arc<Identity>>,
+    /// Bounded; a token that came once leaves before one that came often. Its hash is keyed, since clients choose the tokens. Outlives
+    /// a change of the settings.
+    identities: Arc<Cache<TokenDigest, Arc<Identity>>>,
     hits: IntCounter,
     misses: IntCounter,
     duration: Histogram,
@@ -39,13 +40,41 @@ impl Verifying {
         metrics: &Metrics,
     ) -> Self {
         Self {
-            issuers,
+            issuers: issuers.into_iter().map(|entry| Arc::new(Issuer::new(entry))).collect(),
             limits,
             profiles,
-            identities: Cache::new(cache.entries),
+            identities: Arc::new(Cache::new(cache.entries)),
             hits: metrics.exchange.cache_requests.with_label_values(&["identity", "hit"]),
             misses: metrics.exchange.cache_requests.with_label_values(&["identity", "miss"]),
             duration: metrics.exchange.duration.with_label_values(&["verify"]),
+        }
+    }
+
+    /// The same cache under other settings. What was verified under settings that have changed is not used again; `keeps_profiles` says
+    /// whether the minting profiles are the same.
+    pub(super) fn reconfigured(
+        &self,
+        issuers: Vec<IssuerKeys>,
+        limits: TokenLimits,
+        profiles: usize,
+        keeps_profiles: bool,
+    ) -> Self {
+        let keeps_all = keeps_profiles && limits == self.limits;
+        let successor = |entry: IssuerKeys| {
+            let same = self.issuers.iter().find(|old| keeps_all && old.rules_equal(&entry));
+            Arc::new(match same {
+                Some(old) => old.with_keys(entry),
+                None => Issuer::new(entry),
+            })
+        };
+        Self {
+            issuers: issuers.into_iter().map(successor).collect(),
+            limits,
+            profiles,
+            identities: Arc::clone(&self.identities),
+            hits: self.hits.clone(),
+            misses: self.misses.clone(),
+            duration: self.duration.clone(),
         }
     }
 
@@ -71,22 +100,49 @@ impl Verifying {
         None
     }
 
-    /// Verifies a token that is not in the cache. Of several tasks with one token, one verifies and the others wait for it; one that
-    /// leaves or is refused passes the turn on.
-    ///
-    /// Verification takes some 20 microseconds for RSA and stays on the calling task: to hand it over would cost as much.
+    /// Verifies a token that is not in the cache. One whose key is unknown may have the keys fetched again, and may wait a moment for
+    /// a fetch that is under way.
     pub(super) async fn verify(&self, digest: TokenDigest, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         let bearer = BearerToken::parse(token, &self.limits)?;
         let token = UnverifiedToken::open(&bearer)?;
-        let issuer = TrustedIssuer::choose(self.issuers.iter().map(|entry| &entry.issuer), &token)?;
+        let issuer = self.choose(&token)?;
+        let mut awaited = None;
+        loop {
+            let generation = issuer.keys.generation(now);
+            match self.verify_in_turn(digest, &issuer, &token, now).await {
+                Err(Rejection::UnknownKey) => {}
+                outcome => return outcome,
+            }
+            let keys = &issuer.keys;
+            if bearer.key_id().is_some_and(|kid| keys.denies(kid)) || !issuer.trusted().would_pass(&token, now) {
+                return Err(Rejection::UnknownKey);
+            }
+            let is_news = awaited.get_or_insert_with(|| keys.miss(now)).next().await;
+            // Keys may have come in between without anybody having waited for them.
+            if !is_news && keys.generation(now) == generation {
+                return Err(unknown_key(&issuer, &token, now));
+            }
+        }
+    }
+
+    /// Of several tasks with one token, one verifies and the others wait for it; one that leaves or is refused passes the turn on.
+    ///
+    /// Verification takes some 20 microseconds for RSA and stays on the calling task: to hand it over would cost as much.
+    async fn verify_in_turn(
+        &self,
+        digest: TokenDigest,
+        issuer: &Arc<Issuer>,
+        token: &UnverifiedToken<'_>,
+        now: Timestamp,
+    ) -> Result<Arc<Identity>, Rejection> {
         match self.identities.get_value_or_guard_async(&digest).await {
             Ok(identity) if self.holds(&identity, now) => {
                 self.hits.inc();
                 Ok(identity)
             }
-            Ok(_) => self.verify_with(issuer, &token, now),
+            Ok(_) => self.verify_with(issuer, token, now),
             Err(turn) => {
-                let identity = self.verify_with(issuer, &token, now)?;
+                let identity = self.verify_with(issuer, token, now)?;
                 // Fails only when the cache was cleared meanwhile.
                 let _ = turn.insert(Arc::clone(&identity));
                 Ok(identity)
@@ -99,39 +155,59 @@ impl Verifying {
         self.identities.len()
     }
 
-    fn verify_with(&self, issuer: usize, token: &UnverifiedToken<'_>, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
-        let IssuerKeys { issuer: trusted, keys: store } = self.issuers.get(issuer).ok_or(Rejection::UnknownIssuer)?;
-        let generation = store.generation(now);
-        let keys = store.load(now);
-        self.misses.inc();
-        let started = Instant::now();
-        let verified = trusted.verify(token, &keys, now);
-        self.duration.observe(started.elapsed().as_secs_f64());
-        match verified {
-            Ok(verified) => Ok(Arc::new(Identity::new(verified, issuer, generation, self.profiles))),
-            // Without keys, or with a source that was never fetched, nobody can say. A 401 would log the user out.
-            Err(Rejection::UnknownKey) if keys.keys().is_empty() || store.last_success().is_none() => {
+    /// The issuer that the token says it comes from. While an issuer has not been discovered, an unknown one may be that.
+    fn choose(&self, token: &UnverifiedToken<'_>) -> Result<Arc<Issuer>, Rejection> {
+        let trusted: Vec<_> = self.issuers.iter().map(|issuer| issuer.trusted()).collect();
+        match TrustedIssuer::choose(trusted.iter().map(AsRef::as_ref), token) {
+            Ok(index) => self.issuers.get(index).map(Arc::clone).ok_or(Rejection::UnknownIssuer),
+            Err(Rejection::UnknownIssuer) if trusted.iter().any(|one| one.settings().issuer == IssuerRule::Discovered) => {
                 Err(Rejection::KeysUnavailable)
             }
             Err(rejection) => Err(rejection),
         }
     }
 
-    /// Whether the token has not ended and the key that verified it is still trusted.
+    fn verify_with(&self, issuer: &Arc<Issuer>, token: &UnverifiedToken<'_>, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
+        let generation = issuer.keys.generation(now);
+        let keys = issuer.keys.load(now);
+        self.misses.inc();
+        let started = Instant::now();
+        let verified = issuer.trusted().verify(token, &keys, now);
+        self.duration.observe(started.elapsed().as_secs_f64());
+        Ok(Arc::new(Identity::new(verified?, issuer.id, generation, self.profiles)))
+    }
+
+    /// Whether the token has not ended, the settings that it was verified by are those of now, and its key is still trusted.
     fn holds(&self, identity: &Identity, now: Timestamp) -> bool {
-        let Some(IssuerKeys { keys, .. }) = self.issuers.get(identity.issuer) else { return false };
+        let Some(issuer) = self.issuers.iter().find(|issuer| issuer.id == identity.issuer) else { return false };
         if now >= identity.verified.end() {
             return false;
         }
-        let generation = keys.generation(now);
+        let generation = issuer.keys.generation(now);
         if identity.trusted_at.load(Ordering::Relaxed) == generation {
             return true;
         }
         // The generation was read first, so the keys are at least as new: what is remembered is never too good.
-        let trusted = keys.load(now).contains(identity.verified.key_id());
+        let trusted = issuer.keys.load(now).contains(identity.verified.key_id());
         if trusted {
             identity.trusted_at.store(generation, Ordering::Relaxed);
         }
         trusted
+    }
+}
+
+/// What to say of a token whose key is not there.
+///
+/// A 401 logs the user out, so it needs proof: that the provider was asked after the token was made and did not have the key. The
+/// provider's clock may differ from ours by the leeway; and whatever it says, the token was made before it came here.
+fn unknown_key(issuer: &Issuer, token: &UnverifiedToken<'_>, now: Timestamp) -> Rejection {
+    let Issuer { keys, .. } = issuer;
+    let made = token.issued_at().map_or(now, |issued_at| issued_at.plus(issuer.trusted().settings().leeway).min(now));
+    if !keys.is_ready(now) || keys.last_success().is_none() {
+        Rejection::KeysUnavailable
+    } else if keys.was_answered_without(token.bearer().key_id(), made) {
+        Rejection::UnknownKey
+    } else {
+        Rejection::KeyNotFetchedYet
     }
 }

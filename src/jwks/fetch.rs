@@ -2,12 +2,12 @@
 //!
 //! Redirects are not followed: a redirect to another host would let that host name the trusted keys, and no provider needs one.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use reqwest::{Certificate, Client, StatusCode, Url, redirect, tls::Version};
+use reqwest::{Certificate, Client, Proxy, StatusCode, Url, redirect, tls::Version};
 use serde::Deserialize;
 
-use super::{JwksError, JwksSettings, KeySource};
+use super::{JwksError, JwksSettings, KeySource, cache_control, key_file};
 use crate::token::{KeySet, KeySetError, KeySetLimits};
 
 /// Idle connections serve the second request of one fetch, not the next fetch an hour later.
@@ -25,9 +25,20 @@ pub(super) struct Fetcher {
 
 /// A source with its URL parsed. The query string stays as it is: `?p=` and `?appid=` choose the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Source {
-    url: Url,
-    is_discovery: bool,
+pub(super) enum Source {
+    Discovery(Url),
+    Jwks(Url),
+    File(PathBuf),
+}
+
+/// What a source answered.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) keys: KeySet,
+    /// How long the answer says that it stays fresh.
+    pub(super) max_age: Option<Duration>,
+    /// The issuer that the discovery document names.
+    pub(super) issuer: Option<Arc<str>>,
 }
 
 /// Why a fetch failed. No text of the provider's stands in it unescaped.
@@ -47,18 +58,31 @@ pub(super) enum FetchError {
     JwksUri { url: Url, problem: String },
     #[error("{url}: {problem}")]
     Keys { url: Url, problem: String },
+    #[error("{} {problem}", path.display())]
+    File { path: PathBuf, problem: String },
 }
 
 impl Source {
     /// Parses and checks the URL of a source.
     pub(super) fn new(source: &KeySource) -> Result<Self, JwksError> {
-        let (KeySource::Discovery(text) | KeySource::Jwks(text)) = source;
-        let url = safe_url(text).map_err(|problem| JwksError::Url { url: printable(text), problem })?;
-        Ok(Self { url, is_discovery: matches!(source, KeySource::Discovery(_)) })
+        let url = |text: &String| safe_url(text).map_err(|problem| JwksError::Url { url: printable(text), problem });
+        Ok(match source {
+            KeySource::Discovery(text) => Self::Discovery(url(text)?),
+            KeySource::Jwks(text) => Self::Jwks(url(text)?),
+            KeySource::File(path) => Self::File(path.clone()),
+        })
     }
 
-    pub(super) fn url(&self) -> &Url {
-        &self.url
+    /// Its URL or file, for people.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::Discovery(url) | Self::Jwks(url) => url.to_string(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
     }
 }
 
@@ -68,6 +92,7 @@ impl Fetcher {
         let mut client = Client::builder()
             .user_agent(concat!("syncgate/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
+            // Never from the environment: which way the keys come is a setting like any other.
             .no_proxy()
             .tls_version_min(Version::TLS_1_2)
             .connect_timeout(settings.connect_timeout)
@@ -81,31 +106,52 @@ impl Fetcher {
             }
             client = client.tls_certs_only(authorities);
         }
+        if let Some(proxy) = &settings.proxy {
+            let proxy = Proxy::all(proxy).map_err(|error| JwksError::Proxy { proxy: printable(proxy), problem: causes(&error) })?;
+            client = client.proxy(proxy);
+        }
         let client = client.build().map_err(|error| JwksError::Client(causes(&error)))?;
         Ok(Self { client, limits, timeout: settings.timeout })
     }
 
     /// Fetches the keys of a source, discovery included, within the configured time.
-    pub(super) async fn fetch(&self, source: &Source) -> Result<KeySet, FetchError> {
-        let mut url = source.url.clone();
-        match tokio::time::timeout(self.timeout, self.keys_of(source, &mut url)).await {
+    pub(super) async fn fetch(&self, source: &Source) -> Result<Fetched, FetchError> {
+        let (mut url, is_discovery) = match source {
+            Source::Discovery(url) => (url.clone(), true),
+            Source::Jwks(url) => (url.clone(), false),
+            Source::File(path) => return self.read(path.clone()).await,
+        };
+        match tokio::time::timeout(self.timeout, self.keys_of(is_discovery, &mut url)).await {
             Ok(result) => result,
             Err(_) => Err(FetchError::TimedOut { url, after: self.timeout }),
         }
     }
 
-    /// `url` is left at what is being fetched, so that a time-out can name it.
-    async fn keys_of(&self, source: &Source, url: &mut Url) -> Result<KeySet, FetchError> {
-        if source.is_discovery {
-            let document = self.get(url).await?;
-            *url = jwks_uri(url, &document)?;
-        }
-        let document = self.get(url).await?;
-        KeySet::parse(&document, &self.limits)
-            .map_err(|error: KeySetError| FetchError::Keys { url: url.clone(), problem: printable(&error.to_string()) })
+    async fn read(&self, path: PathBuf) -> Result<Fetched, FetchError> {
+        let (limits, place) = (self.limits.clone(), path.clone());
+        let keys = tokio::task::spawn_blocking(move || key_file::read(&place, &limits)).await;
+        let keys = keys.unwrap_or_else(|error| Err(error.to_string()));
+        let keys = keys.map_err(|problem| FetchError::File { path, problem: printable(&problem) })?;
+        Ok(Fetched { keys, max_age: None, issuer: None })
     }
 
-    async fn get(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
+    /// `url` is left at what is being fetched, so that a time-out can name it.
+    async fn keys_of(&self, is_discovery: bool, url: &mut Url) -> Result<Fetched, FetchError> {
+        let mut issuer = None;
+        if is_discovery {
+            let (document, _) = self.get(url).await?;
+            let discovery = Discovery::parse(url, &document)?;
+            *url = discovery.jwks_uri(url)?;
+            issuer = discovery.issuer();
+        }
+        let (document, max_age) = self.get(url).await?;
+        let keys = KeySet::parse(&document, &self.limits)
+            .map_err(|error: KeySetError| FetchError::Keys { url: url.clone(), problem: printable(&error.to_string()) })?;
+        Ok(Fetched { keys, max_age, issuer })
+    }
+
+    /// The body of an answer, and how long it says that it stays fresh.
+    async fn get(&self, url: &Url) -> Result<(Vec<u8>, Option<Duration>), FetchError> {
         let network = |error: reqwest::Error| FetchError::Network { url: url.clone(), cause: causes(&error.without_url()) };
         let too_large = || FetchError::TooLarge { url: url.clone(), limit: self.limits.bytes };
         let request = self.client.get(url.clone()).header(http::header::ACCEPT, "application/json");
@@ -117,6 +163,8 @@ impl Fetcher {
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
         }
+        let cache_control = response.headers().get_all(http::header::CACHE_CONTROL).iter();
+        let max_age = cache_control::max_age(cache_control.filter_map(|value| value.to_str().ok()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(network)? {
             if chunk.len() > self.limits.bytes.saturating_sub(body.len()) {
@@ -124,22 +172,38 @@ impl Fetcher {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        Ok((body, max_age))
     }
 }
 
-/// The `jwks_uri` of a discovery document (OpenID Connect Discovery 1.0 section 3), query string included.
-fn jwks_uri(url: &Url, document: &[u8]) -> Result<Url, FetchError> {
-    #[derive(Deserialize)]
-    struct Discovery {
-        jwks_uri: String,
+/// What is read of a discovery document (OpenID Connect Discovery 1.0 section 3).
+#[derive(Deserialize)]
+struct Discovery {
+    jwks_uri: String,
+    #[serde(default)]
+    issuer: serde_json::Value,
+}
+
+impl Discovery {
+    fn parse(url: &Url, document: &[u8]) -> Result<Self, FetchError> {
+        serde_json::from_slice(document)
+            .map_err(|error| FetchError::Discovery { url: url.clone(), problem: printable(&error.to_string()) })
     }
-    let discovery: Discovery = serde_json::from_slice(document)
-        .map_err(|error| FetchError::Discovery { url: url.clone(), problem: printable(&error.to_string()) })?;
-    safe_url(&discovery.jwks_uri).map_err(|problem| FetchError::JwksUri {
-        url: url.clone(),
-        problem: format!("{} {problem}", printable(&discovery.jwks_uri)),
-    })
+
+    /// Where the keys are, query string included.
+    fn jwks_uri(&self, url: &Url) -> Result<Url, FetchError> {
+        safe_url(&self.jwks_uri).map_err(|problem| FetchError::JwksUri {
+            url: url.clone(),
+            problem: format!("{} {problem}", printable(&self.jwks_uri)),
+        })
+    }
+
+    /// The issuer. A template (`{tenantid}`) names nobody; what is no text, or is too long, is left out.
+    fn issuer(&self) -> Option<Arc<str>> {
+        let issuer = self.issuer.as_str()?;
+        let is_one = !issuer.is_empty() && issuer.len() <= LONGEST_URL && !issuer.contains(['{', '}']);
+        is_one.then(|| issuer.into())
+    }
 }
 
 /// A URL that keys may be fetched from: https, or http from this machine, without user and password.

@@ -20,7 +20,7 @@ fn fetcher(settings: &JwksSettings) -> Fetcher {
 }
 
 async fn fetch(source: &KeySource) -> Result<KeySet, FetchError> {
-    fetcher(&settings()).fetch(&Source::new(source).unwrap()).await
+    fetcher(&settings()).fetch(&Source::new(source).unwrap()).await.map(|fetched| fetched.keys)
 }
 
 fn kids(set: &KeySet) -> Vec<&str> {
@@ -136,7 +136,7 @@ async fn https_is_verified_against_the_configured_authorities_and_no_others() {
     std::fs::write(&wrong, other.cert.pem()).unwrap();
 
     let trusting = fetcher(&JwksSettings { ca_file: Some(right), ..settings() });
-    assert_eq!(kids(&trusting.fetch(&source).await.unwrap()), ["a"]);
+    assert_eq!(kids(&trusting.fetch(&source).await.unwrap().keys), ["a"]);
     let distrusting = fetcher(&JwksSettings { ca_file: Some(wrong), ..settings() });
     let error = distrusting.fetch(&source).await.unwrap_err().to_string();
     assert!(error.contains("certificate"), "{error}");
@@ -168,7 +168,7 @@ fn plain_http_is_for_loopback_only() {
         "http://127.0.0.1@contoso.com/",
     ];
     for url in accepted {
-        assert_eq!(Source::new(&KeySource::Jwks(url.into())).unwrap().url().as_str(), url);
+        assert_eq!(Source::new(&KeySource::Jwks(url.into())).unwrap().place(), url);
     }
     assert!(Source::new(&KeySource::Jwks(format!("https://contoso.com/{}", "x".repeat(2048)))).is_err());
     for url in refused {
@@ -180,4 +180,57 @@ fn plain_http_is_for_loopback_only() {
 fn what_strangers_wrote_is_escaped_and_cut() {
     assert_eq!(printable("a \"b\"\r\n\u{202e}"), "a \"b\"\\r\\n\\u{202e}");
     assert_eq!(printable(&"x".repeat(301)), format!("{}...", "x".repeat(300)));
+}
+
+#[tokio::test]
+async fn the_proxy_of_the_settings_is_asked_in_place_of_the_provider() {
+    // A proxy is sent the whole URL (RFC 9112 section 3.2.2), and the provider need not exist.
+    let proxy = TestProvider::start().await;
+    proxy.set("http://127.0.0.1:9/keys?p=x", Answer::Body(document(&[("a", 0)])));
+    let through = fetcher(&JwksSettings { proxy: Some(proxy.url("http", "")), ..settings() });
+    let fetched = through.fetch(&Source::new(&KeySource::Jwks("http://127.0.0.1:9/keys?p=x".into())).unwrap()).await.unwrap();
+    assert_eq!(kids(&fetched.keys), ["a"]);
+    assert_eq!(proxy.requests(), ["http://127.0.0.1:9/keys?p=x"]);
+    let unusable = JwksSettings { proxy: Some("no proxy".into()), ..settings() };
+    assert!(matches!(Fetcher::new(&unusable, KeySetLimits::default()), Err(JwksError::Proxy { .. })));
+}
+
+#[tokio::test]
+async fn max_age_and_issuer_come_with_the_keys() {
+    let provider = TestProvider::start().await;
+    let discovery = |issuer: serde_json::Value| json!({ "jwks_uri": provider.url("http", "/keys"), "issuer": issuer }).to_string();
+    provider.set("/keys", Answer::Cached(document(&[("a", 0)]), "public, max-age=600".into()));
+    for (issuer, known) in [
+        (json!("https://contoso.com/"), Some("https://contoso.com/")),
+        (json!("https://login.microsoftonline.com/{tenantid}/v2.0"), None),
+        (json!(7), None),
+        (json!(""), None),
+    ] {
+        provider.set("/d", Answer::Body(discovery(issuer)));
+        let source = Source::new(&KeySource::Discovery(provider.url("http", "/d"))).unwrap();
+        let fetched = fetcher(&settings()).fetch(&source).await.unwrap();
+        assert_eq!((fetched.issuer.as_deref(), fetched.max_age), (known, Some(Duration::from_secs(600))));
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_keys_is_read_in_full_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    let read = async || fetch(&KeySource::File(path.clone())).await.map(|set| set.keys().len()).map_err(|error| error.to_string());
+    assert!(read().await.unwrap_err().contains("cannot be read"));
+    std::fs::write(&path, document(&[("a", 0), ("b", 1)])).unwrap();
+    assert_eq!(read().await, Ok(2));
+    std::fs::write(&path, "{\"keys\":[]}").unwrap();
+    assert_eq!(read().await, Ok(0), "emptied on purpose");
+    for (content, expected) in
+        [("{\"keys\":[", "wrong at line"), ("{\"keys\":[{}]}", "no usable key"), (&"x".repeat(30_000), "more than")]
+    {
+        std::fs::write(&path, content).unwrap();
+        assert!(read().await.unwrap_err().contains(expected), "{expected}");
+    }
+    std::fs::write(&path, document(&[("a", 0)])).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    assert!(read().await.unwrap_err().contains("chmod o-w"));
+    assert!(fetch(&KeySource::File(folder.path().to_owned())).await.unwrap_err().to_string().contains("not a regular file"));
 }

@@ -1,11 +1,27 @@
 //! [`KeyStore`]: the cell that holds an issuer's trusted keys.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 
-use super::merge::{Conflict, HeldKeys};
-use crate::token::{KeySet, Timestamp};
+use super::{
+    JwksSettings,
+    demand::{Demand, KeysAwaited},
+    denied::Denied,
+    merge::{Conflict, HeldKeys, Keep},
+};
+use crate::{
+    metrics::IntCounter,
+    token::{KeySet, Timestamp},
+};
 
 /// The trusted keys of one issuer, swapped whole by the refresh task and loaded by every request.
 ///
@@ -14,17 +30,29 @@ use crate::token::{KeySet, Timestamp};
 #[derive(Debug)]
 pub struct KeyStore {
     current: ArcSwap<Published>,
+    pub(super) demand: Demand,
 }
 
 #[derive(Clone, Debug)]
-struct Published {
-    held: HeldKeys,
+pub(super) struct Published {
+    pub(super) held: HeldKeys,
+    pub(super) denied: Denied,
     trusted: Arc<KeySet>,
     /// When `trusted` is right: between two ends of keys. A clock that jumps forward and back finds the keys again.
     valid: Range<Timestamp>,
     generation: u64,
-    /// When each source was last fetched with success.
-    fetched: Box<[Option<Timestamp>]>,
+    pub(super) answers: Box<[Answer]>,
+}
+
+/// What a source last answered with success.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answer {
+    /// When it was asked.
+    pub(super) asked: Option<Timestamp>,
+    /// The `kid`s of its usable keys.
+    kids: Arc<HashSet<Box<str>>>,
+    /// The issuer that its discovery document named first.
+    pub(super) issuer: Option<Arc<str>>,
 }
 
 /// What a fetched set changed.
@@ -35,16 +63,18 @@ pub(crate) struct Merged {
 }
 
 impl KeyStore {
-    /// A store without keys, for so many sources.
-    pub(crate) fn new(sources: usize) -> Self {
+    /// A store without keys, for sources at these places.
+    pub(super) fn for_sources(places: Vec<String>, settings: &JwksSettings, suppressed: Option<IntCounter>) -> Self {
         Self {
             current: ArcSwap::from_pointee(Published {
                 held: HeldKeys::default(),
+                denied: Denied::configured(&settings.deny_kids),
                 trusted: Arc::default(),
                 valid: Timestamp::MIN..Timestamp::MAX,
-                generation: 0,
-                fetched: vec![None; sources].into(),
+                generation: next_generation(),
+                answers: vec![Answer::default(); places.len()].into(),
             }),
+            demand: Demand::new(places, &settings.unknown_kid, suppressed),
         }
     }
 
@@ -53,7 +83,7 @@ impl KeyStore {
         self.with_current(now, |current| Arc::clone(&current.trusted))
     }
 
-    /// A number that changes whenever the set of trusted keys does. Costs a few nanoseconds.
+    /// A number that changes whenever the set of trusted keys does, and that no other store has. Costs a few nanoseconds.
     ///
     /// Read before [`load`](Self::load), it is never newer than the keys loaded.
     pub fn generation(&self, now: Timestamp) -> u64 {
@@ -65,9 +95,14 @@ impl KeyStore {
         self.with_current(now, |current| !current.trusted.keys().is_empty())
     }
 
+    /// Whether each source has been asked, with whatever outcome.
+    pub fn was_tried(&self) -> bool {
+        self.demand.was_tried()
+    }
+
     /// When the keys were last fetched, of several sources the one that was fetched longest ago; none until each was fetched once.
     pub fn last_success(&self) -> Option<Timestamp> {
-        self.current.load().fetched.iter().copied().min().flatten()
+        self.current.load().answers.iter().map(|answer| answer.asked).min().flatten()
     }
 
     /// How old the keys are: the time since [`last_success`](Self::last_success).
@@ -75,15 +110,74 @@ impl KeyStore {
         self.last_success().map(|success| now.since(success))
     }
 
-    /// Adds the keys that a source was found to publish at `now`.
-    pub(crate) fn merge(&self, source: usize, fetched: &KeySet, now: Timestamp, keep: Duration) -> Merged {
+    /// A token names a key that is not here. Joins the fetch that is under way, or has one started if the budget allows.
+    pub fn miss(&self, now: Timestamp) -> KeysAwaited<'_> {
+        self.demand.miss(now)
+    }
+
+    /// Whether every source was asked at `since` or later and published no key with this `kid`.
+    pub fn was_answered_without(&self, kid: Option<&str>, since: Timestamp) -> bool {
+        let lacks = |answer: &Answer| kid.is_none_or(|kid| !answer.kids.contains(kid));
+        self.current.load().answers.iter().all(|answer| answer.asked.is_some_and(|asked| asked >= since) && lacks(answer))
+    }
+
+    /// Whether an operator denies keys of this name.
+    pub fn denies(&self, kid: &str) -> bool {
+        self.current.load().denied.names(kid)
+    }
+
+    /// Denies a key by its `kid`, or by its RFC 7638 thumbprint, until the process ends. What it verified before is not used again.
+    ///
+    /// Returns how many keys that took away; none if too many are denied already.
+    pub fn purge(&self, name: &str, now: Timestamp) -> Option<usize> {
+        let before = self.load(now).keys().len();
+        let mut is_denied = false;
+        self.current.rcu(|current| {
+            let mut denied = current.denied.clone();
+            is_denied = denied.purge(name);
+            Arc::new(Published { denied, ..(**current).clone() }.at(now))
+        });
+        is_denied.then(|| before.saturating_sub(self.load(now).keys().len()))
+    }
+
+    /// Has every source fetched now and waits until each has been, `most` at the longest.
+    pub async fn refresh(&self, most: Duration) {
+        self.demand.refresh(most).await;
+    }
+
+    /// The `iss` values that the discovery documents named when they were first fetched. A later document changes nothing.
+    pub fn discovered_issuers(&self) -> Vec<Arc<str>> {
+        let mut issuers: Vec<_> = self.current.load().answers.iter().filter_map(|answer| answer.issuer.clone()).collect();
+        issuers.sort();
+        issuers.dedup();
+        issuers
+    }
+
+    /// Remembers what a discovery document says of its issuer, unless it said something before; that is returned.
+    pub(crate) fn discover(&self, source: usize, issuer: &Arc<str>) -> Option<Arc<str>> {
+        let mut known = None;
+        self.current.rcu(|current| {
+            let mut next = (**current).clone();
+            if let Some(answer) = next.answers.get_mut(source) {
+                known.clone_from(&answer.issuer);
+                answer.issuer.get_or_insert_with(|| Arc::clone(issuer));
+            }
+            next
+        });
+        known
+    }
+
+    /// Adds the keys that a source was found to publish when it was asked at `now`.
+    pub(super) fn merge(&self, source: usize, fetched: &KeySet, now: Timestamp, keep: Keep) -> Merged {
         let mut conflicts = Vec::new();
         let mut changed = false;
+        let kids = Arc::new(fetched.keys().iter().filter_map(|key| key.kid().map(Into::into)).collect());
         self.current.rcu(|current| {
-            let (held, new_conflicts) = current.held.merge(fetched, now, keep);
-            let mut next = current.with_keys(held, now);
-            if let Some(last) = next.fetched.get_mut(source) {
-                *last = (*last).max(Some(now));
+            let (held, new_conflicts) = current.held.merge(source, fetched, now, keep);
+            let mut next = Published { held, ..(**current).clone() }.at(now);
+            if let Some(answer) = next.answers.get_mut(source).filter(|answer| answer.asked <= Some(now)) {
+                answer.asked = Some(now);
+                answer.kids = Arc::clone(&kids);
             }
             conflicts = new_conflicts;
             changed = next.generation != current.generation;
@@ -92,35 +186,81 @@ impl KeyStore {
         Merged { changed, conflicts }
     }
 
+    /// Replaces what is held, as at the start from a snapshot.
+    pub(super) fn restore(&self, held: HeldKeys, now: Timestamp) {
+        self.current.rcu(|current| Published { held: held.clone(), ..(**current).clone() }.at(now));
+    }
+
+    /// Takes over from the store that had this issuer's keys before: the keys of the sources that are still there, what they last
+    /// answered, and what was denied in memory. `renumber` gives the number of a source there its number here.
+    pub(super) fn inherit(&self, old: &Self, now: Timestamp, renumber: impl Fn(usize) -> Option<(usize, Keep)>) {
+        let before = old.published();
+        self.current.rcu(|current| {
+            let mut next = (**current).clone();
+            next.denied.inherit(&before.denied);
+            next.held = before.held.under(&renumber);
+            for (index, answer) in before.answers.iter().enumerate() {
+                if let Some(place) = renumber(index).and_then(|(index, _)| next.answers.get_mut(index)) {
+                    *place = answer.clone();
+                }
+            }
+            next.at(now)
+        });
+        self.demand.inherit(&old.demand);
+    }
+
+    pub(super) fn published(&self) -> Arc<Published> {
+        self.current.load_full()
+    }
+
     fn with_current<T>(&self, now: Timestamp, read: impl Fn(&Published) -> T) -> T {
         let current = self.current.load();
         if current.valid.contains(&now) {
             return read(&current);
         }
         drop(current);
-        self.current.rcu(|current| {
-            if current.valid.contains(&now) { Arc::clone(current) } else { Arc::new(current.with_keys(current.held.clone(), now)) }
-        });
+        self.current.rcu(
+            |current| {
+                if current.valid.contains(&now) { Arc::clone(current) } else { Arc::new((**current).clone().at(now)) }
+            },
+        );
         read(&self.current.load())
     }
 }
 
+#[cfg(test)]
+impl KeyStore {
+    /// A store that nobody fetches for: an unknown `kid` causes and awaits nothing.
+    pub(crate) fn new(sources: usize) -> Self {
+        let unknown_kid = super::UnknownKidSettings { budget: 0, ..super::UnknownKidSettings::default() };
+        let settings = JwksSettings { unknown_kid, ..JwksSettings::new(Vec::new()) };
+        Self::for_sources((0..sources).map(|number| number.to_string()).collect(), &settings, None)
+    }
+
+    /// Adds the keys that a source was found to publish.
+    pub(crate) fn publish(&self, source: usize, fetched: &KeySet, now: Timestamp, keep: Duration) -> Merged {
+        self.merge(source, fetched, now, Keep::For(keep))
+    }
+}
+
 impl Published {
-    fn with_keys(&self, held: HeldKeys, now: Timestamp) -> Self {
-        let (trusted, valid) = held.trusted(now);
+    /// The same with the keys that verify at `now`, and a new generation if those are others.
+    fn at(self, now: Timestamp) -> Self {
+        let (trusted, valid) = self.held.trusted(now, &self.denied);
         let changed = trusted.keys().len() != self.trusted.keys().len()
             || trusted
                 .keys()
                 .iter()
                 .any(|key| !self.trusted.keys().iter().any(|old| old.id() == key.id() && old.kid() == key.kid()));
-        Self {
-            held,
-            trusted: Arc::new(trusted),
-            valid,
-            generation: if changed { self.generation.wrapping_add(1) } else { self.generation },
-            fetched: self.fetched.clone(),
-        }
+        let generation = if changed { next_generation() } else { self.generation };
+        Self { trusted: Arc::new(trusted), valid, generation, ..self }
     }
+}
+
+/// Unique in the process, so that what was found in one store is never taken for what stands in another.
+fn next_generation() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
 }
 
 #[cfg(test)]

@@ -19,20 +19,20 @@ fn a_new_store_has_nothing_to_say() {
 fn the_generation_changes_with_the_set_and_with_nothing_else() {
     let store = KeyStore::new(1);
     let empty = store.generation(at(0));
-    assert!(store.merge(0, &set(&[("a", 0)]), at(0), KEEP).changed);
+    assert!(store.publish(0, &set(&[("a", 0)]), at(0), KEEP).changed);
     let one = store.generation(at(0));
     assert_ne!(one, empty);
-    assert!(!store.merge(0, &set(&[("a", 0)]), at(10), KEEP).changed);
+    assert!(!store.publish(0, &set(&[("a", 0)]), at(10), KEEP).changed);
     assert_eq!(store.generation(at(10)), one);
-    assert!(store.merge(0, &set(&[("b", 1)]), at(20), KEEP).changed);
+    assert!(store.publish(0, &set(&[("b", 1)]), at(20), KEEP).changed);
     assert_ne!(store.generation(at(20)), one);
 }
 
 #[test]
 fn a_key_ends_at_its_time_without_any_fetch() {
     let store = KeyStore::new(1);
-    store.merge(0, &set(&[("a", 0)]), at(0), KEEP);
-    store.merge(0, &set(&[("b", 1)]), at(50), KEEP);
+    store.publish(0, &set(&[("a", 0)]), at(0), KEEP);
+    store.publish(0, &set(&[("b", 1)]), at(50), KEEP);
     let before = store.generation(at(99));
     assert_eq!(store.load(at(99)).keys().len(), 2);
     assert_ne!(store.generation(at(100)), before);
@@ -45,16 +45,16 @@ fn a_key_ends_at_its_time_without_any_fetch() {
 #[test]
 fn a_fetch_after_the_end_brings_the_keys_back() {
     let store = KeyStore::new(1);
-    store.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    store.publish(0, &set(&[("a", 0)]), at(0), KEEP);
     assert!(!store.is_ready(at(500)));
-    assert!(store.merge(0, &set(&[("a", 0)]), at(501), KEEP).changed);
+    assert!(store.publish(0, &set(&[("a", 0)]), at(501), KEEP).changed);
     assert!(store.is_ready(at(501)));
 }
 
 #[test]
 fn a_clock_that_jumps_forward_and_back_loses_no_key() {
     let store = KeyStore::new(1);
-    store.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    store.publish(0, &set(&[("a", 0)]), at(0), KEEP);
     assert!(!store.is_ready(at(100_000)));
     assert!(store.is_ready(at(1)));
 }
@@ -62,11 +62,64 @@ fn a_clock_that_jumps_forward_and_back_loses_no_key() {
 #[test]
 fn of_several_sources_the_one_fetched_longest_ago_gives_the_age() {
     let store = KeyStore::new(2);
-    store.merge(0, &set(&[("a", 0)]), at(0), KEEP);
+    store.publish(0, &set(&[("a", 0)]), at(0), KEEP);
     assert!(store.is_ready(at(1)));
     assert_eq!(store.age(at(1)), None);
-    store.merge(1, &set(&[("b", 1)]), at(5), KEEP);
-    store.merge(0, &set(&[("a", 0)]), at(9), KEEP);
+    store.publish(1, &set(&[("b", 1)]), at(5), KEEP);
+    store.publish(0, &set(&[("a", 0)]), at(9), KEEP);
     assert_eq!(store.age(at(10)), Some(Duration::from_secs(5)));
     assert_eq!(store.load(at(10)).keys().len(), 2);
+}
+
+#[test]
+fn a_purged_key_is_gone_at_once_and_stays_gone() {
+    let store = KeyStore::new(1);
+    store.publish(0, &set(&[("a", 0), ("b", 1)]), at(0), KEEP);
+    let before = store.generation(at(1));
+    assert_eq!(store.purge("a", at(1)), Some(1));
+    assert_ne!(store.generation(at(1)), before);
+    assert_eq!(store.load(at(1)).keys()[0].kid(), Some("b"));
+    assert_eq!(store.purge("a", at(1)), Some(0));
+    store.publish(0, &set(&[("a", 0), ("b", 1)]), at(2), KEEP);
+    assert_eq!(store.load(at(2)).keys().len(), 1);
+    assert!(store.denies("a") && !store.denies("b"));
+    assert_eq!(store.view(at(2)).purged, ["a"]);
+}
+
+#[test]
+fn the_list_of_purged_keys_is_bounded() {
+    let store = KeyStore::new(1);
+    let purged = (0..10_000).filter(|number| store.purge(&number.to_string(), at(0)).is_some()).count();
+    assert_eq!((purged, store.view(at(0)).purged.len()), (256, 256));
+}
+
+#[test]
+fn a_key_counts_as_absent_once_every_source_was_asked_late_enough() {
+    let store = KeyStore::new(2);
+    let absent = |kid, since| store.was_answered_without(Some(kid), at(since));
+    store.publish(0, &set(&[("a", 0)]), at(10), KEEP);
+    assert!(!absent("x", 0), "the second source was never asked");
+    store.publish(1, &set(&[("b", 1)]), at(20), KEEP);
+    assert!(absent("x", 10));
+    assert!(!absent("x", 11), "the first source was asked before");
+    assert!(!absent("a", 0) && !absent("b", 0));
+    // Its time is over, but the provider did not withdraw it.
+    assert_eq!(store.load(at(500)).keys().len(), 0);
+    assert!(!absent("a", 0));
+}
+
+#[test]
+fn the_first_issuer_that_is_discovered_stays() {
+    let store = KeyStore::new(1);
+    assert_eq!(store.discovered_issuers(), []);
+    assert_eq!(store.discover(0, &"https://contoso.com/".into()), None);
+    assert_eq!(store.discover(0, &"https://fabrikam.com/".into()).as_deref(), Some("https://contoso.com/"));
+    assert_eq!(store.discovered_issuers(), ["https://contoso.com/".into()]);
+}
+
+#[test]
+fn no_two_stores_share_a_generation() {
+    let stores = [KeyStore::new(1), KeyStore::new(1)];
+    stores.iter().for_each(|store| drop(store.publish(0, &set(&[("a", 0)]), at(0), KEEP)));
+    assert_ne!(stores[0].generation(at(0)), stores[1].generation(at(0)));
 }

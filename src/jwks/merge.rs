@@ -1,26 +1,44 @@
 //! The keys at hand and a fetched set to the keys from now on. Pure: time is an argument.
 //!
 //! Microsoft's key sets flap: keys vanish for hours and return. So a key is kept for a time after it was last seen, and a fetch only
-//! ever adds keys or lengthens their time. Removal is a matter of time alone.
+//! ever adds keys or lengthens their time. Removal is a matter of time alone. A file does not flap: its keys stand and go with it.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{collections::HashSet, ops::Range, sync::Arc, time::Duration};
 
-use crate::token::{KeySet, Timestamp, VerificationKey};
+use super::denied::Denied;
+use crate::token::{KeyId, KeySet, Timestamp, VerificationKey};
 
 /// Most keys held for one issuer. Real issuers have fewer than 50 within a day; beyond it the ones unseen for longest go.
 const MOST_KEYS: usize = 1024;
 
+/// How long a key is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// For a time after it was last seen.
+    For(Duration),
+    /// As long as its source shows it, and not a moment longer.
+    WhileListed,
+}
+
 /// A key, and until when it is held.
 #[derive(Clone, Debug)]
-struct HeldKey {
-    key: Arc<VerificationKey>,
+pub(super) struct HeldKey {
+    pub(super) key: Arc<VerificationKey>,
     /// The number of the merge that brought it.
     arrival: u64,
-    /// When it was last seen, and the time that keys are kept.
-    end: Timestamp,
+    /// The source that showed it last.
+    pub(super) source: usize,
+    pub(super) first_seen: Timestamp,
+    pub(super) last_seen: Timestamp,
+    /// When it was last seen, and the time that keys are kept. None: as long as its source shows it.
+    pub(super) end: Option<Timestamp>,
 }
 
 impl HeldKey {
+    fn lives(&self, now: Timestamp) -> bool {
+        self.end.is_none_or(|end| now < end)
+    }
+
     fn is(&self, key: &VerificationKey) -> bool {
         self.key.id() == key.id() && self.key.kid() == key.kid()
     }
@@ -47,19 +65,28 @@ pub(crate) struct Conflict {
 }
 
 impl HeldKeys {
-    /// Adds what was fetched at `now` and drops what has ended. Each key of the set is held until `now` and `keep`.
+    /// Adds what a source was found to publish at `now` and drops what has ended.
     ///
     /// A key that comes again under its `kid` is replaced by its newer form, since its other members may change. A key that comes
     /// under the `kid` of another key is reported once, and does not lengthen the time of the other.
-    pub(super) fn merge(&self, fetched: &KeySet, now: Timestamp, keep: Duration) -> (Self, Vec<Conflict>) {
-        let (arrival, end) = (self.merges.saturating_add(1), now.plus(keep));
-        let mut keys: Vec<HeldKey> = self.keys.iter().filter(|held| now < held.end).cloned().collect();
+    pub(super) fn merge(&self, source: usize, fetched: &KeySet, now: Timestamp, keep: Keep) -> (Self, Vec<Conflict>) {
+        let arrival = self.merges.saturating_add(1);
+        let end = end(now, keep);
+        let is_withdrawn =
+            |held: &HeldKey| held.end.is_none() && held.source == source && !fetched.keys().iter().any(|key| held.is(key));
+        let mut keys: Vec<HeldKey> = self.keys.iter().filter(|held| held.lives(now) && !is_withdrawn(held)).cloned().collect();
         let mut conflicts = Vec::new();
         for key in fetched.keys() {
-            if let Some(same) = keys.iter_mut().find(|held| held.is(key)) {
+            // What stands in a file is held beside the same key of another source, since each goes in its own way.
+            let same = |held: &&mut HeldKey| {
+                held.is(key) && held.end.is_some() == end.is_some() && (end.is_some() || held.source == source)
+            };
+            if let Some(same) = keys.iter_mut().find(same) {
                 same.key = Arc::clone(key);
                 // Sources may answer out of order: an older answer shortens nothing.
                 same.end = same.end.max(end);
+                same.last_seen = same.last_seen.max(now);
+                same.source = source;
                 continue;
             }
             if let Some(kid) = key.kid()
@@ -67,26 +94,94 @@ impl HeldKeys {
             {
                 conflicts.push(Conflict { kid: kid.to_owned() });
             }
-            keys.push(HeldKey { key: Arc::clone(key), arrival, end });
+            keys.push(HeldKey { key: Arc::clone(key), arrival, source, first_seen: now, last_seen: now, end });
         }
         if keys.len() > MOST_KEYS {
-            keys.sort_by_key(|held| std::cmp::Reverse(held.end));
+            keys.sort_by_key(|held| (held.end.is_some(), std::cmp::Reverse(held.end)));
             keys.truncate(MOST_KEYS);
         }
         (Self { keys, merges: arrival }, conflicts)
     }
 
+    /// Takes over keys that were seen before, at the latest `now`. None lives longer than if it had been held all the time.
+    ///
+    /// `keys`: the key, its source, when it was first and last seen.
+    pub(super) fn restore(
+        keys: impl IntoIterator<Item = (Arc<VerificationKey>, usize, Timestamp, Timestamp)>,
+        now: Timestamp,
+        keep: Duration,
+    ) -> Self {
+        let mut keys: Vec<_> = keys.into_iter().take(MOST_KEYS).collect();
+        keys.sort_by_key(|(_, _, first_seen, _)| *first_seen);
+        let keys: Vec<_> = (1..)
+            .zip(keys)
+            .map(|(arrival, (key, source, first_seen, last_seen))| {
+                let last_seen = last_seen.min(now);
+                let end = Some(last_seen.plus(keep));
+                HeldKey { key, arrival, source, first_seen: first_seen.min(last_seen), last_seen, end }
+            })
+            .filter(|held| held.lives(now))
+            .collect();
+        Self { merges: keys.len() as u64, keys }
+    }
+
+    /// The same keys under other settings: `renumber` gives a source its new number and how long its keys are kept now.
+    pub(super) fn under(&self, renumber: impl Fn(usize) -> Option<(usize, Keep)>) -> Self {
+        let keys = self.keys.iter().filter_map(|held| {
+            let (source, keep) = renumber(held.source)?;
+            Some(HeldKey { source, end: end(held.last_seen, keep), ..held.clone() })
+        });
+        Self { keys: keys.collect(), merges: self.merges }
+    }
+
     /// The keys that verify tokens at `now`, and the time around `now` in which they do, if nothing is fetched.
     ///
     /// Of different keys with one `kid`, those that were there first.
-    pub(super) fn trusted(&self, now: Timestamp) -> (KeySet, Range<Timestamp>) {
-        let live = || self.keys.iter().filter(|held| now < held.end);
-        let waits = |key: &HeldKey| live().any(|other| other.arrival < key.arrival && other.conflicts_with(&key.key));
-        let ends = || self.keys.iter().map(|held| held.end);
+    pub(super) fn trusted(&self, now: Timestamp, denied: &Denied) -> (KeySet, Range<Timestamp>) {
+        let ends = || self.keys.iter().filter_map(|held| held.end);
         let from = ends().filter(|end| *end <= now).max().unwrap_or(Timestamp::MIN);
         let until = ends().filter(|end| now < *end).min().unwrap_or(Timestamp::MAX);
-        let keys = KeySet::from_keys(live().filter(|held| !waits(held)).map(|held| Arc::clone(&held.key)));
-        (keys, from..until)
+        let keys = self.live(now, denied).filter(|(_, state)| *state == KeyState::Trusted).map(|(held, _)| Arc::clone(&held.key));
+        (KeySet::from_keys(keys), from..until)
+    }
+
+    /// The keys that have not ended at `now`, and what becomes of each.
+    pub(super) fn live(&self, now: Timestamp, denied: &Denied) -> impl Iterator<Item = (&HeldKey, KeyState)> {
+        let denied: HashSet<KeyId> = denied.among(self.keys.iter().map(|held| &*held.key));
+        let state = move |held: &HeldKey, others: &[HeldKey]| {
+            let waits_for = |other: &HeldKey| {
+                other.lives(now)
+                    && other.arrival < held.arrival
+                    && !denied.contains(other.key.id())
+                    && other.conflicts_with(&held.key)
+            };
+            if denied.contains(held.key.id()) {
+                KeyState::Denied
+            } else if others.iter().any(waits_for) {
+                KeyState::Waiting
+            } else {
+                KeyState::Trusted
+            }
+        };
+        self.keys.iter().filter(move |held| held.lives(now)).map(move |held| (held, state(held, &self.keys)))
+    }
+}
+
+/// What becomes of a key that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It verifies tokens.
+    Trusted,
+    /// It came under the `kid` of another key, and waits until that one has ended.
+    Waiting,
+    /// An operator does not want it.
+    Denied,
+}
+
+fn end(seen: Timestamp, keep: Keep) -> Option<Timestamp> {
+    match keep {
+        Keep::For(keep) => Some(seen.plus(keep)),
+        Keep::WhileListed => None,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
 
 const HOUR: u64 = 3600;
 const KEEP: Duration = Duration::from_secs(26 * HOUR);
+const KEPT: Keep = Keep::For(KEEP);
 
 fn hour(hours: u64) -> Timestamp {
     Timestamp::from_seconds(1_700_000_000).plus(Duration::from_secs(hours * HOUR))
@@ -15,11 +16,11 @@ fn hour(hours: u64) -> Timestamp {
 
 /// The kids that verify at a time.
 fn kids(held: &HeldKeys, now: Timestamp) -> Vec<String> {
-    held.trusted(now).0.keys().iter().map(|key| key.kid().unwrap().to_owned()).collect()
+    held.trusted(now, &Denied::default()).0.keys().iter().map(|key| key.kid().unwrap().to_owned()).collect()
 }
 
 fn merge(held: &HeldKeys, keys: &[(&str, usize)], now: Timestamp) -> HeldKeys {
-    let (held, conflicts) = held.merge(&set(keys), now, KEEP);
+    let (held, conflicts) = held.merge(0, &set(keys), now, KEPT);
     assert_eq!(conflicts, []);
     held
 }
@@ -30,11 +31,11 @@ fn a_key_that_vanishes_serves_until_its_time_is_over_and_not_a_moment_longer() {
     let held = merge(&held, &[("b", 1)], hour(1));
     let end_of_a = hour(26);
     assert_eq!(kids(&held, end_of_a.minus(Duration::from_millis(1))), ["a", "b"]);
-    assert_eq!(held.trusted(hour(1)).1, Timestamp::MIN..end_of_a);
+    assert_eq!(held.trusted(hour(1), &Denied::default()).1, Timestamp::MIN..end_of_a);
     assert_eq!(kids(&held, end_of_a), ["b"]);
-    assert_eq!(held.trusted(end_of_a).1, end_of_a..hour(27));
+    assert_eq!(held.trusted(end_of_a, &Denied::default()).1, end_of_a..hour(27));
     assert_eq!(kids(&held, hour(27)), [""; 0]);
-    assert_eq!(held.trusted(hour(28)).1, hour(27)..Timestamp::MAX);
+    assert_eq!(held.trusted(hour(28), &Denied::default()).1, hour(27)..Timestamp::MAX);
 }
 
 #[test]
@@ -50,15 +51,15 @@ fn a_key_that_returns_is_held_from_then_on() {
 fn an_answer_that_comes_late_shortens_nothing() {
     let held = merge(&HeldKeys::default(), &[("a", 0)], hour(2));
     let held = merge(&held, &[("a", 0)], hour(1));
-    assert_eq!(held.trusted(hour(2)).1, Timestamp::MIN..hour(28));
+    assert_eq!(held.trusted(hour(2), &Denied::default()).1, Timestamp::MIN..hour(28));
 }
 
 #[test]
 fn the_newer_form_of_a_key_replaces_the_older() {
     let held = merge(&HeldKeys::default(), &[("a", 0)], hour(0));
     let again = set(&[("a", 0)]);
-    let (held, _) = held.merge(&again, hour(1), KEEP);
-    let (trusted, _) = held.trusted(hour(1));
+    let (held, _) = held.merge(0, &again, hour(1), KEPT);
+    let (trusted, _) = held.trusted(hour(1), &Denied::default());
     assert!(Arc::ptr_eq(&trusted.keys()[0], &again.keys()[0]));
 }
 
@@ -66,12 +67,13 @@ fn the_newer_form_of_a_key_replaces_the_older() {
 fn another_key_under_a_known_kid_is_reported_once_and_waits_for_the_end_of_the_first() {
     let (first, second) = (set(&[("a", 0)]), set(&[("a", 1)]));
     let (old, new) = (first.keys()[0].id(), second.keys()[0].id());
-    let serving = |held: &HeldKeys, now| held.trusted(now).0.keys().iter().map(|key| *key.id()).collect::<Vec<_>>();
+    let serving =
+        |held: &HeldKeys, now| held.trusted(now, &Denied::default()).0.keys().iter().map(|key| *key.id()).collect::<Vec<_>>();
 
-    let (held, _) = HeldKeys::default().merge(&first, hour(0), KEEP);
-    let (held, conflicts) = held.merge(&second, hour(1), KEEP);
+    let (held, _) = HeldKeys::default().merge(0, &first, hour(0), KEPT);
+    let (held, conflicts) = held.merge(0, &second, hour(1), KEPT);
     assert_eq!(conflicts, [Conflict { kid: "a".into() }]);
-    let (held, conflicts) = held.merge(&second, hour(25), KEEP);
+    let (held, conflicts) = held.merge(0, &second, hour(25), KEPT);
     assert_eq!(conflicts, []);
     assert_eq!(serving(&held, hour(26).minus(Duration::from_millis(1))), [*old]);
     assert_eq!(serving(&held, hour(26)), [*new]);
@@ -80,11 +82,11 @@ fn another_key_under_a_known_kid_is_reported_once_and_waits_for_the_end_of_the_f
 #[test]
 fn a_provider_that_takes_its_other_key_back_keeps_the_first() {
     let (first, second) = (set(&[("a", 0)]), set(&[("a", 1)]));
-    let (held, _) = HeldKeys::default().merge(&first, hour(0), KEEP);
-    let (held, _) = held.merge(&second, hour(1), KEEP);
-    let (held, conflicts) = held.merge(&first, hour(2), KEEP);
+    let (held, _) = HeldKeys::default().merge(0, &first, hour(0), KEPT);
+    let (held, _) = held.merge(0, &second, hour(1), KEPT);
+    let (held, conflicts) = held.merge(0, &first, hour(2), KEPT);
     assert_eq!(conflicts, []);
-    let (trusted, _) = held.trusted(hour(27));
+    let (trusted, _) = held.trusted(hour(27), &Denied::default());
     assert_eq!(trusted.keys().iter().map(|key| *key.id()).collect::<Vec<_>>(), [*first.keys()[0].id()]);
 }
 
@@ -92,7 +94,7 @@ fn a_provider_that_takes_its_other_key_back_keeps_the_first() {
 fn keys_that_arrive_together_under_one_kid_are_both_there_for_the_key_set_to_choose() {
     let document = json!({ "keys": [jwk("a", 0), ec_jwk("a")] }).to_string();
     let both = KeySet::parse(document.as_bytes(), &KeySetLimits::default()).unwrap();
-    let (held, conflicts) = HeldKeys::default().merge(&both, hour(0), KEEP);
+    let (held, conflicts) = HeldKeys::default().merge(0, &both, hour(0), KEPT);
     assert_eq!(conflicts, []);
     assert_eq!(kids(&held, hour(0)), ["a", "a"]);
 }
@@ -103,10 +105,66 @@ fn a_provider_with_endless_new_keys_is_held_to_a_bound_and_the_newest_stay() {
     for batch in 0..5 {
         let names: Vec<String> = (0..250).map(|number| format!("{batch}-{number}")).collect();
         let keys: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 0)).collect();
-        held = held.merge(&set(&keys), hour(batch), KEEP).0;
+        held = held.merge(0, &set(&keys), hour(batch), KEPT).0;
     }
     let kids = kids(&held, hour(5));
     assert_eq!(kids.len(), MOST_KEYS);
     assert!((0..250).all(|number| kids.contains(&format!("4-{number}"))));
     assert_eq!(kids.iter().filter(|kid| kid.starts_with("0-")).count(), MOST_KEYS - 1000);
+}
+
+#[test]
+fn a_key_of_a_file_stands_and_goes_with_it() {
+    let held = HeldKeys::default().merge(0, &set(&[("a", 0), ("b", 1)]), hour(0), Keep::WhileListed).0;
+    assert_eq!(kids(&held, hour(1_000_000)), ["a", "b"]);
+    let held = held.merge(0, &set(&[("b", 1)]), hour(1), Keep::WhileListed).0;
+    assert_eq!(kids(&held, hour(1)), ["b"]);
+    let (held, conflicts) = held.merge(0, &set(&[("b", 2)]), hour(2), Keep::WhileListed);
+    assert_eq!((kids(&held, hour(2)), conflicts), (vec!["b".to_owned()], vec![]));
+    assert_eq!(
+        held.merge(0, &KeySet::default(), hour(3), Keep::WhileListed).0.trusted(hour(3), &Denied::default()).0.keys().len(),
+        0
+    );
+}
+
+#[test]
+fn what_a_file_no_longer_shows_serves_on_if_the_provider_does() {
+    let held = merge(&HeldKeys::default(), &[("a", 0)], hour(0));
+    let held = held.merge(1, &set(&[("a", 0)]), hour(1), Keep::WhileListed).0;
+    let held = held.merge(1, &set(&[("b", 1)]), hour(2), Keep::WhileListed).0;
+    assert_eq!(kids(&held, hour(25)), ["a", "b"]);
+    assert_eq!(kids(&held, hour(26)), ["b"]);
+}
+
+#[test]
+fn a_denied_key_does_not_serve_under_any_kid_and_does_not_hold_up_another() {
+    let held = merge(&HeldKeys::default(), &[("a", 0), ("also-a", 0), ("b", 1)], hour(0));
+    let (held, _) = held.merge(0, &set(&[("b", 2)]), hour(1), KEPT);
+    let serving = |denied: &Denied| {
+        let keys = held.trusted(hour(2), denied).0;
+        keys.keys().iter().map(|key| (key.kid().unwrap().to_owned(), *key.id())).collect::<Vec<_>>()
+    };
+    let id = |number: usize| *set(&[("x", number)]).keys()[0].id();
+    let all = [("a".to_owned(), id(0)), ("also-a".to_owned(), id(0)), ("b".to_owned(), id(1))];
+    assert_eq!(serving(&Denied::default()), all);
+    assert_eq!(serving(&Denied::configured(&["a".to_owned()])), all[2..]);
+    // By thumbprint: of two keys with one kid the other serves.
+    let mut denied = Denied::default();
+    assert!(denied.purge(&id(1).to_string()));
+    assert_eq!(serving(&denied), [all[0].clone(), all[1].clone(), ("b".to_owned(), id(2))]);
+}
+
+#[test]
+fn what_was_seen_before_a_restart_lives_no_longer_for_it() {
+    let key = |number: usize| Arc::clone(&set(&[("a", number)]).keys()[0]);
+    let seen = [(key(0), 0, hour(0), hour(10)), (key(1), 0, hour(5), hour(30)), (key(2), 0, hour(1), hour(4))];
+    let held = HeldKeys::restore(seen, hour(32), KEEP);
+    // The second was never seen after hour 30, and says so of hour 32 at most; the third had ended.
+    let ends: Vec<_> = held.live(hour(32), &Denied::default()).map(|(held, state)| (held.end, state)).collect();
+    assert_eq!(ends, [(Some(hour(36)), KeyState::Trusted), (Some(hour(56)), KeyState::Waiting)]);
+    let future = HeldKeys::restore([(key(0), 0, hour(90), hour(100))], hour(32), KEEP);
+    assert_eq!(
+        future.live(hour(32), &Denied::default()).next().map(|(held, _)| (held.first_seen, held.end)),
+        Some((hour(32), Some(hour(58))))
+    );
 }

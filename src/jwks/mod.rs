@@ -8,24 +8,35 @@
 //! ```
 //!
 //! No request ever fetches. The task starts at once, keeps to an hourly schedule, and after a failure tries again within a minute; the
-//! keys at hand serve until each has ended. What needs no I/O (the schedule, the merge) is kept apart as pure functions.
+//! keys at hand serve until each has ended. A request that misses a key may ask for a refresh, within a budget, and wait a moment for
+//! it. What needs no I/O (the schedule, the budget, the merge) is kept apart as pure functions.
 
+mod budget;
+mod cache_control;
+mod demand;
+mod denied;
 mod fetch;
+mod key_file;
 mod key_store;
 mod merge;
 mod once;
 mod refresher;
 mod schedule;
+mod snapshot;
 #[cfg(test)]
 pub(crate) mod test_keys;
 #[cfg(test)]
 mod test_provider;
+mod view;
 
 use std::{path::PathBuf, time::Duration};
 
+pub use demand::{KeysAwaited, SourceStatus};
 pub use key_store::KeyStore;
+pub use merge::KeyState;
 pub use once::{FetchedKeys, fetch_once};
 pub use refresher::Refresher;
+pub use view::{KeyView, KeysView, SourceView};
 
 /// Where and how the keys of one issuer are fetched.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +45,8 @@ pub struct JwksSettings {
     pub sources: Vec<KeySource>,
     /// PEM file of the authorities to trust for them, instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Time between refreshes, 10 % more or less. Default 1 h, 5 min to 24 h; at most half of `keep` is used.
+    /// Time between refreshes, 10 % more or less. Default 1 h, 5 min to 24 h; at most half of `keep` is used. A provider's
+    /// `Cache-Control: max-age` makes it shorter, down to 5 min.
     pub refresh: Duration,
     /// How long a key is kept after it was last seen. Default 26 h: Microsoft's keys vanish for up to a day and return.
     pub keep: Duration,
@@ -42,6 +54,31 @@ pub struct JwksSettings {
     pub connect_timeout: Duration,
     /// Timeout of one fetch in all, discovery included. Default 5 s.
     pub timeout: Duration,
+    /// URL of the proxy that fetches go through. Default: none; the environment is not asked.
+    pub proxy: Option<String>,
+    /// What an unknown `kid` may cause.
+    pub unknown_kid: UnknownKidSettings,
+    /// Keys that are not trusted, whatever the provider says: by `kid` or by RFC 7638 thumbprint.
+    pub deny_kids: Vec<String>,
+    /// Where the last good keys are kept for a start without the provider. Default: nowhere.
+    pub snapshot_file: Option<PathBuf>,
+}
+
+/// What a token with an unknown `kid` may cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownKidSettings {
+    /// Refreshes at once. Default 2.
+    pub budget: u32,
+    /// Time in which one more is allowed. Default 5 min, as Microsoft has it; the config takes no less than 30 s.
+    pub refill: Duration,
+    /// How long a request waits for a fetch that is under way. Default 1 s; may be 0.
+    pub wait: Duration,
+}
+
+impl Default for UnknownKidSettings {
+    fn default() -> Self {
+        Self { budget: 2, refill: Duration::from_secs(300), wait: Duration::from_secs(1) }
+    }
 }
 
 impl JwksSettings {
@@ -54,17 +91,23 @@ impl JwksSettings {
             keep: Duration::from_secs(26 * 3600),
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(5),
+            proxy: None,
+            unknown_kid: UnknownKidSettings::default(),
+            deny_kids: Vec::new(),
+            snapshot_file: None,
         }
     }
 }
 
-/// One source of keys: an https URL, or an http URL of this machine. Its query string is kept.
+/// One source of keys: a file, an https URL, or an http URL of this machine. The query string of a URL is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// An OpenID discovery document that names the `jwks_uri`.
     Discovery(String),
     /// A key set.
     Jwks(String),
+    /// A key set in a file, read again every two seconds. Its keys are trusted as long as they stand there.
+    File(PathBuf),
 }
 
 /// Why keys cannot be fetched at all, in words an operator can act on. Found at start; a provider that does not answer is no such error.
@@ -83,6 +126,14 @@ pub enum JwksError {
     CaFile {
         /// The file.
         path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// The proxy cannot be used.
+    #[error("proxy towards the provider, {proxy}: {problem}")]
+    Proxy {
+        /// As configured.
+        proxy: String,
         /// Why not.
         problem: String,
     },

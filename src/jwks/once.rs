@@ -4,8 +4,9 @@ use futures_util::future::join_all;
 
 use super::{
     JwksError, JwksSettings,
+    denied::Denied,
     fetch::{Fetcher, Source},
-    merge::HeldKeys,
+    merge::{HeldKeys, Keep},
 };
 use crate::token::{KeySet, KeySetLimits, SkippedKey, Timestamp};
 
@@ -27,16 +28,16 @@ pub async fn fetch_once(settings: &JwksSettings, now: Timestamp) -> Result<Fetch
     let sources = settings.sources.iter().map(Source::new).collect::<Result<Vec<_>, _>>()?;
     let fetcher = Fetcher::new(settings, KeySetLimits::default())?;
     let (mut held, mut skipped, mut failures) = (HeldKeys::default(), Vec::new(), Vec::new());
-    for outcome in join_all(sources.iter().map(|source| fetcher.fetch(source))).await {
+    for (index, outcome) in join_all(sources.iter().map(|source| fetcher.fetch(source))).await.into_iter().enumerate() {
         match outcome {
             Ok(fetched) => {
-                skipped.extend_from_slice(fetched.skipped());
-                held = held.merge(&fetched, now, settings.keep).0;
+                skipped.extend_from_slice(fetched.keys.skipped());
+                held = held.merge(index, &fetched.keys, now, Keep::For(settings.keep)).0;
             }
             Err(error) => failures.push(error.to_string()),
         }
     }
-    Ok(FetchedKeys { keys: held.trusted(now).0, skipped, failures })
+    Ok(FetchedKeys { keys: held.trusted(now, &Denied::configured(&settings.deny_kids)).0, skipped, failures })
 }
 
 #[cfg(test)]

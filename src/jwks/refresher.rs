@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     future::Future,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,18 +12,22 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::{
     JwksError, JwksSettings, KeyStore,
-    fetch::{FetchError, Fetcher, Source, printable},
+    demand::Trigger,
+    fetch::{FetchError, Fetched, Fetcher, Source, printable},
+    key_file,
     key_store::Merged,
-    schedule,
+    merge::{HeldKeys, Keep},
+    schedule, snapshot,
 };
 use crate::{
     metrics::Metrics,
-    token::{KeySet, KeySetLimits, SkippedKey, Timestamp},
+    token::{KeySetLimits, SkipReason, SkippedKey, Timestamp},
 };
 
 /// Keeps the keys of one issuer fresh. Each of its sources is fetched at start and by its own schedule, so that a source that is slow
@@ -35,23 +40,44 @@ pub struct Refresher {
 }
 
 impl Refresher {
-    /// Prepares the sources of the issuer with this configured name. Fetches nothing yet.
+    /// Prepares the sources of the issuer with this configured name, and reads its snapshot. Fetches nothing yet.
     ///
     /// rustls must have a default provider by then.
     pub fn new(issuer: &str, settings: &JwksSettings, metrics: Arc<Metrics>) -> Result<Self, JwksError> {
         let sources = settings.sources.iter().map(Source::new).collect::<Result<Vec<_>, _>>()?;
         let fetcher = Fetcher::new(settings, KeySetLimits::default())?;
-        let store = Arc::new(KeyStore::new(sources.len()));
+        let places: Vec<_> = sources.iter().map(Source::place).collect();
+        let suppressed = metrics.jwks.suppressed.with_label_values(&[issuer]);
         let keys = Keys {
             issuer: issuer.to_owned(),
-            store,
+            store: Arc::new(KeyStore::for_sources(places.clone(), settings, Some(suppressed))),
             refresh: schedule::interval(settings.refresh, settings.keep),
-            keep: settings.keep,
+            keep: sources
+                .iter()
+                .map(|source| if source.is_file() { Keep::WhileListed } else { Keep::For(settings.keep) })
+                .collect(),
+            places,
+            snapshot: settings.snapshot_file.clone(),
+            saving: Mutex::new(()),
             metrics,
             out_of_keys: AtomicBool::new(false),
         };
         keys.declare_series();
+        keys.restore(settings.keep, Timestamp::from(SystemTime::now()));
         Ok(Self { fetcher, sources, keys })
+    }
+
+    /// Takes over from the store that had this issuer's keys under the settings before: keys whose source is still there go on to
+    /// serve, and what an operator denied stays denied.
+    pub fn inherit(&self, old: &KeyStore) {
+        let Keys { store, places, keep, .. } = &self.keys;
+        let known = old.demand.sources();
+        let renumber = |source: usize| {
+            let place = &known.get(source)?.place;
+            let index = places.iter().position(|own| own == place)?;
+            Some((index, *keep.get(index)?))
+        };
+        store.inherit(old, Timestamp::from(SystemTime::now()), renumber);
     }
 
     /// Where the keys are published.
@@ -62,11 +88,20 @@ impl Refresher {
     /// Fetches until `stop` is cancelled, also in the middle of a fetch.
     pub async fn run(self, stop: CancellationToken) {
         let Self { fetcher, sources, keys } = &self;
+        // What was counted under the settings before is counted anew.
+        for reason in SkipReason::ALL {
+            let _ = keys.metrics.jwks.skipped.remove_label_values(&[keys.issuer.as_str(), reason.label()]);
+        }
         let sources = sources.iter().enumerate().map(|(index, source)| {
-            let fetch = || fetcher.fetch(source);
-            keys.keep_fresh(index, source.url().as_str(), fetch, || Timestamp::from(SystemTime::now()))
+            let interval = if source.is_file() { keys.refresh.min(key_file::LOOK_EVERY) } else { keys.refresh };
+            keys.keep_fresh(index, interval, || fetcher.fetch(source), || Timestamp::from(SystemTime::now()))
         });
-        stop.run_until_cancelled(join_all(sources)).await;
+        tokio::select! {
+            // First, so that nothing is done any more once it is cancelled.
+            biased;
+            () = stop.cancelled() => {}
+            _ = join_all(sources) => {}
+        }
     }
 }
 
@@ -76,7 +111,13 @@ struct Keys {
     issuer: String,
     store: Arc<KeyStore>,
     refresh: Duration,
-    keep: Duration,
+    /// How long the keys of each source are kept.
+    keep: Vec<Keep>,
+    /// The URL or file of each source.
+    places: Vec<String>,
+    snapshot: Option<PathBuf>,
+    /// Held while the snapshot is written.
+    saving: Mutex<()>,
     metrics: Arc<Metrics>,
     /// Whether it was logged that no key is left.
     out_of_keys: AtomicBool,
@@ -88,38 +129,57 @@ struct SourceState {
     fetched_before: bool,
     failures: u32,
     skipped: Vec<SkippedKey>,
+    /// An issuer that was named in place of the first one, and was logged.
+    other_issuer: Option<Arc<str>>,
 }
 
 impl Keys {
-    /// Fetches one source for ever: at once, and then by the schedule. The next fetch starts only after the last one has ended.
-    async fn keep_fresh<F, Fut>(&self, index: usize, url: &str, fetch: F, clock: impl Fn() -> Timestamp)
+    /// Fetches one source for ever: at once, then by the schedule, and when somebody wants it. The next fetch starts only after the
+    /// last one has ended.
+    async fn keep_fresh<F, Fut>(&self, index: usize, interval: Duration, fetch: F, clock: impl Fn() -> Timestamp)
     where
         F: Fn() -> Fut,
-        Fut: Future<Output = Result<KeySet, FetchError>>,
+        Fut: Future<Output = Result<Fetched, FetchError>>,
     {
         let mut state = SourceState::default();
+        let mut scheduled = Trigger::Start;
         loop {
-            let trigger = match &state {
-                SourceState { failures: 1.., .. } => "retry",
-                SourceState { fetched_before: true, .. } => "timer",
-                _ => "start",
-            };
             // The keys are as old as the question: an answer may have been under way for a while.
             let asked = clock();
-            let outcome = match fetch().await {
-                Ok(fetched) => self.succeeded(&mut state, index, url, &fetched, asked),
-                Err(error) => self.failed(&mut state, url, &error, clock()),
+            let trigger = self.store.demand.begin(index, scheduled, asked);
+            let outcome = fetch().await;
+            let fresh_for = schedule::honouring(outcome.as_ref().ok().and_then(|fetched| fetched.max_age), interval);
+            let error = outcome.as_ref().err().map(ToString::to_string);
+            let result = match &outcome {
+                Ok(fetched) => self.succeeded(&mut state, index, fetched, asked),
+                Err(error) => self.failed(&mut state, index, error, clock()),
             };
-            self.metrics.jwks.refreshes.with_label_values(&[&self.issuer, trigger, outcome]).inc();
+            self.metrics.jwks.refreshes.with_label_values(&[self.issuer.as_str(), trigger.label(), result]).inc();
             let trusted = self.store.load(clock()).keys().len();
             self.metrics.jwks.keys.with_label_values(&[&self.issuer]).set(i64::try_from(trusted).unwrap_or(i64::MAX));
-            tokio::time::sleep(schedule::pause(self.refresh, state.failures, random())).await;
+            let pause = schedule::pause(fresh_for, state.failures, random());
+            self.store.demand.end(index, |status| {
+                status.failures = state.failures;
+                status.error = error;
+                status.skipped.clone_from(&state.skipped);
+                status.next = Some(clock().plus(pause));
+            });
+            if outcome.is_ok() {
+                self.save(index).await;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.store.demand.wanted(index) => {}
+            }
+            scheduled = if state.failures > 0 { Trigger::Retry } else { Trigger::Timer };
         }
     }
 
-    fn succeeded(&self, state: &mut SourceState, index: usize, url: &str, fetched: &KeySet, asked: Timestamp) -> &'static str {
-        let Merged { changed, conflicts } = self.store.merge(index, fetched, asked, self.keep);
+    fn succeeded(&self, state: &mut SourceState, index: usize, fetched: &Fetched, asked: Timestamp) -> &'static str {
+        let keep = self.keep.get(index).copied().unwrap_or(Keep::WhileListed);
+        let Merged { changed, conflicts } = self.store.merge(index, &fetched.keys, asked, keep);
         let trusted = self.store.load(asked).keys().len();
+        let url = self.place(index);
         self.out_of_keys.store(false, Ordering::Relaxed);
         for conflict in conflicts {
             self.metrics.jwks.conflicts.with_label_values(&[&self.issuer]).inc();
@@ -134,9 +194,12 @@ impl Keys {
         if state.failures > 0 && state.fetched_before {
             info!(issuer = self.issuer, url, attempts = state.failures + 1, trusted, "keys are fetched again");
         } else if changed || !state.fetched_before {
-            info!(issuer = self.issuer, url, fetched = fetched.keys().len(), trusted, "keys fetched");
+            info!(issuer = self.issuer, url, fetched = fetched.keys.keys().len(), trusted, "keys fetched");
         }
-        self.report_skipped(state, url, fetched.skipped());
+        if let Some(issuer) = &fetched.issuer {
+            self.discovered(state, index, issuer);
+        }
+        self.report_skipped(state, url, fetched.keys.skipped());
         if let Some(success) = self.store.last_success() {
             self.metrics.jwks.last_success.with_label_values(&[&self.issuer]).set(success.as_millis() as f64 / 1_000.0);
         }
@@ -145,9 +208,10 @@ impl Keys {
         if changed { "changed" } else { "unchanged" }
     }
 
-    fn failed(&self, state: &mut SourceState, url: &str, error: &FetchError, now: Timestamp) -> &'static str {
+    fn failed(&self, state: &mut SourceState, index: usize, error: &FetchError, now: Timestamp) -> &'static str {
         state.failures = state.failures.saturating_add(1);
         let trusted = self.store.load(now).keys().len();
+        let url = self.place(index);
         if trusted == 0 && !self.out_of_keys.swap(true, Ordering::Relaxed) {
             error!(issuer = self.issuer, url, %error, "no keys are there; requests with tokens of this issuer are answered 503");
         } else if state.failures == 1 {
@@ -156,6 +220,26 @@ impl Keys {
             debug!(issuer = self.issuer, url, %error, failures = state.failures, "keys could not be fetched");
         }
         "error"
+    }
+
+    /// The first issuer that a discovery document names stays. Another one later is an alarm.
+    fn discovered(&self, state: &mut SourceState, index: usize, issuer: &Arc<str>) {
+        let url = self.place(index);
+        match self.store.discover(index, issuer) {
+            None => info!(issuer = self.issuer, url, iss = printable(issuer), "the discovery document names its issuer"),
+            Some(known) if known == *issuer || state.other_issuer.as_ref() == Some(issuer) => {}
+            Some(known) => {
+                self.metrics.jwks.issuer_changes.with_label_values(&[&self.issuer]).inc();
+                error!(
+                    issuer = self.issuer,
+                    url,
+                    iss = printable(&known),
+                    other = printable(issuer),
+                    "the discovery document names another issuer than before; the first one stays"
+                );
+                state.other_issuer = Some(Arc::clone(issuer));
+            }
+        }
     }
 
     fn report_skipped(&self, state: &mut SourceState, url: &str, skipped: &[SkippedKey]) {
@@ -179,15 +263,48 @@ impl Keys {
         state.skipped = skipped.to_vec();
     }
 
+    /// Reads the snapshot, if there is one. Whatever is wrong with it, the provider will be asked.
+    fn restore(&self, keep: Duration, now: Timestamp) {
+        let Some(path) = &self.snapshot else { return };
+        match snapshot::load(path, &self.places) {
+            Ok(None) => {}
+            Ok(Some(restored)) => {
+                for (source, issuer) in &restored.issuers {
+                    self.store.discover(*source, issuer);
+                }
+                self.store.restore(HeldKeys::restore(restored.keys, now, keep), now);
+                let (keys, left_out) = (self.store.load(now).keys().len(), restored.left_out);
+                info!(issuer = self.issuer, file = %path.display(), keys, left_out, "keys of the last run are taken up");
+            }
+            Err(error) => error!(issuer = self.issuer, %error, "the snapshot of the keys is not used"),
+        }
+    }
+
+    /// Writes the snapshot, if one is wanted and the keys came over the network.
+    async fn save(&self, index: usize) {
+        let Some(path) = self.snapshot.clone().filter(|_| self.keep.get(index) != Some(&Keep::WhileListed)) else { return };
+        let _turn = self.saving.lock().await;
+        let (store, places) = (Arc::clone(&self.store), self.places.clone());
+        let saved = tokio::task::spawn_blocking(move || snapshot::save(&path, &store, &places)).await;
+        if let Ok(Err(error)) = saved {
+            error!(issuer = self.issuer, %error, "the snapshot of the keys is not written; a restart without the provider has no keys");
+        }
+    }
+
+    fn place(&self, index: usize) -> &str {
+        self.places.get(index).map_or("", String::as_str)
+    }
+
     /// Makes the series exist before the first event, so that alerts on their increase work.
     fn declare_series(&self) {
         let jwks = &self.metrics.jwks;
-        for trigger in ["start", "timer", "retry"] {
+        for trigger in Trigger::ALL {
             for result in ["changed", "unchanged", "error"] {
-                jwks.refreshes.with_label_values(&[&self.issuer, trigger, result]);
+                jwks.refreshes.with_label_values(&[self.issuer.as_str(), trigger.label(), result]);
             }
         }
         jwks.conflicts.with_label_values(&[&self.issuer]);
+        jwks.issuer_changes.with_label_values(&[&self.issuer]);
         jwks.keys.with_label_values(&[&self.issuer]);
         jwks.last_success.with_label_values(&[&self.issuer]);
     }
@@ -203,5 +320,11 @@ fn random() -> f64 {
 }
 
 #[cfg(test)]
+#[path = "history_tests.rs"]
+mod history_tests;
+#[cfg(test)]
 #[path = "refresher_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "unknown_kid_tests.rs"]
+mod unknown_kid_tests;

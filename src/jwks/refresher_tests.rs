@@ -1,50 +1,61 @@
-use std::{io, sync::Mutex, time::Instant};
+use std::{io, sync::atomic::AtomicU64, time::Instant};
 
 use reqwest::Url;
 
 use super::*;
-use crate::jwks::{
-    KeySource,
-    test_keys::{document, set},
-    test_provider::{Answer, TestProvider, install_crypto},
+use crate::{
+    jwks::{
+        KeySource,
+        test_keys::{document, set},
+        test_provider::{Answer, TestProvider, install_crypto},
+    },
+    token::KeySet,
 };
 
+const URL: &str = "https://contoso.com/keys";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The paused clock of tokio as the time of day.
-fn virtual_clock() -> impl Fn() -> Timestamp {
+pub(super) fn virtual_clock() -> impl Fn() -> Timestamp {
     let start = tokio::time::Instant::now();
     move || Timestamp::from_seconds(1_700_000_000).plus(start.elapsed())
 }
 
-fn keys(metrics: &Arc<Metrics>) -> Keys {
+pub(super) fn keys(metrics: &Arc<Metrics>) -> Keys {
     Keys {
         issuer: "contoso".into(),
-        store: Arc::new(KeyStore::new(1)),
+        store: Arc::new(KeyStore::for_sources(
+            vec![URL.to_owned()],
+            &JwksSettings::new(Vec::new()),
+            Some(metrics.jwks.suppressed.with_label_values(&["contoso"])),
+        )),
         refresh: HOUR,
-        keep: 26 * HOUR,
+        keep: vec![Keep::For(26 * HOUR)],
+        places: vec![URL.to_owned()],
+        snapshot: None,
+        saving: Mutex::default(),
         metrics: Arc::clone(metrics),
         out_of_keys: AtomicBool::new(false),
     }
 }
 
-fn unreachable() -> FetchError {
+pub(super) fn unreachable() -> FetchError {
     FetchError::Network { url: Url::parse("https://contoso.com/keys").unwrap(), cause: "connection refused".into() }
 }
 
-fn counted(metrics: &Metrics, trigger: &str, result: &str) -> u64 {
+pub(super) fn counted(metrics: &Metrics, trigger: &str, result: &str) -> u64 {
     metrics.jwks.refreshes.with_label_values(&["contoso", trigger, result]).get()
 }
 
 /// Runs the schedule for a virtual time against a provider that answers by the time since the start.
 async fn simulate(keys: &Keys, span: Duration, provider: impl Fn(Duration) -> Result<KeySet, FetchError>) -> Vec<Duration> {
     let start = tokio::time::Instant::now();
-    let fetches = Mutex::new(Vec::new());
+    let fetches = std::sync::Mutex::new(Vec::new());
     let fetch = || {
         fetches.lock().unwrap().push(start.elapsed());
-        std::future::ready(provider(start.elapsed()))
+        std::future::ready(provider(start.elapsed()).map(|keys| Fetched { keys, max_age: None, issuer: None }))
     };
-    let _ = tokio::time::timeout(span, keys.keep_fresh(0, "https://contoso.com/keys", fetch, virtual_clock())).await;
+    let _ = tokio::time::timeout(span, keys.keep_fresh(0, keys.refresh, fetch, virtual_clock())).await;
     fetches.into_inner().unwrap()
 }
 
@@ -174,6 +185,94 @@ async fn a_provider_that_comes_back_is_found_and_its_rotation_too() {
     tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_the_answer_says_of_its_freshness_shortens_the_interval() {
+    let keys = keys(&Arc::new(Metrics::new().unwrap()));
+    let fetches = AtomicU64::new(0);
+    let fetch = || {
+        fetches.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Ok(Fetched { keys: set(&[("a", 0)]), max_age: Some(Duration::from_secs(15)), issuer: None }))
+    };
+    let _ = tokio::time::timeout(HOUR, keys.keep_fresh(0, HOUR, fetch, virtual_clock())).await;
+    let fetches = fetches.into_inner();
+    assert!((11..=14).contains(&fetches), "each five minutes, not each 15 seconds: {fetches}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_issuer_in_the_discovery_document_is_an_alarm_and_changes_nothing() {
+    let (log, _listening) = Log::listen();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let keys = keys(&metrics);
+    let clock = virtual_clock();
+    let fetch = || {
+        let late = clock() > Timestamp::from_seconds(1_700_000_000).plus(HOUR / 2);
+        let issuer = if late { "https://fabrikam.com/" } else { "https://contoso.com/" };
+        std::future::ready(Ok(Fetched { keys: set(&[("a", 0)]), max_age: None, issuer: Some(issuer.into()) }))
+    };
+    let _ = tokio::time::timeout(4 * HOUR, keys.keep_fresh(0, HOUR, fetch, virtual_clock())).await;
+    assert_eq!(keys.store.discovered_issuers(), ["https://contoso.com/".into()]);
+    assert_eq!(metrics.jwks.issuer_changes.with_label_values(&["contoso"]).get(), 1);
+    let alarms = log.lines().into_iter().filter(|line| line.contains("ERROR")).collect::<Vec<_>>();
+    assert!(alarms.len() == 1 && alarms[0].contains("https://fabrikam.com/"), "{alarms:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_kubernetes_swaps_is_followed_and_what_left_it_is_gone() {
+    install_crypto();
+    let folder = tempfile::tempdir().unwrap();
+    let version = |name: &str, keys: &[(&str, usize)]| {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        std::fs::write(folder.path().join(name).join("keys.json"), document(keys)).unwrap();
+        let link = folder.path().join("..data_tmp");
+        std::os::unix::fs::symlink(name, &link).unwrap();
+        std::fs::rename(link, folder.path().join("..data")).unwrap();
+    };
+    version("..1", &[("a", 0), ("b", 1)]);
+    std::os::unix::fs::symlink("..data/keys.json", folder.path().join("keys.json")).unwrap();
+    let settings = JwksSettings {
+        refresh: Duration::from_millis(20),
+        ..JwksSettings::new(vec![KeySource::File(folder.path().join("keys.json"))])
+    };
+    let refresher = Refresher::new("contoso", &settings, Arc::new(Metrics::new().unwrap())).unwrap();
+    let (store, stop) = (refresher.store(), CancellationToken::new());
+    let task = tokio::spawn(refresher.run(stop.clone()));
+    let shows = |kids: &[&str]| store.load(now()).keys().iter().filter_map(|key| key.kid()).eq(kids.iter().copied());
+    until("both keys are there", || shows(&["a", "b"])).await;
+    version("..2", &[("b", 1), ("c", 2)]);
+    until("one key is gone, another is there", || shows(&["b", "c"])).await;
+    std::fs::remove_file(folder.path().join("..data")).unwrap();
+    until("the loss of the file is noticed", || store.view(now()).sources[0].status.failures > 0).await;
+    assert!(shows(&["b", "c"]), "a file that cannot be read takes nothing away");
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_restart_without_the_provider_the_snapshot_serves_and_extends_nothing() {
+    install_crypto();
+    let provider = TestProvider::start().await;
+    provider.set("/keys", Answer::Body(document(&[("a", 0)])));
+    let folder = tempfile::tempdir().unwrap();
+    let settings = JwksSettings {
+        snapshot_file: Some(folder.path().join("contoso.json")),
+        ..JwksSettings::new(vec![KeySource::Jwks(provider.url("http", "/keys"))])
+    };
+    let start = || Refresher::new("contoso", &settings, Arc::new(Metrics::new().unwrap())).unwrap();
+    let first = start();
+    let (store, stop) = (first.store(), CancellationToken::new());
+    let task = tokio::spawn(first.run(stop.clone()));
+    until("the snapshot is written", || folder.path().join("contoso.json").exists()).await;
+    stop.cancel();
+    task.await.unwrap();
+    drop(provider);
+    let seen = |store: &KeyStore| store.view(now()).keys.iter().map(|key| (key.last_seen, key.end)).collect::<Vec<_>>();
+    let again = start().store();
+    assert_eq!((again.load(now()).keys().len(), seen(&again)), (1, seen(&store)));
+    assert_eq!(again.last_success(), None, "a snapshot is no answer of the provider");
+    let third = start().store();
+    assert_eq!(seen(&third), seen(&store), "nor does a second restart");
+}
+
 fn now() -> Timestamp {
     SystemTime::now().into()
 }
@@ -187,7 +286,7 @@ async fn until(what: &str, done: impl Fn() -> bool) {
 }
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
 
 impl Log {
     /// Collects what this thread logs until the guards are dropped.

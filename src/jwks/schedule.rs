@@ -4,6 +4,8 @@ use std::{ops::RangeInclusive, time::Duration};
 
 /// The intervals that are used, whatever the settings say. The config is stricter.
 const REFRESH: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
+/// A shorter `max-age` counts as this.
+const SHORTEST_MAX_AGE: Duration = Duration::from_secs(300);
 /// Seconds that the shortest and the longest back-off start from; jitter at most doubles them.
 const BACK_OFF: RangeInclusive<u64> = 1..=30;
 
@@ -26,6 +28,12 @@ pub(super) fn pause(refresh: Duration, failures: u32, random: f64) -> Duration {
 /// late fetch would cost it.
 pub(super) fn interval(refresh: Duration, keep: Duration) -> Duration {
     refresh.min(keep / 2)
+}
+
+/// The interval after an answer that says how long it stays fresh. It may be shorter than the usual one, down to 5 min, and never
+/// longer: a provider that says 44 days does not mean that a withdrawn key is to be trusted for so long.
+pub(super) fn honouring(max_age: Option<Duration>, refresh: Duration) -> Duration {
+    max_age.map_or(refresh, |max_age| max_age.max(SHORTEST_MAX_AGE).min(refresh))
 }
 
 #[cfg(test)]
@@ -61,5 +69,16 @@ mod tests {
     fn keys_that_are_kept_briefly_are_fetched_more_often() {
         assert_eq!(interval(HOUR, 26 * HOUR), HOUR);
         assert_eq!(interval(HOUR, HOUR), HOUR / 2);
+    }
+
+    #[test]
+    fn a_max_age_counts_between_five_minutes_and_the_interval() {
+        let minutes = |number: u64| Duration::from_secs(number * 60);
+        assert_eq!(honouring(None, HOUR), HOUR);
+        assert_eq!(honouring(Some(Duration::ZERO), HOUR), minutes(5));
+        assert_eq!(honouring(Some(minutes(20)), HOUR), minutes(20));
+        assert_eq!(honouring(Some(44 * 24 * HOUR), HOUR), HOUR);
+        assert_eq!(honouring(Some(44 * 24 * HOUR), minutes(5)), minutes(5));
+        assert_eq!(honouring(Some(minutes(1)), Duration::from_secs(1)), Duration::from_secs(1));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::{
     Error, ErrorType, Result,
@@ -48,7 +49,8 @@ impl UnauthenticatedProxyForBenches {
         let route = Arc::new(Route::new(route, &HeaderSettings::default(), metrics.proxy.route(&route.name)));
         let hooks =
             Hooks { listen: listen.clone(), route, upstream: Arc::clone(&upstream), metrics: Arc::clone(&metrics), access_log };
-        Ok(Self { listener: Arc::new(Listener::new(hooks, listen.clone(), metrics, server_conf(false))), upstream })
+        let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));
+        Ok(Self { listener: Arc::new(Listener::new(hooks, listen_settings, metrics, server_conf(false))), upstream })
     }
 
     /// Serves until `stop`, as [`Proxy::run`](super::Proxy::run) does.
@@ -69,21 +71,21 @@ struct Hooks {
 
 #[async_trait]
 impl ProxyHttp for Hooks {
-    type CTX = RequestContext;
+    type CTX = RequestContext<()>;
 
-    fn new_ctx(&self) -> RequestContext {
-        RequestContext::new(Connection::current(&self.listen), Arc::clone(&self.metrics), self.access_log.clone())
+    fn new_ctx(&self) -> RequestContext<()> {
+        RequestContext::new(Connection::current(&self.listen), (), Arc::clone(&self.metrics), self.access_log.clone())
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext<()>) -> Result<()> {
         edge::begin(session, context, &self.listen);
         context.route = Some(Arc::clone(&self.route));
         Ok(())
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, _context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _session: &mut Session, _context: &mut RequestContext<()>) -> Result<Box<HttpPeer>> {
         match self.upstream.peer().await {
             Some(peer) => Ok(Box::new(peer)),
             None => Error::e_explain(ErrorType::ConnectNoRoute, "the upstream's name has not been resolved"),
@@ -94,13 +96,13 @@ impl ProxyHttp for Hooks {
         &self,
         _session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut RequestContext,
+        context: &mut RequestContext<()>,
     ) -> Result<()> {
         context.outcome = Outcome::Upstream(response.status.as_u16());
         Ok(())
     }
 
-    fn suppress_error_log(&self, _session: &Session, _context: &RequestContext, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _context: &RequestContext<()>, _error: &Error) -> bool {
         true
     }
 }

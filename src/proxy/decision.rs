@@ -8,10 +8,11 @@ use pingora::{http::RequestHeader, proxy::Session};
 
 use crate::{
     proxy::{
-        edge::Edge,
+        edge::RequestContext,
         forward::Forward,
+        lifetime,
+        live::Live,
         place::{self, BodyContent, BodyPlace, NewToken, Parts, Rewrite, TokenPlace},
-        request::RequestContext,
         route::Route,
         target, tunnel,
         whole_body::{self, Stop},
@@ -19,77 +20,74 @@ use crate::{
     token::{Lifetime, NonceRule, Rejection, Timestamp},
 };
 
-impl Edge {
-    /// Decides about a request. The route is in the context from the moment it is known.
-    pub(super) async fn decide(&self, session: &mut Session, context: &mut RequestContext) -> Result<Forward, Stop> {
-        let header_bytes = session.as_downstream().as_http1().map_or(0, |http| http.get_headers_raw_bytes().len());
-        if header_bytes > self.listen.header_bytes {
-            return Err(Rejection::HeadersTooLarge.into());
-        }
-        let request = session.req_header();
-        target::check_message(&request.method, &request.headers)?;
-        target::check_target(&request.method, request.raw_path())?;
-        let host = target::host(&request.headers)?;
-        let route = Arc::clone(self.routes.find(host, request.method.as_str(), request.uri.path())?);
-        context.route = Some(Arc::clone(&route));
-
-        if let Some(passage) = route.passage() {
-            let places = if passage.keeps_credentials() { &[][..] } else { &route.token_in };
-            return Ok(Forward::passed(passage, Rewrite::drop_all(places, parts(session.req_header()))?));
-        }
-        if let Some(place) = route.body_place() {
-            return self.decide_by_body(session, &route, place).await;
-        }
-        let is_websocket = tunnel::is_websocket_request(session);
-        let request = session.req_header();
-        let found = place::find(&route.token_in, parts(request))?;
-        if let TokenPlace::Cookie(_) = found.place {
-            check_origin(request, &route.allowed_origins)?;
-        }
-        let exchanged = |token| {
-            Rewrite::exchange(
-                found.place,
-                &route.token_in,
-                route.token_out.as_ref(),
-                parts(request),
-                NewToken::from_authorization(token),
-            )
-        };
-        let now = Timestamp::from(SystemTime::now());
-        let identity = match self.exchange.identify(&found.token, now).await {
-            Ok(identity) => identity,
-            Err(rejection) => {
-                let placeholder = route.placeholder(rejection).filter(|_| is_websocket).ok_or(rejection)?;
-                return Ok(Forward::left_to_backend(placeholder, exchanged(&Forward::PLACEHOLDER)?));
-            }
-        };
-        route.permission.check(identity.verified(), nonce(&route, request))?;
-        // A socket lives as long as its token, so it is given one that lives as long as the client's.
-        let lifetime = if is_websocket { Lifetime::End } else { Lifetime::Ttl };
-        let admission = self.exchange.admit(&identity, route.profile, lifetime, now).await?;
-        let rewrite = exchanged(admission.authorization())?;
-        Ok(Forward::admitted(admission, rewrite))
+/// Decides about a request. The route is in the context from the moment it is known.
+pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) -> Result<Forward, Stop> {
+    let live = Arc::clone(&context.live);
+    let header_bytes = session.as_downstream().as_http1().map_or(0, |http| http.get_headers_raw_bytes().len());
+    if header_bytes > live.listen.header_bytes {
+        return Err(Rejection::HeadersTooLarge.into());
     }
+    let request = session.req_header();
+    target::check_message(&request.method, &request.headers)?;
+    target::check_target(&request.method, request.raw_path())?;
+    let host = target::host(&request.headers)?;
+    let route = Arc::clone(live.routes.find(host, request.method.as_str(), request.uri.path())?);
+    context.route = Some(Arc::clone(&route));
 
-    /// Decides about a request whose token is in its body.
-    async fn decide_by_body(&self, session: &mut Session, route: &Route, place: &BodyPlace) -> Result<Forward, Stop> {
-        let body = whole_body::read(session, self.listen.body_timeout).await?;
-        let request = session.req_header();
-        let found = match place.read(&body)? {
-            BodyContent::Token(found) => found,
-            BodyContent::Passed(passed) => {
-                let rewrite = Rewrite { body: Some(body), ..Rewrite::default() };
-                return Ok(Forward::passed(route.passage_of_body(&passed), rewrite));
-            }
-        };
-        let now = Timestamp::from(SystemTime::now());
-        let identity = self.exchange.identify(found.token.as_bytes(), now).await?;
-        route.permission.check(identity.verified(), nonce(route, request))?;
-        let admission = self.exchange.admit(&identity, route.profile, Lifetime::Ttl, now).await?;
-        let token = NewToken::from_authorization(admission.authorization());
-        let rewrite = Rewrite { body: Some(Bytes::from(found.replaced(token.as_str()))), ..Rewrite::default() };
-        Ok(Forward::admitted(admission, rewrite))
+    if let Some(passage) = route.passage() {
+        let places = if passage.keeps_credentials() { &[][..] } else { &route.token_in };
+        return Ok(Forward::passed(passage, Rewrite::drop_all(places, parts(session.req_header()))?));
     }
+    if let Some(place) = route.body_place() {
+        return decide_by_body(session, &live, &route, place).await;
+    }
+    let is_websocket = tunnel::is_websocket_request(session);
+    let request = session.req_header();
+    let found = place::find(&route.token_in, parts(request))?;
+    if let TokenPlace::Cookie(_) = found.place {
+        check_origin(request, &route.allowed_origins)?;
+    }
+    let exchanged = |token| {
+        Rewrite::exchange(
+            found.place,
+            &route.token_in,
+            route.token_out.as_ref(),
+            parts(request),
+            NewToken::from_authorization(token),
+        )
+    };
+    let now = Timestamp::from(SystemTime::now());
+    let identity = match live.exchange.identify(&found.token, now).await {
+        Ok(identity) => identity,
+        Err(rejection) => {
+            let placeholder = route.placeholder(rejection).filter(|_| is_websocket).ok_or(rejection)?;
+            return Ok(Forward::left_to_backend(placeholder, exchanged(&Forward::PLACEHOLDER)?));
+        }
+    };
+    route.permission.check(identity.verified(), nonce(&route, request))?;
+    let admission = live.exchange.admit(&identity, route.profile, lifetime::of(request), now).await?;
+    let rewrite = exchanged(admission.authorization())?;
+    Ok(Forward::admitted(admission, rewrite))
+}
+
+/// Decides about a request whose token is in its body.
+async fn decide_by_body(session: &mut Session, live: &Live, route: &Route, place: &BodyPlace) -> Result<Forward, Stop> {
+    let body = whole_body::read(session, live.listen.body_timeout).await?;
+    let request = session.req_header();
+    let found = match place.read(&body)? {
+        BodyContent::Token(found) => found,
+        BodyContent::Passed(passed) => {
+            let rewrite = Rewrite { body: Some(body), ..Rewrite::default() };
+            return Ok(Forward::passed(route.passage_of_body(&passed), rewrite));
+        }
+    };
+    let now = Timestamp::from(SystemTime::now());
+    let identity = live.exchange.identify(found.token.as_bytes(), now).await?;
+    route.permission.check(identity.verified(), nonce(route, request))?;
+    let admission = live.exchange.admit(&identity, route.profile, Lifetime::Ttl, now).await?;
+    let token = NewToken::from_authorization(admission.authorization());
+    let rewrite = Rewrite { body: Some(Bytes::from(found.replaced(token.as_str()))), ..Rewrite::default() };
+    Ok(Forward::admitted(admission, rewrite))
 }
 
 fn parts(request: &RequestHeader) -> Parts<'_> {

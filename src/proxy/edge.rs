@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -22,18 +23,17 @@ use pingora::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    exchange::Exchange,
     metrics::Metrics,
     proxy::{
         ATTEMPTS, ListenSettings,
-        access_log::AccessLog,
         answer::{self, UpstreamFault},
         carriage::{Bounds, Ends, LAST_WORDS, carry},
         connection::{Connection, Cut},
+        decision,
         failure::{Failure, failure},
         forward::Forward,
-        request::{Outcome, RequestContext},
-        route::RouteTable,
+        live::Live,
+        request::{self, Outcome},
         shape::{ErrorShape, Fault},
         tunnel::{self, Handshake},
         upstream::Upstream,
@@ -44,17 +44,15 @@ use crate::{
 
 /// Everything that a request needs. Shared by all connections.
 pub(super) struct Edge {
-    pub(super) listen: ListenSettings,
-    pub(super) routes: RouteTable,
-    pub(super) upstreams: Vec<Arc<Upstream>>,
+    /// What depends on the config; loaded once for each request.
+    pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) connector: TransportConnector,
     /// Cancelled when the gateway stops: sockets then say goodbye.
     pub(super) stopping: CancellationToken,
-    pub(super) exchange: Arc<Exchange>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) realm: String,
-    pub(super) access_log: Option<Arc<AccessLog>>,
 }
+
+pub(super) type RequestContext = request::RequestContext<Arc<Live>>;
 
 /// How long the rest of a body is read that nobody wants.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -66,7 +64,7 @@ const LEFT_TO_BACKEND: Duration = Duration::from_secs(30);
 impl Edge {
     /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
     fn write_upstream_header(&self, request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
-        let (Some(forward), Some(route), Some(upstream)) = (&context.forward, &context.route, self.upstream(context)) else {
+        let (Some(forward), Some(route), Some(upstream)) = (&context.forward, &context.route, upstream(context)) else {
             return Error::e_explain(ErrorType::InternalError, "a request without a right to be is not forwarded");
         };
         forward.write(request, &route.strip)?;
@@ -136,7 +134,7 @@ impl Edge {
     }
 
     fn avoid(&self, context: &RequestContext, peer: &HttpPeer) {
-        if let Some(upstream) = self.upstream(context) {
+        if let Some(upstream) = upstream(context) {
             upstream.avoid(peer.address());
         }
     }
@@ -145,12 +143,12 @@ impl Edge {
         let now = Timestamp::from(SystemTime::now());
         let (end, why) = self.end(context, now);
         // The Close is said at the end; a peer that does not take it is cut when the grace is over.
-        context.connection.set_deadline(end.plus(self.listen.stream_grace.min(LAST_WORDS)), why);
+        context.connection.set_deadline(end.plus(context.live.listen.stream_grace.min(LAST_WORDS)), why);
         let bounds = Bounds {
             ends_in: (end.since(now), why),
             idle: idle.unwrap_or(Duration::MAX),
-            ping_every: self.listen.ping_every,
-            write_timeout: self.listen.write_timeout,
+            ping_every: context.live.listen.ping_every,
+            write_timeout: context.live.listen.write_timeout,
             stopping: self.stopping.clone(),
         };
         if let Some(cut) = carry(ends, bounds).await {
@@ -160,7 +158,7 @@ impl Edge {
     }
 
     async fn next_peer(&self, context: &mut RequestContext) -> Result<HttpPeer> {
-        let peer = match self.upstream(context) {
+        let peer = match upstream(context) {
             Some(upstream) => upstream.peer().await,
             None => None,
         };
@@ -175,7 +173,7 @@ impl Edge {
         let forward = context.forward.as_ref();
         let age_limit = match forward.and_then(Forward::left_for) {
             Some(_) => Some(LEFT_TO_BACKEND),
-            None => self.listen.max_stream_age,
+            None => context.live.listen.max_stream_age,
         };
         // Without a token and without a limit, a connection lives as long as both sides want.
         let end = forward.map_or(now, |forward| forward.end().unwrap_or(now.plus(UNLIMITED)));
@@ -184,14 +182,14 @@ impl Edge {
             _ => (end, Cut::TokenEnd),
         }
     }
+}
 
-    fn shape(context: &RequestContext) -> ErrorShape {
-        context.route.as_ref().map(|route| route.errors).unwrap_or_default()
-    }
+fn shape(context: &RequestContext) -> ErrorShape {
+    context.route.as_ref().map(|route| route.errors).unwrap_or_default()
+}
 
-    fn upstream(&self, context: &RequestContext) -> Option<&Arc<Upstream>> {
-        self.upstreams.get(context.route.as_ref()?.upstream)
-    }
+fn upstream(context: &RequestContext) -> Option<&Arc<Upstream>> {
+    context.live.upstreams.get(context.route.as_ref()?.upstream)
 }
 
 #[async_trait]
@@ -199,19 +197,22 @@ impl ProxyHttp for Edge {
     type CTX = RequestContext;
 
     fn new_ctx(&self) -> RequestContext {
-        RequestContext::new(Connection::current(&self.listen), Arc::clone(&self.metrics), self.access_log.clone())
+        let live = self.live.load_full();
+        let (connection, access_log) = (Connection::current(&live.listen), live.access_log.clone());
+        RequestContext::new(connection, live, Arc::clone(&self.metrics), access_log)
     }
 
     /// No modules: compression and the like cost each request, and the gateway changes no bodies.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
-        begin(session, context, &self.listen);
+        let live = Arc::clone(&context.live);
+        begin(session, context, &live.listen);
         Ok(())
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
-        match self.decide(session, context).await {
+        match decision::decide(session, context).await {
             Ok(forward) => {
                 if let Some(rejection) = forward.left_for() {
                     self.metrics.proxy.left_to_backend.with_label_values(&[rejection.label()]).inc();
@@ -228,7 +229,7 @@ impl ProxyHttp for Edge {
             Err(Stop::Refused(rejection)) => {
                 context.outcome = Outcome::Refused(rejection);
                 let scope = context.route.as_ref().and_then(|route| route.permission.challenge_scope());
-                answer::refuse(session, rejection, Self::shape(context), &self.realm, scope).await?;
+                answer::refuse(session, rejection, shape(context), &context.live.realm, scope).await?;
                 Ok(true)
             }
             Err(Stop::Failed(error)) => Err(error),
@@ -319,7 +320,7 @@ impl ProxyHttp for Edge {
             context.broke_off = true;
             return done(0);
         }
-        let shape = Self::shape(context);
+        let shape = shape(context);
         // The answer must say what is about to happen.
         session.set_keepalive(None);
         let written = match failure(error) {
@@ -327,7 +328,7 @@ impl ProxyHttp for Edge {
                 if context.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
                     context.outcome = Outcome::UpstreamFailed(fault);
                 }
-                if let Some(upstream) = self.upstream(context) {
+                if let Some(upstream) = upstream(context) {
                     self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), fault.label()]).inc();
                 }
                 answer::upstream_failed(session, fault, shape).await
@@ -361,7 +362,7 @@ impl ProxyHttp for Edge {
 }
 
 /// What every request begins with: it is noted for the log, and the client's connection gets its limits.
-pub(super) fn begin(session: &mut Session, context: &mut RequestContext, listen: &ListenSettings) {
+pub(super) fn begin<L>(session: &mut Session, context: &mut request::RequestContext<L>, listen: &ListenSettings) {
     let header = session.req_header();
     context.request = Some((header.method.clone(), header.uri.clone()));
     let http = session.as_downstream_mut();

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use pingora::{
     apps::HttpServerApp,
     protocols::http::ServerSession,
@@ -37,7 +38,7 @@ use crate::{
 /// Accepts clients and serves them with the hooks of `P`.
 pub(super) struct Listener<P> {
     proxy: Arc<HttpProxy<P>>,
-    settings: ListenSettings,
+    settings: Arc<ArcSwap<ListenSettings>>,
     metrics: Arc<Metrics>,
 }
 
@@ -46,7 +47,7 @@ where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
-    pub(super) fn new(hooks: P, settings: ListenSettings, metrics: Arc<Metrics>, conf: ServerConf) -> Self {
+    pub(super) fn new(hooks: P, settings: Arc<ArcSwap<ListenSettings>>, metrics: Arc<Metrics>, conf: ServerConf) -> Self {
         Self { proxy: Arc::new(http_proxy(&Arc::new(conf), hooks)), settings, metrics }
     }
 
@@ -55,12 +56,13 @@ where
         let (stopping, shutdown) = watch::channel(false);
         let cut = CancellationToken::new();
         let connections = TaskTracker::new();
-        let places = Arc::new(Semaphore::new(self.settings.max_connections));
+        let max_connections = self.settings.load().max_connections;
+        let places = Arc::new(Semaphore::new(max_connections));
         let accept = async {
             let mut full = Occasionally::default();
             loop {
                 if places.available_permits() == 0 && full.is_due() {
-                    tracing::warn!(max_connections = self.settings.max_connections, "every connection is taken; clients wait");
+                    tracing::warn!(max_connections, "every connection is taken; clients wait");
                 }
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let (stream, peer) = accept(&socket).await;
@@ -94,13 +96,17 @@ where
         self.metrics.proxy.connections_accepted.inc();
         let _counted = Counted::new(&self.metrics.proxy.connections);
         let stream = SharedTcp::new(stream);
-        let connection = Arc::new(Connection::new(peer, Some(stream.clone()), self.settings.header_timeout));
+        let (header_timeout, stream_grace) = {
+            let listen = self.settings.load();
+            (listen.header_timeout, listen.stream_grace)
+        };
+        let connection = Arc::new(Connection::new(peer, Some(stream.clone()), header_timeout));
         let transport = Transport::new(stream, Arc::clone(&connection));
         let unsent = transport.unsent();
         {
             let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(transport, &shutdown)));
             let mut cancelled = pin!(cut.cancelled());
-            let mut timer = DeadlineTimer::new(&connection, self.settings.stream_grace);
+            let mut timer = DeadlineTimer::new(&connection, stream_grace);
             poll_fn(|task| {
                 let is_done = work.as_mut().poll(task).is_ready();
                 // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the next write.
@@ -129,7 +135,7 @@ where
     /// One request after another, as long as the connection can be used again.
     async fn requests(&self, transport: Transport, shutdown: &watch::Receiver<bool>) {
         let mut session = ServerSession::new_http1(Box::new(transport));
-        session.set_keepalive(Some(self.settings.keepalive_timeout.as_secs().max(1)));
+        session.set_keepalive(Some(self.settings.load().keepalive_timeout.as_secs().max(1)));
         while let Some(reused) = self.proxy.process_new_http(session, shutdown).await {
             let (stream, settings) = reused.consume();
             session = ServerSession::new_http1(stream);

@@ -17,7 +17,9 @@ mod failure;
 mod forward;
 mod frames;
 mod hygiene;
+mod lifetime;
 mod listener;
+mod live;
 mod place;
 mod request;
 mod route;
@@ -34,6 +36,7 @@ use std::{sync::Arc, time::Duration};
 pub use access_log::{AccessLog, AccessLogFormat};
 #[doc(hidden)]
 pub use bare::UnauthenticatedProxyForBenches;
+pub use live::{LiveProxy, Prepared};
 use pingora::{
     connectors::{ConnectorOptions, TransportConnector},
     server::configuration::ServerConf,
@@ -42,7 +45,7 @@ pub use place::{BodyCondition, BodyPlace, ProtocolForm, TokenPlace};
 pub use route::{Access, OnInvalid, RouteSettings};
 pub use settings::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, UpstreamSettings};
 pub use shape::ErrorShape;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 pub use upstream::UpstreamError;
 
@@ -64,12 +67,18 @@ pub enum ProxyError {
         "the system's certificate authorities cannot be loaded ({0}); install ca-certificates, or set ca_file for each https upstream"
     )]
     Authorities(String),
+    /// The first https upstream of its kind in a reload.
+    #[error(
+        "an https upstream without ca_file needs the system's certificate authorities, which are loaded at the start only: restart, or \
+         set its ca_file"
+    )]
+    NeedsRestart,
 }
 
 /// The edge, ready to serve.
 pub struct Proxy {
     listener: Arc<listener::Listener<edge::Edge>>,
-    upstreams: Vec<Arc<upstream::Upstream>>,
+    live: Arc<LiveProxy>,
     /// Tells sockets to say goodbye.
     stopping: CancellationToken,
 }
@@ -82,43 +91,38 @@ impl Proxy {
         metrics: Arc<Metrics>,
         access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
-        let upstreams: Vec<_> =
-            settings.upstreams.iter().map(|one| upstream::Upstream::new(one.clone()).map(Arc::new)).collect::<Result<_, _>>()?;
-        let system_authorities = settings.upstreams.iter().any(|upstream| upstream.tls && upstream.ca_file.is_none());
+        let live = live::Live::new(settings, None, exchange, &metrics, access_log)?;
+        let system_authorities = live::needs_system_authorities(settings);
         if system_authorities {
             check_system_authorities()?;
         }
-        let route = |one| route::Route::new(one, &settings.headers, metrics.proxy.route(&one.name));
-        let routes = settings.routes.iter().map(|one| Arc::new(route(one))).collect();
         let conf = server_conf(system_authorities);
         let stopping = CancellationToken::new();
+        let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics), system_authorities));
         let edge = edge::Edge {
+            live: Arc::clone(&live.live),
             stopping: stopping.clone(),
             connector: TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf))),
-            listen: settings.listen.clone(),
-            routes: route::RouteTable::new(routes),
-            upstreams: upstreams.clone(),
-            exchange,
             metrics: Arc::clone(&metrics),
-            realm: settings.realm.clone(),
-            access_log,
         };
-        let listener = listener::Listener::new(edge, settings.listen.clone(), metrics, conf);
-        Ok(Self { listener: Arc::new(listener), upstreams, stopping })
+        let listener = listener::Listener::new(edge, Arc::clone(&live.listen), metrics, conf);
+        Ok(Self { listener: Arc::new(listener), live, stopping })
+    }
+
+    /// What changes the settings of the running edge.
+    pub fn live(&self) -> Arc<LiveProxy> {
+        Arc::clone(&self.live)
     }
 
     /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is under way, after `grace` at the latest.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
-        let mut resolvers = JoinSet::new();
-        for upstream in self.upstreams {
-            resolvers.spawn(upstream.keep_resolved(stop.clone()));
-        }
+        self.live.start_resolving(stop.clone());
         let farewell = async {
             stop.cancelled().await;
             self.stopping.cancel();
         };
         tokio::join!(self.listener.run(socket, stop.clone(), grace), farewell);
-        resolvers.shutdown().await;
+        self.live.stop_resolving().await;
     }
 }
 

@@ -40,8 +40,10 @@ pub(super) enum Outcome {
 
 /// One request. Dropped when it is over, in whatever way; that is when it is counted and logged.
 #[derive(Debug)]
-pub(super) struct RequestContext {
+pub(super) struct RequestContext<L> {
     pub(super) connection: Arc<Connection>,
+    /// The settings that the request began with.
+    pub(super) live: L,
     pub(super) route: Option<Arc<Route>>,
     pub(super) forward: Option<Forward>,
     pub(super) outcome: Outcome,
@@ -53,12 +55,13 @@ pub(super) struct RequestContext {
     access_log: Option<Arc<AccessLog>>,
 }
 
-impl RequestContext {
-    pub(super) fn new(connection: Arc<Connection>, metrics: Arc<Metrics>, access_log: Option<Arc<AccessLog>>) -> Self {
+impl<L> RequestContext<L> {
+    pub(super) fn new(connection: Arc<Connection>, live: L, metrics: Arc<Metrics>, access_log: Option<Arc<AccessLog>>) -> Self {
         connection.request_began();
         metrics.proxy.in_flight.inc();
         Self {
             connection,
+            live,
             route: None,
             forward: None,
             outcome: Outcome::Unanswered,
@@ -147,7 +150,7 @@ impl RequestContext {
     }
 }
 
-impl Drop for RequestContext {
+impl<L> Drop for RequestContext<L> {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         self.metrics.proxy.in_flight.dec();

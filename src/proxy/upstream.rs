@@ -93,6 +93,10 @@ impl Upstream {
         })
     }
 
+    pub(super) fn settings(&self) -> &UpstreamSettings {
+        &self.settings
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.settings.name
     }
@@ -218,11 +222,12 @@ fn authorities(settings: &UpstreamSettings) -> Result<Option<Arc<CaType>>, Upstr
     Ok(Some(certificates.iter().map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509)).collect()))
 }
 
-/// Connections are pooled by address, name and this; upstreams that trust different authorities must not share one.
+/// Connections are pooled by address, name and this; upstreams that trust different authorities must not share one, neither at the
+/// same time nor before and after a reload.
 fn group_key(settings: &UpstreamSettings) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
-    settings.name.hash(&mut hasher);
+    (&settings.name, settings.tls, &settings.ca_file).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -42,6 +42,8 @@ pub struct IssuerSettings {
 /// Which `iss` claims belong to one configured issuer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IssuerRule {
+    /// What the discovery document says. Takes nothing until that is known; see [`TrustedIssuer::discovered`].
+    Discovered,
     /// One of these, byte for byte.
     Exact(Vec<String>),
     /// A template with `{tenantid}` in it: the token's `tid`, put in its place, must give the `iss`.
@@ -84,6 +86,11 @@ impl TrustedIssuer {
         }
     }
 
+    /// The same rules for the `iss` values that discovery documents name. For [`IssuerRule::Discovered`].
+    pub fn discovered(&self, issuers: Vec<String>) -> Self {
+        Self::new(IssuerSettings { issuer: IssuerRule::Exact(issuers), ..self.settings.clone() })
+    }
+
     /// The issuer's name in the config.
     pub fn name(&self) -> &str {
         &self.name
@@ -115,6 +122,7 @@ impl TrustedIssuer {
     pub(in crate::token) fn takes_iss(&self, token: &UnverifiedToken<'_>) -> bool {
         let Some(issuer) = token.issuer() else { return false };
         match &self.settings.issuer {
+            IssuerRule::Discovered => false,
             IssuerRule::Exact(issuers) => issuers.iter().any(|known| known == issuer),
             IssuerRule::Template { pattern, .. } => token.tenant().is_some_and(|tenant| fill(pattern, tenant) == issuer),
         }
@@ -126,7 +134,7 @@ impl TrustedIssuer {
             IssuerRule::Template { tenants: TenantRule::Only(tenants), .. } => {
                 token.tenant().is_some_and(|tenant| tenants.iter().any(|known| known == tenant))
             }
-            IssuerRule::Exact(_) | IssuerRule::Template { tenants: TenantRule::Any, .. } => true,
+            IssuerRule::Discovered | IssuerRule::Exact(_) | IssuerRule::Template { tenants: TenantRule::Any, .. } => true,
         }
     }
 
@@ -168,7 +176,7 @@ impl TrustedIssuer {
     fn same_tenant_issuer(&self, bound: &str, issuer: &str, tenant: &str) -> bool {
         let configured = |name: &str| match &self.settings.issuer {
             IssuerRule::Exact(issuers) => issuers.iter().any(|known| known == name),
-            IssuerRule::Template { .. } => false,
+            IssuerRule::Discovered | IssuerRule::Template { .. } => false,
         };
         bound == issuer || (configured(bound) && issuer.contains(tenant))
     }

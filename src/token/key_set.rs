@@ -219,7 +219,7 @@ fn parse_key(text: &[u8]) -> Result<VerificationKey, SkippedKey> {
             JsonError::Malformed => SkipReason::Malformed,
         },
     })?;
-    VerificationKey::from_jwk(&jwk).map_err(|reason| {
+    VerificationKey::from_jwk(&jwk).map(|key| key.with_document(text)).map_err(|reason| {
         let kid = jwk.get("kid").and_then(Value::as_str).filter(|_| reason != SkipReason::KidTooLong);
         SkippedKey { kid: kid.map(str::to_owned), reason }
     })

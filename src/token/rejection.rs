@@ -49,6 +49,8 @@ pub enum Rejection {
     IdToken,
     /// `iat` lies in the future.
     IssuedInFuture,
+    /// No key with this `kid` is known, and the provider has not been asked since the token was made: the key may be there.
+    KeyNotFetchedYet,
     /// The key exists, but not for this algorithm.
     KeyNotForAlgorithm,
     /// The key belongs to another issuer or cloud.
@@ -91,7 +93,7 @@ pub enum Rejection {
     TokenTooLarge,
     /// `iss` belongs to no configured issuer.
     UnknownIssuer,
-    /// No key with this `kid`, and the provider was asked.
+    /// No key with this `kid`, and the provider was asked since the token was made; or a key that the operator denies.
     UnknownKey,
     /// The claims that give the user id do not agree.
     UserIdConflict,
@@ -181,6 +183,7 @@ impl Rejection {
             Self::HostMalformed => row("host_malformed", 400, None, "exactly one valid Host is required"),
             Self::IdToken => row("id_token", 401, TOKEN, "an access token is required"),
             Self::IssuedInFuture => row("issued_in_future", 401, TOKEN, "the token is not valid yet"),
+            Self::KeyNotFetchedYet => row("key_not_fetched_yet", 503, None, "the key of the token has not been fetched yet"),
             Self::KeyNotForAlgorithm => row("key_not_for_algorithm", 401, TOKEN, "the key is not for this algorithm"),
             Self::KeyOfOtherIssuer => row("key_of_other_issuer", 401, TOKEN, "the key belongs to another issuer"),
             Self::KeysUnavailable => row("keys_unavailable", 503, None, "the keys of the issuer are not available"),
@@ -239,6 +242,7 @@ impl Rejection {
         Self::HostMalformed,
         Self::IdToken,
         Self::IssuedInFuture,
+        Self::KeyNotFetchedYet,
         Self::KeyNotForAlgorithm,
         Self::KeyOfOtherIssuer,
         Self::KeysUnavailable,

@@ -5,16 +5,17 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 /// Which rooms a room may use. `src/lib.rs` explains the order.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["config", "demo", "jwks", "server", "signing", "token"]),
+    ("cli", &["admin", "config", "demo", "jwks", "server", "signing", "token"]),
     ("demo", &["admin", "config", "exchange", "jwks", "proxy", "server", "signing", "token"]),
     ("server", &["admin", "config", "exchange", "jwks", "metrics", "proxy", "signing", "token"]),
     ("proxy", &["exchange", "metrics", "token"]),
-    ("admin", &["exchange", "jwks", "metrics", "signing", "token"]),
+    ("admin", &["exchange", "jwks", "metrics", "private_file", "signing", "token"]),
     ("config", &["admin", "exchange", "jwks", "proxy", "signing", "token"]),
     ("exchange", &["jwks", "metrics", "signing", "token"]),
-    ("jwks", &["metrics", "token"]),
-    ("signing", &["metrics", "token"]),
+    ("jwks", &["metrics", "private_file", "token"]),
+    ("signing", &["metrics", "private_file", "token"]),
     ("metrics", &[]),
+    ("private_file", &[]),
     ("token", &[]),
     ("lib", &[]),
 ];

@@ -112,6 +112,18 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
     produced.insert(Rejection::KeysUnavailable);
     kit.stop().await;
 
+    // No refresh is allowed, so nobody can say whether the provider has the key by now.
+    let kit = Kit::start_with(|config| {
+        config.issuers[0].jwks.refresh = Duration::from_secs(3600);
+        config.issuers[0].jwks.unknown_kid.budget = 0;
+    })
+    .await;
+    let token = kit.issuer.token("alice").header("kid", "unknown").sign();
+    let request = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    assert_refused(&kit, &request, Rejection::KeyNotFetchedYet).await;
+    produced.insert(Rejection::KeyNotFetchedYet);
+    kit.stop().await;
+
     assert!(overloads_signing().await);
     produced.insert(Rejection::SigningOverloaded);
 

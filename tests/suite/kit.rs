@@ -1,10 +1,14 @@
 //! A world to attack: issuer, gateway and backend on free ports, a raw client, and deadlines instead of sleeps.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use syncgate::{
     config::Config,
-    demo::{MetricsText, World, http_client, world::WorldOptions},
+    demo::{DemoKey, MetricsText, World, http_client, world::WorldOptions},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -78,6 +82,14 @@ impl Kit {
     pub async fn assert_serves(&self) {
         let answer = self.get("/echo", &self.issuer.token("bystander").sign()).await;
         assert_eq!(answer.status(), 200);
+    }
+
+    /// A user whose token this key signed is served. The gateway has not seen the token before.
+    pub async fn assert_serves_key(&self, key: &DemoKey) {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let token = self.issuer.token("bystander").claim("jti", number).header("kid", key.kid()).signed_by(key).sign();
+        assert_eq!(self.get("/echo", &token).await.status(), 200);
     }
 
     /// The sum of a series, as the registry has it now.

@@ -11,7 +11,7 @@ use std::{
 use syncgate::demo::{
     DemoIssuer, DemoKey,
     issuer::{Behaviour, Endpoint},
-    world::WorldOptions,
+    world::{self, WorldOptions},
 };
 use tempfile::TempDir;
 
@@ -176,6 +176,98 @@ async fn sigterm_ends_an_idle_process_at_once() {
         process.await_exit(Duration::from_secs(5)).0
     });
     assert_eq!(code.await.unwrap(), Some(0));
+}
+
+#[tokio::test]
+async fn sighup_reads_the_config_again_and_keeps_the_last_good_one() {
+    let issuer = DemoIssuer::start().await.unwrap();
+    let (folder, config) = write_config(&issuer, "127.0.0.1:0", 0o600);
+    let outcome = tokio::task::spawn_blocking(move || {
+        let good = std::fs::read_to_string(&config).unwrap();
+        let mut process = run(folder, &config);
+        process.await_line("serving");
+        let signal = |process: &Process, name: &str| {
+            Command::new("kill").arg(name).arg(process.child.id().to_string()).status().unwrap();
+        };
+        std::fs::write(&config, format!("{good}realm: \"a\\\"b\"\n")).unwrap();
+        signal(&process, "-HUP");
+        let refused = process.await_line("the new config is not used; the last good one stays");
+        std::fs::write(&config, format!("{good}threads: 3\nlog: {{ level: debug }}\n")).unwrap();
+        signal(&process, "-HUP");
+        process.await_line("the new config is in use");
+        let restart = process.await_line("these settings have changed too and need a restart");
+        std::fs::write(&config, good).unwrap();
+        signal(&process, "-HUP");
+        process.await_line("the new config is in use");
+        signal(&process, "-TERM");
+        let (code, _) = process.await_exit(Duration::from_secs(5));
+        (refused["error"].as_str().unwrap().to_owned(), restart["settings"].as_str().unwrap().to_owned(), code)
+    });
+    let (refused, restart, code) = outcome.await.unwrap();
+    assert!(refused.contains("gateway.yaml") && refused.contains("realm"), "{refused}");
+    assert_eq!((restart.as_str(), code), ("threads", Some(0)));
+}
+
+#[tokio::test]
+async fn a_start_without_the_provider_serves_from_the_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshot = folder.path().join("contoso.json");
+    let issuer = DemoIssuer::start().await.unwrap();
+    // The first gateway writes it.
+    let (trusted, file) = (world::trust(&issuer), snapshot.clone());
+    let first = WorldOptions::default().config(move |config| {
+        config.issuers = vec![trusted];
+        config.issuers[0].jwks.snapshot_file = Some(file);
+    });
+    let kit = Kit::start_unready(first).await;
+    kit.await_ready().await;
+    kit.eventually(|| snapshot.exists()).await;
+    kit.stop().await;
+    // The second one starts while the provider is away.
+    issuer.stop().await;
+    let (trusted, file) = (world::trust(&issuer), snapshot.clone());
+    let second = WorldOptions::default().config(move |config| {
+        config.issuers = vec![trusted];
+        config.issuers[0].jwks.snapshot_file = Some(file);
+    });
+    let kit = Kit::start_unready(second).await;
+    kit.await_ready().await;
+    assert_eq!(kit.get("/echo", &issuer.token("alice").sign()).await.status(), 200);
+    let unknown = kit.get("/echo", &issuer.token("alice").header("kid", "x").sign()).await;
+    assert_eq!(unknown.status(), 503, "a snapshot does not prove that a key is not there");
+    kit.stop().await;
+    // One that others can read is not trusted.
+    std::fs::set_permissions(&snapshot, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let trusted = world::trust(&issuer);
+    let third = WorldOptions::default().config(move |config| {
+        config.issuers = vec![trusted];
+        config.issuers[0].jwks.snapshot_file = Some(snapshot);
+    });
+    let kit = Kit::start_unready(third).await;
+    assert_eq!(kit.get("/echo", &issuer.token("alice").sign()).await.status(), 503);
+    kit.stop().await;
+    drop(folder);
+}
+
+#[tokio::test]
+async fn a_discovered_issuer_is_503_until_it_is_known_and_stays_what_it_was() {
+    let options = WorldOptions::default().issuer_behaves(Behaviour::Status(500)).config(|config| {
+        config.issuers[0].rules.issuer = syncgate::token::IssuerRule::Discovered;
+        config.issuers[0].jwks.refresh = Duration::from_millis(50);
+    });
+    let kit = Kit::start_unready(options).await;
+    let token = kit.issuer.token("alice").sign();
+    assert_eq!(kit.get("/echo", &token).await.status(), 503);
+    kit.issuer.behave(Endpoint::Discovery, Behaviour::Normal);
+    kit.issuer.behave(Endpoint::Keys, Behaviour::Normal);
+    kit.await_ready().await;
+    assert_eq!(kit.get("/echo", &token).await.status(), 200);
+    let other = serde_json::json!({ "issuer": "https://fabrikam.com/", "jwks_uri": kit.issuer.keys_url() });
+    kit.issuer.behave(Endpoint::Discovery, Behaviour::Document(other.to_string()));
+    kit.eventually(|| kit.metric("syncgate_jwks_issuer_changes_total", &[]) == 1.0).await;
+    assert_eq!(kit.get("/echo", &kit.issuer.token("bob").sign()).await.status(), 200);
+    assert_eq!(kit.get("/echo", &kit.issuer.token("bob").issuer("https://fabrikam.com/").sign()).await.status(), 401);
+    kit.stop().await;
 }
 
 #[tokio::test]

@@ -98,6 +98,10 @@ async fn a_request_gets_a_token_for_minutes_and_a_socket_one_to_the_end() {
     let _ = socket.send(Message::Close(None)).await;
     while let Some(Ok(_)) = kit.within(socket.next()).await {}
 
+    let head = format!("GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nAccept: text/event-stream\r\n\r\n");
+    assert_eq!(kit.raw(head.as_bytes()).await.status, 200);
+    assert!(seconds_left(&kit.backend) > 2_990);
+
     // The token for requests is still the one that was minted for them.
     assert_eq!(kit.get("/echo", &token).await.status(), 200);
     assert!(seconds_left(&kit.backend) <= 300);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     admin::AdminSettings,
-    config::{LogFormat, LogLevel, LogSettings, section::Section},
+    config::{LogFormat, LogLevel, LogSettings, Target, section::Section},
     exchange::CacheSettings,
     token::TokenLimits,
 };
@@ -16,9 +16,14 @@ pub(in crate::config) const LOG_LEVELS: [(&str, LogLevel); 4] =
 pub(in crate::config) fn admin(mut section: Section<'_>) -> AdminSettings {
     let default = AdminSettings::default();
     let address = section.field("address");
-    let settings = AdminSettings { address: section.address("address", default.address) };
+    let settings = AdminSettings {
+        address: section.address("address", default.address),
+        credential_file: section.file("credential_file", Target::Credential),
+    };
     if let Some(field) = address.filter(|_| !settings.address.ip().is_loopback()) {
-        field.warning("the admin listener asks for no credential; whoever reaches this address sees metrics and health");
+        field.warning(
+            "the admin listener shows without a credential; whoever reaches this address sees metrics, health and public keys",
+        );
     }
     section.finish();
     settings

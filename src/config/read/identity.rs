@@ -121,7 +121,7 @@ fn marks(rule: &UserIdRule) -> (&str, bool) {
 
 fn takes_several_tenants(rule: &IssuerRule) -> bool {
     match rule {
-        IssuerRule::Exact(_) => false,
+        IssuerRule::Discovered | IssuerRule::Exact(_) => false,
         IssuerRule::Template { tenants: TenantRule::Only(tenants), .. } => tenants.len() > 1,
         IssuerRule::Template { tenants: TenantRule::Any, .. } => true,
     }

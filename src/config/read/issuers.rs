@@ -8,7 +8,7 @@ use crate::{
     config::{
         IssuerConfig,
         field::Field,
-        formats::{CLAIM, GUID, KEY_URL, NAME, POLICY, TEXT},
+        formats::{CLAIM, GUID, KEY_URL, NAME, POLICY, PROXY_URL, TEXT},
         outside::Target,
         read::{
             identity::{self, Permitted},
@@ -16,7 +16,7 @@ use crate::{
         },
         section::Section,
     },
-    jwks::{JwksSettings, KeySource},
+    jwks::{JwksSettings, KeySource, UnknownKidSettings},
     token::{IssuerRule, IssuerSettings, TenantRule, TokenKind, TokenKinds},
 };
 
@@ -30,6 +30,9 @@ const ROLE_CLAIM: &str = "roles";
 
 /// The audiences of Microsoft Graph: its tokens are opaque to everybody else.
 const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com"];
+
+/// In place of an `iss`: what the discovery document says.
+pub(in crate::config) const DISCOVERED: &str = "discovered";
 
 pub(in crate::config) const ALGORITHMS: [(&str, Algorithm); 9] = [
     ("RS256", Algorithm::RS256),
@@ -61,7 +64,8 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     let jwks_uris = section.texts("jwks_uri", &KEY_URL);
     let issuers = section.texts("issuer", &TEXT);
     let policies = policies(&mut section);
-    let sources = section.field("discovery").is_some() || section.field("jwks_uri").is_some();
+    let jwks_file = section.file("jwks_file", Target::Keys);
+    let sources = ["discovery", "jwks_uri", "jwks_file"].into_iter().any(|key| section.field(key).is_some());
 
     let given = Given { policies: &policies, issuers: &issuers, sources };
     let expansion = match preset {
@@ -72,7 +76,12 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     refuse_parameters(&mut section, preset);
 
     let key_sources: Vec<_> = match sources {
-        true => discovery.into_iter().map(KeySource::Discovery).chain(jwks_uris.into_iter().map(KeySource::Jwks)).collect(),
+        true => discovery
+            .into_iter()
+            .map(KeySource::Discovery)
+            .chain(jwks_uris.into_iter().map(KeySource::Jwks))
+            .chain(jwks_file.map(KeySource::File))
+            .collect(),
         false => expansion.discovery.into_iter().map(KeySource::Discovery).collect(),
     };
     let default = JwksSettings::new(key_sources);
@@ -82,6 +91,10 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
         keep: section.duration("keep", expansion.keep, MINUTE * 5..=DAY * 30),
         connect_timeout: section.duration("connect_timeout", default.connect_timeout, SECOND / 10..=SECOND * 30),
         timeout: section.duration("timeout", default.timeout, SECOND / 10..=MINUTE),
+        proxy: section.text("proxy", &PROXY_URL),
+        unknown_kid: unknown_kid(section.section("unknown_kid")),
+        deny_kids: section.texts("deny_kids", &TEXT),
+        snapshot_file: section.file("snapshot_file", Target::Snapshot),
         sources: default.sources,
     };
     if settings.keep < settings.refresh
@@ -94,6 +107,9 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     let permitted = Permitted { list: preset == Some(Some(Preset::B2c)), mutable: section.flag("mutable_user_id", false) };
     let user_id = section.field("user_id").and_then(|field| identity::user_id(&field, &permitted));
     let issuers = if section.field("issuer").is_some() { issuers } else { expansion.issuers };
+    if issuers == [DISCOVERED] && !settings.sources.iter().any(|source| matches!(source, KeySource::Discovery(_))) {
+        section.refuse("issuer", "discovered needs a discovery document to be discovered in; give discovery");
+    }
     let default_name = expansion.name.or_else(|| host_name(settings.sources.first(), &issuers));
     let rules = IssuerSettings {
         name: section.text("name", &NAME).or(default_name).unwrap_or_default(),
@@ -113,6 +129,19 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     };
     section.finish();
     Issuer { config: IssuerConfig { rules, jwks: settings }, field, shared }
+}
+
+/// What a token with an unknown `kid` may cause.
+fn unknown_kid(mut section: Section<'_>) -> UnknownKidSettings {
+    let default = UnknownKidSettings::default();
+    let budget = section.number("refreshes", default.budget as usize, 0..=100);
+    let settings = UnknownKidSettings {
+        budget: u32::try_from(budget).unwrap_or(default.budget),
+        refill: section.duration("refill", default.refill, SECOND * 30..=DAY),
+        wait: section.duration("wait", default.wait, Duration::ZERO..=SECOND * 10),
+    };
+    section.finish();
+    settings
 }
 
 /// Without a preset everything must be there.
@@ -164,7 +193,7 @@ fn rule(section: &mut Section<'_>, mut issuers: Vec<String>) -> IssuerRule {
             section.refuse("tenants", "has a meaning only for an issuer with {tenantid} in it");
             section.refuse("any_tenant", "has a meaning only for an issuer with {tenantid} in it");
         }
-        return IssuerRule::Exact(issuers);
+        return if issuers == [DISCOVERED] { IssuerRule::Discovered } else { IssuerRule::Exact(issuers) };
     };
     if issuers.len() > 1 {
         section.refuse("issuer", "has an element with {tenantid} in it; accepted: such a template alone, or a list without one");
@@ -239,7 +268,10 @@ fn kinds(field: &Field<'_>) -> TokenKinds {
 
 /// A name made of the host where the keys or the issuer are.
 fn host_name(source: Option<&KeySource>, issuers: &[String]) -> Option<String> {
-    let source = source.map(|(KeySource::Discovery(url) | KeySource::Jwks(url))| url);
+    let source = source.and_then(|source| match source {
+        KeySource::Discovery(url) | KeySource::Jwks(url) => Some(url),
+        KeySource::File(_) => None,
+    });
     let host =
         issuers.first().into_iter().chain(source).find_map(|url| url::Url::parse(url).ok()?.host_str().map(str::to_owned))?;
     let name: String =

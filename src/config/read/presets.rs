@@ -39,7 +39,7 @@ const KEEP: Duration = Duration::from_secs(26 * 3_600);
 /// The key sets for all tenants do so for up to two days.
 const KEEP_ALL_TENANTS: Duration = Duration::from_secs(50 * 3_600);
 /// Other providers withdraw a key when they mean it.
-const KEEP_OIDC: Duration = Duration::from_secs(3_600);
+const KEEP_GENERIC: Duration = Duration::from_secs(3_600);
 
 const MOST_POLICIES: usize = 100;
 const MOST_DOMAINS: usize = 16;
@@ -72,7 +72,12 @@ pub(in crate::config) struct Expansion {
 impl Expansion {
     /// What holds without a preset.
     pub(in crate::config) fn plain() -> Self {
-        Self { name: None, discovery: Vec::new(), issuers: Vec::new(), user_id: claims(&["sub"]), keep: KEEP }
+        Self { name: None, discovery: Vec::new(), issuers: Vec::new(), user_id: claims(&["sub"]), keep: KEEP_GENERIC }
+    }
+
+    /// What holds for a tenant of Microsoft's, with the user id from these claims.
+    fn microsoft(user_id: &[&str]) -> Self {
+        Self { user_id: claims(user_id), keep: KEEP, ..Self::plain() }
     }
 }
 
@@ -112,7 +117,7 @@ fn b2c(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
         return Expansion::plain();
     }
     let login = tenant.as_ref().map(|tenant| format!("{tenant}.b2clogin.com"));
-    let mut expansion = Expansion { name: tenant.clone(), user_id: claims(&["oid", "sub"]), ..Expansion::plain() };
+    let mut expansion = Expansion { name: tenant.clone(), ..Expansion::microsoft(&["oid", "sub"]) };
     if let (Some(tenant), Some(login)) = (&tenant, &login) {
         expansion.discovery = given
             .policies
@@ -143,7 +148,7 @@ const ENTRA_TENANT: Format<String> = Format {
 fn entra(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     let needed = given.issuers.is_empty() || !given.sources;
     let Some(tenant) = parameter(section, "tenant", &ENTRA_TENANT, needed, ENTRA_TENANT.accepted) else {
-        return Expansion { user_id: claims(&["oid"]), ..Expansion::plain() };
+        return Expansion::microsoft(&["oid"]);
     };
     let discovery = vec![format!("https://login.microsoftonline.com/{tenant}/v2.0/.well-known/openid-configuration")];
     if matches!(tenant.as_str(), "common" | "organizations") {
@@ -153,14 +158,14 @@ fn entra(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     }
     // Tokens of version 2 and of version 1: which it is, is a setting of the API's registration.
     let issuers = vec![format!("https://login.microsoftonline.com/{tenant}/v2.0"), format!("https://sts.windows.net/{tenant}/")];
-    Expansion { name: Some(tenant), discovery, issuers, user_id: claims(&["oid"]), keep: KEEP }
+    Expansion { name: Some(tenant), discovery, issuers, ..Expansion::microsoft(&["oid"]) }
 }
 
 fn external_id(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     let needed = given.issuers.is_empty() || !given.sources;
     let tenant = parameter(section, "tenant", &LABEL, !given.sources, "the contoso of contoso.ciamlogin.com");
     let tenant_id = parameter(section, "tenant_id", &GUID, needed, "the tenant's GUID; it stands in iss, even as the host");
-    let mut expansion = Expansion { name: tenant.clone(), user_id: claims(&["oid"]), ..Expansion::plain() };
+    let mut expansion = Expansion { name: tenant.clone(), ..Expansion::microsoft(&["oid"]) };
     if let (Some(tenant), Some(id)) = (&tenant, &tenant_id) {
         expansion.discovery = vec![format!("https://{tenant}.ciamlogin.com/{id}/v2.0/.well-known/openid-configuration")];
     }
@@ -169,7 +174,7 @@ fn external_id(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
 }
 
 fn oidc(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
-    let mut expansion = Expansion { keep: KEEP_OIDC, ..Expansion::plain() };
+    let mut expansion = Expansion::plain();
     let Some(field) = section.required("issuer", "the provider's iss, such as https://login.contoso.com") else {
         return expansion;
     };

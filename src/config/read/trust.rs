@@ -67,6 +67,8 @@ fn iss_values(issuers: &[Issuer<'_>]) {
 /// Every `iss` that a rule takes. For a template that takes any tenant it is the pattern itself, which is the `iss` of nobody else.
 fn values(rule: &IssuerRule) -> Vec<String> {
     match rule {
+        // What it will be is not known; where two issuers take one token, the first one counts.
+        IssuerRule::Discovered => Vec::new(),
         IssuerRule::Exact(issuers) => issuers.clone(),
         IssuerRule::Template { pattern, tenants: TenantRule::Any } => vec![pattern.clone()],
         IssuerRule::Template { pattern, tenants: TenantRule::Only(tenants) } => {
@@ -79,7 +81,7 @@ fn values(rule: &IssuerRule) -> Vec<String> {
 fn open_pattern(rule: &IssuerRule) -> Option<&str> {
     match rule {
         IssuerRule::Template { pattern, tenants: TenantRule::Any } => Some(pattern),
-        IssuerRule::Exact(_) | IssuerRule::Template { tenants: TenantRule::Only(_), .. } => None,
+        IssuerRule::Discovered | IssuerRule::Exact(_) | IssuerRule::Template { tenants: TenantRule::Only(_), .. } => None,
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{TENANT_ID, bad_minting, bad_routes, config, parse, problems, with};
 
 const KEY_URL: &str = "accepted: https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])";
-const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
+pub(super) const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
 const GUID: &str = "accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000";
 pub(super) const NAME: &str = "accepted: 1 to 64 of a-z 0-9 _ -";
 pub(super) const CLAIM: &str = "accepted: the name of a claim: 1 to 256 bytes, without spaces or braces";
@@ -14,6 +14,10 @@ pub(super) const TEXT: &str = "accepted: a text of 1 to 1024 bytes";
 
 /// Place, bad value, the problem that must be the only one (`...` stands for the usual end of the message).
 fn table() -> Vec<(&'static str, Value, String)> {
+    [own_rows(), super::bad_key_sources::rows()].concat()
+}
+
+fn own_rows() -> Vec<(&'static str, Value, String)> {
     let address = |default: &str| format!("accepted: address and port, such as 127.0.0.1:8080 or [::]:8080 (default {default})");
     let host = "accepted: a host name or address without port";
     let header = "accepted: the name of a header, or the start of one and *, such as x-user-*";
@@ -145,12 +149,6 @@ fn table() -> Vec<(&'static str, Value, String)> {
         ("/issuers/0/ca_file", json!(""), format!("issuers[0].ca_file: is empty or too long; {file}")),
         row("/issuers/0/refresh", json!("1m"), "issuers[0].refresh: 1m is too short; accepted: 5m to 1d (default 1h)"),
         row("/issuers/0/keep", json!("60d"), "issuers[0].keep: 60d is too long; accepted: 5m to 30d (default 26h)"),
-        row(
-            "/issuers/0/connect_timeout",
-            json!("1m"),
-            "issuers[0].connect_timeout: 1m is too long; accepted: 100ms to 30s (default 2s)",
-        ),
-        row("/issuers/0/timeout", json!("2m"), "issuers[0].timeout: 2m is too long; accepted: 100ms to 1m (default 5s)"),
         row("/token/max_bytes", json!("1MB"), "token.max_bytes: \"1MB\" cannot be read; accepted: 1KiB to 64KiB (default 16KiB)"),
         row(
             "/token/max_header_bytes",

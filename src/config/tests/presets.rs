@@ -233,3 +233,11 @@ fn parameters_of_another_preset_are_refused() {
         ["issuers[0].tenants: has a meaning only for an issuer with {tenantid} in it"]
     );
 }
+
+#[test]
+fn without_a_preset_a_removed_key_is_a_withdrawn_key() {
+    let generic = json!({ "issuer": "https://login.contoso.com", "jwks_file": "keys.json", "audiences": ["api"] });
+    let IssuerConfig { jwks, .. } = expand(generic);
+    assert_eq!(jwks.keep, HOUR);
+    assert!(matches!(&jwks.sources[..], [KeySource::File(path)] if path.ends_with("keys.json")), "{:?}", jwks.sources);
+}

@@ -25,10 +25,16 @@ fn the_printout_means_the_same() {
     let entra = json!({
         "preset": "entra", "tenant": "common", "any_tenant": true, "audiences": ["api"], "user_id": "oid", "shared_user_ids": true,
         "algorithms": ["ES384", "EdDSA"], "tokens": ["id", "app_only"], "authorized_parties": ["null", "~", "-", "é \"x\""],
-        "max_lifetime": "28h", "ca_file": "ca.pem", "jwks_uri": "http://localhost/keys",
+        "max_lifetime": "28h", "ca_file": "ca.pem", "jwks_uri": "http://localhost/keys", "jwks_file": "keys.json",
+        "proxy": "http://proxy:3128", "deny_kids": ["-x", "~"], "snapshot_file": "/var/lib/contoso.json",
+        "unknown_kid": { "refreshes": 0, "refill": "30s", "wait": "0s" },
     });
     let mutable = oidc("mutable", json!({ "user_id": "m_{email}", "mutable_user_id": true, "leeway": "1500ms" }));
-    let prefix = oidc("prefix", json!({ "user_id": "m_{sub}", "shared_user_ids": true, "policies": ["x"] }));
+    let prefix = oidc(
+        "prefix",
+        json!({ "user_id": "m_{sub}", "shared_user_ids": true, "policies": ["x"], "issuer": "discovered",
+        "discovery": "https://login.contoso.com/d" }),
+    );
     let ids = json!({ "name": "ids", "preset": "external-id", "tenant": "contoso", "tenant_id": TENANT_ID, "audiences": ["a"], "user_id": "{tid}/{oid}" });
     let route = json!({
         "name": "a", "path": "/db", "host": "[::1]", "scopes": ["read"], "any_scopes": ["a"], "roles": ["R"], "any_roles": ["*"],
@@ -54,6 +60,7 @@ fn the_printout_means_the_same() {
             ("/log", json!({ "format": "text", "level": "debug", "requests": false })),
             ("/headers", json!({ "strip": ["x-a", "x-b*"], "strip_also": ["x-a", "x-c"] })),
             ("/realm", json!("sync gate")),
+            ("/admin", json!({ "credential_file": "credential" })),
             ("/shutdown/grace", json!("0s")),
             ("/threads", json!(3)),
         ],

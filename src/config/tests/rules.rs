@@ -331,7 +331,7 @@ fn what_deserves_a_thought_is_a_warning() {
     assert_eq!(
         warnings(&with(&[("/admin/address", json!("0.0.0.0:9090")), ("/upstream/url", json!("http://couch:5984"))])),
         [
-            "admin.address: the admin listener asks for no credential; whoever reaches this address sees metrics and health",
+            "admin.address: the admin listener shows without a credential; whoever reaches this address sees metrics, health and public keys",
             "upstream.url: plain http to another machine: user tokens travel readable; fine only in a network that you trust",
         ]
     );
@@ -346,4 +346,19 @@ fn upstream_addresses_are_kept_for_dns_and_tls() {
     assert_eq!(upstream("http://[::1]:80/"), (false, "::1".to_owned(), 80));
     assert_eq!(upstream("HTTPS://Sync.Contoso.COM"), (true, "sync.contoso.com".to_owned(), 443));
     assert_eq!(upstream("https://bücher.example"), (true, "xn--bcher-kva.example".to_owned(), 443));
+}
+
+#[test]
+fn a_discovered_issuer_needs_a_place_to_be_discovered_in() {
+    let discovered = [("/issuers/0/issuer", json!("discovered"))];
+    assert_eq!(config(&with(&discovered)).issuers[0].rules.issuer, crate::token::IssuerRule::Discovered);
+    let mut no_document = discovered.to_vec();
+    no_document.push(("/issuers/0/jwks_uri", json!("https://login.contoso.com/keys")));
+    assert_eq!(
+        problems(&with(&no_document)),
+        ["issuers[0].issuer: discovered needs a discovery document to be discovered in; give discovery"]
+    );
+    let mut tenants = discovered.to_vec();
+    tenants.push(("/issuers/0/tenants", json!([super::TENANT_ID])));
+    assert_eq!(problems(&with(&tenants)), ["issuers[0].tenants: has a meaning only for an issuer with {tenantid} in it"]);
 }

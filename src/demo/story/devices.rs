@@ -72,7 +72,7 @@ pub(super) async fn sockets(client: &Client<'_>, alice: &User) -> Result<(), Une
 /// Every request that reached the backend bore a token of the gateway, and nothing of the issuer's.
 pub(super) async fn received(client: &Client<'_>, users: &[&User]) -> Result<(), Unexpected> {
     let world = client.world;
-    same("the gateway's public key", Some(world.pinned_key_pem.as_str()), world.gateway.public_key_pem())?;
+    same("the gateway's public key", Some(world.pinned_key_pem.clone()), world.gateway.public_key_pem())?;
     let received = world.backend.received();
     same("whether the backend was asked at all", false, received.is_empty())?;
     for request in &received {

@@ -117,7 +117,9 @@ impl Findings<'_> {
             Check::Audience => one_of(&settings.audiences),
             Check::Tenant => match &settings.issuer {
                 IssuerRule::Template { tenants: TenantRule::Only(tenants), .. } => one_of(tenants),
-                IssuerRule::Template { tenants: TenantRule::Any, .. } | IssuerRule::Exact(_) => "any".to_owned(),
+                IssuerRule::Template { tenants: TenantRule::Any, .. } | IssuerRule::Exact(_) | IssuerRule::Discovered => {
+                    "any".to_owned()
+                }
             },
             Check::Policy => one_of(&settings.policies),
             Check::AuthorizedParty => one_of(&settings.authorized_parties),
@@ -226,6 +228,7 @@ impl Findings<'_> {
 /// The `iss` that an issuer takes.
 fn iss_of(issuer: &TrustedIssuer) -> String {
     match &issuer.settings().issuer {
+        IssuerRule::Discovered => "what its discovery document names, which is not known here".to_owned(),
         IssuerRule::Exact(issuers) => list(issuers),
         IssuerRule::Template { pattern, tenants: TenantRule::Any } => format!("{} for any tid", quoted(pattern)),
         IssuerRule::Template { pattern, tenants: TenantRule::Only(tenants) } => {

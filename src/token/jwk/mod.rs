@@ -28,6 +28,8 @@ use crate::token::{BearerToken, Rejection, algorithm_from_name, json::Object};
 
 /// Longest `kid` of a key, in bytes: the most that [`TokenLimits::kid`](crate::token::TokenLimits::kid) can be set to.
 const MAX_KID: usize = 4 * 1024;
+/// Longest JWK whose text is kept, in bytes. The longest ones of real providers, with a certificate, have 3 KiB.
+const MAX_DOCUMENT: usize = 16 * 1024;
 
 /// A key's identity: its RFC 7638 thumbprint (SHA-256). Two keys with one `kid` have two ids. Printed in base64url.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +51,8 @@ pub struct VerificationKey {
     x5t_s256: Option<String>,
     issuer: Option<String>,
     cloud_instance: Option<String>,
+    /// The JWK as it was published; none if it is longer than [`MAX_DOCUMENT`].
+    document: Option<Box<str>>,
     /// One for each algorithm that the key permits. Never empty.
     parsed: Vec<ParsedKey>,
 }
@@ -84,8 +88,15 @@ impl VerificationKey {
             x5t_s256: members::owned_string(jwk, "x5t#S256")?,
             issuer: members::owned_string(jwk, "issuer")?,
             cloud_instance: members::owned_string(jwk, "cloud_instance_name")?,
+            document: None,
             parsed,
         })
+    }
+
+    /// The same key with the text that it was read from.
+    pub(in crate::token) fn with_document(self, text: &[u8]) -> Self {
+        let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= MAX_DOCUMENT);
+        Self { document: text.map(Into::into), ..self }
     }
 
     /// Its identity.
@@ -96,6 +107,21 @@ impl VerificationKey {
     /// The `kid` it was published under.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
+    }
+
+    /// The JWK as it was published, to be stored and read again; none if it is longer than 16 KiB.
+    pub fn document(&self) -> Option<&str> {
+        self.document.as_deref()
+    }
+
+    /// Its `kty`.
+    pub fn type_name(&self) -> &'static str {
+        self.key_type.name()
+    }
+
+    /// The algorithms that it permits.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.parsed.iter().map(JwtVerifier::algorithm)
     }
 
     /// The per-key `issuer` (Microsoft): exact, or a template with `{tenantid}`.

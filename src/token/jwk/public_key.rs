@@ -25,6 +25,14 @@ impl KeyType {
             _ => Err(SkipReason::UnsupportedKeyType),
         }
     }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Rsa => "RSA",
+            Self::Ec => "EC",
+            Self::Okp => "OKP",
+        }
+    }
 }
 
 /// The numbers of a public key.

@@ -31,13 +31,23 @@ pub(in crate::token) fn granted(claim: &str, value: &Value) -> Option<&'static s
     match value {
         Value::Null | Value::Bool(false) => None,
         Value::Bool(true) | Value::Number(_) => CLAIMS.into_iter().find(|known| known.eq_ignore_ascii_case(claim)),
-        Value::String(text) => {
-            CLAIMS.into_iter().find(|known| known.eq_ignore_ascii_case(claim)).or_else(|| granted_by_text(claim, text))
-        }
+        Value::String(text) => CLAIMS
+            .into_iter()
+            .find(|known| known.eq_ignore_ascii_case(claim))
+            .or_else(|| granted_by_text(claim, text))
+            .or_else(|| granted_by_json(claim, text)),
         Value::Array(elements) => elements.iter().find_map(|element| granted(claim, element)),
         Value::Object(members) => {
             members.iter().find_map(|(name, value)| granted_by_text("", name).or_else(|| granted(name, value)))
         }
+    }
+}
+
+/// What text with an object or a list in it grants: some backends read such text, and JSON can write a letter in more than one way.
+fn granted_by_json(claim: &str, text: &str) -> Option<&'static str> {
+    match serde_json::from_str(text) {
+        Ok(inner @ (Value::Object(_) | Value::Array(_))) => granted(claim, &inner),
+        _ => None,
     }
 }
 
@@ -143,6 +153,9 @@ mod tests {
             ("https://hasura.io/jwt/claims", json!("{\"role\":\"service_role\"}"), "service_role"),
             ("https://hasura.io/jwt/claims", json!({ "x-hasura-allowed-roles": ["user", "admin"] }), "admin"),
             ("X-Hasura-Role", json!("admin"), "admin"),
+            ("https://hasura.io/jwt/claims", json!(r#"{"x-hasura-default-role":"admin"}"#), "admin"),
+            ("https://hasura.io/jwt/claims", json!(r#" {"a":"{\"x-hasura-role\":\"\\u0061dmin\"}"} "#), "admin"),
+            ("_couchdb.roles", json!(r#"["\u005fadmin"]"#), "_admin"),
             ("channels", json!(["a", "*"]), "*"),
             ("channels", json!("a,*"), "*"),
         ] {

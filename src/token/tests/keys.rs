@@ -76,7 +76,7 @@ fn both_names_of_a_tenant_share_its_keys_if_both_are_configured() {
     assert!(both.run().is_ok());
     let two_tenants = both.rule(|rules| match &mut rules.issuer {
         IssuerRule::Exact(issuers) => issuers.push(TEMPLATE.replace("{tenantid}", OTHER_TENANT)),
-        IssuerRule::Template { .. } => unreachable!(),
+        IssuerRule::Template { .. } | IssuerRule::Discovered => unreachable!(),
     });
     assert_eq!(two_tenants.claim("tid", OTHER_TENANT).run().err(), Some(KeyOfOtherIssuer));
 }

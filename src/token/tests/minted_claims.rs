@@ -173,6 +173,12 @@ pub(super) fn rows() -> Vec<Row> {
         evil("service_role as it is", "role", EVIL, json!("service_role")),
         evil("service_role put together", "role", "service_${claim:evil}", json!("role")),
         evil("service_role in text with JSON", "https://hasura.io/jwt/claims", EVIL, json!("{\"role\":\"service_role\"}")),
+        evil(
+            "an admin of Hasura in text with JSON",
+            "https://hasura.io/jwt/claims",
+            "{\"x-hasura-default-role\":\"${claim:evil}\"}",
+            json!("admin"),
+        ),
         evil("a token type of Triplit", "x-triplit-token-type", EVIL, json!("secret")),
         evil("a token type of Triplit within an object", "claims", EVIL, json!({ "x-triplit-token-type": "anon" })),
         evil("an admin of Hasura", "x-hasura-default-role", EVIL, json!("admin")),

@@ -1,0 +1,116 @@
+//! The operators' credential: one line in a file that only its owner may read. Whoever may read the file may change things.
+
+use std::path::Path;
+
+use aws_lc_rs::{
+    constant_time::verify_slices_are_equal,
+    digest::{SHA256, digest},
+    rand,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
+use crate::private_file::{self, PrivateFileError};
+
+/// Largest file. Bytes.
+const MOST_BYTES: usize = 4_096;
+/// Shortest credential: 32 characters of base64url hold 192 random bits.
+const LEAST: usize = 32;
+
+/// Why the credential cannot be used, in words an operator can act on.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
+    /// Something else stands in the file.
+    #[error("{0} holds no credential of at least 32 printable characters: make one with `syncgate admin credential`")]
+    Content(String),
+    /// The cryptographic library gave no random number.
+    #[error("no credential could be made: the cryptographic library failed")]
+    Random,
+}
+
+/// A credential. It cannot be printed.
+pub struct Credential(Zeroizing<String>);
+
+impl Credential {
+    /// Makes a new one and writes it to a file of mode 0600. An existing file stays as it is unless it is to be replaced.
+    pub fn create(path: &Path, replace: bool) -> Result<(), CredentialError> {
+        let mut random = Zeroizing::new([0; 32]);
+        rand::fill(&mut random[..]).map_err(|_| CredentialError::Random)?;
+        let line = Zeroizing::new(format!("{}\n", URL_SAFE_NO_PAD.encode(&random[..])));
+        Ok(private_file::write(path, line.as_bytes(), replace)?)
+    }
+
+    /// Reads it.
+    pub fn read(path: &Path) -> Result<Self, CredentialError> {
+        let data = private_file::read(path, MOST_BYTES)?;
+        let text = data.strip_suffix(b"\n").unwrap_or(&data);
+        if text.len() < LEAST || !text.iter().all(u8::is_ascii_graphic) {
+            return Err(CredentialError::Content(path.display().to_string()));
+        }
+        Ok(Self(Zeroizing::new(String::from_utf8_lossy(text).into_owned())))
+    }
+
+    /// Whether somebody who says this has it. Takes as long for a near miss as for a far one.
+    pub(super) fn is(&self, said: &[u8]) -> bool {
+        let hash = |text: &[u8]| digest(&SHA256, text);
+        verify_slices_are_equal(hash(said).as_ref(), hash(self.0.as_bytes()).as_ref()).is_ok()
+    }
+
+    /// The value of `Authorization`.
+    pub(super) fn bearer(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("Bearer {}", self.0.as_str()))
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Credential(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_is_private_and_known_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credential");
+        Credential::create(&path, false).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert!(matches!(Credential::create(&path, false), Err(CredentialError::File(PrivateFileError::Exists { .. }))));
+        let line = fs::read_to_string(&path).unwrap();
+        let credential = Credential::read(&path).unwrap();
+        assert!(credential.is(line.trim_end().as_bytes()));
+        for wrong in ["", "x", &line, &line.trim_end()[1..], &line.trim_end().to_uppercase()] {
+            assert!(!credential.is(wrong.as_bytes()), "{wrong:?}");
+        }
+        assert_eq!(format!("{credential:?}"), "Credential(..)");
+        Credential::create(&path, true).unwrap();
+        assert!(!Credential::read(&path).unwrap().is(line.trim_end().as_bytes()));
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_or_that_holds_no_credential_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credential");
+        for content in ["", "short\n", &"a b".repeat(20), &"\u{e9}".repeat(40)] {
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            assert!(matches!(Credential::read(&path), Err(CredentialError::Content(_))), "{content:?}");
+        }
+        fs::write(&path, "x".repeat(40)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(Credential::read(&path), Err(CredentialError::File(PrivateFileError::Exposed { .. }))) || is_root(&path));
+    }
+
+    /// Files of root may be read by its group.
+    fn is_root(path: &Path) -> bool {
+        std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap()) == 0
+    }
+}

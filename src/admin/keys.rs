@@ -1,0 +1,149 @@
+//! `/keys`: the keys of each issuer and how they come, as JSON or as a page.
+
+use std::{sync::Arc, time::SystemTime};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, header},
+    response::{Html, IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::{Admin, keys_page};
+use crate::{
+    jwks::{KeyState, KeyStore, KeyView, SourceView},
+    token::Timestamp,
+};
+
+/// The document: one element for each issuer.
+#[derive(Debug, Serialize)]
+pub(super) struct Keys {
+    /// When it was written.
+    pub(super) now: String,
+    pub(super) issuers: Vec<IssuerKeys>,
+}
+
+/// The keys of one issuer.
+#[derive(Debug, Serialize)]
+pub(super) struct IssuerKeys {
+    pub(super) name: String,
+    /// Whether it has keys to verify with.
+    pub(super) ready: bool,
+    /// The `iss` values that its discovery documents name.
+    pub(super) discovered_issuers: Vec<String>,
+    pub(super) keys: Vec<Key>,
+    pub(super) sources: Vec<Source>,
+    /// Names that the config denies.
+    pub(super) denied: Vec<String>,
+    /// Names that an operator denied since the start.
+    pub(super) purged: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Key {
+    pub(super) kid: Option<String>,
+    pub(super) r#type: &'static str,
+    pub(super) algorithms: Vec<String>,
+    /// RFC 7638, SHA-256.
+    pub(super) thumbprint: String,
+    pub(super) state: &'static str,
+    pub(super) first_seen: String,
+    pub(super) last_seen: String,
+    /// Until when it serves if it is not seen again; absent for a key that stands in a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ends: Option<String>,
+    /// URL or file.
+    pub(super) source: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Source {
+    /// URL or file.
+    pub(super) place: String,
+    pub(super) last_attempt: Option<String>,
+    pub(super) last_success: Option<String>,
+    pub(super) next_refresh: Option<String>,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    pub(super) error: Option<String>,
+    pub(super) skipped: Vec<Skipped>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Skipped {
+    pub(super) kid: Option<String>,
+    pub(super) reason: &'static str,
+}
+
+impl IssuerKeys {
+    pub(super) fn of(name: &str, store: &KeyStore, now: Timestamp) -> Self {
+        let view = store.view(now);
+        let place = |source: usize| view.sources.get(source).map(|source| source.status.place.clone()).unwrap_or_default();
+        Self {
+            name: name.to_owned(),
+            ready: store.is_ready(now),
+            keys: view.keys.iter().map(|key| Key::of(key, place(key.source))).collect(),
+            sources: view.sources.iter().map(Source::of).collect(),
+            discovered_issuers: view.discovered_issuers.iter().map(ToString::to_string).collect(),
+            denied: view.denied,
+            purged: view.purged,
+        }
+    }
+}
+
+impl Key {
+    fn of(KeyView { key, first_seen, last_seen, end, state, .. }: &KeyView, source: String) -> Self {
+        Self {
+            kid: key.kid().map(str::to_owned),
+            r#type: key.type_name(),
+            algorithms: key.algorithms().map(|algorithm| format!("{algorithm:?}")).collect(),
+            thumbprint: key.id().to_string(),
+            state: match state {
+                KeyState::Trusted => "trusted",
+                KeyState::Waiting => "waiting",
+                KeyState::Denied => "denied",
+            },
+            first_seen: shown(*first_seen),
+            last_seen: shown(*last_seen),
+            ends: end.map(shown),
+            source,
+        }
+    }
+}
+
+impl Source {
+    fn of(SourceView { status, last_success }: &SourceView) -> Self {
+        let skipped = |key: &crate::token::SkippedKey| Skipped { kid: key.kid.clone(), reason: key.reason.label() };
+        Self {
+            place: status.place.clone(),
+            last_attempt: status.last_attempt.map(shown),
+            last_success: last_success.map(shown),
+            next_refresh: status.next.map(shown),
+            failures: status.failures,
+            error: status.error.clone(),
+            skipped: status.skipped.iter().map(skipped).collect(),
+        }
+    }
+}
+
+/// In whole seconds, as RFC 3339 has it.
+fn shown(time: Timestamp) -> String {
+    Timestamp::from_seconds(time.as_seconds()).to_string()
+}
+
+/// `GET /keys`: a page for browsers, JSON for everything else.
+pub(super) async fn show(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    let now = Timestamp::from(SystemTime::now());
+    let issuers = admin.shown.load().issuers.iter().map(|issuer| IssuerKeys::of(&issuer.name, &issuer.keys, now)).collect();
+    let keys = Keys { now: shown(now), issuers };
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let common = [(header::CACHE_CONTROL, "no-store"), (header::VARY, "Accept"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    if accepts.contains("text/html") {
+        // Everything on the page is in it, and nothing of it runs.
+        let policy = [(header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")];
+        (common, policy, Html(keys_page::render(&keys))).into_response()
+    } else {
+        (common, Json(keys)).into_response()
+    }
+}

@@ -1,0 +1,157 @@
+//! `syncgate admin`.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use crate::{
+    admin::{
+        AdminSettings,
+        client::{AdminClient, ClientError},
+        credential::Credential,
+    },
+    cli::Failure,
+    config::Config,
+};
+
+/// Change something in a running gateway: fetch keys now, purge a key.
+///
+/// Speaks to the admin listener of the config, with the credential of its `admin.credential_file`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  syncgate admin credential --config gateway.yaml
+  syncgate admin refresh --config gateway.yaml --issuer contoso
+  syncgate admin purge --config gateway.yaml --issuer contoso --kid X5eXk4xyojNFum1kl2Ytv8dlNP4")]
+pub(super) struct AdminArgs {
+    #[command(subcommand)]
+    command: AdminCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    /// Make the credential: 32 random bytes in a file that only you can read. The gateway reads it at each call.
+    Credential {
+        #[command(flatten)]
+        gateway: GatewayArgs,
+        /// Replace the file if it exists.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Have the keys of an issuer fetched now, and say what came of it. Fails if a source could not be fetched.
+    Refresh {
+        #[command(flatten)]
+        gateway: GatewayArgs,
+        #[command(flatten)]
+        issuer: IssuerArgs,
+    },
+    /// Stop trusting a key at once, also for users who are known already. Lasts until the gateway ends; the config line that makes it
+    /// last is printed.
+    Purge {
+        #[command(flatten)]
+        gateway: GatewayArgs,
+        #[command(flatten)]
+        issuer: IssuerArgs,
+        /// The kid of the key, or its RFC 7638 thumbprint.
+        #[arg(long)]
+        kid: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct GatewayArgs {
+    /// The config file of the gateway.
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct IssuerArgs {
+    /// The name of the issuer in the config. Not needed if there is one only.
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+}
+
+impl AdminArgs {
+    pub(super) fn execute(self) -> Result<(), Failure> {
+        match self.command {
+            AdminCommand::Credential { gateway, force } => {
+                let config = load(&gateway.config)?;
+                let path = config.admin.credential_file.ok_or_else(|| trouble(ClientError::NotConfigured))?;
+                Credential::create(&path, force).map_err(trouble)?;
+                say(&format!("The credential is in {}.\n", path.display()))
+            }
+            AdminCommand::Refresh { gateway, issuer } => {
+                let config = load(&gateway.config)?;
+                let answer = client(&config.admin)?.refresh(&issuer.name(&config)?).map_err(no)?;
+                let failed = answer["sources"].as_array().is_some_and(|sources| sources.iter().any(|one| one["error"].is_string()));
+                let text = refreshed(&answer);
+                if failed { Err(Failure::No(text)) } else { say(&format!("{text}\n")) }
+            }
+            AdminCommand::Purge { gateway, issuer, kid } => {
+                let config = load(&gateway.config)?;
+                let answer = client(&config.admin)?.purge(&issuer.name(&config)?, &kid).map_err(no)?;
+                let word = |name: &str| answer[name].as_str().unwrap_or_default();
+                say(&format!(
+                    "Denied: {} ({} keys dropped). It lasts {}.\nTo make it last, write into the config ({}):\n  {}\n",
+                    word("denied"),
+                    answer["keys_dropped"],
+                    word("lasts"),
+                    word("config_place"),
+                    word("config"),
+                ))
+            }
+        }
+    }
+}
+
+impl IssuerArgs {
+    fn name(self, config: &Config) -> Result<String, Failure> {
+        let names: Vec<_> = config.issuers.iter().map(|issuer| issuer.rules.name.as_str()).collect();
+        match (self.issuer, names.as_slice()) {
+            (Some(name), _) => Ok(name),
+            (None, [only]) => Ok((*only).to_owned()),
+            (None, names) => Err(Failure::Trouble(format!("which issuer? Add --issuer with one of: {}", names.join(", ")))),
+        }
+    }
+}
+
+/// One line for each source, and how many keys there are.
+fn refreshed(answer: &Value) -> String {
+    let list = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
+    let trusted = list("keys").iter().filter(|key| key["state"] == "trusted").count();
+    let source = |source: &Value| {
+        let outcome = source["error"].as_str().map_or_else(|| "fetched".to_owned(), |error| format!("failed: {error}"));
+        format!("{}: {outcome}", source["place"].as_str().unwrap_or_default())
+    };
+    let lines: Vec<_> = list("sources").iter().map(source).chain([format!("{trusted} keys are trusted")]).collect();
+    lines.join("\n")
+}
+
+fn load(path: &Path) -> Result<Config, Failure> {
+    Config::load(path).map_err(trouble)
+}
+
+fn client(settings: &AdminSettings) -> Result<AdminClient, Failure> {
+    AdminClient::new(settings).map_err(trouble)
+}
+
+/// The gateway said no, or could not be asked.
+fn no(error: ClientError) -> Failure {
+    match error {
+        ClientError::Refused(_) => Failure::No(error.to_string()),
+        other => trouble(other),
+    }
+}
+
+fn trouble(error: impl std::fmt::Display) -> Failure {
+    Failure::Trouble(error.to_string())
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    io::stdout().lock().write_all(text.as_bytes()).map_err(|error| Failure::Trouble(format!("cannot write the output: {error}")))
+}

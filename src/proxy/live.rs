@@ -1,0 +1,149 @@
+//! [`Live`]: what a reload of the config exchanges. A request keeps the one that it began with.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    exchange::Exchange,
+    metrics::Metrics,
+    proxy::{
+        AccessLog, ListenSettings, ProxyError, ProxySettings, RouteSettings,
+        route::{Route, RouteTable},
+        upstream::Upstream,
+    },
+};
+
+/// Everything that depends on the config and can change under traffic.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) listen: ListenSettings,
+    pub(super) routes: RouteTable,
+    pub(super) upstreams: Vec<Arc<Upstream>>,
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) realm: String,
+    pub(super) access_log: Option<Arc<AccessLog>>,
+}
+
+impl Live {
+    /// Upstreams that are the same as in `old` keep their addresses.
+    pub(super) fn new(
+        settings: &ProxySettings,
+        old: Option<&Self>,
+        exchange: Arc<Exchange>,
+        metrics: &Metrics,
+        access_log: Option<Arc<AccessLog>>,
+    ) -> Result<Self, ProxyError> {
+        let known = |one| old.and_then(|old| old.upstreams.iter().find(|upstream| upstream.settings() == one));
+        let upstreams = settings.upstreams.iter().map(|one| match known(one) {
+            Some(upstream) => Ok(Arc::clone(upstream)),
+            None => Upstream::new(one.clone()).map(Arc::new),
+        });
+        let route = |one: &RouteSettings| Arc::new(Route::new(one, &settings.headers, metrics.proxy.route(&one.name)));
+        let routes = settings.routes.iter().map(route).collect();
+        Ok(Self {
+            listen: settings.listen.clone(),
+            routes: RouteTable::new(routes),
+            upstreams: upstreams.collect::<Result<_, _>>()?,
+            exchange,
+            realm: settings.realm.clone(),
+            access_log,
+        })
+    }
+}
+
+/// Exchanges what a running edge serves by.
+#[derive(Debug)]
+pub struct LiveProxy {
+    pub(super) live: Arc<ArcSwap<Live>>,
+    /// The part of it that connections need before their first request.
+    pub(super) listen: Arc<ArcSwap<ListenSettings>>,
+    metrics: Arc<Metrics>,
+    has_system_authorities: bool,
+    resolvers: Mutex<Resolvers>,
+}
+
+/// Settings that can be used, not in use yet.
+#[derive(Debug)]
+pub struct Prepared(Arc<Live>);
+
+/// The tasks that resolve the names of upstreams.
+#[derive(Debug, Default)]
+struct Resolvers {
+    tasks: JoinSet<()>,
+    running: Vec<(Arc<Upstream>, AbortHandle)>,
+    /// Set while the edge runs.
+    stop: Option<CancellationToken>,
+}
+
+impl LiveProxy {
+    pub(super) fn new(live: Live, metrics: Arc<Metrics>, has_system_authorities: bool) -> Self {
+        let listen = Arc::new(ArcSwap::from_pointee(live.listen.clone()));
+        let live = Arc::new(ArcSwap::from_pointee(live));
+        Self { live, listen, metrics, has_system_authorities, resolvers: Mutex::default() }
+    }
+
+    /// The access log in use.
+    pub fn access_log(&self) -> Option<Arc<AccessLog>> {
+        self.live.load().access_log.clone()
+    }
+
+    /// Makes settings ready for use. Changes nothing yet.
+    pub fn prepare(
+        &self,
+        settings: &ProxySettings,
+        exchange: Arc<Exchange>,
+        access_log: Option<Arc<AccessLog>>,
+    ) -> Result<Prepared, ProxyError> {
+        if !self.has_system_authorities && needs_system_authorities(settings) {
+            return Err(ProxyError::NeedsRestart);
+        }
+        let live = Live::new(settings, Some(&self.live.load()), exchange, &self.metrics, access_log)?;
+        Ok(Prepared(Arc::new(live)))
+    }
+
+    /// From now on new requests are served by these settings; those under way go on with theirs.
+    pub fn replace(&self, Prepared(live): Prepared) {
+        self.listen.store(Arc::new(live.listen.clone()));
+        self.live.store(live);
+        self.resolve();
+    }
+
+    pub(super) fn start_resolving(&self, stop: CancellationToken) {
+        self.resolvers.lock().unwrap_or_else(PoisonError::into_inner).stop = Some(stop);
+        self.resolve();
+    }
+
+    pub(super) async fn stop_resolving(&self) {
+        let mut tasks = std::mem::take(&mut self.resolvers.lock().unwrap_or_else(PoisonError::into_inner).tasks);
+        tasks.shutdown().await;
+    }
+
+    /// One task for each upstream in use, none for the others.
+    fn resolve(&self) {
+        let mut resolvers = self.resolvers.lock().unwrap_or_else(PoisonError::into_inner);
+        let Resolvers { tasks, running, stop } = &mut *resolvers;
+        let Some(stop) = stop else { return };
+        let live = self.live.load();
+        running.retain(|(upstream, task)| {
+            let is_used = live.upstreams.iter().any(|used| Arc::ptr_eq(used, upstream));
+            if !is_used {
+                task.abort();
+            }
+            is_used
+        });
+        for upstream in &live.upstreams {
+            if !running.iter().any(|(known, _)| Arc::ptr_eq(known, upstream)) {
+                let task = tasks.spawn(Arc::clone(upstream).keep_resolved(stop.clone()));
+                running.push((Arc::clone(upstream), task));
+            }
+        }
+    }
+}
+
+/// Whether an upstream is verified against the authorities of the system.
+pub(super) fn needs_system_authorities(settings: &ProxySettings) -> bool {
+    settings.upstreams.iter().any(|upstream| upstream.tls && upstream.ca_file.is_none())
+}

@@ -1,0 +1,178 @@
+//! A new config under traffic.
+
+use std::{fs, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use syncgate::{
+    config::{Config, LogLevel},
+    demo::{DemoBackend, DemoKey, issuer::Endpoint, world},
+    signing::SigningKeySource,
+    token::{MintingProfile, Permission, PermissionSettings},
+};
+
+use crate::kit::Kit;
+
+fn reload(kit: &Kit, change: impl FnOnce(&mut Config)) {
+    let mut config = kit.gateway.config();
+    change(&mut config);
+    kit.gateway.reload(Ok(config)).unwrap();
+}
+
+/// Verifications and signatures so far.
+fn work(kit: &Kit) -> (f64, f64) {
+    let count = |stage| kit.metric("syncgate_exchange_duration_seconds_count", &[("stage", stage)]);
+    (count("verify"), count("mint"))
+}
+
+#[tokio::test]
+async fn routes_and_backends_change_and_connections_stay() {
+    let kit = Kit::start().await;
+    let second = DemoBackend::start(&kit.pinned_key_pem).await.unwrap();
+    let token = kit.issuer.token("alice").sign();
+    let request = format!("GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let mut client = kit.connect().await;
+    client.write(request.as_bytes()).await;
+    assert_eq!(kit.within(client.answer()).await.unwrap().status, 200);
+    let mut feed = kit.connect().await;
+    feed.write(
+        format!("GET /changes?feed=continuous HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes(),
+    )
+    .await;
+    kit.within(feed.read_until("200 OK")).await;
+    let before = kit.backend.received_count();
+
+    let address = second.address();
+    reload(&kit, |config| config.proxy.upstreams = vec![world::upstream("second", address)]);
+    client.write(request.as_bytes()).await;
+    assert_eq!(kit.within(client.answer()).await.unwrap().status, 200, "the same connection");
+    assert_eq!((kit.backend.received_count(), second.received_count()), (before, 1));
+    assert_eq!(kit.metric("syncgate_connections_total", &[]), 2.0);
+    // The feed goes on at the backend where it began.
+    reload(&kit, |config| {
+        config.proxy.routes[0].permission =
+            Permission::new(PermissionSettings { all_scopes: vec!["docs.admin".into()], ..PermissionSettings::default() });
+        config.proxy.headers.strip.push("x-custom".into());
+    });
+    client.write(request.as_bytes()).await;
+    assert_eq!(kit.within(client.answer()).await.unwrap().status, 403);
+    reload(&kit, |config| config.proxy.routes[0].permission = Permission::default());
+    client.write(request.replace("\r\n\r\n", "\r\nX-Custom: x\r\n\r\n").as_bytes()).await;
+    assert_eq!(kit.within(client.answer()).await.unwrap().status, 200);
+    assert_eq!(second.received().pop().unwrap().header("x-custom"), None);
+    assert_eq!(kit.metric("syncgate_connections", &[]), 2.0, "the feed is open");
+    second.stop().await;
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn what_concerns_no_user_costs_no_verification_and_no_signature() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    assert_eq!(kit.get("/echo", &token).await.status(), 200);
+    let before = work(&kit);
+    reload(&kit, |config| {
+        config.log.level = LogLevel::Debug;
+        config.proxy.realm = "another".into();
+        config.proxy.listen.keepalive_timeout = Duration::from_secs(10);
+        config.issuers[0].jwks.keep = Duration::from_secs(3600);
+        config.issuers[0].jwks.deny_kids = vec!["nobody".into()];
+    });
+    assert_eq!(kit.get("/echo", &token).await.status(), 200);
+    assert_eq!(work(&kit), before);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn identities_die_with_the_settings_that_made_them() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    let key = kit.issuer.signing_key();
+    assert_eq!(kit.get("/echo", &token).await.status(), 200);
+    let audiences = kit.gateway.config().issuers[0].rules.audiences.clone();
+    reload(&kit, |config| config.issuers[0].rules.audiences = vec!["another".into()]);
+    assert_eq!(kit.get("/echo", &token).await.status(), 401);
+    reload(&kit, |config| config.issuers[0].rules.audiences = audiences);
+    assert_eq!(kit.get("/echo", &token).await.status(), 200);
+    reload(&kit, |config| config.issuers[0].jwks.deny_kids = vec![key.kid().into()]);
+    assert_eq!(kit.get("/echo", &token).await.status(), 401, "a denied key ends what it verified");
+    reload(&kit, |config| config.issuers[0].jwks.deny_kids.clear());
+    assert_eq!(kit.get("/echo", &token).await.status(), 200, "its keys were kept meanwhile");
+    reload(&kit, |config| config.issuers[0].rules.name = "renamed".into());
+    kit.await_ready().await;
+    assert_eq!(kit.metric("syncgate_jwks_keys", &[("issuer", "contoso")]), 0.0, "the series of the old name has ended");
+    reload(&kit, |config| config.profiles[0] = MintingProfile::new("default", "sub"));
+    kit.eventually(|| kit.metric("syncgate_jwks_keys", &[("issuer", "renamed")]) == 1.0).await;
+    kit.get("/echo", &token).await;
+    let received = kit.backend.received().pop().unwrap();
+    let payload = URL_SAFE_NO_PAD.decode(received.header("authorization").unwrap().split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    assert!(claims["sub"].is_string() && claims.get("userId").is_none(), "{claims}");
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn the_signing_key_is_read_again() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    assert_eq!(kit.get("/docs", &token).await.status(), 200);
+    let before = kit.gateway.public_key_pem();
+    let other = DemoKey::shared(7).unwrap();
+    let SigningKeySource::PrivateKey { file, .. } = kit.gateway.config().signing.key else { panic!("a private key") };
+    fs::write(file, other.private_key_pem().unwrap().as_bytes()).unwrap();
+    assert_eq!(kit.get("/docs", &token).await.status(), 200, "not before it is told to");
+    reload(&kit, |_| {});
+    assert_ne!(kit.gateway.public_key_pem(), before);
+    assert_eq!(kit.get("/docs", &token).await.status(), 401, "the backend pins the old one");
+    kit.eventually(|| kit.metric("syncgate_upstream_unauthorized_total", &[]) == 1.0).await;
+    assert_eq!(work(&kit).0, 1.0, "the user is known as before");
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_changes_nothing_and_is_said() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    assert_eq!(kit.metric("syncgate_config_last_reload_success", &[]), 1.0);
+    let since = kit.metric("syncgate_config_last_reload_success_timestamp_seconds", &[]);
+    assert!(since > 1.6e9);
+    let mut config = kit.gateway.config();
+    config.proxy.routes.clear();
+    config.signing.key = SigningKeySource::PrivateKey { file: "/nonexistent/signing.pem".into(), passphrase: None };
+    kit.gateway.reload(Ok(config)).unwrap_err();
+    let mut config = kit.gateway.config();
+    config.proxy.routes.clear();
+    config.issuers[0].jwks.ca_file = Some("/nonexistent/ca.pem".into());
+    kit.gateway.reload(Ok(config)).unwrap_err();
+    let mistaken = Config::load(std::path::Path::new("/nonexistent/gateway.yaml"));
+    kit.gateway.reload(mistaken).unwrap_err();
+    assert_eq!(kit.metric("syncgate_config_last_reload_success", &[]), 0.0);
+    assert_eq!(kit.metric("syncgate_config_last_reload_success_timestamp_seconds", &[]), since);
+    assert_eq!(kit.get("/echo", &token).await.status(), 200);
+    reload(&kit, |_| {});
+    assert_eq!(kit.metric("syncgate_config_last_reload_success", &[]), 1.0);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_issuer_does_not_make_a_serving_gateway_unready() {
+    let kit = Kit::start().await;
+    let second = syncgate::demo::DemoIssuer::start_with(syncgate::demo::issuer::IssuerOptions {
+        tenant: "fabrikam".into(),
+        tenant_id: "1c0c1f5e-0000-4000-8000-000000000000".into(),
+        ..Default::default()
+    })
+    .await
+    .unwrap();
+    second.behave(Endpoint::Discovery, syncgate::demo::issuer::Behaviour::Silent);
+    let trusted = world::trust(&second);
+    reload(&kit, |config| config.issuers.push(trusted));
+    assert_eq!(kit.admin("/readyz").await.status(), 200);
+    assert_eq!(kit.get("/echo", &second.token("bob").sign()).await.status(), 503);
+    second.behave(Endpoint::Discovery, syncgate::demo::issuer::Behaviour::Normal);
+    reload(&kit, |config| config.issuers[1].jwks.timeout = Duration::from_secs(1));
+    kit.eventually(|| kit.metric("syncgate_jwks_keys", &[("issuer", "fabrikam")]) == 1.0).await;
+    assert_eq!(kit.get("/echo", &second.token("bob").sign()).await.status(), 200);
+    reload(&kit, |config| drop(config.issuers.pop()));
+    assert_eq!(kit.get("/echo", &second.token("bob").sign()).await.status(), 401);
+    kit.stop().await;
+}
