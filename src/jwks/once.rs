@@ -11,12 +11,16 @@ use super::{
 use crate::token::{KeySet, KeySetLimits, SkippedKey, Timestamp};
 
 /// The keys of one issuer, fetched once from all of its sources.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct FetchedKeys {
     /// The keys that can be used.
     pub keys: KeySet,
     /// The keys that are published and cannot be used.
     pub skipped: Vec<SkippedKey>,
+    /// The names of the keys that the config denies.
+    pub denied: Vec<String>,
+    /// The `iss` values that the discovery documents name.
+    pub issuers: Vec<String>,
     /// Why sources could not be fetched, a text for each: printable, with the URL.
     pub failures: Vec<String>,
 }
@@ -27,17 +31,29 @@ pub struct FetchedKeys {
 pub async fn fetch_once(settings: &JwksSettings, now: Timestamp) -> Result<FetchedKeys, JwksError> {
     let sources = settings.sources.iter().map(Source::new).collect::<Result<Vec<_>, _>>()?;
     let fetcher = Fetcher::new(settings, KeySetLimits::default())?;
-    let (mut held, mut skipped, mut failures) = (HeldKeys::default(), Vec::new(), Vec::new());
+    let (mut held, mut answer) =
+        (HeldKeys::default(), FetchedKeys { denied: settings.deny_kids.clone(), ..FetchedKeys::default() });
     for (index, outcome) in join_all(sources.iter().map(|source| fetcher.fetch(source))).await.into_iter().enumerate() {
         match outcome {
             Ok(fetched) => {
-                skipped.extend_from_slice(fetched.keys.skipped());
+                answer.skipped.extend_from_slice(fetched.keys.skipped());
+                answer.issuers.extend(fetched.issuer.map(|issuer| issuer.to_string()));
                 held = held.merge(index, &fetched.keys, now, Keep::For(settings.keep)).0;
             }
-            Err(error) => failures.push(error.to_string()),
+            Err(error) => answer.failures.push(error.to_string()),
         }
     }
-    Ok(FetchedKeys { keys: held.trusted(now, &Denied::configured(&settings.deny_kids)).0, skipped, failures })
+    answer.keys = held.trusted(now, &Denied::configured(&settings.deny_kids)).0;
+    Ok(answer)
+}
+
+impl FetchedKeys {
+    /// The keys of a document, as if it were the issuer's one source.
+    pub fn of_document(document: &KeySet, settings: &JwksSettings, now: Timestamp) -> Self {
+        let held = HeldKeys::default().merge(0, document, now, Keep::For(settings.keep)).0;
+        let keys = held.trusted(now, &Denied::configured(&settings.deny_kids)).0;
+        Self { keys, skipped: document.skipped().to_vec(), denied: settings.deny_kids.clone(), ..Self::default() }
+    }
 }
 
 #[cfg(test)]

@@ -33,3 +33,10 @@ async fn a_source_that_cannot_be_used_is_an_error() {
     let error = fetch_once(&JwksSettings::new(vec![source]), NOW).await.unwrap_err().to_string();
     assert_eq!(error, "http://login.contoso.com/keys is not https; plain http is taken from loopback only");
 }
+
+#[test]
+fn a_document_is_held_against_the_denied_keys_too() {
+    let settings = JwksSettings { deny_kids: vec!["a".into()], ..JwksSettings::new(Vec::new()) };
+    let document = crate::jwks::test_keys::set(&[("a", 0), ("b", 1)]);
+    assert_eq!(kids(&FetchedKeys::of_document(&document, &settings, NOW).keys), ["b"]);
+}

@@ -216,6 +216,29 @@ async fn keys_are_fetched_as_the_gateway_fetches_them() {
 }
 
 #[tokio::test]
+async fn an_issuer_that_is_discovered_is_known_once_its_document_is() {
+    let issuer = DemoIssuer::start().await.unwrap();
+    let settings = |discovery: &str| {
+        format!("discovery: {discovery}\n    issuer: discovered\n    audiences: [{}]\n    user_id: oid", issuer.options().audience)
+    };
+    let token = issuer.token("alice").sign();
+    let stranger = issuer.token("alice").issuer("https://login.contoso.com/").sign();
+    let desk = Desk::with_issuer(&settings(&issuer.discovery_url())).await;
+    assert_eq!(desk.run(&token, &[]).await.code, Some(0));
+    assert_eq!(desk.run(&stranger, &["--json"]).await.json()["reason"], "unknown_issuer");
+
+    std::fs::write(desk.path("keys.json"), "{\"keys\":[]}").unwrap();
+    let offline = desk.run(&token, &["--jwks", desk.path("keys.json").to_str().unwrap()]).await;
+    assert_eq!((offline.code, offline.lines("unknown  trusted_issuer").len()), (Some(2), 1), "{}", offline.text);
+    assert!(offline.errors.contains("discovery document"), "{}", offline.errors);
+
+    let desk = Desk::with_issuer(&settings("http://127.0.0.1:9/discovery")).await;
+    let unknown = desk.run(&token, &["--json"]).await;
+    assert_eq!((unknown.code, unknown.json()["verdict"].as_str()), (Some(2), Some("unknown")));
+    assert!(unknown.errors.starts_with("http://127.0.0.1:9/discovery: "), "{}", unknown.errors);
+}
+
+#[tokio::test]
 async fn the_documents_of_the_issuer_serve_offline() {
     let issuer = DemoIssuer::start().await.unwrap();
     let desk = Desk::with_issuer(&format!(

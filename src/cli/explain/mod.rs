@@ -14,11 +14,11 @@ use crate::{
     cli::Failure,
     config::{Config, IssuerConfig},
     demo::guide::Look,
-    jwks::{FetchedKeys, fetch_once},
+    jwks::{FetchedKeys, JwksSettings, fetch_once},
     server::install_crypto,
     token::{
-        Circumstances, Demands, Explanation, KeySet, KeySetError, KeySetLimits, KeysAtHand, Permission, Timestamp, TrustedIssuer,
-        Verdict,
+        Circumstances, Demands, Explanation, IssuerRule, KeySet, KeySetError, KeySetLimits, KeysAtHand, Permission, Timestamp,
+        TrustedIssuer, Verdict,
     },
 };
 
@@ -56,26 +56,24 @@ pub(super) struct ExplainArgs {
     json: bool,
 }
 
+/// Why it cannot be told although every source that was asked answered.
+const UNDISCOVERED: &str =
+    "the iss of an issuer stands in its discovery document, which is not fetched with --jwks or does not name one";
+
 impl ExplainArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let config = Config::load(&self.config).map_err(trouble)?;
         let permission = self.route.as_deref().map(|name| permission(&config, name)).transpose()?;
         let token = read_token()?;
         let now = self.now.unwrap_or_else(|| SystemTime::now().into());
-        let issuers: Vec<_> = config.issuers.iter().map(|issuer| TrustedIssuer::new(issuer.rules.clone())).collect();
-        let issuer = Explanation::issuer_of(&token, &config.token_limits, &issuers).and_then(|index| config.issuers.get(index));
-        let keys = match (&self.jwks, issuer) {
-            (Some(path), _) => read_keys(path)?,
-            (None, Some(issuer)) => fetch(issuer, now)?,
-            (None, None) => FetchedKeys { keys: KeySet::default(), skipped: Vec::new(), failures: Vec::new() },
-        };
+        let (issuers, keys) = self.issuers_and_keys(&config, &token, now)?;
         let missing = (!keys.failures.is_empty()).then(|| keys.failures.join("; "));
         let explanation = Explanation::of(
             &token,
             &Circumstances {
                 issuers: &issuers,
                 limits: &config.token_limits,
-                keys: KeysAtHand { set: &keys.keys, skipped: &keys.skipped, missing: missing.as_deref() },
+                keys: KeysAtHand { set: &keys.keys, skipped: &keys.skipped, denied: &keys.denied, missing: missing.as_deref() },
                 demands: permission.map(|permission| Demands { permission, nonce: self.nonce.as_deref().map(str::as_bytes) }),
                 now,
             },
@@ -88,8 +86,43 @@ impl ExplainArgs {
         match explanation.verdict() {
             Verdict::Accepted => Ok(()),
             Verdict::Refused(_) => Err(Failure::No(String::new())),
-            Verdict::Unknown => Err(Failure::Trouble(missing.unwrap_or_default())),
+            Verdict::Unknown => Err(Failure::Trouble(missing.unwrap_or_else(|| UNDISCOVERED.to_owned()))),
         }
+    }
+
+    /// The issuers, those that are discovered with what their documents say, and the keys of the one that the token is held against.
+    fn issuers_and_keys(
+        &self,
+        config: &Config,
+        token: &[u8],
+        now: Timestamp,
+    ) -> Result<(Vec<TrustedIssuer>, FetchedKeys), Failure> {
+        let mut issuers = Vec::new();
+        let mut fetched = Vec::new();
+        for IssuerConfig { rules, jwks } in &config.issuers {
+            let issuer = TrustedIssuer::new(rules.clone());
+            let documents = match rules.issuer {
+                IssuerRule::Discovered if self.jwks.is_none() => Some(fetch(jwks, now)?),
+                _ => None,
+            };
+            let named = documents.as_ref().map(|documents| documents.issuers.clone()).unwrap_or_default();
+            issuers.push(if named.is_empty() { issuer } else { issuer.discovered(named) });
+            fetched.push(documents);
+        }
+        let index = Explanation::issuer_of(token, &config.token_limits, &issuers);
+        let own = index.and_then(|index| fetched.get_mut(index)).and_then(Option::take);
+        let keys = match (&self.jwks, own, index.and_then(|index| config.issuers.get(index))) {
+            (Some(path), _, Some(issuer)) => read_keys(path, &issuer.jwks, now)?,
+            (Some(_), _, None) => FetchedKeys::default(),
+            (None, Some(own), _) => own,
+            (None, None, Some(issuer)) => fetch(&issuer.jwks, now)?,
+            // Why an issuer is not known, if that is so.
+            (None, None, None) => {
+                let failures = fetched.into_iter().flatten().flat_map(|documents| documents.failures).collect();
+                FetchedKeys { failures, ..FetchedKeys::default() }
+            }
+        };
+        Ok((issuers, keys))
     }
 }
 
@@ -119,7 +152,7 @@ fn read_token() -> Result<Vec<u8>, Failure> {
     if token.is_empty() { Err(Failure::Trouble("there is no token on standard input".to_owned())) } else { Ok(token.to_vec()) }
 }
 
-fn read_keys(path: &Path) -> Result<FetchedKeys, Failure> {
+fn read_keys(path: &Path, settings: &JwksSettings, now: Timestamp) -> Result<FetchedKeys, Failure> {
     let limits = KeySetLimits::default();
     let mut document = Vec::new();
     let most = u64::try_from(limits.bytes).unwrap_or(u64::MAX).saturating_add(1);
@@ -127,18 +160,18 @@ fn read_keys(path: &Path) -> Result<FetchedKeys, Failure> {
         .and_then(|file| file.take(most).read_to_end(&mut document))
         .map_err(|error| Failure::Trouble(format!("{}: {error}", path.display())))?;
     match KeySet::parse(&document, &limits) {
-        Ok(keys) => Ok(FetchedKeys { skipped: keys.skipped().to_vec(), keys, failures: Vec::new() }),
+        Ok(keys) => Ok(FetchedKeys::of_document(&keys, settings, now)),
         // A set without a usable key answers the question: the reasons stand with the key that the token names.
-        Err(KeySetError::NoUsableKey { skipped }) => Ok(FetchedKeys { keys: KeySet::default(), skipped, failures: Vec::new() }),
+        Err(KeySetError::NoUsableKey { skipped }) => Ok(FetchedKeys { skipped, ..FetchedKeys::default() }),
         Err(error) => Err(Failure::Trouble(format!("{}: {error}", path.display()))),
     }
 }
 
-fn fetch(issuer: &IssuerConfig, now: Timestamp) -> Result<FetchedKeys, Failure> {
+fn fetch(settings: &JwksSettings, now: Timestamp) -> Result<FetchedKeys, Failure> {
     install_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Trouble(format!("cannot start: {error}")))?;
-    runtime.block_on(fetch_once(&issuer.jwks, now)).map_err(trouble)
+    runtime.block_on(fetch_once(settings, now)).map_err(trouble)
 }
 
 /// A reader that went away is no reason for another exit code.

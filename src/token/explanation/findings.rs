@@ -213,6 +213,9 @@ impl Findings<'_> {
         let skipped = self.keys.skipped.iter().find(|key| key.kid.is_some() && key.kid.as_deref() == bearer.key_id());
         match (outcome, skipped) {
             (Outcome::Passed, _) => named,
+            _ if bearer.key_id().is_some_and(|kid| self.keys.denied.iter().any(|denied| denied == kid)) => {
+                format!("{named}, which the config denies")
+            }
             (_, Some(skipped)) => format!("{named}, which is published but not used: {}", skipped.reason.label()),
             (Outcome::Unknown, None) => format!("{named}; {}", self.keys.missing.unwrap_or_default()),
             _ => named,

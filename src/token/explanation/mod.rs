@@ -9,7 +9,8 @@ mod text;
 
 use self::findings::Findings;
 use crate::token::{
-    BearerToken, Check, KeySet, Permission, Rejection, SkippedKey, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken,
+    BearerToken, Check, IssuerRule, KeySet, Permission, Rejection, SkippedKey, Timestamp, TokenLimits, TrustedIssuer,
+    UnverifiedToken,
 };
 
 /// What decides about a token beside the token itself.
@@ -34,6 +35,8 @@ pub struct KeysAtHand<'a> {
     pub set: &'a KeySet,
     /// The keys that the provider publishes and that cannot be used.
     pub skipped: &'a [SkippedKey],
+    /// The names of keys that the config denies.
+    pub denied: &'a [String],
     /// Why there may be more keys: a source that could not be fetched.
     pub missing: Option<&'a str>,
 }
@@ -137,6 +140,12 @@ impl Explanation {
         let chosen = TrustedIssuer::choose(around.issuers, &token);
         let found = findings::origin(&token);
         self.note("trusted_issuer", findings::trusted(around.issuers), found, &chosen);
+        // As the exchange sees it: an issuer that was not discovered yet may be the one.
+        if let (Err(Rejection::UnknownIssuer), Some(step)) = (&chosen, self.steps.last_mut())
+            && around.issuers.iter().any(is_undiscovered)
+        {
+            step.outcome = Outcome::Unknown;
+        }
         let index = Self::issuer_of(bytes, around.limits, around.issuers);
         let Some(issuer) = index.and_then(|index| around.issuers.get(index)) else { return };
         self.issuer = Some(issuer.name().to_owned());
@@ -159,6 +168,7 @@ impl Explanation {
                 Err(_) if rests_on.is_some_and(|other| !self.passed(other)) => Outcome::NotMade,
                 // As the exchange sees it: without all keys nobody can say that there is none of this name.
                 Err(Rejection::UnknownKey) if around.keys.missing.is_some() => Outcome::Unknown,
+                Err(Rejection::UnknownIssuer) if is_undiscovered(issuer) => Outcome::Unknown,
                 Err(rejection) => Outcome::Failed(rejection),
             };
             let found = if outcome == Outcome::NotMade { "not looked at".to_owned() } else { findings.found(check, outcome) };
@@ -190,4 +200,9 @@ impl Explanation {
         let outcome = outcome.as_ref().map_or_else(|rejection| Outcome::Failed(*rejection), |_| Outcome::Passed);
         self.steps.push(Step { name, expected, found, outcome });
     }
+}
+
+/// Whether the `iss` of this issuer stands in a discovery document that is not at hand.
+fn is_undiscovered(issuer: &TrustedIssuer) -> bool {
+    issuer.settings().issuer == IssuerRule::Discovered
 }

@@ -238,7 +238,7 @@ impl Attempt {
             &Circumstances {
                 issuers,
                 limits: &TokenLimits::default(),
-                keys: KeysAtHand { set: &self.keys(), skipped, missing },
+                keys: KeysAtHand { set: &self.keys(), skipped, denied: &["denied".to_owned()], missing },
                 demands: Some(Demands { permission: &Permission::new(self.demands.clone()), nonce: self.nonce.as_deref() }),
                 now: self.now,
             },

@@ -236,11 +236,22 @@ fn without_all_keys_nothing_is_said_of_a_key_that_is_missing() {
 }
 
 #[test]
+fn an_issuer_that_is_not_discovered_yet_may_be_the_one() {
+    let undiscovered = || b2c().rule(|rules| rules.issuer = IssuerRule::Discovered);
+    assert_eq!(undiscovered().explain().verdict(), Verdict::Unknown);
+    assert_eq!(
+        undiscovered().claim("aud", "https://graph.microsoft.com").explain().verdict(),
+        Verdict::Refused(Rejection::GraphToken)
+    );
+}
+
+#[test]
 fn a_key_that_is_skipped_is_told_with_its_reason() {
     let attempt = b2c().header("kid", "weak");
     let skipped = [SkippedKey { kid: Some("weak".into()), reason: SkipReason::RsaTooSmall }];
     let explanation = attempt.explain_with(&[attempt.issuer()], None, &skipped);
     assert_eq!(explanation.decisive().unwrap().found, "kid \"weak\", which is published but not used: rsa_too_small");
+    assert_eq!(step(&b2c().header("kid", "denied"), "key").found, "kid \"denied\", which the config denies");
 }
 
 #[test]
