@@ -9,15 +9,15 @@
 //! client
 //!   proxy::listener     accept; a deadline for the header
 //!   proxy::edge         target and Host well formed?        400
-//!     route             by host and path                    404, 400 if the path has two readings
-//!     authorization     exactly one bearer token            401, 400
+//!     route             by host, path and method            404, 400 if the path has two readings
+//!     place             exactly one token, where it belongs 401, 400; public routes ask for none
 //!     exchange.identify digest -> cached identity           hot: no cryptography but the digest
 //!       token::verify   or: parse, claims, key, signature   401, 503 while there are no keys
 //!     permission.check  scopes, roles, claims, nonce        403; on every request, before anything is minted
 //!     exchange.admit    cached user token                   hot: a prepared header value
 //!       token::mint     or: signed on a thread of its own   503 if too many wait
 //!   proxy::upstream     resolved in the background          502, 504
-//!   upstream            sees Authorization: Bearer <user token>, never the client's
+//!   upstream            sees the user token where it looks for it, never the client's
 //! ```
 //!
 //! Everything that rests on a token ends at its **end** (`exp` plus leeway): the cached identity, the user token, a socket, a feed.

@@ -55,6 +55,9 @@ pub struct ProxyMetrics {
     pub in_flight: IntGauge,
     /// `syncgate_rejections_total{reason}`: the labels of [`Rejection`](crate::token::Rejection).
     pub rejections: IntCounterVec,
+    /// `syncgate_left_to_backend_total{reason}`: WebSockets with an invalid token that were opened with a placeholder, so that the
+    /// backend refuses them; not among the rejections.
+    pub left_to_backend: IntCounterVec,
     /// `syncgate_upstream_errors_total{upstream,kind}`.
     pub upstream_errors: IntCounterVec,
     /// `syncgate_upstream_unauthorized_total{route}`: the upstream refused our own token, so pin and key do not match.
@@ -194,6 +197,11 @@ impl Metrics {
                 )?,
                 in_flight: declare.gauge("requests_in_flight", "Requests under way, sockets included.")?,
                 rejections: declare.counters("rejections_total", "Requests refused, by reason.", &["reason"])?,
+                left_to_backend: declare.counters(
+                    "left_to_backend_total",
+                    "WebSockets with an invalid token that the backend was left to refuse, by reason.",
+                    &["reason"],
+                )?,
                 upstream_errors: declare.counters(
                     "upstream_errors_total",
                     "Requests that the upstream did not answer, by kind.",

@@ -15,7 +15,6 @@ use syncgate::{
     metrics::Metrics,
     proxy::{AccessLog, AccessLogFormat, ListenSettings, RouteSettings, UnauthenticatedProxyForBenches},
     server::install_crypto,
-    token::Permission,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -173,14 +172,7 @@ async fn serve_gateway(address: SocketAddr, log: bool) -> Result<(), Box<dyn Err
 
 async fn serve_bare(address: SocketAddr, log: bool) -> Result<(), Box<dyn Error>> {
     install_crypto();
-    let route = RouteSettings {
-        name: "default".into(),
-        path: "/".into(),
-        host: None,
-        upstream: 0,
-        profile: 0,
-        permission: Permission::default(),
-    };
+    let route = RouteSettings { name: "default".into(), path: "/".into(), ..RouteSettings::default() };
     let upstream = world::upstream("default", address);
     let metrics = Arc::new(Metrics::new()?);
     let dropped = metrics.proxy.access_log_dropped.clone();

@@ -143,9 +143,9 @@ fn config(root: &Node, reading: &Reading) -> Config {
         field.problem("token.max_bytes must be less than listen.header_bytes, or no such token arrives");
     }
     let signing = signing::signing(root.section("signing"));
-    let profiles = mint::profiles(&mut root, signing.algorithm);
+    let mut profiles = mint::profiles(&mut root, signing.algorithm);
     let upstreams = upstreams::upstreams(&mut root);
-    let routes = routes::routes(root.field("routes"), &upstreams, &profiles);
+    let routes = routes::routes(root.field("routes"), &upstreams, &mut profiles, signing.algorithm);
     let headers = edge::headers(root.section("headers"));
     mint::check_use(&profiles, &routes);
     let profiles: Vec<_> = profiles.into_iter().map(|profile| profile.settings).collect();

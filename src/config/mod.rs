@@ -13,6 +13,7 @@ mod json;
 mod load;
 mod outside;
 mod print;
+mod print_routes;
 mod problem;
 mod read;
 mod section;

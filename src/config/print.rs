@@ -7,12 +7,13 @@ use std::{fmt, path::Path, time::Duration};
 use crate::{
     config::{
         Config, IssuerConfig,
+        print_routes::print_route,
         read::{basics, identity, issuers, upstreams},
         units::{show_duration, show_size},
     },
     jwks::KeySource,
-    proxy::{RouteSettings, UpstreamSettings},
-    token::{ClaimRule, IssuerRule, IssuerSettings, NonceRule, TenantRule, UserIdRule},
+    proxy::UpstreamSettings,
+    token::{ClaimRule, IssuerRule, IssuerSettings, TenantRule, UserIdRule},
 };
 
 /// Prints a config in full. Secrets appear as their source, never as their value.
@@ -168,104 +169,73 @@ fn print_upstream(upstream: &UpstreamSettings, yaml: &mut Yaml) {
     yaml.close();
 }
 
-fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yaml) {
-    yaml.element("name", &route.name);
-    yaml.text("path", &route.path);
-    if let Some(host) = &route.host {
-        yaml.text("host", host);
-    }
-    if let Some(upstream) = config.proxy.upstreams.get(route.upstream) {
-        yaml.text("upstream", &upstream.name);
-    }
-    if let Some(profile) = config.profiles.get(route.profile) {
-        yaml.text("mint", &profile.name);
-    }
-    let permission = route.permission.settings();
-    yaml.list("scopes", &permission.all_scopes);
-    yaml.list("any_scopes", &permission.any_scopes);
-    yaml.list("roles", &permission.all_roles);
-    yaml.list("any_roles", &permission.any_roles);
-    yaml.claims("claims", &permission.all_claims);
-    yaml.claims("any_claims", &permission.any_claims);
-    match &permission.nonce {
-        NonceRule::Ignored => yaml.plain("nonce", "ignored"),
-        NonceRule::Forbidden => yaml.plain("nonce", "forbidden"),
-        NonceRule::EqualsHeader(header) => {
-            yaml.open("nonce");
-            yaml.text("header", header);
-            yaml.close();
-        }
-    }
-    yaml.close();
-}
-
 /// The word of a value.
-fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
+pub(super) fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
     words.iter().find(|(_, known)| known == value).map_or("", |(word, _)| word)
 }
 
 /// YAML under construction.
 #[derive(Default)]
-struct Yaml {
+pub(super) struct Yaml {
     text: String,
     level: usize,
 }
 
 impl Yaml {
-    fn line(&mut self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         self.text.push_str(&"  ".repeat(self.level));
         self.text.push_str(text);
         self.text.push('\n');
     }
 
-    fn open(&mut self, key: &str) {
+    pub(super) fn open(&mut self, key: &str) {
         self.line(&format!("{}:", quoted(key)));
         self.level += 1;
     }
 
     /// Opens an element of a list with its first key.
-    fn element(&mut self, key: &str, value: &str) {
+    pub(super) fn element(&mut self, key: &str, value: &str) {
         self.line(&format!("- {key}: {}", quoted(value)));
         self.level += 1;
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.level = self.level.saturating_sub(1);
     }
 
-    fn plain(&mut self, key: &str, value: impl fmt::Display) {
+    pub(super) fn plain(&mut self, key: &str, value: impl fmt::Display) {
         self.line(&format!("{key}: {value}"));
     }
 
-    fn text(&mut self, key: &str, value: &str) {
+    pub(super) fn text(&mut self, key: &str, value: &str) {
         self.plain(key, quoted(value));
     }
 
-    fn path(&mut self, key: &str, value: &Path) {
+    pub(super) fn path(&mut self, key: &str, value: &Path) {
         self.text(key, &value.to_string_lossy());
     }
 
-    fn duration(&mut self, key: &str, value: Duration) {
+    pub(super) fn duration(&mut self, key: &str, value: Duration) {
         self.plain(key, show_duration(value));
     }
 
-    fn limit(&mut self, key: &str, value: Option<Duration>) {
+    pub(super) fn limit(&mut self, key: &str, value: Option<Duration>) {
         self.plain(key, value.map_or_else(|| "none".to_owned(), show_duration));
     }
 
-    fn size(&mut self, key: &str, value: usize) {
+    pub(super) fn size(&mut self, key: &str, value: usize) {
         self.plain(key, show_size(value));
     }
 
     /// A list; nothing if it is empty, since an empty list is not accepted.
-    fn list(&mut self, key: &str, values: &[String]) {
+    pub(super) fn list(&mut self, key: &str, values: &[String]) {
         if !values.is_empty() {
             self.line(&format!("{}:", quoted(key)));
             values.iter().for_each(|value| self.line(&format!("  - {}", quoted(value))));
         }
     }
 
-    fn claims(&mut self, key: &str, rules: &[ClaimRule]) {
+    pub(super) fn claims(&mut self, key: &str, rules: &[ClaimRule]) {
         if rules.is_empty() {
             return;
         }
@@ -281,7 +251,7 @@ impl Yaml {
 }
 
 /// Plain where nothing can be misread, else quoted as in JSON, which YAML reads too.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':');
     let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/') && text.bytes().all(word) && !text.ends_with(':');
     if plain && !text.eq_ignore_ascii_case("null") { text.to_owned() } else { serde_json::Value::from(text).to_string() }

@@ -57,6 +57,11 @@ impl<'a> Section<'a> {
         field
     }
 
+    /// Reports a mistake in it as a whole.
+    pub(super) fn problem(&self, text: &str) {
+        self.reading.problem(self.at, &self.key, text);
+    }
+
     /// Reports that a key is missing.
     pub(super) fn missing(&self, key: &str, what: &str) {
         if !self.unreadable {

@@ -24,7 +24,7 @@ use crate::{
     proxy::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings},
     server::{Gateway, StartError},
     signing::{SigningKeySource, SigningSettings},
-    token::{IssuerRule, IssuerSettings, MintingProfile, Permission, TokenKinds, TokenLimits, UserIdRule},
+    token::{IssuerRule, IssuerSettings, MintingProfile, TokenKinds, TokenLimits, UserIdRule},
 };
 
 /// Why the world does not start.
@@ -213,14 +213,7 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
         proxy: ProxySettings {
             listen: ListenSettings { address: places.gateway, ..ListenSettings::default() },
             upstreams: vec![upstream("default", backend.address())],
-            routes: vec![RouteSettings {
-                name: "default".into(),
-                path: "/".into(),
-                host: None,
-                upstream: 0,
-                profile: 0,
-                permission: Permission::default(),
-            }],
+            routes: vec![RouteSettings::default()],
             headers: HeaderSettings::default(),
             realm: "syncgate".into(),
         },

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use pingora::{Result, http::ResponseHeader, proxy::Session};
 
-use crate::token::Rejection;
+use crate::{
+    proxy::shape::{ErrorShape, Fault},
+    token::Rejection,
+};
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER: u32 = 5;
@@ -43,10 +46,15 @@ impl UpstreamFault {
     }
 }
 
-/// Writes a refusal: status, RFC 6750 challenge, JSON body.
-pub(super) async fn refuse(session: &mut Session, rejection: Rejection, realm: &str, scope: Option<&str>) -> Result<()> {
-    let error = rejection.error().unwrap_or(rejection.label());
-    let mut answer = Answer::json(rejection.status(), error, rejection.description())?;
+/// Writes a refusal: status, RFC 6750 challenge, and a body in the shape of the route.
+pub(super) async fn refuse(
+    session: &mut Session,
+    rejection: Rejection,
+    shape: ErrorShape,
+    realm: &str,
+    scope: Option<&str>,
+) -> Result<()> {
+    let mut answer = Answer::new(rejection.into(), shape)?;
     if rejection.challenges() {
         let value = HeaderValue::try_from(challenge(rejection, realm, scope)).unwrap_or(HeaderValue::from_static("Bearer"));
         answer.header.append_header("WWW-Authenticate", value)?;
@@ -58,13 +66,14 @@ pub(super) async fn refuse(session: &mut Session, rejection: Rejection, realm: &
 }
 
 /// Writes what a client sees when the upstream does not answer.
-pub(super) async fn upstream_failed(session: &mut Session, fault: UpstreamFault) -> Result<()> {
-    Answer::json(fault.status(), "upstream_unavailable", "the service behind the gateway does not answer")?.write(session).await
+pub(super) async fn upstream_failed(session: &mut Session, fault: UpstreamFault, shape: ErrorShape) -> Result<()> {
+    let fault = Fault::new(fault.status(), "upstream_unavailable", "the service behind the gateway does not answer");
+    Answer::new(fault, shape)?.write(session).await
 }
 
-/// Writes an answer that needs no more words than its status.
-pub(super) async fn plain(session: &mut Session, status: u16, error: &str, description: &str) -> Result<()> {
-    Answer::json(status, error, description)?.write(session).await
+/// Writes an answer that is no refusal.
+pub(super) async fn plain(session: &mut Session, fault: Fault, shape: ErrorShape) -> Result<()> {
+    Answer::new(fault, shape)?.write(session).await
 }
 
 struct Answer {
@@ -73,10 +82,10 @@ struct Answer {
 }
 
 impl Answer {
-    fn json(status: u16, error: &str, description: &str) -> Result<Self> {
-        let body = serde_json::json!({ "error": error, "error_description": description }).to_string();
-        let mut header = ResponseHeader::build(status, Some(6))?;
-        header.insert_header("Content-Type", "application/json")?;
+    fn new(fault: Fault, shape: ErrorShape) -> Result<Self> {
+        let body = shape.body(fault).to_string();
+        let mut header = ResponseHeader::build(fault.status(), Some(6))?;
+        header.insert_header("Content-Type", shape.media_type())?;
         header.insert_header("Cache-Control", "no-store")?;
         header.insert_header(header::CONTENT_LENGTH, body.len())?;
         Ok(Self { header, body: Bytes::from(body) })

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     metrics::Metrics,
     proxy::{
-        AccessLog, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
+        AccessLog, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
         connection::Connection,
         edge,
         listener::Listener,
@@ -46,7 +46,7 @@ impl UnauthenticatedProxyForBenches {
         access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
         let upstream = Arc::new(Upstream::new(upstream)?);
-        let route = Arc::new(Route::new(route, metrics.proxy.route(&route.name)));
+        let route = Arc::new(Route::new(route, &HeaderSettings::default(), metrics.proxy.route(&route.name)));
         let hooks =
             Hooks { listen: listen.clone(), route, upstream: Arc::clone(&upstream), metrics: Arc::clone(&metrics), access_log };
         let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));

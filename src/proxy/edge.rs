@@ -7,6 +7,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{StatusCode, header};
 use pingora::{
@@ -22,24 +23,23 @@ use pingora::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    exchange::Admission,
     metrics::Metrics,
     proxy::{
         ATTEMPTS, ListenSettings,
         answer::{self, UpstreamFault},
-        authorization::bearer_token,
         carriage::{Bounds, Ends, LAST_WORDS, carry},
         connection::{Connection, Cut},
+        decision,
         failure::{Failure, failure},
-        lifetime,
+        forward::Forward,
         live::Live,
         request::{self, Outcome},
-        route::Route,
-        target,
+        shape::{ErrorShape, Fault},
         tunnel::{self, Handshake},
         upstream::Upstream,
+        whole_body::Stop,
     },
-    token::{NonceRule, Rejection, Timestamp},
+    token::Timestamp,
 };
 
 /// Everything that a request needs. Shared by all connections.
@@ -52,38 +52,22 @@ pub(super) struct Edge {
     pub(super) metrics: Arc<Metrics>,
 }
 
-type RequestContext = request::RequestContext<Arc<Live>>;
+pub(super) type RequestContext = request::RequestContext<Arc<Live>>;
 
 /// How long the rest of a body is read that nobody wants.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// The headers that the gateway writes towards an upstream.
-pub(super) const WRITTEN_HEADERS: &[&str] = &["authorization"];
+/// Longer than anything lasts.
+const UNLIMITED: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+/// How long a WebSocket may live whose token the backend is to refuse.
+const LEFT_TO_BACKEND: Duration = Duration::from_secs(30);
 
 impl Edge {
-    /// Decides about a request: the route, and the admission to forward it with.
-    async fn admit(&self, request: &RequestHeader, context: &mut RequestContext) -> Result<Admission, Rejection> {
-        target::check_message(&request.method, &request.headers)?;
-        target::check_target(&request.method, request.raw_path())?;
-        let host = target::host(&request.headers)?;
-        let live = Arc::clone(&context.live);
-        let route = Arc::clone(live.routes.find(host, request.uri.path())?);
-        context.route = Some(Arc::clone(&route));
-
-        let token = bearer_token(&request.headers)?;
-        let now = Timestamp::from(SystemTime::now());
-        let identity = live.exchange.identify(token, now).await?;
-        route.permission.check(identity.verified(), nonce(&route, request))?;
-        live.exchange.admit(&identity, route.profile, lifetime::of(request), now).await
-    }
-
     /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
     fn write_upstream_header(&self, request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
-        let (Some(admission), Some(upstream)) = (&context.admission, upstream(context)) else {
-            return Error::e_explain(ErrorType::InternalError, "a request without an admission is not forwarded");
+        let (Some(forward), Some(route), Some(upstream)) = (&context.forward, &context.route, upstream(context)) else {
+            return Error::e_explain(ErrorType::InternalError, "a request without a right to be is not forwarded");
         };
-        context.live.strip.apply(request);
-        request.insert_header(header::AUTHORIZATION, admission.authorization())?;
+        forward.write(request, &route.strip)?;
         match upstream.host_value() {
             Some(host) => request.insert_header(header::HOST, host),
             None => Ok(()),
@@ -111,7 +95,10 @@ impl Edge {
                 context.outcome = Outcome::Upstream(header.status.as_u16());
                 tunnel::relay_answer(session, header, upstream).await
             }
-            Handshake::Switched(header, upstream, from_upstream) => {
+            Handshake::Switched(mut header, upstream, from_upstream) => {
+                if let Some(forward) = &context.forward {
+                    forward.write_protocol(&mut header)?;
+                }
                 context.outcome = Outcome::Upstream(header.status.as_u16());
                 context.became_websocket();
                 session.write_response_header(header, false).await.map_err(|error| error.into_down())?;
@@ -181,14 +168,24 @@ impl Edge {
         })
     }
 
-    /// When what rests on the request's token ends, and why then: with the token, or at the greatest age of a stream.
+    /// When the request's connection ends, and why then: with what the request rests on, or at the greatest age of a stream.
     fn end(&self, context: &RequestContext, now: Timestamp) -> (Timestamp, Cut) {
-        let end = context.admission.as_ref().map_or(now, Admission::end);
-        match context.live.listen.max_stream_age.map(|age| now.plus(age)) {
+        let forward = context.forward.as_ref();
+        let age_limit = match forward.and_then(Forward::left_for) {
+            Some(_) => Some(LEFT_TO_BACKEND),
+            None => context.live.listen.max_stream_age,
+        };
+        // Without a token and without a limit, a connection lives as long as both sides want.
+        let end = forward.map_or(now, |forward| forward.end().unwrap_or(now.plus(UNLIMITED)));
+        match age_limit.map(|age| now.plus(age)) {
             Some(limit) if limit < end => (limit, Cut::MaxAge),
             _ => (end, Cut::TokenEnd),
         }
     }
+}
+
+fn shape(context: &RequestContext) -> ErrorShape {
+    context.route.as_ref().map(|route| route.errors).unwrap_or_default()
 }
 
 fn upstream(context: &RequestContext) -> Option<&Arc<Upstream>> {
@@ -215,15 +212,12 @@ impl ProxyHttp for Edge {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
-        let header_bytes = session.as_downstream().as_http1().map_or(0, |http| http.get_headers_raw_bytes().len());
-        let decision = if header_bytes > context.live.listen.header_bytes {
-            Err(Rejection::HeadersTooLarge)
-        } else {
-            self.admit(session.req_header(), context).await
-        };
-        match decision {
-            Ok(admission) => {
-                context.admission = Some(admission);
+        match decision::decide(session, context).await {
+            Ok(forward) => {
+                if let Some(rejection) = forward.left_for() {
+                    self.metrics.proxy.left_to_backend.with_label_values(&[rejection.label()]).inc();
+                }
+                context.forward = Some(forward);
                 let (end, why) = self.end(context, Timestamp::from(SystemTime::now()));
                 context.connection.set_deadline(end, why);
                 if tunnel::is_websocket_request(session) {
@@ -232,12 +226,13 @@ impl ProxyHttp for Edge {
                 }
                 Ok(false)
             }
-            Err(rejection) => {
+            Err(Stop::Refused(rejection)) => {
                 context.outcome = Outcome::Refused(rejection);
                 let scope = context.route.as_ref().and_then(|route| route.permission.challenge_scope());
-                answer::refuse(session, rejection, &context.live.realm, scope).await?;
+                answer::refuse(session, rejection, shape(context), &context.live.realm, scope).await?;
                 Ok(true)
             }
+            Err(Stop::Failed(error)) => Err(error),
         }
     }
 
@@ -253,6 +248,20 @@ impl ProxyHttp for Edge {
         context: &mut RequestContext,
     ) -> Result<()> {
         self.write_upstream_header(request, context)
+    }
+
+    /// A body that was read whole goes out as it was rewritten. It comes here again on a retry.
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        if let Some(rewritten) = context.forward.as_ref().and_then(Forward::body) {
+            *body = Some(rewritten.clone());
+        }
+        Ok(())
     }
 
     async fn response_filter(
@@ -311,6 +320,7 @@ impl ProxyHttp for Edge {
             context.broke_off = true;
             return done(0);
         }
+        let shape = shape(context);
         // The answer must say what is about to happen.
         session.set_keepalive(None);
         let written = match failure(error) {
@@ -321,17 +331,18 @@ impl ProxyHttp for Edge {
                 if let Some(upstream) = upstream(context) {
                     self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), fault.label()]).inc();
                 }
-                answer::upstream_failed(session, fault).await
+                answer::upstream_failed(session, fault, shape).await
             }
             Failure::ClientGone => return done(0),
             Failure::Client(status) => {
                 context.outcome = Outcome::Client(status);
-                answer::plain(session, status, "invalid_request", "the request cannot be read").await
+                let fault = Fault::new(status, "invalid_request", "the request cannot be read");
+                answer::plain(session, fault, shape).await
             }
             Failure::Internal => {
                 context.outcome = Outcome::Internal;
                 tracing::error!(%error, "request failed inside the gateway");
-                answer::plain(session, 500, "internal_error", "the gateway failed").await
+                answer::plain(session, Fault::new(500, "internal_error", "the gateway failed"), shape).await
             }
         };
         // The client may be gone by now; the outcome is counted either way.
@@ -342,6 +353,11 @@ impl ProxyHttp for Edge {
     /// Pingora's own error lines carry the client's path and query. The access log says what happened.
     fn suppress_error_log(&self, _session: &Session, _context: &RequestContext, _error: &Error) -> bool {
         true
+    }
+
+    /// What Pingora would otherwise say of a request where it logs one after all: path and query.
+    fn request_summary(&self, session: &Session, _context: &RequestContext) -> String {
+        session.req_header().method.to_string()
     }
 }
 
@@ -361,15 +377,6 @@ pub(super) fn begin<L>(session: &mut Session, context: &mut request::RequestCont
     http.set_write_timeout(Some(listen.write_timeout));
     // What is left of a refused request's body is read for so long, so that the client hears the refusal.
     http.set_total_drain_timeout(Some(DRAIN));
-}
-
-fn nonce<'a>(route: &Route, request: &'a RequestHeader) -> Option<&'a [u8]> {
-    let NonceRule::EqualsHeader(name) = &route.permission.settings().nonce else { return None };
-    let mut values = request.headers.get_all(name.as_str()).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => Some(value.as_bytes()),
-        _ => None,
-    }
 }
 
 /// Whether an answer is followed by another one: 1xx, but not the switch to another protocol.

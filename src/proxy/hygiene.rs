@@ -28,12 +28,13 @@ const FRAMING: &[&str] = &[
 pub(super) struct StripList {
     exact: HashSet<String>,
     prefixes: Vec<String>,
+    kept: &'static [&'static str],
 }
 
 impl StripList {
     /// `written` are the headers that the gateway itself writes: it replaces those, and removes their other spellings.
     pub(super) fn new(settings: &HeaderSettings, written: &[&str]) -> Self {
-        let mut list = Self { exact: HashSet::new(), prefixes: Vec::new() };
+        let mut list = Self { exact: HashSet::new(), prefixes: Vec::new(), kept: &[] };
         for name in settings.strip.iter().map(String::as_str).chain(written.iter().copied()) {
             match name.strip_suffix('*') {
                 Some(prefix) => list.prefixes.push(folded(prefix)),
@@ -41,6 +42,11 @@ impl StripList {
             }
         }
         list
+    }
+
+    /// The same, but these names (in lower case) stay in this spelling.
+    pub(super) fn except(self, kept: &'static [&'static str]) -> Self {
+        Self { kept, ..self }
     }
 
     /// Removes them. Running it again changes nothing more, as a retried request needs.
@@ -52,6 +58,9 @@ impl StripList {
     }
 
     fn matches(&self, name: &str) -> bool {
+        if self.kept.contains(&name) {
+            return false;
+        }
         // `HeaderName` is lower case already; only underscores are left to fold.
         if !name.contains('_') {
             return self.matches_folded(name);
@@ -99,6 +108,14 @@ mod tests {
     fn all_values_of_a_name_go() {
         let list = StripList::new(&HeaderSettings { strip: vec!["X-User".into()] }, &[]);
         assert_eq!(left(&["x-user", "x-user", "accept"], &list), ["accept"]);
+    }
+
+    #[test]
+    fn an_exception_stays_in_its_own_spelling_alone() {
+        let list =
+            StripList::new(&HeaderSettings::default(), &["authorization"]).except(&["authorization", "x-realm-access-token"]);
+        let sent = ["authorization", "x-realm-access-token", "x_realm_access_token", "x-user"];
+        assert_eq!(left(&sent, &list), ["authorization", "x-realm-access-token"]);
     }
 
     #[test]

@@ -10,9 +10,7 @@ use crate::{
     exchange::Exchange,
     metrics::Metrics,
     proxy::{
-        AccessLog, ListenSettings, ProxyError, ProxySettings,
-        edge::WRITTEN_HEADERS,
-        hygiene::StripList,
+        AccessLog, ListenSettings, ProxyError, ProxySettings, RouteSettings,
         route::{Route, RouteTable},
         upstream::Upstream,
     },
@@ -24,7 +22,6 @@ pub(super) struct Live {
     pub(super) listen: ListenSettings,
     pub(super) routes: RouteTable,
     pub(super) upstreams: Vec<Arc<Upstream>>,
-    pub(super) strip: StripList,
     pub(super) exchange: Arc<Exchange>,
     pub(super) realm: String,
     pub(super) access_log: Option<Arc<AccessLog>>,
@@ -44,12 +41,12 @@ impl Live {
             Some(upstream) => Ok(Arc::clone(upstream)),
             None => Upstream::new(one.clone()).map(Arc::new),
         });
-        let routes = settings.routes.iter().map(|one| Arc::new(Route::new(one, metrics.proxy.route(&one.name)))).collect();
+        let route = |one: &RouteSettings| Arc::new(Route::new(one, &settings.headers, metrics.proxy.route(&one.name)));
+        let routes = settings.routes.iter().map(route).collect();
         Ok(Self {
             listen: settings.listen.clone(),
             routes: RouteTable::new(routes),
             upstreams: upstreams.collect::<Result<_, _>>()?,
-            strip: StripList::new(&settings.headers, WRITTEN_HEADERS),
             exchange,
             realm: settings.realm.clone(),
             access_log,

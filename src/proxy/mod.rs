@@ -8,24 +8,28 @@
 
 mod access_log;
 mod answer;
-mod authorization;
 mod bare;
 mod carriage;
 mod connection;
+mod decision;
 mod edge;
 mod failure;
+mod forward;
 mod frames;
 mod hygiene;
 mod lifetime;
 mod listener;
 mod live;
+mod place;
 mod request;
 mod route;
 mod settings;
+mod shape;
 mod target;
 mod transport;
 mod tunnel;
 mod upstream;
+mod whole_body;
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,7 +41,10 @@ use pingora::{
     connectors::{ConnectorOptions, TransportConnector},
     server::configuration::ServerConf,
 };
-pub use settings::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings};
+pub use place::{BodyCondition, BodyPlace, ProtocolForm, TokenPlace};
+pub use route::{Access, OnInvalid, RouteSettings};
+pub use settings::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, UpstreamSettings};
+pub use shape::ErrorShape;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 pub use upstream::UpstreamError;

@@ -10,12 +10,12 @@ use http::{Method, Uri};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::{
-    exchange::Admission,
     metrics::Metrics,
     proxy::{
         access_log::{AccessLog, Line},
         answer::UpstreamFault,
         connection::Connection,
+        forward::Forward,
         route::Route,
     },
     token::Rejection,
@@ -45,7 +45,7 @@ pub(super) struct RequestContext<L> {
     /// The settings that the request began with.
     pub(super) live: L,
     pub(super) route: Option<Arc<Route>>,
-    pub(super) admission: Option<Admission>,
+    pub(super) forward: Option<Forward>,
     pub(super) outcome: Outcome,
     pub(super) request: Option<(Method, Uri)>,
     pub(super) is_websocket: bool,
@@ -63,7 +63,7 @@ impl<L> RequestContext<L> {
             connection,
             live,
             route: None,
-            admission: None,
+            forward: None,
             outcome: Outcome::Unanswered,
             request: None,
             is_websocket: false,
@@ -94,6 +94,9 @@ impl<L> RequestContext<L> {
 
     /// Why the request did not end as its client wished; empty if it did.
     fn reason(&self) -> &'static str {
+        if let Some(rejection) = self.forward.as_ref().and_then(Forward::left_for) {
+            return rejection.label();
+        }
         match (self.connection.was_cut(), self.outcome) {
             (_, Outcome::Refused(rejection)) => rejection.label(),
             (_, Outcome::UpstreamFailed(fault)) => fault.label(),

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::token::Permission;
+use crate::proxy::RouteSettings;
 
 /// The listener for clients.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,23 +84,6 @@ pub enum HostHeader {
     Client,
     /// Host and port of the upstream's URL.
     Upstream,
-}
-
-/// One route. The route with the longest matching prefix wins; where two are equally long, the one that names the host.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RouteSettings {
-    /// The name in the config: in logs and as a metric label.
-    pub name: String,
-    /// Path prefix that ends at a segment boundary: `/db` matches `/db` and `/db/x`, not `/dbx`.
-    pub path: String,
-    /// Only for this host (without port, lower case); none: any.
-    pub host: Option<String>,
-    /// Index into the upstreams.
-    pub upstream: usize,
-    /// Index into the minting profiles.
-    pub profile: usize,
-    /// What the token must permit.
-    pub permission: Permission,
 }
 
 /// Headers of the client that never reach an upstream.

@@ -53,6 +53,11 @@ pub(in crate::token) fn parse_object(text: &[u8]) -> Result<Object<'_>, JsonErro
     }
 }
 
+/// Whether a text is an object by these rules, for texts that are read by others.
+pub(crate) fn is_strict_object(text: &[u8]) -> bool {
+    parse_object(text).is_ok()
+}
+
 impl<'a> Object<'a> {
     /// The member of this name.
     pub(in crate::token) fn get(&self, name: &str) -> Option<&Value<'a>> {

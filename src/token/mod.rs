@@ -38,6 +38,7 @@ pub use bearer::{BearerToken, TokenLimits};
 pub use claims::UnverifiedToken;
 pub use explanation::{Circumstances, Demands, Explanation, KeysAtHand, Outcome, Step, Verdict};
 pub use issuer::{IssuerRule, IssuerSettings, TenantRule, TrustedIssuer};
+pub(crate) use json::is_strict_object;
 pub use jwk::{KeyId, SkipReason, VerificationKey};
 pub use key_set::{KeySet, KeySetError, KeySetLimits, SkippedKey};
 pub use kind::{TokenKind, TokenKinds};

@@ -18,10 +18,18 @@ impl Rejection {
             Self::AppOnlyToken => {
                 "Client: log a user in instead of using client credentials. Config: `tokens: [access, app_only]` if applications may come without a user."
             }
-            Self::AuthorizationMalformed => "Client: send `Authorization: Bearer <token>` with one token and nothing else.",
+            Self::AuthorizationMalformed => {
+                "Client: put one token and nothing else where the route expects it, such as `Authorization: Bearer <token>`."
+            }
             Self::BadSignature => {
                 "Client: send the token as it was issued. If it is untouched, `discovery` or `jwks_uri` in the config names the keys of another provider."
             }
+            Self::BodyMalformed => {
+                "Client: send one JSON object, each member once, with the members that the route's `token.in` names."
+            }
+            Self::BodyNotJson => "Client: send `Content-Type: application/json` (UTF-8) without `Content-Encoding`.",
+            Self::BodyTimeout => "Client: send the body at once. Config: raise `listen.body_timeout` for bad networks.",
+            Self::BodyTooLarge => "Client: send a smaller login; 64 KiB is the most.",
             Self::ClaimNotAllowed => {
                 "Provider: put the claim into access tokens (B2C: application claims; Entra: optional claims). Config: correct `claims` of the route."
             }
@@ -59,6 +67,7 @@ impl Rejection {
             Self::LifetimeTooLong => {
                 "Provider: shorten the life of access tokens. Config: raise `max_lifetime`; tokens need `iat` with it."
             }
+            Self::LoginNotAllowed => "Client: log in with the provider that the route exchanges. Config: list others under `pass`.",
             Self::MethodNotAllowed => "Client: do not send TRACE. Its answer would hold the gateway's token.",
             Self::MissingRole => {
                 "Provider: assign the role to the user (Entra: enterprise application, users and groups). Config: `role_claim`, or `roles` of the route."
@@ -72,6 +81,7 @@ impl Rejection {
                 "Client: send the `nonce` of the login in the header that the route names. Config: correct `nonce` of the route."
             }
             Self::NotYetValid => "Clock: this machine is behind the issuer. Synchronise it, or raise `leeway` (at most 5m).",
+            Self::OriginNotAllowed => "Config: add the web page's origin to `allowed_origins` of the route if it is one of yours.",
             Self::PowerfulClaim => {
                 "Config: what grants power in the backend must be written there (`claims` of the profile, or the right side of its table), not taken from the token."
             }

@@ -4,12 +4,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
+use serde_json::json;
 use syncgate::{
     demo::{issuer::Behaviour, world::WorldOptions},
     token::{Permission, PermissionSettings, Rejection},
 };
 
-use crate::kit::Kit;
+use crate::{kit::Kit, recorder::routes};
 
 const FORM: &[(&str, Rejection)] = &[
     ("GET /docs/../echo HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::AmbiguousPath),
@@ -24,6 +25,28 @@ const FORM: &[(&str, Rejection)] = &[
     ("TRACE /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::MethodNotAllowed),
     ("PUT /docs HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1, 1\r\n\r\n", Rejection::LengthMalformed),
     ("GET docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::TargetMalformed),
+];
+
+/// The same, where the token sits in a body or in a cookie.
+const PLACES: &[(&str, Rejection)] = &[
+    (
+        "POST /realm/auth HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
+        Rejection::BodyMalformed,
+    ),
+    ("POST /realm/auth HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2\r\n\r\n{}", Rejection::BodyNotJson),
+    (
+        "POST /realm/auth HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 65537\r\n\r\n",
+        Rejection::BodyTooLarge,
+    ),
+    (
+        "POST /realm/auth HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{",
+        Rejection::BodyTimeout,
+    ),
+    (
+        "POST /realm/auth HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"provider\":\"nickname\"}",
+        Rejection::LoginNotAllowed,
+    ),
+    ("DELETE /cookie HTTP/1.1\r\nHost: gateway\r\nCookie: sid=a.b.c\r\n\r\n", Rejection::OriginNotAllowed),
 ];
 
 /// The rejections that the core's tests leave to others, as they stand in their source.
@@ -63,6 +86,22 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
     let padded = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nX-Padding: {}\r\n\r\n", "x".repeat(70 * 1024));
     assert_refused(&kit, &padded, Rejection::HeadersTooLarge).await;
     produced.insert(Rejection::HeadersTooLarge);
+    assert_eq!(kit.backend.received_count(), 0);
+    kit.stop().await;
+
+    let places = routes(json!([
+        { "preset": "realm", "path": "/realm" },
+        { "name": "cookie", "path": "/cookie", "token": { "in": { "cookie": "sid" } } },
+    ]));
+    let kit = Kit::start_with(move |config| {
+        config.proxy.routes = places;
+        config.proxy.listen.body_timeout = Duration::from_millis(100);
+    })
+    .await;
+    for (request, rejection) in PLACES {
+        assert_refused(&kit, request, *rejection).await;
+        produced.insert(*rejection);
+    }
     assert_eq!(kit.backend.received_count(), 0);
     kit.stop().await;
 

@@ -59,6 +59,39 @@ pub(in crate::config) fn profiles<'a>(root: &mut Section<'a>, algorithm: Algorit
     profiles
 }
 
+/// The index of the profile of a route that has a preset and names no profile: the one that is named as the preset; else that of `mint`,
+/// if the file has it; else one that is added, with what the preset gives.
+pub(in crate::config) fn profile_for(
+    preset: MintPreset,
+    route: &Field<'_>,
+    profiles: &mut Vec<Profile<'_>>,
+    algorithm: Algorithm,
+) -> usize {
+    let name = preset.name();
+    if let Some(index) = profiles.iter().position(|profile| profile.settings.name == name) {
+        return index;
+    }
+    if profiles.first().is_some_and(|default| default.field.is_some()) {
+        return 0;
+    }
+    check_algorithm(preset, algorithm, route);
+    for (claim, what) in preset.required_claims() {
+        route.problem(format!(
+            "needs the claim {claim}: {what}; give it with mint: {{ preset: {name}, claims: {{ {claim}: ... }} }}"
+        ));
+    }
+    profiles.push(Profile { settings: preset.profile(name), field: None });
+    profiles.len() - 1
+}
+
+fn check_algorithm(preset: MintPreset, algorithm: Algorithm, field: &Field<'_>) {
+    if !preset.algorithms().contains(&algorithm) {
+        let accepted: Vec<_> = preset.algorithms().iter().map(|algorithm| format!("{algorithm:?}")).collect();
+        let accepted = accepted.join(", ");
+        field.problem(format!("this backend does not verify {algorithm:?}; accepted for signing.algorithm: {accepted}"));
+    }
+}
+
 /// Reports profiles that no route uses.
 pub(in crate::config) fn check_use(profiles: &[Profile<'_>], routes: &[RouteSettings]) {
     let named = profiles.iter().enumerate().skip(1).filter(|(index, _)| !routes.iter().any(|route| route.profile == *index));
@@ -68,11 +101,7 @@ pub(in crate::config) fn check_use(profiles: &[Profile<'_>], routes: &[RouteSett
 fn profile(name: &str, mut section: Section<'_>, algorithm: Algorithm) -> MintingProfile {
     let preset = section.field("preset").and_then(|field| {
         let preset = field.choice(&MINT_PRESETS)?;
-        if !preset.algorithms().contains(&algorithm) {
-            let accepted: Vec<_> = preset.algorithms().iter().map(|algorithm| format!("{algorithm:?}")).collect();
-            let accepted = accepted.join(", ");
-            field.problem(format!("this backend does not verify {algorithm:?}; accepted for signing.algorithm: {accepted}"));
-        }
+        check_algorithm(preset, algorithm, &field);
         Some(preset)
     });
     let mut profile = preset.map_or_else(|| MintingProfile::new(name, USER_ID_CLAIM), |preset| preset.profile(name));

@@ -50,6 +50,11 @@ pub(in crate::config) const MINT_PRESETS: [(&str, MintPreset); 9] = [
 const POWERSYNC_MOST: Duration = Duration::from_secs(3_600);
 
 impl MintPreset {
+    /// Its name in the file.
+    pub(in crate::config) fn name(self) -> &'static str {
+        MINT_PRESETS.iter().find(|(_, preset)| *preset == self).map_or("", |(name, _)| name)
+    }
+
     /// The settings that it stands for.
     pub(in crate::config) fn profile(self, name: &str) -> MintingProfile {
         let mut profile = MintingProfile { claims: claims(self.claims()), ..MintingProfile::new(name, "sub") };

@@ -1,11 +1,14 @@
 //! One reader for each part of the file: a plain list of its keys, with their ranges and defaults.
 
+pub(super) mod backends;
 pub(super) mod basics;
+pub(super) mod conflicts;
 pub(super) mod edge;
 pub(super) mod identity;
 pub(super) mod issuers;
 pub(super) mod mint;
 pub(super) mod mint_presets;
+pub(super) mod places;
 pub(super) mod presets;
 pub(super) mod routes;
 pub(super) mod signing;

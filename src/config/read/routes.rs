@@ -1,18 +1,31 @@
 //! `routes`: which requests go where, and what their token must permit.
 
-use std::collections::HashMap;
+use jsonwebtoken::Algorithm;
 
 use crate::{
     config::{
         field::Field,
         formats::{CLAIM, Format, HEADER, HOST, NAME, SCOPE, TEXT},
-        read::{mint::Profile, upstreams::Upstream},
+        read::{
+            backends::{BACKENDS, Backend},
+            conflicts,
+            mint::{self, Profile},
+            places,
+            upstreams::Upstream,
+        },
         section::Section,
         suggest::shown,
     },
-    proxy::RouteSettings,
+    proxy::{Access, ErrorShape, OnInvalid, RouteSettings, TokenPlace},
     token::{ClaimRule, NonceRule, Permission, PermissionSettings},
 };
+
+pub(in crate::config) const ERROR_SHAPES: [(&str, ErrorShape); 3] =
+    [("rfc6750", ErrorShape::Rfc6750), ("realm", ErrorShape::Realm), ("couchdb", ErrorShape::CouchDb)];
+pub(in crate::config) const ON_INVALID: [(&str, OnInvalid); 2] =
+    [("reject", OnInvalid::Reject), ("let_backend_refuse", OnInvalid::LetBackendRefuse)];
+/// Whether a route is public.
+const ACCESS: [(&str, bool); 2] = [("protected", false), ("public", true)];
 
 const NONCE_ACCEPTED: &str = "ignored, forbidden, or {header: NAME}";
 
@@ -22,59 +35,126 @@ const PATH: Format<String> = Format {
     parse: path,
 };
 
+const METHOD: Format<String> = Format { accepted: "a method in capitals, such as POST", shown: true, parse: method };
+
+const ORIGIN: Format<String> =
+    Format { accepted: "an origin as browsers send it, such as https://app.contoso.com", shown: true, parse: origin };
+
+/// Routes with a preset may add a minting profile of their own.
 pub(in crate::config) fn routes(
     field: Option<Field<'_>>,
     upstreams: &[Upstream<'_>],
-    profiles: &[Profile<'_>],
+    profiles: &mut Vec<Profile<'_>>,
+    algorithm: Algorithm,
 ) -> Vec<RouteSettings> {
-    let Some(field) = field else { return vec![whole_site()] };
-    let (mut names, mut places) = (HashMap::new(), HashMap::new());
+    let Some(field) = field else { return vec![RouteSettings::default()] };
     let mut used = vec![false; upstreams.len()];
-    let mut routes = Vec::new();
+    let mut routes: Vec<(Field<'_>, RouteSettings)> = Vec::new();
     for element in field.elements() {
-        let route = route(element.section(), upstreams, profiles);
-        if let Some(first) = names.insert(route.name.clone(), element.key.clone()).filter(|_| !route.name.is_empty()) {
-            element.problem(format!("name {} is that of {first} too; accepted: a name of its own for each", route.name));
+        for route in route(element.section(), upstreams, profiles, algorithm) {
+            used.get_mut(route.upstream).into_iter().for_each(|used| *used = true);
+            conflicts::check(&element, &route, &routes);
+            routes.push((element.clone(), route));
         }
-        if let Some(first) = places.insert((route.host.clone(), route.path.clone()), element.key.clone()) {
-            element.problem(format!("host and path are those of {first} too; accepted: a path or host of its own for each"));
-        }
-        if let Some(used) = used.get_mut(route.upstream) {
-            *used = true;
-        }
-        routes.push(route);
     }
     for (upstream, _) in upstreams.iter().zip(used).filter(|(_, used)| !used) {
         upstream.field.warning("no route leads here");
     }
-    routes
+    routes.into_iter().map(|(_, route)| route).collect()
 }
 
-/// The route of a file that names none.
-fn whole_site() -> RouteSettings {
-    let permission = Permission::default();
-    RouteSettings { name: "default".to_owned(), path: "/".to_owned(), host: None, upstream: 0, profile: 0, permission }
-}
-
-fn route(mut section: Section<'_>, upstreams: &[Upstream<'_>], profiles: &[Profile<'_>]) -> RouteSettings {
-    let route = RouteSettings {
-        name: section.required("name", "it stands in logs and metrics").and_then(|field| field.text(&NAME)).unwrap_or_default(),
-        path: section.text("path", &PATH).unwrap_or_else(|| "/".to_owned()),
-        host: section.text("host", &HOST),
-        upstream: upstream(&mut section, upstreams),
-        profile: profile(&mut section, profiles),
-        permission: Permission::new(PermissionSettings {
-            all_scopes: section.texts("scopes", &SCOPE),
-            any_scopes: section.texts("any_scopes", &SCOPE),
-            all_roles: section.texts("roles", &TEXT),
-            any_roles: section.texts("any_roles", &TEXT),
-            all_claims: section.field("claims").map(|field| claims(&field)).unwrap_or_default(),
-            any_claims: section.field("any_claims").map(|field| claims(&field)).unwrap_or_default(),
-            nonce: section.field("nonce").and_then(|field| nonce(&field)).unwrap_or_default(),
-        }),
+/// One element of the list; several routes, if its preset stands for several.
+fn route(
+    mut section: Section<'_>,
+    upstreams: &[Upstream<'_>],
+    profiles: &mut Vec<Profile<'_>>,
+    algorithm: Algorithm,
+) -> Vec<RouteSettings> {
+    let preset = section.field("preset");
+    let backend = preset.as_ref().and_then(|field| field.choice(&BACKENDS));
+    let mut route = backend.map(Backend::defaults).unwrap_or_else(|| RouteSettings { name: String::new(), ..Default::default() });
+    match section.field("name") {
+        Some(field) => route.name = field.text(&NAME).unwrap_or_default(),
+        None if preset.is_none() => section.missing("name", "it stands in logs and metrics"),
+        None => {}
+    }
+    if let Some(path) = section.text("path", &PATH) {
+        route.path = path;
+    }
+    route.host = section.text("host", &HOST);
+    route.upstream = upstream(&mut section, upstreams);
+    route.profile = match (section.field("mint"), preset.as_ref().zip(backend)) {
+        (Some(field), _) => profile(&field, profiles),
+        (None, Some((field, backend))) => mint::profile_for(backend.minting(), field, profiles, algorithm),
+        (None, None) => 0,
     };
+    if backend == Some(Backend::Realm) {
+        for key in ["exact", "methods", "access", "pass_authorization"] {
+            section.refuse(key, "the preset realm stands for two routes, which differ in this; write them out to change it");
+        }
+    } else {
+        route.exact = section.flag("exact", false);
+        route.methods = section.texts("methods", &METHOD);
+        route.access = access(&mut section);
+    }
+    let places = section.field("token");
+    if let Some(field) = &places {
+        places::places(field.section(), &mut route.token_in, &mut route.token_out);
+    }
+    let permission = PermissionSettings {
+        all_scopes: section.texts("scopes", &SCOPE),
+        any_scopes: section.texts("any_scopes", &SCOPE),
+        all_roles: section.texts("roles", &TEXT),
+        any_roles: section.texts("any_roles", &TEXT),
+        all_claims: section.field("claims").map(|field| claims(&field)).unwrap_or_default(),
+        any_claims: section.field("any_claims").map(|field| claims(&field)).unwrap_or_default(),
+        nonce: section.field("nonce").and_then(|field| nonce(&field)).unwrap_or_default(),
+    };
+    let origins = section.field("allowed_origins");
+    route.allowed_origins = origins.as_ref().map(|field| field.texts(&ORIGIN)).unwrap_or_default();
+    route.errors = section.choice("errors", &ERROR_SHAPES, route.errors);
+    let on_invalid = section.field("on_invalid");
+    route.on_invalid = section.choice("on_invalid", &ON_INVALID, route.on_invalid);
+
+    let has_cookie = route.token_in.iter().any(|place| matches!(place, TokenPlace::Cookie(_)));
+    if let Some(field) = origins.filter(|_| !has_cookie) {
+        field.problem("has no meaning without a cookie under token.in");
+    }
+    if let Some(field) = places.filter(|_| has_cookie && route.allowed_origins.is_empty()) {
+        field.warning("without allowed_origins a cookie counts for reading alone; every other method and every socket is refused");
+    }
+    let in_body = route.token_in.iter().any(|place| matches!(place, TokenPlace::Body(_)));
+    if let Some(field) = on_invalid.filter(|_| route.on_invalid == OnInvalid::LetBackendRefuse && in_body) {
+        field.problem("let_backend_refuse is for sockets, which have no body");
+    }
+    if route.access != Access::Protected {
+        if permission != PermissionSettings::default() {
+            section.problem("a public route demands nothing of a token; leave scopes, roles, claims and nonce away");
+        }
+        if in_body {
+            section.problem("a public route does not read bodies; accepted under token.in: header, query, protocol, cookie");
+        }
+    }
+    route.permission = Permission::new(permission);
     section.finish();
-    route
+    match backend {
+        Some(backend) => backend.expand(route),
+        None => vec![route],
+    }
+}
+
+fn access(section: &mut Section<'_>) -> Access {
+    let public = section.choice("access", &ACCESS, false);
+    let field = section.field("pass_authorization");
+    let pass_authorization = section.flag("pass_authorization", false);
+    match (public, field) {
+        (false, Some(field)) if pass_authorization => {
+            field.problem("is for public routes; on others the token is exchanged");
+            Access::Protected
+        }
+        (false, _) => Access::Protected,
+        (true, _) => Access::Public { pass_authorization },
+    }
 }
 
 /// The index of the upstream that a route names; it need not name the only one.
@@ -94,9 +174,8 @@ fn upstream(section: &mut Section<'_>, upstreams: &[Upstream<'_>]) -> usize {
     found.unwrap_or(0)
 }
 
-/// The index of the minting profile that a route names; without one the first, that of `mint`.
-fn profile(section: &mut Section<'_>, profiles: &[Profile<'_>]) -> usize {
-    let Some(field) = section.field("mint") else { return 0 };
+/// The index of the minting profile that a route names.
+fn profile(field: &Field<'_>, profiles: &[Profile<'_>]) -> usize {
     let Some(name) = field.text(&NAME) else { return 0 };
     let found = profiles.iter().position(|profile| profile.settings.name == name);
     if found.is_none() {
@@ -147,4 +226,15 @@ fn path(text: &str) -> Result<String, &'static str> {
     };
     let fine = rest.split('/').all(|part| !matches!(part, "" | "." | "..") && part.bytes().all(plain));
     if fine { Ok(text.to_owned()) } else { Err("has a character or segment that can be read in two ways") }
+}
+
+fn method(text: &str) -> Result<String, &'static str> {
+    let fine = (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    if fine { Ok(text.to_owned()) } else { Err("is not a method") }
+}
+
+fn origin(text: &str) -> Result<String, &'static str> {
+    let parsed = url::Url::parse(text).map_err(|_| "is not an origin")?;
+    let is_web = matches!(parsed.scheme(), "http" | "https");
+    if is_web && parsed.origin().ascii_serialization() == text { Ok(text.to_owned()) } else { Err("is not an origin") }
 }

@@ -2,15 +2,15 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{TENANT_ID, bad_minting, config, parse, problems, with};
+use super::{TENANT_ID, bad_minting, bad_routes, config, parse, problems, with};
 
 const KEY_URL: &str = "accepted: https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])";
 pub(super) const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
 const GUID: &str = "accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000";
 pub(super) const NAME: &str = "accepted: 1 to 64 of a-z 0-9 _ -";
-const CLAIM: &str = "accepted: the name of a claim: 1 to 256 bytes, without spaces or braces";
-const SCOPE: &str = "accepted: a scope as it stands in scp: no space, quote or backslash";
-const TEXT: &str = "accepted: a text of 1 to 1024 bytes";
+pub(super) const CLAIM: &str = "accepted: the name of a claim: 1 to 256 bytes, without spaces or braces";
+pub(super) const SCOPE: &str = "accepted: a scope as it stands in scp: no space, quote or backslash";
+pub(super) const TEXT: &str = "accepted: a text of 1 to 1024 bytes";
 
 /// Place, bad value, the problem that must be the only one (`...` stands for the usual end of the message).
 fn table() -> Vec<(&'static str, Value, String)> {
@@ -19,13 +19,11 @@ fn table() -> Vec<(&'static str, Value, String)> {
 
 fn own_rows() -> Vec<(&'static str, Value, String)> {
     let address = |default: &str| format!("accepted: address and port, such as 127.0.0.1:8080 or [::]:8080 (default {default})");
-    let nonce = "accepted: ignored, forbidden, or {header: NAME}";
     let host = "accepted: a host name or address without port";
-    let path = "accepted: a path such as / or /db: segments of A-Z a-z 0-9 - . _ ~ : @ $ + , = and no slash at the end";
     let header = "accepted: the name of a header, or the start of one and *, such as x-user-*";
     let file = "accepted: the path of a file";
     let row = |place, value, text: &str| (place, value, text.to_owned());
-    vec![
+    let mut rows = vec![
         (
             "/listen/address",
             json!("localhost"),
@@ -204,55 +202,6 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             "upstream.idle_timeout: has no value; give one, or leave the key out; accepted: 1s to 1h (default 4s)",
         ),
         row("/upstream/resolve_every", json!("1d"), "upstream.resolve_every: 1d is too long; accepted: 1s to 1h (default 30s)"),
-        ("/routes", json!([{ "name": "a/b" }]), format!("routes[0].name: \"a/b\" cannot be a name; {NAME}")),
-        (
-            "/routes",
-            json!([{ "name": "a", "path": "/a/../b" }]),
-            format!("routes[0].path: \"/a/../b\" has a character or segment that can be read in two ways; {path}"),
-        ),
-        (
-            "/routes",
-            json!([{ "name": "a", "path": "/a/" }]),
-            format!("routes[0].path: \"/a/\" ends with a slash; /db takes /db, /db/ and everything below; {path}"),
-        ),
-        (
-            "/routes",
-            json!([{ "name": "a", "host": "*.contoso.com" }]),
-            format!("routes[0].host: \"*.contoso.com\" is not a host; {host}"),
-        ),
-        row(
-            "/routes",
-            json!([{ "name": "a", "upstream": "couch" }]),
-            "routes[0].upstream: there is no upstream couch; accepted: default",
-        ),
-        (
-            "/routes",
-            json!([{ "name": "a", "scopes": ["a b"] }]),
-            format!("routes[0].scopes[0]: \"a b\" cannot be a scope; {SCOPE}"),
-        ),
-        (
-            "/routes",
-            json!([{ "name": "a", "any_scopes": ["\""] }]),
-            format!("routes[0].any_scopes[0]: \"\\\"\" cannot be a scope; {SCOPE}"),
-        ),
-        row("/routes", json!([{ "name": "a", "roles": ["x", "x"] }]), "routes[0].roles[1]: stands twice in the list; keep one"),
-        (
-            "/routes",
-            json!([{ "name": "a", "any_roles": [null] }]),
-            format!("routes[0].any_roles[0]: has no value; give one, or leave the key out; {TEXT}"),
-        ),
-        ("/routes", json!([{ "name": "a", "claims": { "a b": [] } }]), format!("routes[0].claims.a b: cannot be a claim; {CLAIM}")),
-        row(
-            "/routes",
-            json!([{ "name": "a", "any_claims": ["x"] }]),
-            "routes[0].any_claims: is not a mapping; accepted: names with values, indented",
-        ),
-        ("/routes", json!([{ "name": "a", "nonce": "required" }]), format!("routes[0].nonce: \"required\" is not known; {nonce}")),
-        row(
-            "/routes",
-            json!([{ "name": "a", "nonce": { "header": "X Nonce" } }]),
-            "routes[0].nonce.header: \"X Nonce\" is not a header name; accepted: the name of a header",
-        ),
         ("/headers/strip", json!(["x user"]), format!("headers.strip[0]: \"x user\" is not a header name; {header}")),
         (
             "/headers/strip_also",
@@ -282,10 +231,10 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row("/signing", json!("signing.pem"), "signing: is not a mapping; accepted: keys with values, indented"),
         row("/upstream", json!("http://127.0.0.1"), "upstream: is not a mapping; accepted: keys with values, indented"),
         row("/issuers", json!("b2c"), "issuers: is not a mapping; accepted: keys with values, indented"),
-    ]
-    .into_iter()
-    .chain(bad_minting::rows())
-    .collect()
+    ];
+    rows.extend(bad_routes::rows());
+    rows.extend(bad_minting::rows());
+    rows
 }
 
 #[test]

@@ -4,6 +4,8 @@
 mod bad_key_sources;
 /// Of these, those for minting.
 mod bad_minting;
+/// And those of a route.
+mod bad_routes;
 /// One bad value and more for each key, with the message asserted.
 mod bad_values;
 /// The files under `conf`: each loads, and what `gateway.yaml` says of itself is so.
@@ -18,6 +20,8 @@ mod minting;
 mod presets;
 /// The printout of the effective settings is a config that means the same.
 mod printout;
+/// Routes: their presets, where tokens sit, which of them conflict.
+mod routes;
 /// Rules across keys, and places of problems.
 mod rules;
 

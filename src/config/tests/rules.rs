@@ -250,7 +250,8 @@ fn routes_are_told_apart_and_lead_somewhere() {
         ),
         [
             "routes[1]: name a is that of routes[0] too; accepted: a name of its own for each",
-            "routes[2]: host and path are those of routes[1] too; accepted: a path or host of its own for each",
+            "routes[2]: host and path are those of routes[1] too, so it can never match; accepted: a path, host or methods of its own for \
+             each",
         ]
     );
     let mut two = small();

@@ -74,20 +74,26 @@ fn every_rejection_is_produced_by_a_row_or_belongs_to_another_room() {
     assert_eq!(produced.union(&elsewhere).copied().collect::<Vec<_>>(), Rejection::ALL);
 }
 
-/// What no token brings about: the edge refuses these requests for their form, the exchange for want of keys or of signers.
+/// What no token brings about: the edge refuses these requests for what surrounds the token, the exchange for want of keys or of signers.
 /// tests/suite/every_rejection.rs reads this list and produces each of them.
 const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::AmbiguousPath,
     Rejection::AmbiguousToken,
     Rejection::AuthorizationMalformed,
+    Rejection::BodyMalformed,
+    Rejection::BodyNotJson,
+    Rejection::BodyTimeout,
+    Rejection::BodyTooLarge,
     Rejection::HeadersTooLarge,
     Rejection::HostMalformed,
     Rejection::KeyNotFetchedYet,
     Rejection::KeysUnavailable,
     Rejection::LengthMalformed,
+    Rejection::LoginNotAllowed,
     Rejection::MethodNotAllowed,
     Rejection::MissingToken,
     Rejection::NoRoute,
+    Rejection::OriginNotAllowed,
     Rejection::SigningOverloaded,
     Rejection::TargetMalformed,
 ];

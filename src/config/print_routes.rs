@@ -1,0 +1,96 @@
+//! The routes of the printout, presets expanded.
+
+use crate::{
+    config::{
+        Config,
+        print::{Yaml, quoted, word},
+        read::routes::{ERROR_SHAPES, ON_INVALID},
+    },
+    proxy::{Access, BodyPlace, ProtocolForm, RouteSettings, TokenPlace},
+    token::NonceRule,
+};
+
+pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yaml) {
+    yaml.element("name", &route.name);
+    yaml.text("path", &route.path);
+    yaml.plain("exact", route.exact);
+    if let Some(host) = &route.host {
+        yaml.text("host", host);
+    }
+    yaml.list("methods", &route.methods);
+    if let Some(upstream) = config.proxy.upstreams.get(route.upstream) {
+        yaml.text("upstream", &upstream.name);
+    }
+    if let Some(profile) = config.profiles.get(route.profile) {
+        yaml.text("mint", &profile.name);
+    }
+    match route.access {
+        Access::Protected => yaml.plain("access", "protected"),
+        Access::Public { pass_authorization } => {
+            yaml.plain("access", "public");
+            yaml.plain("pass_authorization", pass_authorization);
+        }
+    }
+    yaml.open("token");
+    yaml.line("in:");
+    route.token_in.iter().for_each(|one| yaml.line(&format!("  - {}", place(one))));
+    if let Some(out) = &route.token_out {
+        yaml.plain("out", place(out));
+    }
+    yaml.close();
+    let permission = route.permission.settings();
+    yaml.list("scopes", &permission.all_scopes);
+    yaml.list("any_scopes", &permission.any_scopes);
+    yaml.list("roles", &permission.all_roles);
+    yaml.list("any_roles", &permission.any_roles);
+    yaml.claims("claims", &permission.all_claims);
+    yaml.claims("any_claims", &permission.any_claims);
+    match &permission.nonce {
+        NonceRule::Ignored => yaml.plain("nonce", "ignored"),
+        NonceRule::Forbidden => yaml.plain("nonce", "forbidden"),
+        NonceRule::EqualsHeader(header) => {
+            yaml.open("nonce");
+            yaml.text("header", header);
+            yaml.close();
+        }
+    }
+    yaml.list("allowed_origins", &route.allowed_origins);
+    yaml.plain("errors", word(&ERROR_SHAPES, &route.errors));
+    yaml.plain("on_invalid", word(&ON_INVALID, &route.on_invalid));
+    yaml.close();
+}
+
+/// A place on one line.
+fn place(place: &TokenPlace) -> String {
+    let pair = |key: &str, value: &str| format!("{key}: {}", json(value));
+    let entries = match place {
+        TokenPlace::Header { name, scheme } => {
+            vec![pair("header", name.as_str()), pair("scheme", scheme.as_deref().unwrap_or("none"))]
+        }
+        TokenPlace::Query(name) => vec![pair("query", name)],
+        TokenPlace::Protocol(ProtocolForm::List(marker)) => vec![pair("protocol", "list"), pair("marker", marker)],
+        TokenPlace::Protocol(ProtocolForm::Kubernetes) => vec![pair("protocol", "kubernetes")],
+        TokenPlace::Protocol(ProtocolForm::Zero) => vec![pair("protocol", "zero")],
+        TokenPlace::Cookie(name) => vec![pair("cookie", name)],
+        TokenPlace::Body(BodyPlace { member, condition }) => {
+            let list = |key: &str, values: &[String]| {
+                format!("{key}: [{}]", values.iter().map(|one| json(one)).collect::<Vec<_>>().join(", "))
+            };
+            let mut entries = vec![pair("body", member)];
+            if let Some(condition) = condition {
+                entries.extend([pair("member", &condition.member), list("exchange", &condition.exchange)]);
+                if !condition.pass.is_empty() {
+                    entries.push(list("pass", &condition.pass));
+                }
+            }
+            entries
+        }
+    };
+    format!("{{ {} }}", entries.join(", "))
+}
+
+/// Quoted where a mapping on one line needs it.
+fn json(text: &str) -> String {
+    let quoted = quoted(text);
+    if quoted.contains(':') && !quoted.starts_with('"') { serde_json::Value::from(text).to_string() } else { quoted }
+}

@@ -1,0 +1,117 @@
+//! A string member of a JSON object: found, and replaced so that the rest stays byte for byte.
+
+use std::{fmt, ops::Range};
+
+use serde::{
+    Deserializer as _,
+    de::{Error, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// The outermost members of a JSON object, none of them twice.
+#[derive(Debug)]
+pub(super) struct Members<'a> {
+    text: &'a str,
+    members: Vec<(String, &'a RawValue)>,
+}
+
+/// Why a text is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotOneObject;
+
+impl<'a> Members<'a> {
+    /// Reads the outermost members. Errors: no JSON object, or a member that stands twice in it; an escaped name counts as what it
+    /// means.
+    pub(super) fn of(text: &'a str) -> Result<Self, NotOneObject> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let mut members = json.deserialize_map(Outermost).map_err(|_| NotOneObject)?;
+        json.end().map_err(|_| NotOneObject)?;
+        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let duplicate = members.windows(2).any(|pair| matches!(pair, [one, other] if one.0 == other.0));
+        if duplicate { Err(NotOneObject) } else { Ok(Self { text, members }) }
+    }
+
+    /// A member that is a string, and the place of its value; none if it is not there.
+    pub(super) fn string(&self, name: &str) -> Result<Option<(String, Range<usize>)>, NotOneObject> {
+        let Ok(index) = self.members.binary_search_by(|(member, _)| member.as_str().cmp(name)) else { return Ok(None) };
+        let Some((_, raw)) = self.members.get(index) else { return Ok(None) };
+        let value = serde_json::from_str(raw.get()).map_err(|_| NotOneObject)?;
+        // A raw value borrows from the text it was read from.
+        let start = (raw.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        Ok(Some((value, start..start + raw.get().len())))
+    }
+}
+
+/// The text with another string as the value that stands there.
+pub(super) fn replaced(text: &str, value: &Range<usize>, new: &str) -> String {
+    let before = text.get(..value.start).unwrap_or_default();
+    let after = text.get(value.end..).unwrap_or_default();
+    format!("{before}{}{after}", serde_json::Value::from(new))
+}
+
+struct Outermost;
+
+impl<'de> Visitor<'de> for Outermost {
+    type Value = Vec<(String, &'de RawValue)>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        /// Whoever sends more wants to keep the gateway busy.
+        const MOST_MEMBERS: usize = 1_024;
+        let mut members = Vec::new();
+        while let Some(member) = entries.next_entry()? {
+            members.push(member);
+            if members.len() > MOST_MEMBERS {
+                return Err(A::Error::custom("too many members"));
+            }
+        }
+        Ok(members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_member_is_found_and_all_else_stays() {
+        let text = " {\"a\" : [1.0, {\"data\":\"x\"}],\n\"d\\u0061ta\": \"t\\u002Ek\" , \"z\":1e400}\t";
+        let (value, at) = Members::of(text).unwrap().string("data").unwrap().unwrap();
+        assert_eq!(value, "t.k");
+        let expected = " {\"a\" : [1.0, {\"data\":\"x\"}],\n\"d\\u0061ta\": \"new\" , \"z\":1e400}\t";
+        assert_eq!(replaced(text, &at, "new"), expected);
+    }
+
+    #[test]
+    fn what_is_not_one_object_is_refused() {
+        for text in ["", "[]", "\"data\"", "{", "{}{}", "{\"a\":1,}", "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}", "\u{feff}{}"]
+        {
+            assert_eq!(Members::of(text).err(), Some(NotOneObject), "{text}");
+        }
+        assert_eq!(Members::of("{\"data\":1}").unwrap().string("data"), Err(NotOneObject));
+        assert_eq!(Members::of("{\"data\":null}").unwrap().string("data"), Err(NotOneObject));
+        assert_eq!(Members::of("{}").unwrap().string("data"), Ok(None));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_around_the_value_stays(before in any::<String>(), after in "[ -~]{0,9}", token in "[a-zA-Z0-9_.-]{1,9}") {
+            let (before, after) = (serde_json::Value::from(before), serde_json::Value::from(after));
+            let text = format!("{{ \"x\":{before},\"data\":\"{token}\", \"y\" : {{\"data\":{after}}} }}");
+            let (value, at) = Members::of(&text).unwrap().string("data").unwrap().unwrap();
+            prop_assert_eq!(&value, &token);
+            let expected = format!("{{ \"x\":{before},\"data\":\"NEW\", \"y\" : {{\"data\":{after}}} }}");
+            prop_assert_eq!(replaced(&text, &at, "NEW"), expected);
+        }
+
+        #[test]
+        fn any_text_is_survived(text in any::<String>()) {
+            let _ = Members::of(&text).map(|members| members.string("a"));
+        }
+    }
+}

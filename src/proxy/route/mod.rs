@@ -1,0 +1,122 @@
+//! Which route a request takes: by host, path and method; and what the route demands.
+//!
+//! The most specific route wins. A path that servers may read in several ways must lead to the same rules under every reading: no
+//! spelling of a path gets round the rules of the route it ends up at. `docs/routes.md` says this for operators.
+
+mod passage;
+mod readings;
+mod settings;
+mod table;
+
+use http::header;
+
+pub use self::settings::{Access, OnInvalid, RouteSettings};
+pub(super) use self::{
+    passage::{Passage, Placeholder},
+    table::RouteTable,
+};
+use crate::{
+    exchange::ProfileId,
+    metrics::RouteMetrics,
+    proxy::{
+        ErrorShape, HeaderSettings,
+        hygiene::StripList,
+        place::{BodyPlace, TokenPlace},
+    },
+    token::Permission,
+};
+
+/// A route, ready for use.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) name: String,
+    pub(super) upstream: usize,
+    pub(super) profile: ProfileId,
+    pub(super) permission: Permission,
+    pub(super) token_in: Vec<TokenPlace>,
+    pub(super) token_out: Option<TokenPlace>,
+    pub(super) allowed_origins: Vec<String>,
+    pub(super) errors: ErrorShape,
+    /// What clients may not say here.
+    pub(super) strip: StripList,
+    pub(super) metrics: RouteMetrics,
+    path: String,
+    exact: bool,
+    host: Option<String>,
+    methods: Vec<String>,
+    access: Access,
+    on_invalid: OnInvalid,
+}
+
+impl Route {
+    pub(super) fn new(settings: &RouteSettings, headers: &HeaderSettings, metrics: RouteMetrics) -> Self {
+        let mut methods = settings.methods.clone();
+        if methods.iter().any(|method| method == "GET") {
+            methods.push("HEAD".to_owned());
+        }
+        Self {
+            name: settings.name.clone(),
+            upstream: settings.upstream,
+            profile: ProfileId(settings.profile),
+            permission: settings.permission.clone(),
+            token_in: settings.token_in.clone(),
+            token_out: settings.token_out.clone(),
+            allowed_origins: settings.allowed_origins.clone(),
+            errors: settings.errors,
+            strip: strip_list(settings, headers),
+            metrics,
+            path: settings.path.trim_end_matches('/').to_owned(),
+            exact: settings.exact,
+            host: settings.host.clone(),
+            methods,
+            access: settings.access,
+            on_invalid: settings.on_invalid,
+        }
+    }
+
+    /// Where in a JSON body clients put their token, if they do.
+    pub(super) fn body_place(&self) -> Option<&BodyPlace> {
+        self.token_in.iter().find_map(|place| if let TokenPlace::Body(place) = place { Some(place) } else { None })
+    }
+
+    fn is_public(&self) -> bool {
+        self.access != Access::Protected
+    }
+
+    /// Whether two routes treat a request alike, whatever they are called and however they answer.
+    fn same_rules(&self, other: &Self) -> bool {
+        self.upstream == other.upstream
+            && self.profile == other.profile
+            && self.access == other.access
+            && self.permission == other.permission
+            && self.token_in == other.token_in
+            && self.token_out == other.token_out
+            && self.allowed_origins == other.allowed_origins
+            && self.on_invalid == other.on_invalid
+    }
+
+    fn matches_to(&self, host: &str, method: &str) -> bool {
+        self.host.as_deref().is_none_or(|name| name.eq_ignore_ascii_case(host))
+            && (self.methods.is_empty() || self.methods.iter().any(|name| name.eq_ignore_ascii_case(method)))
+    }
+
+    fn covers(&self, path: &str, fold_case: bool) -> bool {
+        let Some((head, tail)) = path.split_at_checked(self.path.len()) else { return false };
+        let same = if fold_case { head.eq_ignore_ascii_case(&self.path) } else { head == self.path };
+        let is_root = self.path.is_empty() && tail == "/";
+        same && (tail.is_empty() || if self.exact { is_root } else { tail.starts_with('/') })
+    }
+}
+
+/// What clients may not say on a route: the configured names, and the headers that the token stands in.
+fn strip_list(settings: &RouteSettings, headers: &HeaderSettings) -> StripList {
+    /// Headers in which backends take a credential that they verify themselves.
+    const CREDENTIALS: [&str; 2] = ["authorization", "x-realm-access-token"];
+    if settings.access == (Access::Public { pass_authorization: true }) {
+        return StripList::new(headers, &[]).except(&CREDENTIALS);
+    }
+    let places = settings.token_in.iter().chain(&settings.token_out);
+    let named = places.filter_map(|place| if let TokenPlace::Header { name, .. } = place { Some(name.as_str()) } else { None });
+    let written: Vec<_> = named.chain([header::AUTHORIZATION.as_str()]).collect();
+    StripList::new(headers, &written)
+}
