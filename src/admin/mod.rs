@@ -1,7 +1,7 @@
 //! The operators' listener: `/metrics`, `/livez`, `/readyz`, `/keys`. Plain HTTP, loopback by default.
 //!
 //! What it shows asks for no credential. What changes something does, wherever the listener stands: loopback is no boundary, since
-//! every user of the machine and every page in its browsers can reach it. See [`guard`].
+//! every user of the machine and every page in its browsers can reach it.
 
 mod changes;
 pub mod client;
