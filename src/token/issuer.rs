@@ -35,7 +35,7 @@ pub struct IssuerSettings {
     pub max_lifetime: Option<Duration>,
     /// Claims that routes and profiles name; no other claim is kept.
     pub kept_claims: Vec<String>,
-    /// The `cloud_instance_name` of the discovery document, where it has one: a key that names another is not used.
+    /// The Microsoft cloud of the issuer, as `cloud_instance_name` in key sets names it: a key that names another is not used.
     pub cloud_instance: Option<String>,
 }
 

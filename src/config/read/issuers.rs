@@ -111,6 +111,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
         section.refuse("issuer", "discovered needs a discovery document to be discovered in; give discovery");
     }
     let default_name = expansion.name.or_else(|| host_name(settings.sources.first(), &issuers));
+    let cloud_instance = issuers.iter().find_map(|issuer| microsoft_cloud(issuer));
     let rules = IssuerSettings {
         name: section.text("name", &NAME).or(default_name).unwrap_or_default(),
         issuer: rule(&mut section, issuers),
@@ -125,10 +126,17 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
         leeway: section.duration("leeway", LEEWAY, Duration::ZERO..=MINUTE * 5),
         max_lifetime: section.limit("max_lifetime", MINUTE..=DAY * 30),
         kept_claims: Vec::new(),
-        cloud_instance: None,
+        cloud_instance,
     };
     section.finish();
     Issuer { config: IssuerConfig { rules, jwks: settings }, field, shared }
+}
+
+/// The Microsoft cloud that an `iss` of Entra belongs to, by the name that keys have for it: `microsoftonline.com`,
+/// `microsoftonline.us`. The public cloud's key sets hold keys of the American government's cloud too.
+fn microsoft_cloud(issuer: &str) -> Option<String> {
+    let host = issuer.strip_prefix("https://login.")?.split('/').next()?;
+    host.contains("microsoftonline.").then(|| host.to_owned())
 }
 
 /// What a token with an unknown `kid` may cause.

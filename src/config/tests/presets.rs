@@ -92,6 +92,7 @@ fn entra_for_one_tenant_takes_both_versions() {
         ])
     );
     assert_eq!(rules.user_id, claims(&["oid"]));
+    assert_eq!(rules.cloud_instance.as_deref(), Some("microsoftonline.com"));
     assert_eq!(jwks.keep, 26 * HOUR);
 }
 
@@ -110,6 +111,7 @@ fn entra_for_all_tenants_is_a_template_with_a_list() {
         }
     );
     assert_eq!(rules.user_id, UserIdRule::Template("{tid}_{oid}".to_owned()));
+    assert_eq!(rules.cloud_instance.as_deref(), Some("microsoftonline.com"));
     assert_eq!(jwks.keep, 50 * HOUR);
 
     let mut open = issuer.clone();
