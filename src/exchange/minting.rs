@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::{
     Admission, Exchange, Identity, ProfileId, SigningPool, SigningRefused,
+    cache::IdentityCache,
     identity::{Minted, Slot},
 };
 use crate::{
@@ -40,6 +41,7 @@ pub(super) struct Minting {
     active: Arc<ArcSwap<ActiveKey>>,
     pub(super) pool: Arc<SigningPool>,
     clock: Arc<SteadyClock>,
+    identities: Arc<IdentityCache>,
     metrics: Arc<Metrics>,
     hits: IntCounter,
     misses: IntCounter,
@@ -55,7 +57,13 @@ struct ActiveKey {
 }
 
 impl Minting {
-    pub(super) fn new(profiles: Vec<MintingProfile>, key: SigningKey, pool: SigningPool, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        profiles: Vec<MintingProfile>,
+        key: SigningKey,
+        pool: SigningPool,
+        identities: Arc<IdentityCache>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let requests = |result| metrics.exchange.cache_requests.with_label_values(&["minted", result]);
         let minting = Self {
             minters: minters(&profiles),
@@ -63,6 +71,7 @@ impl Minting {
             active: Arc::new(ArcSwap::from_pointee(ActiveKey { key, number: 0 })),
             pool: Arc::new(pool),
             clock: Arc::default(),
+            identities,
             hits: requests("hit"),
             misses: requests("miss"),
             renewals: requests("renewal"),
@@ -81,6 +90,7 @@ impl Minting {
             active: Arc::clone(&self.active),
             pool: Arc::clone(&self.pool),
             clock: Arc::clone(&self.clock),
+            identities: Arc::clone(&self.identities),
             renewals: self.renewals.clone(),
             metrics: Arc::clone(&self.metrics),
             hits: self.hits.clone(),
@@ -202,6 +212,7 @@ impl Minting {
         self.duration.observe(started.elapsed().as_secs_f64());
         let minted = Arc::new(minted);
         slot.minted.store(Some(Arc::clone(&minted)));
+        self.identities.weigh_again(identity);
         Ok(minted)
     }
 
