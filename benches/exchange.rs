@@ -58,7 +58,7 @@ impl Bench {
         let issuers = vec![IssuerKeys { issuer: TrustedIssuer::new(self.issuer.settings()), keys: Arc::clone(&self.keys) }];
         let profiles = vec![MintingProfile::new("default", "userId")];
         let pool = SigningPool::new(0, 1024, Arc::clone(metrics))?;
-        let (limits, cache, key) = (TokenLimits::default(), CacheSettings { entries }, self.signing_key.clone());
+        let (limits, cache, key) = (TokenLimits::default(), CacheSettings { entries, bytes: 4 << 30 }, self.signing_key.clone());
         Ok(Exchange::new(issuers, limits, profiles, key, pool, &cache, Arc::clone(metrics)))
     }
 

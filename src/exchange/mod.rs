@@ -151,6 +151,8 @@ impl Exchange {
 }
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod renewal_tests;
 #[cfg(test)]
 mod testing;
