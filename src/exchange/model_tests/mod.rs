@@ -28,7 +28,6 @@ use self::{
 };
 use super::{
     testing::{at, key_set, signing_key},
-    tests::until,
     *,
 };
 
@@ -206,7 +205,7 @@ impl<'s> Life<'s> {
 
         let is_due = made < now && expected.is_due(who.end, now);
         if is_due {
-            until(|| self.renewals() == renewals + 1).await;
+            self.await_renewals(renewals + 1).await?;
             self.seen.borrow_mut().note("renewed");
         }
         let signed = self.work().1 - before - u64::from(is_due);
@@ -259,6 +258,15 @@ impl<'s> Life<'s> {
         (done("verify"), done("mint"))
     }
 
+    async fn await_renewals(&self, count: u64) -> Result<(), TestCaseError> {
+        let renewed = async {
+            while self.renewals() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), renewed).await.map_err(|_| TestCaseError::fail("not renewed"))
+    }
+
     fn renewals(&self) -> u64 {
         self.metrics.exchange.cache_requests.with_label_values(&["minted", "renewal"]).get()
     }
@@ -281,7 +289,7 @@ fn every_answer_is_that_of_an_exchange_without_a_cache() {
     let small = CacheSettings { bytes: 4 * 1024, ..unbounded };
     let caches = prop_oneof![2 => Just(unbounded), 1 => Just(few), 1 => Just(small)];
     let seen = RefCell::default();
-    let config = Config { cases: 256, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
+    let config = Config { cases: 256, failure_persistence: None, max_shrink_time: 10_000, ..Config::default() };
     // The same lives in every run.
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let outcome = runner.run(&(caches, events()), |(cache, events)| {
