@@ -163,6 +163,17 @@ impl Verifying {
         }
     }
 
+    /// Whether an issuer of the same name still has the key. The issuer's other rules may have changed since.
+    pub(super) fn trusts(&self, identity: &Identity, now: Timestamp) -> bool {
+        let verified = &identity.verified;
+        let mut namesakes = self.issuers.iter().filter(|issuer| issuer.trusted().settings().name == **verified.issuer_name());
+        namesakes.any(|issuer| issuer.keys.load(now).contains(verified.key_id()))
+    }
+
+    pub(super) fn key_generations(&self, now: Timestamp) -> Vec<u64> {
+        self.issuers.iter().map(|issuer| issuer.keys.generation(now)).collect()
+    }
+
     /// The issuer that the token says it comes from. While an issuer has not been discovered, an unknown one may be that.
     fn choose(&self, token: &UnverifiedToken<'_>) -> Result<Arc<Issuer>, Rejection> {
         let trusted: Vec<_> = self.issuers.iter().map(|issuer| issuer.trusted()).collect();

@@ -9,7 +9,7 @@ mod reference;
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::LazyLock,
     time::Duration,
 };
@@ -82,6 +82,8 @@ struct Life<'s> {
     published: [Published; 2],
     signing_key: usize,
     memory: Memory,
+    /// As sockets hold them, whatever becomes of the cache.
+    held: VecDeque<(Arc<Identity>, Who)>,
     cache: CacheSettings,
     exchange: Exchange,
     stores: [Arc<KeyStore>; 2],
@@ -98,7 +100,8 @@ impl<'s> Life<'s> {
         let (limits, profiles, key) = (settings.limits(), settings.profiles(), SIGNING_KEYS[0].clone());
         let exchange = Exchange::new(issuers(&settings, &stores), limits, profiles, key, pool, &cache, Arc::clone(&metrics));
         let (published, memory) = (Default::default(), Memory::default());
-        let mut life = Self { now: 0, settings, published, signing_key: 0, memory, cache, exchange, stores, metrics, seen };
+        let held = VecDeque::new();
+        let mut life = Self { now: 0, settings, published, signing_key: 0, memory, held, cache, exchange, stores, metrics, seen };
         // Most lives begin with keys.
         life.publish(0, 0b011);
         life.publish(1, 0b11);
@@ -139,6 +142,11 @@ impl<'s> Life<'s> {
                 self.memory.sweep(&self.settings, &self.published, self.now);
             }
         }
+        for (identity, Who { issuer, kid, .. }) in &self.held {
+            let is_in_use = *issuer == 0 || self.settings.partner;
+            let expected = is_in_use && self.published[*issuer].trusts(kid, self.now);
+            prop_assert_eq!(self.exchange.trusts(identity, at(self.now)), expected);
+        }
         self.check_cache()
     }
 
@@ -176,7 +184,9 @@ impl<'s> Life<'s> {
         if verified == 1 {
             self.memory.verified(token, &who, &self.settings);
         }
-        let identity = identity.map_err(|_| TestCaseError::fail("unreachable"))?;
+        let identity = identity.map_err(|rejection| TestCaseError::fail(rejection.label()))?;
+        self.held.truncate(3);
+        self.held.push_front((Arc::clone(&identity), who.clone()));
         self.admit(&identity, &who, token, profile, lifetime).await
     }
 
