@@ -161,6 +161,8 @@ impl Exchange {
 }
 
 #[cfg(test)]
+mod allocation_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod renewal_tests;
