@@ -4,15 +4,26 @@
 //! `SYNCGATE_NO_SKIP` that is a failure. What is installed is pinned: `package-lock.json`, `requirements.txt`.
 
 mod backends;
+mod feeds;
 mod login;
 
-use std::{path::PathBuf, process::Stdio, sync::LazyLock, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    sync::LazyLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
     sync::Mutex,
+};
+
+use crate::{
+    kit::{Kit, gateway_before},
+    recorder::config,
 };
 
 /// Longer than a client takes that retries with an expired token.
@@ -142,5 +153,48 @@ impl Script {
             panic!("the script ended without {name}");
         };
         tokio::time::timeout(DEADLINE, hearing).await.expect("the script says nothing")
+    }
+}
+
+/// A client that met a backend through a gateway.
+struct Meeting {
+    /// What the client found.
+    found: Value,
+    kit: Kit,
+    server: Script,
+}
+
+impl Meeting {
+    /// Runs both to the end, with a gateway of these settings. One of the client's tokens lives for ten seconds.
+    async fn hold(file: Value, server: &str, client: &str) -> Self {
+        let mut server = Script::node(server);
+        let port = u16::try_from(server.hears("port").await.as_u64().unwrap()).unwrap();
+        let settings = config(file);
+        let kit = gateway_before(([127, 0, 0, 1], port).into(), move |config| {
+            config.proxy.routes = settings.proxy.routes;
+            config.profiles = settings.profiles;
+            config.issuers[0].rules.leeway = Duration::ZERO;
+        })
+        .await;
+        server.tell(&json!({ "key": kit.pinned_key_pem })).await;
+        server.hears("ready").await;
+        let mut client = Script::node(client);
+        // Its life begins when the client has loaded.
+        client.hears("ready").await;
+        let life = 10;
+        let expires_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(life);
+        let token = |user: &str| kit.issuer.token(user);
+        client
+            .tell(&json!({
+                "gateway": kit.url(""),
+                "good": token("alice").sign(),
+                "another": token("alice").expires_in(1_800).sign(),
+                "short": token("alice").expires_in(i64::try_from(life).unwrap()).sign(),
+                "forged": token("alice").signature([1; 256]).sign(),
+                "expiresAt": u64::try_from(expires_at.as_millis()).unwrap(),
+            }))
+            .await;
+        let found = client.hears("result").await;
+        Self { found, kit, server }
     }
 }
