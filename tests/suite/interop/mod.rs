@@ -21,10 +21,7 @@ use tokio::{
     sync::Mutex,
 };
 
-use crate::{
-    kit::{Kit, gateway_before},
-    recorder::config,
-};
+use crate::{kit::Kit, recorder::gateway_of};
 
 /// Longer than a client takes that retries with an expired token.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -169,13 +166,7 @@ impl Meeting {
     async fn hold(file: Value, server: &str, client: &str) -> Self {
         let mut server = Script::node(server);
         let port = u16::try_from(server.hears("port").await.as_u64().unwrap()).unwrap();
-        let settings = config(file);
-        let kit = gateway_before(([127, 0, 0, 1], port).into(), move |config| {
-            config.proxy.routes = settings.proxy.routes;
-            config.profiles = settings.profiles;
-            config.issuers[0].rules.leeway = Duration::ZERO;
-        })
-        .await;
+        let kit = gateway_of(([127, 0, 0, 1], port).into(), file).await;
         server.tell(&json!({ "key": kit.pinned_key_pem })).await;
         server.hears("ready").await;
         let mut client = Script::node(client);
