@@ -75,6 +75,9 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
         guarded.path = "/docs".into();
         guarded.permission =
             Permission::new(PermissionSettings { all_scopes: vec!["docs.read".into()], ..PermissionSettings::default() });
+        let mut named = config.proxy.routes[0].clone();
+        (named.path, named.user_query) = ("/named".into(), Some("user".into()));
+        config.proxy.routes.push(named);
         config.proxy.routes[0].path = "/echo".into();
         config.proxy.routes.push(guarded);
     })
@@ -83,6 +86,10 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
         assert_refused(&kit, request, *rejection).await;
         produced.insert(*rejection);
     }
+    let token = kit.issuer.token("alice").sign();
+    let named = format!("GET /named?user=bob HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    assert_refused(&kit, &named, Rejection::WrongUser).await;
+    produced.insert(Rejection::WrongUser);
     let padded = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nX-Padding: {}\r\n\r\n", "x".repeat(70 * 1024));
     assert_refused(&kit, &padded, Rejection::HeadersTooLarge).await;
     produced.insert(Rejection::HeadersTooLarge);

@@ -34,3 +34,4 @@ mod secrets;
 mod story;
 mod streams;
 mod upstreams;
+mod zero;
