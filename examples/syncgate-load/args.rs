@@ -1,0 +1,150 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use hyper::{Method, Uri};
+
+/// Loads a gateway with many users, each with a token of its own, and reports how long they wait.
+///
+/// With --rate the load is an open loop: requests are sent at fixed times, whatever became of those before, as people do. A latency
+/// counts from the time at which the request was due, so nothing hides in a stall. This is how to size a deployment. Without --rate each
+/// connection sends its next request when the last one is answered (a closed loop): that shows the highest throughput, and its latencies
+/// say little.
+///
+/// Users are hot or cold. Hot users come again and again, and the gateway knows their tokens from its cache. A cold user comes once, with
+/// a token never seen before, which the gateway has to verify and to answer with a signature of its own.
+#[derive(Debug, Parser)]
+#[command(name = "syncgate-load", max_term_width = 110, after_long_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub mode: Mode,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Try it, with issuer, gateway and backend in this process:
+    syncgate-load http --demo --rate 500 --duration 10
+
+  A deployment, with tokens from a file, one a line:
+    syncgate-load http --url https://sync.contoso.example/docs/42 --tokens tokens.txt --connections 64 --rate 1000
+
+  A morning: 5,000 users at work, and 50 a second who log in:
+    syncgate-load http --url https://sync.contoso.example/docs/42 --signing-key issuer.pem --kid test-1 \\
+      --issuer https://login.contoso.example/v2.0/ --audience my-api --users 5000 --rate 2000 --cold-rate 50
+
+  The highest throughput:
+    syncgate-load http --url http://127.0.0.1:8080/docs/42 --tokens tokens.txt --connections 64
+
+In a pipeline: --expect-status 200 makes any other answer a failure, --json prints the report for programs.
+Exit codes: 0 done; 1 another status than expected; 2 the target was not reached at all, or the command line is wrong.";
+
+#[derive(Debug, Subcommand)]
+pub enum Mode {
+    /// Requests and answers over keep-alive connections.
+    Http(HttpArgs),
+}
+
+/// What all modes share.
+#[derive(Debug, ClapArgs)]
+pub struct Common {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub users: UserArgs,
+
+    /// Connections, kept open.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Load")]
+    pub connections: u32,
+    /// How long, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Load")]
+    pub duration: Duration,
+    /// Threads of the generator. One is good for some 20,000 requests a second.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Load")]
+    pub threads: u16,
+
+    /// Fail if an answer has another status, or if there is none.
+    #[arg(long, value_name = "STATUS", help_heading = "Report")]
+    pub expect_status: Option<u16>,
+    /// Print the report as one JSON object. Latencies are in microseconds.
+    #[arg(long, help_heading = "Report")]
+    pub json: bool,
+    /// No progress line each second.
+    #[arg(long, help_heading = "Report")]
+    pub quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct TargetArgs {
+    /// Where requests go: http or https, with path and query.
+    #[arg(long, help_heading = "Target", required = true)]
+    pub url: Option<Uri>,
+    /// A header of each request, "Name: value". Can be given several times.
+    #[arg(long, value_name = "HEADER", help_heading = "Target")]
+    pub header: Vec<String>,
+    /// PEM file with the certificates to trust in place of the system's.
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct UserArgs {
+    /// File with tokens, one a line: the first for --users hot users, the others for cold ones.
+    #[arg(long, value_name = "FILE", help_heading = "Users")]
+    pub tokens: Option<PathBuf>,
+    /// Hot users. Default: 100, or as many as the file has tokens.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Users")]
+    pub users: Option<u32>,
+    /// How a request carries its token.
+    #[arg(long, value_name = "HEADER", default_value = "Authorization: Bearer {token}", help_heading = "Users")]
+    pub token_header: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct HttpArgs {
+    #[command(flatten)]
+    pub common: Common,
+
+    /// The method of each request.
+    #[arg(long, default_value = "GET", help_heading = "Target")]
+    pub method: Method,
+    /// The body of each request.
+    #[arg(long, value_name = "TEXT", help_heading = "Target")]
+    pub body: Option<String>,
+
+    #[command(flatten)]
+    pub pace: Pace,
+    /// Requests a second of cold users, part of --rate.
+    #[arg(long, value_name = "R", value_parser = positive, requires = "rate", help_heading = "Load")]
+    pub cold_rate: Option<f64>,
+    /// The same as a share of --rate: 0.05 is one request in twenty.
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "rate", conflicts_with = "cold_rate", help_heading = "Load")]
+    pub cold_share: Option<f64>,
+    /// Do not have each hot user known to the gateway before the clock starts.
+    #[arg(long, help_heading = "Load")]
+    pub no_warm_up: bool,
+    /// Seconds until a request counts as lost.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Load")]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Pace {
+    /// Requests a second of all connections together. Without it: a closed loop.
+    #[arg(long, value_name = "R", value_parser = positive, help_heading = "Load")]
+    pub rate: Option<f64>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = positive(text)?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("must be above 0".into()) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    positive(text).and_then(|share| if share <= 1.0 { Ok(share) } else { Err("must be at most 1".into()) })
+}
