@@ -12,8 +12,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What the upstream answers.
-pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 43\r\n\r\n{\"ok\":true,\"id\":\"42\",\"rev\":\"1-0123456789a\"}";
+/// Bytes of the upstream's answer, after its header.
 const BODY: usize = 43;
 
 /// Connections to one proxy, kept open for one turn.

@@ -6,18 +6,18 @@
 //!
 //! `cargo bench --bench requests`; with `-- --test` one short round each.
 
+#[path = "../harness/mod.rs"]
+mod harness;
 mod load;
-mod process;
-mod role;
-#[path = "../measure/short_token.rs"]
-mod short_token;
 mod table;
 
 use std::{error::Error, time::Duration};
 
+use harness::{
+    process::RoleProcess,
+    role::{self, Part, Role},
+};
 use load::Load;
-use process::RoleProcess;
-use role::{Part, Role};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::harness::median;
+
 /// CPU time and throughput of each proxy, round by round. The first proxy is the yardstick.
 pub struct Table {
     titles: Vec<&'static str>,
@@ -33,10 +35,4 @@ impl fmt::Display for Table {
         }
         Ok(())
     }
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }

@@ -22,7 +22,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{load, short_token::short};
+use super::short_token::short;
+
+/// What the upstream answers.
+pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 43\r\n\r\n{\"ok\":true,\"id\":\"42\",\"rev\":\"1-0123456789a\"}";
 
 /// A process of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,16 +126,16 @@ pub fn play(part: Part) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Tells the parent where to connect, and with which token.
-fn announce(address: SocketAddr, token: &str) -> io::Result<()> {
+/// Tells the parent where to connect, with which token, and where the keys of its issuer are.
+fn announce(address: SocketAddr, token: &str, keys_url: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{address} {token}")?;
+    writeln!(out, "{address} {token} {keys_url}")?;
     out.flush()
 }
 
 async fn serve_answers() -> io::Result<()> {
     let listener = TcpListener::bind(FREE_PORT).await?;
-    announce(listener.local_addr()?, "")?;
+    announce(listener.local_addr()?, "", "")?;
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(answer(stream));
@@ -149,7 +152,7 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
         }
         if request.ends_with(b"\r\n\r\n") {
             request.clear();
-            stream.write_all(load::ANSWER).await?;
+            stream.write_all(ANSWER).await?;
         }
     }
 }
@@ -166,7 +169,7 @@ async fn serve_gateway(address: SocketAddr, log: bool) -> Result<(), Box<dyn Err
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let token = short(world.issuer.token("alice")).sign();
-    announce(world.gateway.address(), &token)?;
+    announce(world.gateway.address(), &token, &world.issuer.keys_url())?;
     std::future::pending().await
 }
 
@@ -179,7 +182,7 @@ async fn serve_bare(address: SocketAddr, log: bool) -> Result<(), Box<dyn Error>
     let access_log = log.then(|| AccessLog::start(AccessLogFormat::Json, dropped)).transpose()?;
     let proxy = UnauthenticatedProxyForBenches::new(&ListenSettings::default(), upstream, &route, metrics, access_log)?;
     let socket = TcpListener::bind(FREE_PORT).await?;
-    announce(socket.local_addr()?, "")?;
+    announce(socket.local_addr()?, "", "")?;
     proxy.run(socket, CancellationToken::new(), Duration::ZERO).await;
     Ok(())
 }

@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
-use crate::role::Part;
+use super::role::Part;
 
 /// A running part. Dropping it ends it.
 pub struct RoleProcess {
     child: Child,
     address: SocketAddr,
     token: String,
+    keys_url: String,
     log: File,
     _folder: tempfile::TempDir,
 }
@@ -34,7 +35,8 @@ impl RoleProcess {
         let mut words = line.split_whitespace();
         let address = words.next().and_then(|word| word.parse().ok());
         let address = address.ok_or_else(|| io::Error::other(format!("{:?} does not serve", part.role)))?;
-        Ok(Self { child, address, token: words.next().unwrap_or_default().to_owned(), log, _folder: folder })
+        let mut word = || words.next().unwrap_or_default().to_owned();
+        Ok(Self { child, address, token: word(), keys_url: word(), log, _folder: folder })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -46,14 +48,14 @@ impl RoleProcess {
         &self.token
     }
 
+    /// Where the issuer of that token has its keys; empty where there is no token.
+    pub fn keys_url(&self) -> &str {
+        &self.keys_url
+    }
+
     /// CPU time of all threads since the start.
     pub fn cpu_time(&self) -> io::Result<Duration> {
-        let mut nanoseconds = 0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let line = fs::read_to_string(thread?.path().join("schedstat"))?;
-            nanoseconds += line.split(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or_default();
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+        cpu_time(self.child.id())
     }
 
     /// So that long benches do not fill the disk.
@@ -68,4 +70,19 @@ impl Drop for RoleProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// CPU time of a process and of all that it started and that still run, since their start. Linux only.
+pub fn cpu_time(process: u32) -> io::Result<Duration> {
+    let mut total = Duration::ZERO;
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let thread = thread?.path();
+        // In nanoseconds; `stat` next to it counts in hundredths of a second.
+        let line = fs::read_to_string(thread.join("schedstat"))?;
+        total += Duration::from_nanos(line.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or_default());
+        for child in fs::read_to_string(thread.join("children"))?.split_whitespace() {
+            total += child.parse().map(cpu_time).map_err(io::Error::other)??;
+        }
+    }
+    Ok(total)
 }
