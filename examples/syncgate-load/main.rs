@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! args       the command line
-//! tokens     whose requests they are: from a file, or minted (mint) with a test issuer's key
-//! schedule   when each request is due
-//! target     where it goes
-//! client     what one connection does: http
-//! tally      what came of it; report says so
+//! users      whose requests they are: tokens from a file, or minted with a test issuer's key
+//! run        a run from the first connection to the report
+//! load       the load itself, which benches use too
+//!   schedule   when each request is due
+//!   client     how a connection is led through a run; http and websocket are two kinds
+//!   tally      what came of the requests
 //! ```
 //!
 //! In an open loop (`--rate`) requests are due at fixed times, whatever became of those before, and a latency counts from the time at
@@ -14,14 +15,11 @@
 //! that were under way (coordinated omission).
 
 mod args;
-mod client;
-mod http;
+mod demo;
+mod load;
 mod report;
 mod run;
-mod schedule;
-mod tally;
-mod target;
-mod tokens;
+mod users;
 
 use std::process::ExitCode;
 
@@ -37,8 +35,8 @@ enum Failure {
     #[error("{0}")]
     Unexpected(String),
     /// It could not run, or the target could not be reached at all.
-    #[error("{0}")]
-    Trouble(String),
+    #[error(transparent)]
+    Trouble(#[from] load::Trouble),
 }
 
 fn main() -> ExitCode {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::Serialize;
 
-use crate::tally::{Counts, Latencies};
+use crate::load::tally::{Counts, Latencies};
 
 /// The outcome. Its fields are those of `--json`.
 #[derive(Debug, Serialize)]
@@ -28,6 +28,9 @@ pub struct Report {
     /// What was asked for; none in a closed loop.
     pub wanted_rate: Option<f64>,
     pub latency_us: Percentiles,
+    /// Of the handshakes; for sockets only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_us: Option<Percentiles>,
     /// Requests that the generator itself sent more than a millisecond late.
     pub behind_schedule: u64,
     /// How busy its threads were: 1 is as busy as they can be.
@@ -66,9 +69,15 @@ impl Report {
             rate: counts.completed as f64 / seconds,
             wanted_rate: None,
             latency_us: Percentiles::of(&counts.latencies),
+            open_us: (!counts.openings.is_empty()).then(|| Percentiles::of(&counts.openings)),
             behind_schedule: 0,
             generator_load: 0.0,
         }
+    }
+
+    /// How many answers had another status.
+    pub fn statuses_other_than(&self, expected: u16) -> u64 {
+        self.statuses.iter().filter(|(status, _)| **status != expected).map(|(_, count)| count).sum()
     }
 
     /// What makes the figures doubtful.
@@ -103,6 +112,9 @@ impl fmt::Display for Report {
         let errors: Vec<_> = self.errors.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
         writeln!(out, "{:<12} {}", "errors", or_none(&errors))?;
         writeln!(out, "{:<12} {}", "latency", self.latency_us)?;
+        if let Some(openings) = &self.open_us {
+            writeln!(out, "{:<12} {openings}", "handshakes")?;
+        }
         self.doubts().iter().try_for_each(|doubt| writeln!(out, "{doubt}"))
     }
 }

@@ -9,86 +9,130 @@ use hyper::body::Bytes;
 use tokio::{
     runtime::{Builder, Handle},
     signal::ctrl_c,
-    task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 
 use crate::{
     Failure,
-    args::{Args, Common, HttpArgs, Mode},
-    client::{Client, Shared, load, open, warm_up},
-    http::{HttpClient, Question},
+    args::{Args, Common, HttpArgs, LongPollArgs, Mode, WebSocketArgs},
+    demo::Demo,
+    load::{
+        Trouble,
+        client::{Client, Shared, close, load, open, warm_up},
+        http::{HttpClient, Question},
+        schedule::{Pace, Schedule},
+        tally::Tally,
+        target::Target,
+        tokens::Tokens,
+        websocket::SocketClient,
+    },
     report::{Report, milliseconds},
-    schedule::{Schedule, requests},
-    tally::{Problem, Tally},
-    target::Target,
-    tokens::Tokens,
+    users,
 };
 
 /// Runs what the command line says.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Mode::Http(args) = args.mode;
-    let threads = usize::from(args.common.threads);
+    let common = match &args.mode {
+        Mode::Http(args) => &args.common,
+        Mode::LongPoll(args) => &args.common,
+        Mode::Websocket(args) => &args.common,
+    };
+    let demo = common.target.demo.then(Demo::start).transpose()?;
+    let threads = usize::from(common.threads);
     let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Trouble(format!("cannot start threads: {error}")))?;
-    let report = runtime.block_on(http(&args))?;
-    show(&args.common, &report)
+    let runtime = runtime.map_err(|error| Trouble::with("cannot start threads", error))?;
+    let demo = demo.as_ref();
+    let report = runtime.block_on(async {
+        match &args.mode {
+            Mode::Http(args) => http(args, demo).await,
+            Mode::LongPoll(args) => long_poll(args, demo).await,
+            Mode::Websocket(args) => websocket(args, demo).await,
+        }
+    })?;
+    show(common, &report)
 }
 
-async fn http(args: &HttpArgs) -> Result<Report, Failure> {
-    let (common, rate) = (&args.common, args.pace.rate);
-    let cold_share = args.cold_share.or_else(|| Some(args.cold_rate? / rate?)).unwrap_or(0.0).min(1.0);
-    let cold = rate.map_or(0.0, |rate| requests(rate, common.duration) as f64 * cold_share) as u64;
-    let tokens = Tokens::load(&common.users, cold, cold_share)?;
-    let url = common.target.url.clone().ok_or_else(|| Failure::Trouble("--url is missing".into()))?;
+async fn http(args: &HttpArgs, demo: Option<&Demo>) -> Result<Report, Trouble> {
+    let common = &args.common;
+    let pace = args.rate.map_or(Pace::Answers, Pace::Rate);
+    let cold_share = args.cold_share.or_else(|| Some(args.cold_rate? / args.rate?)).unwrap_or(0.0).min(1.0);
+    let cold = (pace.requests(common.duration) as f64 * cold_share) as u64;
+    let tokens = tokens(common, demo, cold, cold_share)?;
     let question = Arc::new(Question {
-        target: Arc::new(Target::resolve(&common.target, url).await?),
+        target: Arc::new(target(common, demo, "/echo").await?),
         method: args.method.clone(),
         body: Bytes::from(args.body.clone().unwrap_or_default()),
         token_header: tokens.name.clone(),
     });
-    let tally = Tally::new().map_err(|error| Failure::Trouble(error.to_string()))?;
-    let shared = Arc::new(Shared { tokens, tally, timeout: args.timeout, hold: Duration::ZERO, waits_at_end: true });
+    let shared = Arc::new(Shared { tokens, tally: Tally::new()?, timeout: args.timeout, hold: Duration::ZERO, waits_at_end: true });
     let mut clients = open((0..common.connections).map(|_| HttpClient::new(Arc::clone(&question))), &shared).await?;
     if !args.no_warm_up {
         clients = warm_up(clients, &shared).await;
     }
-    measure("http", common, rate, clients, &shared).await
+    measure("http", common, pace, clients, &shared).await
 }
 
-/// Lets the clock run.
+async fn long_poll(args: &LongPollArgs, demo: Option<&Demo>) -> Result<Report, Trouble> {
+    let common = &args.common;
+    let tokens = tokens(common, demo, 0, 0.0)?;
+    let question = Arc::new(Question {
+        target: Arc::new(target(common, demo, &format!("/changes?feed=longpoll&timeout={}", args.hold.as_millis())).await?),
+        method: hyper::Method::GET,
+        body: Bytes::new(),
+        token_header: tokens.name.clone(),
+    });
+    let shared = Arc::new(Shared { tokens, tally: Tally::new()?, timeout: args.timeout, hold: args.hold, waits_at_end: false });
+    let clients = open((0..common.connections).map(|_| HttpClient::new(Arc::clone(&question))), &shared).await?;
+    measure("long-poll", common, Pace::Answers, clients, &shared).await
+}
+
+async fn websocket(args: &WebSocketArgs, demo: Option<&Demo>) -> Result<Report, Trouble> {
+    let common = &args.common;
+    let tokens = tokens(common, demo, 0, 0.0)?;
+    let target = Arc::new(target(common, demo, "/live").await?);
+    let shared = Arc::new(Shared { tokens, tally: Tally::new()?, timeout: args.timeout, hold: Duration::ZERO, waits_at_end: true });
+    let pace = if args.idle { Pace::Idle } else { args.rate.map_or(Pace::Answers, Pace::Rate) };
+    let client = |user| SocketClient::new(&target, &shared, user, args.message.as_deref());
+    let clients = open((0..u64::from(common.connections)).map(client), &shared).await?;
+    measure("websocket", common, pace, clients, &shared).await
+}
+
+fn tokens(common: &Common, demo: Option<&Demo>, cold: u64, cold_share: f64) -> Result<Tokens, Trouble> {
+    let mint = match demo {
+        Some(demo) => Some(demo.mint()?),
+        None => users::mint(&common.users)?,
+    };
+    users::tokens(&common.users, mint, cold, cold_share)
+}
+
+async fn target(common: &Common, demo: Option<&Demo>, demo_path: &str) -> Result<Target, Trouble> {
+    let demo_url = demo.map(|demo| demo.url(demo_path).parse().map_err(|error| Trouble::with("the demo", error))).transpose()?;
+    let url = demo_url.or_else(|| common.target.url.clone()).ok_or_else(|| Trouble("--url is missing".into()))?;
+    Target::resolve(&url, &common.target.header, common.target.ca_file.as_deref()).await
+}
+
+/// Lets the clock run. Ctrl-C ends it early, with a report.
 async fn measure<C: Client>(
     mode: &'static str,
     common: &Common,
-    rate: Option<f64>,
+    pace: Pace,
     clients: Vec<C>,
     shared: &Arc<Shared>,
-) -> Result<Report, Failure> {
-    let connections = clients.len();
+) -> Result<Report, Trouble> {
     let busy_before = busy_time();
-    let schedule = Arc::new(Schedule::start_now(rate, common.duration));
-    let mut work = JoinSet::new();
-    for client in clients {
-        let (shared, schedule) = (Arc::clone(shared), Arc::clone(&schedule));
-        work.spawn(async move { load(client, &shared, &schedule).await });
-    }
-    let pacer = Arc::clone(&schedule);
-    let pacing = tokio::spawn(async move { pacer.pace(connections).await });
-    tokio::select! {
-        () = async { while work.join_next().await.is_some() {} } => {}
-        () = progress(&shared.tally, &schedule), if !common.quiet => {}
-        _ = ctrl_c() => schedule.stop(),
-    }
-    // What was under way at a Ctrl-C is given up.
-    work.abort_all();
-    while work.join_next().await.is_some() {}
-    pacing.await.map_err(|error| Failure::Trouble(error.to_string()))?.map_err(|error| Failure::Trouble(error.to_string()))?;
-    schedule.unsent().for_each(|due| shared.tally.failed(Problem::NotSent, Some(due)));
+    let schedule = Arc::new(Schedule::start_now(pace, common.duration));
+    let clients = tokio::select! {
+        clients = load(clients, shared, &schedule) => clients.map_err(|error| Trouble::with("the generator", error))?,
+        () = progress(&shared.tally, &schedule), if !common.quiet => Vec::new(),
+        _ = ctrl_c() => Vec::new(),
+    };
     let took = schedule.started().elapsed();
+    let busy = busy_time().saturating_sub(busy_before);
+    close(clients).await;
     let mut report = Report::new(mode, &shared.tally.so_far(), took);
-    report.wanted_rate = rate;
+    report.wanted_rate = if let Pace::Rate(rate) = pace { Some(rate) } else { None };
     report.behind_schedule = schedule.late();
-    report.generator_load = busy_time().saturating_sub(busy_before).as_secs_f64() / took.as_secs_f64() / f64::from(common.threads);
+    report.generator_load = busy.as_secs_f64() / took.as_secs_f64() / f64::from(common.threads);
     Ok(report)
 }
 
@@ -105,13 +149,11 @@ async fn progress(tally: &Tally, schedule: &Schedule) {
         let rate = (completed - before.0) as f64 / before.1.elapsed().as_secs_f64();
         before = (completed, Instant::now());
         eprintln!(
-            "{:>4.0} s  {rate:>7.0}/s  p50 {} ms  p99 {} ms  max {} ms  answers {}  errors {}",
+            "{:>4.0} s  {rate:>7.0}/s  p50 {} ms  p99 {} ms  max {} ms  answers {completed}  errors {failures}",
             schedule.started().elapsed().as_secs_f64(),
             milliseconds(recent.value_at_quantile(0.5)),
             milliseconds(recent.value_at_quantile(0.99)),
             milliseconds(recent.max()),
-            completed,
-            failures,
         );
         recent.reset();
         empty = recent;
@@ -128,14 +170,14 @@ fn busy_time() -> Duration {
 fn show(common: &Common, report: &Report) -> Result<(), Failure> {
     let text = if common.json { serde_json::to_string(report).unwrap_or_default() } else { report.to_string() };
     println!("{}", text.trim_end());
-    if report.sent > 0 && report.completed == 0 {
-        return Err(Failure::Trouble("not one request was answered".into()));
+    if report.sent > 0 && report.completed == 0 && report.statuses.is_empty() {
+        return Err(Trouble("not one request was answered".into()).into());
     }
     let Some(expected) = common.expect_status else { return Ok(()) };
-    let others: u64 = report.statuses.iter().filter(|(status, _)| **status != expected).map(|(_, count)| count).sum();
-    let errors: u64 = report.errors.values().sum();
-    match (others, errors) {
+    match (report.statuses_other_than(expected), report.errors.values().sum()) {
         (0, 0) => Ok(()),
-        _ => Err(Failure::Unexpected(format!("{others} answers had another status than {expected}, {errors} did not come"))),
+        (others, errors) => {
+            Err(Failure::Unexpected(format!("{others} answers had another status than {expected}, {errors} did not come")))
+        }
     }
 }

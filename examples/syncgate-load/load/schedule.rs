@@ -3,7 +3,7 @@
 use std::{
     io,
     os::fd::OwnedFd,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -14,10 +14,11 @@ use rustix::{
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::{Semaphore, TryAcquireError},
+    time::sleep_until,
 };
 
-/// Between two looks at the clock. A shorter one would cost more than the requests of most runs.
-const SHORTEST_TICK: Duration = Duration::from_micros(50);
+/// Between two looks at the clock. Shorter ones would cost more than the requests of most runs.
+const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
 /// A request that is sent later than this, although a connection was free, is late by the generator's fault.
 const PUNCTUAL: Duration = Duration::from_millis(1);
 
@@ -32,37 +33,45 @@ pub struct Ticket {
     pub has_waited: bool,
 }
 
+/// What decides when requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// The clock, so many times a second: an open loop.
+    Rate(f64),
+    /// The answers: a closed loop.
+    Answers,
+    /// None are sent; connections are kept open.
+    Idle,
+}
+
 /// Tells the connections when to send. Shared by all of them.
 #[derive(Debug)]
 pub struct Schedule {
     start: Instant,
     end: Instant,
-    /// Seconds between two requests; none in a closed loop.
-    interval: Option<f64>,
+    pace: Pace,
+    /// How many there are in an open loop.
     total: u64,
     /// Requests that are due and that nobody has taken.
     due: Semaphore,
     issued: AtomicU64,
     taken: AtomicU64,
     late: AtomicU64,
-    is_stopped: AtomicBool,
 }
 
 impl Schedule {
-    /// Requests from now on, so many a second; without a rate as fast as they are answered.
-    pub fn start_now(rate: Option<f64>, duration: Duration) -> Self {
+    /// Requests from now on.
+    pub fn start_now(pace: Pace, duration: Duration) -> Self {
         let start = Instant::now();
-        let total = rate.map_or(u64::MAX, |rate| requests(rate, duration));
         Self {
             start,
             end: start + duration,
-            interval: rate.map(|rate| 1.0 / rate),
-            total,
+            pace,
+            total: pace.requests(duration),
             due: Semaphore::new(0),
             issued: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             late: AtomicU64::new(0),
-            is_stopped: AtomicBool::new(false),
         }
     }
 
@@ -78,11 +87,20 @@ impl Schedule {
 
     /// Waits until a request is due that no other connection has taken. None: there is none any more. A caller may stop waiting.
     pub async fn next(&self) -> Option<Ticket> {
-        if self.interval.is_none() {
-            let due = Instant::now();
-            let is_over = due >= self.end || self.is_stopped.load(Ordering::Relaxed);
-            return (!is_over).then(|| Ticket { number: self.taken.fetch_add(1, Ordering::Relaxed), due, has_waited: false });
+        match self.pace {
+            Pace::Rate(_) => self.next_due().await,
+            Pace::Answers => {
+                let due = Instant::now();
+                (due < self.end).then(|| Ticket { number: self.taken.fetch_add(1, Ordering::Relaxed), due, has_waited: false })
+            }
+            Pace::Idle => {
+                sleep_until(self.end.into()).await;
+                None
+            }
         }
+    }
+
+    async fn next_due(&self) -> Option<Ticket> {
         let has_waited = match self.due.try_acquire() {
             Ok(permit) => {
                 permit.forget();
@@ -94,9 +112,6 @@ impl Schedule {
             }
             Err(TryAcquireError::Closed) => return None,
         };
-        if self.is_stopped.load(Ordering::Relaxed) {
-            return None;
-        }
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
         if number >= self.total {
             return None;
@@ -111,11 +126,10 @@ impl Schedule {
 
     /// Issues the requests of an open loop at their times; then tells so many connections that there are no more.
     pub async fn pace(&self, connections: usize) -> io::Result<()> {
-        let Some(interval) = self.interval else { return Ok(()) };
-        let timer = Timer::every(Duration::from_secs_f64(interval).max(SHORTEST_TICK))?;
+        let Pace::Rate(_) = self.pace else { return Ok(()) };
+        let timer = Timer::new()?;
         let mut issued = 0;
-        while issued < self.total && !self.is_stopped.load(Ordering::Relaxed) {
-            timer.tick().await?;
+        while issued < self.total {
             let now = Instant::now();
             let first = issued;
             while issued < self.total && self.due_at(issued) <= now {
@@ -123,14 +137,10 @@ impl Schedule {
             }
             self.issued.store(issued, Ordering::Relaxed);
             self.due.add_permits(usize::try_from(issued - first).unwrap_or(0));
+            timer.sleep(self.due_at(issued).duration_since(now).max(SHORTEST_SLEEP)).await?;
         }
         self.due.add_permits(connections);
         Ok(())
-    }
-
-    /// No more requests from now on.
-    pub fn stop(&self) {
-        self.is_stopped.store(true, Ordering::Relaxed);
     }
 
     /// Requests that the generator itself sent too late, by more than a millisecond.
@@ -144,25 +154,29 @@ impl Schedule {
     }
 
     fn due_at(&self, number: u64) -> Instant {
-        // Exact to microseconds for hours at any rate: 2^53 of them are 285 years.
-        self.start + Duration::from_secs_f64(number as f64 * self.interval.unwrap_or(0.0))
+        match self.pace {
+            Pace::Rate(rate) => self.start + Duration::from_secs_f64(number as f64 / rate),
+            Pace::Answers | Pace::Idle => self.start,
+        }
     }
 }
 
-/// How many requests there are in an open loop.
-pub fn requests(rate: f64, duration: Duration) -> u64 {
-    (rate * duration.as_secs_f64()).ceil() as u64
+impl Pace {
+    /// How many requests are due in that time. Only an open loop knows.
+    pub fn requests(self, duration: Duration) -> u64 {
+        match self {
+            Self::Rate(rate) => (rate * duration.as_secs_f64()).ceil() as u64,
+            Self::Answers | Self::Idle => 0,
+        }
+    }
 }
 
 /// The kernel's timer: exact to some microseconds, where tokio's own counts milliseconds.
 struct Timer(AsyncFd<OwnedFd>);
 
 impl Timer {
-    fn every(interval: Duration) -> io::Result<Self> {
+    fn new() -> io::Result<Self> {
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        let interval = Timespec::try_from(interval).map_err(io::Error::other)?;
-        let spec = Itimerspec { it_interval: interval, it_value: Timespec { tv_sec: 0, tv_nsec: 1 } };
-        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &spec)?;
         #[expect(
             deprecated,
             reason = "the successor is unsafe, for types whose descriptor may change; an OwnedFd has one for life"
@@ -171,11 +185,14 @@ impl Timer {
         Ok(Self(timer))
     }
 
-    async fn tick(&self) -> io::Result<()> {
-        let count = |timer: &OwnedFd| match read(timer, &mut [0; 8]) {
+    async fn sleep(&self, time: Duration) -> io::Result<()> {
+        let it_value = Timespec::try_from(time).map_err(io::Error::other)?;
+        let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+        timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &Itimerspec { it_interval, it_value })?;
+        let expirations = |timer: &OwnedFd| match read(timer, &mut [0; 8]) {
             Err(Errno::AGAIN) => Err(io::ErrorKind::WouldBlock.into()),
             other => Ok(other?),
         };
-        self.0.async_io(Interest::READABLE, count).await.map(|_| ())
+        self.0.async_io(Interest::READABLE, expirations).await.map(|_| ())
     }
 }

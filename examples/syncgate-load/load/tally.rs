@@ -9,6 +9,8 @@ use std::{
 use hdrhistogram::Histogram;
 use hyper::StatusCode;
 
+use super::Trouble;
+
 /// Latencies in microseconds, to three digits.
 pub type Latencies = Histogram<u64>;
 
@@ -20,6 +22,8 @@ const LONGEST: u64 = 3_600_000_000;
 pub enum Problem {
     /// The target could not be reached.
     Connect,
+    /// The handshake of a socket was refused; the statuses say how.
+    Refused,
     /// The connection ended before the answer.
     Closed,
     /// What came cannot be understood.
@@ -35,6 +39,7 @@ impl Problem {
     pub fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Refused => "refused",
             Self::Closed => "closed",
             Self::Protocol => "protocol",
             Self::Timeout => "timeout",
@@ -75,8 +80,8 @@ pub struct Counts {
 
 impl Tally {
     /// Nothing yet.
-    pub fn new() -> Result<Self, hdrhistogram::CreationError> {
-        let latencies = Histogram::new_with_bounds(1, LONGEST, 3)?;
+    pub fn new() -> Result<Self, Trouble> {
+        let latencies = Histogram::new_with_bounds(1, LONGEST, 3).map_err(|error| Trouble::with("a histogram", error))?;
         Ok(Self(Mutex::new(Counts {
             sent: 0,
             completed: 0,
@@ -96,7 +101,7 @@ impl Tally {
         counts.waited += u64::from(has_waited);
     }
 
-    /// A connection was opened by a handshake with this answer, which took so long.
+    /// The handshake of a socket had this answer and took so long.
     pub fn opened(&self, status: StatusCode, took: Duration) {
         let mut counts = self.counts();
         *counts.statuses.entry(status.as_u16()).or_default() += 1;

@@ -15,9 +15,10 @@ use tokio::{
     task::JoinSet,
     time::{timeout, timeout_at},
 };
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::{
-    Failure,
+use super::{
+    Trouble,
     schedule::Schedule,
     tally::{Problem, Tally},
     tokens::Tokens,
@@ -28,8 +29,8 @@ const OPENING: usize = 128;
 
 /// One connection of any mode.
 pub trait Client: Send + 'static {
-    /// Connects, unless there is a connection. What the handshake was answered, where there is one.
-    fn connect(&mut self) -> impl Future<Output = io::Result<Option<StatusCode>>> + Send;
+    /// Connects, unless there is a connection.
+    fn connect(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Asks for something and waits for the answer, and for its status where it has one. A caller that stops waiting disconnects.
     fn ask(&mut self, token: Option<&HeaderValue>) -> impl Future<Output = Result<Option<StatusCode>, Problem>> + Send;
@@ -64,29 +65,23 @@ pub struct Shared {
 }
 
 /// Connects all of them. Fails if none can be connected.
-pub async fn open<C: Client>(clients: impl Iterator<Item = C>, shared: &Arc<Shared>) -> Result<Vec<C>, Failure> {
+pub async fn open<C: Client>(clients: impl Iterator<Item = C>, shared: &Shared) -> Result<Vec<C>, Trouble> {
     let turns = Arc::new(Semaphore::new(OPENING));
+    let patience = shared.timeout;
     let mut opening = JoinSet::new();
     for mut client in clients {
-        let (turns, shared) = (Arc::clone(&turns), Arc::clone(shared));
+        let turns = Arc::clone(&turns);
         opening.spawn(async move {
             let _turn = turns.acquire().await;
-            let began = Instant::now();
-            let opened = timeout(shared.timeout, client.connect()).await;
-            let opened = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            if let Ok(Some(status)) = opened {
-                shared.tally.opened(status, began.elapsed());
-            }
-            (client, opened.map(|_| ()))
+            let opened = timeout(patience, client.connect()).await;
+            (client, opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
         });
     }
-    let opened = opening.join_all().await;
-    let last_error = opened.iter().find_map(|(_, opened)| opened.as_ref().err().map(ToString::to_string));
-    match last_error {
-        Some(error) if opened.iter().all(|(_, opened)| opened.is_err()) => {
-            Err(Failure::Trouble(format!("the target cannot be reached: {error}")))
-        }
-        _ => Ok(opened.into_iter().map(|(client, _)| client).collect()),
+    let (clients, opened): (Vec<_>, Vec<_>) = opening.join_all().await.into_iter().unzip();
+    let is_reached = opened.iter().any(Result::is_ok);
+    match opened.into_iter().find_map(Result::err) {
+        Some(error) if !is_reached => Err(Trouble::with("the target cannot be reached", error)),
+        _ => Ok(clients),
     }
 }
 
@@ -112,8 +107,35 @@ pub async fn warm_up<C: Client>(clients: Vec<C>, shared: &Arc<Shared>) -> Vec<C>
     warming.join_all().await
 }
 
-/// Sends requests as the schedule says, until its end and until all are answered or lost.
-pub async fn load<C: Client>(mut client: C, shared: &Shared, schedule: &Schedule) {
+/// Lets all of them work as the schedule says, until its end and until all requests are answered or lost. Gives them back.
+pub async fn load<C: Client>(clients: Vec<C>, shared: &Arc<Shared>, schedule: &Arc<Schedule>) -> io::Result<Vec<C>> {
+    let mut working = JoinSet::new();
+    let connections = clients.len();
+    for mut client in clients {
+        let (shared, schedule) = (Arc::clone(shared), Arc::clone(schedule));
+        working.spawn(async move {
+            work(&mut client, &shared, &schedule).await;
+            client
+        });
+    }
+    let pacer = Arc::clone(schedule);
+    let pacing = AbortOnDropHandle::new(tokio::spawn(async move { pacer.pace(connections).await }));
+    let clients = working.join_all().await;
+    pacing.await??;
+    schedule.unsent().for_each(|due| shared.tally.failed(Problem::NotSent, Some(due)));
+    Ok(clients)
+}
+
+/// Ends all connections. A server that does not answer a farewell in time is left without one.
+pub async fn close<C: Client>(clients: Vec<C>) {
+    let mut closing = JoinSet::new();
+    clients.into_iter().for_each(|client| {
+        closing.spawn(timeout(Duration::from_secs(1), client.close()));
+    });
+    closing.join_all().await;
+}
+
+async fn work<C: Client>(client: &mut C, shared: &Shared, schedule: &Schedule) {
     let tally = &shared.tally;
     let last = schedule.end() + if shared.waits_at_end { shared.timeout } else { Duration::ZERO };
     loop {
@@ -122,15 +144,13 @@ pub async fn load<C: Client>(mut client: C, shared: &Shared, schedule: &Schedule
             () = client.idle() => {
                 client.disconnect();
                 tally.failed(Problem::Closed, None);
-                // Once only: the next request connects again.
-                schedule.next().await
+                continue;
             }
         };
-        let Some(ticket) = ticket.filter(|_| Instant::now() < last) else { break };
-        let token = shared.tokens.of(ticket.number);
+        let Some(ticket) = ticket.filter(|_| Instant::now() < last) else { return };
         tally.sent(ticket.has_waited);
         let deadline = Instant::now() + shared.timeout;
-        match timeout_at(deadline.min(last).into(), client.ask(token)).await {
+        match timeout_at(deadline.min(last).into(), client.ask(shared.tokens.of(ticket.number))).await {
             Ok(Ok(status)) => tally.answered(status, ticket.due.elapsed().saturating_sub(shared.hold)),
             Ok(Err(problem)) => tally.failed(problem, Some(ticket.due)),
             Err(_) => {
@@ -141,6 +161,4 @@ pub async fn load<C: Client>(mut client: C, shared: &Shared, schedule: &Schedule
             }
         }
     }
-    // A server that does not answer a farewell is left without one.
-    let _ = timeout(Duration::from_secs(1), client.close()).await;
 }

@@ -11,7 +11,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use crate::{client::Client, tally::Problem, target::Target};
+use super::{client::Client, tally::Problem, target::Target};
 
 /// What is asked, but for the token.
 pub struct Question {
@@ -35,8 +35,7 @@ impl HttpClient {
 }
 
 impl Client for HttpClient {
-    /// Connects, unless there is a connection that can be used.
-    async fn connect(&mut self) -> io::Result<Option<StatusCode>> {
+    async fn connect(&mut self) -> io::Result<()> {
         if self.connection.as_ref().is_none_or(SendRequest::is_closed) {
             let stream = self.question.target.connect().await?;
             let (connection, driver) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
@@ -44,7 +43,7 @@ impl Client for HttpClient {
             tokio::spawn(driver);
             self.connection = Some(connection);
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Sends a request and reads the whole answer. A connection that the server closed while it was idle is replaced.
