@@ -85,21 +85,22 @@ pub async fn open<C: Client>(clients: impl Iterator<Item = C>, shared: &Shared) 
     }
 }
 
-/// Has each hot user known to the gateway. Nothing of it is counted.
+/// Has each hot user known to the gateway, and a request sent over each connection. Nothing of it is counted.
 pub async fn warm_up<C: Client>(clients: Vec<C>, shared: &Arc<Shared>) -> Vec<C> {
     let turn = Arc::new(AtomicU64::new(0));
     let mut warming = JoinSet::new();
     for mut client in clients {
         let (turn, shared) = (Arc::clone(&turn), Arc::clone(shared));
         warming.spawn(async move {
+            let mut user = turn.fetch_add(1, Ordering::Relaxed);
             loop {
-                let user = turn.fetch_add(1, Ordering::Relaxed);
-                if user >= shared.tokens.hot_users() {
-                    return client;
-                }
                 // What is wrong will be counted when it happens again.
                 if timeout(shared.timeout, client.ask(shared.tokens.hot(user))).await.is_err() {
                     client.disconnect();
+                }
+                user = turn.fetch_add(1, Ordering::Relaxed);
+                if user >= shared.tokens.hot_users() {
+                    return client;
                 }
             }
         });
@@ -150,7 +151,7 @@ async fn work<C: Client>(client: &mut C, shared: &Shared, schedule: &Schedule) {
         let Some(ticket) = ticket.filter(|_| Instant::now() < last) else { return };
         tally.sent(ticket.has_waited);
         let deadline = Instant::now() + shared.timeout;
-        match timeout_at(deadline.min(last).into(), client.ask(shared.tokens.of(ticket.number))).await {
+        match timeout_at(deadline.min(last).into(), client.ask(shared.tokens.next())).await {
             Ok(Ok(status)) => tally.answered(status, ticket.due.elapsed().saturating_sub(shared.hold)),
             Ok(Err(problem)) => tally.failed(problem, Some(ticket.due)),
             Err(_) => {

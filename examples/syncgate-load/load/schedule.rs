@@ -25,8 +25,6 @@ const PUNCTUAL: Duration = Duration::from_millis(1);
 /// One request to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
-    /// Counts from 0.
-    pub number: u64,
     /// When it is due. Its latency counts from here.
     pub due: Instant,
     /// It was due before there was a free connection for it.
@@ -91,7 +89,7 @@ impl Schedule {
             Pace::Rate(_) => self.next_due().await,
             Pace::Answers => {
                 let due = Instant::now();
-                (due < self.end).then(|| Ticket { number: self.taken.fetch_add(1, Ordering::Relaxed), due, has_waited: false })
+                (due < self.end).then_some(Ticket { due, has_waited: false })
             }
             Pace::Idle => {
                 sleep_until(self.end.into()).await;
@@ -121,7 +119,7 @@ impl Schedule {
         if !has_waited && due.elapsed() > PUNCTUAL {
             self.late.fetch_add(1, Ordering::Relaxed);
         }
-        Some(Ticket { number, due, has_waited })
+        Some(Ticket { due, has_waited })
     }
 
     /// Issues the requests of an open loop at their times; then tells so many connections that there are no more.

@@ -1,5 +1,7 @@
 //! [`Tokens`]: which user each request belongs to.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use hyper::header::{HeaderName, HeaderValue};
 
 use super::{Trouble, target::header};
@@ -14,6 +16,8 @@ pub struct Tokens {
     hot: Vec<HeaderValue>,
     cold: Vec<HeaderValue>,
     cold_share: f64,
+    /// How many requests have been given their tokens.
+    given: AtomicU64,
 }
 
 impl Tokens {
@@ -30,14 +34,15 @@ impl Tokens {
             Ok(value)
         };
         let carry_all = |tokens: &[String]| tokens.iter().map(carry).collect::<Result<_, _>>();
-        Ok(Self { name, hot: carry_all(hot)?, cold: carry_all(cold)?, cold_share })
+        Ok(Self { name, hot: carry_all(hot)?, cold: carry_all(cold)?, cold_share, given: AtomicU64::new(0) })
     }
 
-    /// The token of a request. None if there are no tokens at all.
-    pub fn of(&self, request: u64) -> Option<&HeaderValue> {
+    /// The token of the next request. None if there are no tokens at all.
+    pub fn next(&self) -> Option<&HeaderValue> {
+        let request = self.given.fetch_add(1, Ordering::Relaxed);
         match self.cold_before(request) {
             cold if self.cold_before(request + 1) > cold => self.cold.get(usize::try_from(cold).ok()?),
-            _ => self.hot(request),
+            cold => self.hot(request - cold),
         }
     }
 
