@@ -22,7 +22,8 @@ impl Results {
         fs::create_dir_all(&folder)?;
         let file = folder.join(if is_test { "scale-test.json" } else { "scale.json" });
         let before = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let mut all = before.filter(serde_json::Value::is_object).unwrap_or_else(|| json!({}));
+        let mut all =
+            before.filter(serde_json::Value::is_object).unwrap_or_else(|| json!({ "users": [], "connections": [], "sockets": [] }));
         let sockets: Vec<_> = self.sockets.iter().map(|point| (point.sockets, point.rss)).collect();
         for (name, is_there, points) in [
             ("users", !self.users.is_empty(), json!(self.users)),

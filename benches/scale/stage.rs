@@ -9,7 +9,6 @@ use std::{
 };
 
 use hyper::{Method, body::Bytes};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Map, json};
 use syncgate::{
     demo::{MetricsText, http_client},
@@ -26,6 +25,7 @@ use crate::{
         client::Shared,
         http::{HttpClient, Question},
         mint::Mint,
+        raise_descriptors,
         tally::Tally,
         target::Target,
         tokens::Tokens,
@@ -48,15 +48,11 @@ pub struct Stage {
 impl Stage {
     pub fn set(is_test: bool) -> Result<Self, Box<dyn Error>> {
         install_crypto();
-        let limit = getrlimit(Resource::Nofile);
-        // Where that fails, the limit is as it was.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-        let descriptors = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         Ok(Self {
             runtime: Builder::new_current_thread().enable_all().build()?,
             is_test,
             cores: role::cores()?,
-            descriptors: descriptors.saturating_sub(OTHER_DESCRIPTORS),
+            descriptors: raise_descriptors().saturating_sub(OTHER_DESCRIPTORS),
             folder: tempfile::tempdir()?,
         })
     }

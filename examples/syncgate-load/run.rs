@@ -20,6 +20,7 @@ use crate::{
         Trouble,
         client::{Client, Shared, close, load, open, warm_up},
         http::{HttpClient, Question},
+        raise_descriptors,
         schedule::{Pace, Schedule},
         tally::Tally,
         target::Target,
@@ -30,6 +31,9 @@ use crate::{
     users,
 };
 
+/// Descriptors beside those of connections.
+const OTHER_DESCRIPTORS: usize = 100;
+
 /// Runs what the command line says.
 pub fn run(args: Args) -> Result<(), Failure> {
     let common = match &args.mode {
@@ -37,6 +41,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Mode::LongPoll(args) => &args.common,
         Mode::Websocket(args) => &args.common,
     };
+    let descriptors = raise_descriptors();
+    if common.connections as usize > descriptors.saturating_sub(OTHER_DESCRIPTORS) {
+        let text =
+            format!("--connections {}: only {descriptors} files may be open; raise the limit (ulimit -n)", common.connections);
+        return Err(Trouble(text).into());
+    }
     let demo = common.target.demo.then(Demo::start).transpose()?;
     let threads = usize::from(common.threads);
     let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build();

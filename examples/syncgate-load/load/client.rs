@@ -64,7 +64,7 @@ pub struct Shared {
     pub waits_at_end: bool,
 }
 
-/// Connects all of them. Fails if none can be connected.
+/// Connects all of them. Fails if none can be connected; those that cannot count as errors, and try again when they have a request.
 pub async fn open<C: Client>(clients: impl Iterator<Item = C>, shared: &Shared) -> Result<Vec<C>, Trouble> {
     let turns = Arc::new(Semaphore::new(OPENING));
     let patience = shared.timeout;
@@ -78,10 +78,13 @@ pub async fn open<C: Client>(clients: impl Iterator<Item = C>, shared: &Shared) 
         });
     }
     let (clients, opened): (Vec<_>, Vec<_>) = opening.join_all().await.into_iter().unzip();
-    let is_reached = opened.iter().any(Result::is_ok);
-    match opened.into_iter().find_map(Result::err) {
-        Some(error) if !is_reached => Err(Trouble::with("the target cannot be reached", error)),
-        _ => Ok(clients),
+    let failures: Vec<_> = opened.into_iter().filter_map(Result::err).collect();
+    match failures.first() {
+        Some(error) if failures.len() == clients.len() => Err(Trouble::with("the target cannot be reached", error)),
+        _ => {
+            failures.iter().for_each(|_| shared.tally.failed(Problem::Connect, None));
+            Ok(clients)
+        }
     }
 }
 

@@ -9,6 +9,16 @@ pub mod target;
 pub mod tokens;
 pub mod websocket;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Raises the soft limit of open files to the hard one, and says how many there may be.
+pub fn raise_descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    // Where that fails, the limit is as it was.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
 /// Why there is no load: in words that say what to change.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
