@@ -63,7 +63,7 @@ pub struct HttpArgs {
     #[arg(long, default_value = "GET", help_heading = "Target")]
     pub method: Method,
     /// The body of each request.
-    #[arg(long, value_name = "TEXT", help_heading = "Target")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "Target")]
     pub body: Option<String>,
     /// Requests a second of all connections together. Without it: a closed loop.
     #[arg(long, value_name = "R", value_parser = positive, help_heading = "Load")]
@@ -106,7 +106,7 @@ pub struct WebSocketArgs {
     #[command(flatten)]
     pub common: Common,
     /// What is sent in place of pings; the next message from the backend is the answer.
-    #[arg(long, value_name = "TEXT", help_heading = "Target")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "Target")]
     pub message: Option<String>,
     /// Pings or messages a second of all sockets together. Without it: a closed loop.
     #[arg(long, value_name = "R", value_parser = positive, help_heading = "Load")]
@@ -174,13 +174,13 @@ pub struct UserArgs {
     #[arg(long, value_name = "FILE", requires_all = ["kid", "issuer", "audience"], help_heading = "Users")]
     pub signing_key: Option<PathBuf>,
     /// The key's id in the issuer's key set.
-    #[arg(long, value_name = "KID", requires = "signing_key", help_heading = "Users")]
+    #[arg(long, value_name = "KID", allow_hyphen_values = true, requires = "signing_key", help_heading = "Users")]
     pub kid: Option<String>,
     /// `iss` of the tokens that are made.
     #[arg(long, value_name = "URL", requires = "signing_key", help_heading = "Users")]
     pub issuer: Option<String>,
     /// `aud` of the tokens that are made.
-    #[arg(long, value_name = "AUDIENCE", requires = "signing_key", help_heading = "Users")]
+    #[arg(long, value_name = "AUDIENCE", allow_hyphen_values = true, requires = "signing_key", help_heading = "Users")]
     pub audience: Option<String>,
     /// A claim of the tokens that are made, "name=value", as JSON or as text: scp=sync, roles=["admin"]. Can be given several times.
     #[arg(long, value_name = "CLAIM", value_parser = claim, help_heading = "Users")]

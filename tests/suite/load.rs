@@ -75,6 +75,21 @@ async fn an_open_loop_sends_what_was_asked_for() {
 }
 
 #[tokio::test]
+async fn a_key_id_may_look_like_an_option() {
+    let Some(program) = program() else { return };
+    let kit = Kit::start().await;
+    let (key, url) = (file(&kit.issuer.signing_key().private_key_pem().unwrap()), kit.url("/echo"));
+    let arguments =
+        ["http", "--url", &url, "--signing-key", path(&key), "--kid", "-of-another-key", "--issuer", &kit.issuer.issuer()];
+    let rest = ["--audience", &kit.issuer.options().audience, "--rate", "10", "--duration", "0.5"];
+    // The gateway has to ask the issuer for the key first.
+    let statuses = report(&load(program, &[&arguments[..], &rest].concat()).await)["statuses"].clone();
+    let counts = statuses.as_object().unwrap();
+    assert!(counts.keys().all(|status| status == "401" || status == "503") && !counts.is_empty(), "{statuses}");
+    kit.stop().await;
+}
+
+#[tokio::test]
 async fn cold_users_have_tokens_never_seen_before() {
     let Some(program) = program() else { return };
     let kit = Kit::start().await;
