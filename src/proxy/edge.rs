@@ -154,7 +154,8 @@ impl ProxyHttp for Edge {
                 let (end, why) = self.end(context, Timestamp::from(SystemTime::now()));
                 context.connection.set_deadline(end, why);
                 if tunnel::is_websocket_request(session) {
-                    self.tunnel(session, context).await?;
+                    // Boxed, so that it does not make every request's future large.
+                    Box::pin(self.tunnel(session, context)).await?;
                     return Ok(true);
                 }
                 Ok(false)

@@ -23,7 +23,8 @@ impl Edge {
         let mut request = session.req_header().clone();
         tunnel::prepare_handshake(&mut request)?;
         self.write_upstream_header(&mut request, context)?;
-        let (stream, peer) = self.connect(context).await?;
+        // Boxed, so that an open socket does not keep the room that connecting took.
+        let (stream, peer) = Box::pin(self.connect(context)).await?;
         let client_left = async {
             match context.connection.client() {
                 Some(client) => client.left().await,
