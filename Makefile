@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release test interop lint format docs bench bench-smoke check-alerts fuzz fuzz-smoke
+.PHONY: help deps demo demo-check build release test interop lint format docs bench bench-smoke load check-alerts fuzz fuzz-smoke
 
 # Installs a package that has this command, or names it.
 INSTALL = sh -c '\
@@ -14,6 +14,9 @@ INSTALL = sh -c '\
 
 # Seconds for each fuzz target.
 SECONDS ?= 1800
+# What make load does; docs/load-testing.md has more.
+LOAD ?= http --demo --rate 500 --cold-rate 10
+
 FUZZ_TARGETS = token key_set claims
 
 help: ## This list
@@ -57,6 +60,9 @@ bench: deps ## Run the benches and print the ratios
 
 bench-smoke: deps ## Run each bench once, so that none rots; built as the tests are
 	$(CARGO) bench --locked --profile dev -- --test
+
+load: deps ## Load a gateway; LOAD='http --url … --tokens FILE' for yours, else the demo
+	$(CARGO) run --locked --release --quiet --example syncgate-load -- $(LOAD)
 
 check-alerts: ## Test the alert rules with promtool
 	@$(INSTALL) promtool prometheus
