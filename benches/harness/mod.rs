@@ -1,6 +1,7 @@
 //! What benches of whole requests share: this program started again in other roles, each pinned to a core, and their CPU time.
 
-#[allow(dead_code, reason = "no bench needs all of it")]
+#![allow(dead_code, reason = "no bench needs all of it")]
+
 pub mod process;
 pub mod role;
 #[path = "../measure/short_token.rs"]
