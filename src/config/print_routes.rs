@@ -4,9 +4,12 @@ use crate::{
     config::{
         Config,
         print::{Yaml, quoted, word},
-        read::routes::{ERROR_SHAPES, ON_INVALID},
+        read::{
+            browsers::{ANY, PREFLIGHTS},
+            routes::{ERROR_SHAPES, ON_INVALID},
+        },
     },
-    proxy::{Access, BodyPlace, ProtocolForm, RouteSettings, TokenPlace},
+    proxy::{Access, AllowedOrigins, BodyPlace, ProtocolForm, RouteSettings, TokenPlace},
     token::NonceRule,
 };
 
@@ -54,7 +57,18 @@ pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yam
             yaml.close();
         }
     }
-    yaml.list("allowed_origins", &route.allowed_origins);
+    match &route.allowed_origins {
+        AllowedOrigins::Unsaid => {}
+        AllowedOrigins::Any => yaml.plain("allowed_origins", ANY),
+        AllowedOrigins::Listed(origins) => yaml.list("allowed_origins", origins),
+    }
+    if let Some(cors) = &route.cors {
+        yaml.open("cors");
+        yaml.plain("preflight", word(&PREFLIGHTS, &cors.preflight));
+        yaml.list("expose_headers", &cors.expose_headers.iter().map(ToString::to_string).collect::<Vec<_>>());
+        yaml.duration("max_age", cors.max_age);
+        yaml.close();
+    }
     yaml.plain("errors", word(&ERROR_SHAPES, &route.errors));
     yaml.plain("on_invalid", word(&ON_INVALID, &route.on_invalid));
     yaml.close();

@@ -123,6 +123,16 @@ impl Exchange {
         self.minting.replace_key(key);
     }
 
+    /// Whether the key that verified this identity is trusted at `now`, by the issuer of that name. For what lasts longer than a request.
+    pub fn trusts(&self, identity: &Identity, now: Timestamp) -> bool {
+        self.verifying.trusts(identity, now)
+    }
+
+    /// The generation of each issuer's keys: as long as these stay the same, [`trusts`](Self::trusts) says the same.
+    pub fn key_generations(&self, now: Timestamp) -> Vec<u64> {
+        self.verifying.key_generations(now)
+    }
+
     /// How many identities the cache holds, for the metric `syncgate_cache_entries`.
     pub fn cached_identities(&self) -> usize {
         self.verifying.cached()

@@ -150,6 +150,17 @@ impl Verifying {
         }
     }
 
+    /// Whether an issuer of the same name still has the key. The issuer's other rules may have changed since.
+    pub(super) fn trusts(&self, identity: &Identity, now: Timestamp) -> bool {
+        let verified = &identity.verified;
+        let mut namesakes = self.issuers.iter().filter(|issuer| issuer.trusted().settings().name == **verified.issuer_name());
+        namesakes.any(|issuer| issuer.keys.load(now).contains(verified.key_id()))
+    }
+
+    pub(super) fn key_generations(&self, now: Timestamp) -> Vec<u64> {
+        self.issuers.iter().map(|issuer| issuer.keys.generation(now)).collect()
+    }
+
     /// How many identities are cached.
     pub(super) fn cached(&self) -> usize {
         self.identities.len()

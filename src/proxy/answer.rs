@@ -5,7 +5,11 @@ use http::{HeaderValue, Method, header};
 use pingora::{Result, http::ResponseHeader, proxy::Session};
 
 use crate::{
-    proxy::shape::{ErrorShape, Fault},
+    proxy::{
+        cors::{Cors, Preflight},
+        route::Route,
+        shape::Fault,
+    },
     token::Rejection,
 };
 
@@ -47,33 +51,33 @@ impl UpstreamFault {
 }
 
 /// Writes a refusal: status, RFC 6750 challenge, and a body in the shape of the route.
-pub(super) async fn refuse(
-    session: &mut Session,
-    rejection: Rejection,
-    shape: ErrorShape,
-    realm: &str,
-    scope: Option<&str>,
-) -> Result<()> {
-    let mut answer = Answer::new(rejection.into(), shape)?;
+pub(super) async fn refuse(session: &mut Session, rejection: Rejection, route: Option<&Route>, realm: &str) -> Result<()> {
+    let mut answer = Answer::new(rejection.into(), route)?;
     if rejection.challenges() {
+        let scope = route.and_then(|route| route.permission.challenge_scope());
         let value = HeaderValue::try_from(challenge(rejection, realm, scope)).unwrap_or(HeaderValue::from_static("Bearer"));
         answer.header.append_header("WWW-Authenticate", value)?;
     }
     if rejection.is_temporary() {
         answer.header.insert_header("Retry-After", RETRY_AFTER)?;
     }
-    answer.write(session).await
+    answer.write(session, route).await
+}
+
+/// Answers a preflight.
+pub(super) async fn preflight(session: &mut Session, cors: &Cors, preflight: &Preflight) -> Result<()> {
+    session.write_response_header(Box::new(cors.answer(preflight)?), true).await
 }
 
 /// Writes what a client sees when the upstream does not answer.
-pub(super) async fn upstream_failed(session: &mut Session, fault: UpstreamFault, shape: ErrorShape) -> Result<()> {
+pub(super) async fn upstream_failed(session: &mut Session, fault: UpstreamFault, route: Option<&Route>) -> Result<()> {
     let fault = Fault::new(fault.status(), "upstream_unavailable", "the service behind the gateway does not answer");
-    Answer::new(fault, shape)?.write(session).await
+    Answer::new(fault, route)?.write(session, route).await
 }
 
 /// Writes an answer that is no refusal.
-pub(super) async fn plain(session: &mut Session, fault: Fault, shape: ErrorShape) -> Result<()> {
-    Answer::new(fault, shape)?.write(session).await
+pub(super) async fn plain(session: &mut Session, fault: Fault, route: Option<&Route>) -> Result<()> {
+    Answer::new(fault, route)?.write(session, route).await
 }
 
 struct Answer {
@@ -82,7 +86,8 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(fault: Fault, shape: ErrorShape) -> Result<Self> {
+    fn new(fault: Fault, route: Option<&Route>) -> Result<Self> {
+        let shape = route.map(|route| route.errors).unwrap_or_default();
         let body = shape.body(fault).to_string();
         let mut header = ResponseHeader::build(fault.status(), Some(6))?;
         header.insert_header("Content-Type", shape.media_type())?;
@@ -91,7 +96,10 @@ impl Answer {
         Ok(Self { header, body: Bytes::from(body) })
     }
 
-    async fn write(self, session: &mut Session) -> Result<()> {
+    async fn write(mut self, session: &mut Session, route: Option<&Route>) -> Result<()> {
+        if let Some(cors) = route.and_then(|route| route.cors.as_ref()) {
+            cors.write(session.req_header(), &mut self.header)?;
+        }
         let without_body = session.req_header().method == Method::HEAD;
         session.write_response_header(Box::new(self.header), without_body).await?;
         if !without_body {

@@ -24,6 +24,7 @@ use crate::{
         request::{Outcome, RequestContext},
         route::Route,
         server_conf,
+        trust::Trust,
         upstream::Upstream,
     },
 };
@@ -50,7 +51,10 @@ impl UnauthenticatedProxyForBenches {
         let hooks =
             Hooks { listen: listen.clone(), route, upstream: Arc::clone(&upstream), metrics: Arc::clone(&metrics), access_log };
         let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));
-        Ok(Self { listener: Arc::new(Listener::new(hooks, listen_settings, metrics, server_conf(false))), upstream })
+        Ok(Self {
+            listener: Arc::new(Listener::new(hooks, listen_settings, Arc::new(Trust::without_keys()), metrics, server_conf(false))),
+            upstream,
+        })
     }
 
     /// Serves until `stop`, as [`Proxy::run`](super::Proxy::run) does.

@@ -1,6 +1,6 @@
 //! What a WebSocket carries, in both directions, and how it ends.
 //!
-//! A tunnel ends when one side ends it, when the token does, at its greatest age, at shutdown, or when neither side has sent anything for
+//! A tunnel ends when one side ends it, when the token does or its key is trusted no longer, at its greatest age, at shutdown, or when neither side has sent anything for
 //! long. In all cases but the first both sides are told by a Close frame, which may only stand between two frames.
 
 use std::{
@@ -53,7 +53,9 @@ pub(super) struct Bounds {
 }
 
 /// Carries bytes both ways to the end. None: a peer ended it.
-pub(super) async fn carry(ends: Ends, bounds: Bounds) -> Option<Cut> {
+///
+/// `untrusted` resolves when the key behind the socket is trusted no longer.
+pub(super) async fn carry(ends: Ends, bounds: Bounds, untrusted: impl Future<Output = ()>) -> Option<Cut> {
     let activity = Activity::new();
     let (close, closing) = watch::channel(None);
     let (upstream_read, upstream_write) = tokio::io::split(ends.upstream);
@@ -72,6 +74,7 @@ pub(super) async fn carry(ends: Ends, bounds: Bounds) -> Option<Cut> {
             () = tokio::time::sleep(ends_in) => why,
             () = bounds.stopping.cancelled() => Cut::Shutdown,
             () = activity.ceases_for(bounds.idle) => Cut::Idle,
+            () = untrusted => Cut::KeyUntrusted,
         }
     };
     // However a direction ends, the tunnel is over: its errors are those of a side that has left.
@@ -92,6 +95,7 @@ fn farewell(cut: Cut) -> (u16, &'static str) {
     match cut {
         Cut::TokenEnd => (1008, "token expired"),
         Cut::MaxAge => (1008, "connected for too long"),
+        Cut::KeyUntrusted => (1008, "key no longer trusted"),
         Cut::Idle => (1001, "idle"),
         Cut::Shutdown | Cut::HeaderTimeout => (1001, "going away"),
     }
@@ -231,7 +235,7 @@ mod tests {
             write_timeout: Duration::from_secs(60),
             stopping: CancellationToken::new(),
         };
-        (client, far_upstream, tokio::spawn(carry(ends, bounds)))
+        (client, far_upstream, tokio::spawn(carry(ends, bounds, std::future::pending())))
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
     },
     task::{Context, Poll, ready},
@@ -18,7 +18,12 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use crate::{
-    proxy::{ListenSettings, transport::SharedTcp},
+    exchange::Identity,
+    proxy::{
+        ListenSettings,
+        transport::SharedTcp,
+        trust::{Changes, Trust},
+    },
     token::Timestamp,
 };
 
@@ -40,10 +45,12 @@ pub(super) enum Cut {
     Shutdown,
     /// Neither side of a socket has sent anything for long.
     Idle,
+    /// The key that verified the token is trusted no longer.
+    KeyUntrusted,
 }
 
 impl Cut {
-    const ALL: [Self; 5] = [Self::HeaderTimeout, Self::TokenEnd, Self::MaxAge, Self::Shutdown, Self::Idle];
+    const ALL: [Self; 6] = [Self::HeaderTimeout, Self::TokenEnd, Self::MaxAge, Self::Shutdown, Self::Idle, Self::KeyUntrusted];
 
     fn from_stored(stored: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|cut| *cut as u8 == stored)
@@ -56,6 +63,7 @@ impl Cut {
             Self::MaxAge => "max_age",
             Self::Shutdown => "shutdown",
             Self::Idle => "idle",
+            Self::KeyUntrusted => "key_untrusted",
         }
     }
 }
@@ -81,6 +89,8 @@ pub(super) struct Connection {
     cause: AtomicU8,
     /// Why the connection was ended; `UNCUT` while it was not.
     cut: AtomicU8,
+    /// Whom the request under way is admitted as.
+    identity: Mutex<Option<Arc<Identity>>>,
 }
 
 const UNCUT: u8 = u8::MAX;
@@ -97,6 +107,7 @@ impl Connection {
             is_blocked: AtomicBool::new(false),
             cause: AtomicU8::new(Cut::HeaderTimeout as u8),
             cut: AtomicU8::new(UNCUT),
+            identity: Mutex::default(),
         }
     }
 
@@ -140,6 +151,7 @@ impl Connection {
 
     /// The request is over; the next one may come.
     pub(super) fn request_ended(&self) {
+        self.rests_on(None);
         self.phase.store(IDLE, Ordering::Relaxed);
         self.deadline.store(i64::MAX, Ordering::Relaxed);
     }
@@ -148,6 +160,11 @@ impl Connection {
     pub(super) fn set_deadline(&self, at: Timestamp, cause: Cut) {
         self.cause.store(cause as u8, Ordering::Relaxed);
         self.deadline.store(at.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Notes whom the request is admitted as, whose key must stay trusted for as long as the request lasts.
+    pub(super) fn rests_on(&self, identity: Option<Arc<Identity>>) {
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
     }
 
     /// Notes that the gateway ends the connection now, so that what is dropped with it knows why.
@@ -165,12 +182,25 @@ impl Connection {
         Cut::from_stored(self.cut.load(Ordering::Relaxed))
     }
 
+    /// Whom the request is admitted as, for somebody who sees to the end of its key.
+    pub(super) fn take_identity(&self) -> Option<Arc<Identity>> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Ends a request whose identity does not hold any more.
+    fn end_unless(&self, holds: impl Fn(&Identity) -> bool) {
+        let identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if identity.is_some_and(|identity| !holds(&identity)) {
+            self.set_deadline(Timestamp::from(SystemTime::now()), Cut::KeyUntrusted);
+        }
+    }
+
     fn cause(&self) -> Cut {
         Cut::from_stored(self.cause.load(Ordering::Relaxed)).unwrap_or(Cut::HeaderTimeout)
     }
 }
 
-/// Resolves when the connection's deadline passes. A client that is slow to take the chunk that is being written may take it within the
+/// Resolves when the connection's deadline passes, or when the key behind its request is trusted no longer. A client that is slow to take the chunk that is being written may take it within the
 /// grace, so that a feed ends behind a whole chunk.
 ///
 /// To be polled after the work that moves the deadline, in the same task: it then sees each move without being woken for it. The timer is
@@ -179,6 +209,8 @@ impl Connection {
 #[derive(Debug)]
 pub(super) struct DeadlineTimer<'a> {
     connection: &'a Connection,
+    trust: &'a Trust,
+    changes: Changes,
     timer: Pin<Box<Sleep>>,
     armed_for: i64,
     grace: Duration,
@@ -186,12 +218,15 @@ pub(super) struct DeadlineTimer<'a> {
 }
 
 impl<'a> DeadlineTimer<'a> {
-    pub(super) fn new(connection: &'a Connection, grace: Duration) -> Self {
+    pub(super) fn new(connection: &'a Connection, trust: &'a Trust, grace: Duration) -> Self {
         let timer = Box::pin(tokio::time::sleep_until(Instant::now()));
-        Self { connection, timer, armed_for: i64::MAX, grace, is_grace: false }
+        Self { connection, trust, changes: trust.changes(), timer, armed_for: i64::MAX, grace, is_grace: false }
     }
 
     pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Cut> {
+        if self.changes.poll(task).is_ready() {
+            self.connection.end_unless(|identity| self.trust.holds(identity));
+        }
         let deadline = self.connection.deadline.load(Ordering::Relaxed);
         if deadline == i64::MAX {
             return Poll::Pending;
@@ -228,7 +263,8 @@ mod tests {
     async fn a_header_that_takes_too_long_ends_the_connection() {
         let connection = connection();
         connection.received_bytes();
-        let mut timer = DeadlineTimer::new(&connection, Duration::ZERO);
+        let trust = Trust::without_keys();
+        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::ZERO);
         let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
         assert_eq!(cut, Ok(Cut::HeaderTimeout));
     }
@@ -238,7 +274,8 @@ mod tests {
         let connection = connection();
         connection.received_bytes();
         connection.request_began();
-        let mut timer = DeadlineTimer::new(&connection, Duration::ZERO);
+        let trust = Trust::without_keys();
+        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::ZERO);
         assert!(poll_fn(|task| Poll::Ready(timer.poll(task))).await.is_pending());
         connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
         let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
@@ -251,7 +288,8 @@ mod tests {
         connection.request_began();
         connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
         connection.blocks_writes(true);
-        let mut timer = DeadlineTimer::new(&connection, Duration::from_secs(2));
+        let trust = Trust::without_keys();
+        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::from_secs(2));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(poll_fn(|task| Poll::Ready(timer.poll(task))).await.is_pending());
         connection.blocks_writes(false);
@@ -265,7 +303,8 @@ mod tests {
         connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
         connection.blocks_writes(true);
         let started = Instant::now();
-        let mut timer = DeadlineTimer::new(&connection, Duration::from_secs(2));
+        let trust = Trust::without_keys();
+        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::from_secs(2));
         assert_eq!(poll_fn(|task| timer.poll(task)).await, Cut::TokenEnd);
         assert!(started.elapsed() >= Duration::from_secs(2));
     }

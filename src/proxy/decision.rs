@@ -3,11 +3,13 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
+use http::HeaderMap;
 use pingora::{http::RequestHeader, proxy::Session};
 
 use crate::{
     proxy::{
+        connection::Connection,
+        cors::Preflight,
         edge::RequestContext,
         forward::Forward,
         lifetime,
@@ -20,8 +22,17 @@ use crate::{
     token::{Lifetime, NonceRule, Rejection, Timestamp},
 };
 
+/// What becomes of a request that is not refused.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// It goes upstream.
+    Forward(Forward),
+    /// It only asks what a browser may do, and the gateway says so.
+    Answer(Preflight),
+}
+
 /// Decides about a request. The route is in the context from the moment it is known.
-pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) -> Result<Forward, Stop> {
+pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) -> Result<Decision, Stop> {
     let live = Arc::clone(&context.live);
     let header_bytes = session.as_downstream().as_http1().map_or(0, |http| http.get_headers_raw_bytes().len());
     if header_bytes > live.listen.header_bytes {
@@ -30,22 +41,53 @@ pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) 
     let request = session.req_header();
     target::check_message(&request.method, &request.headers)?;
     target::check_target(&request.method, request.raw_path())?;
+    if let Some(preflight) = Preflight::of(session)
+        && let Some(decision) = decide_preflight(session.req_header(), context, preflight)?
+    {
+        return Ok(decision);
+    }
+    let request = session.req_header();
     let host = target::host(&request.headers)?;
     let route = Arc::clone(live.routes.find(host, request.method.as_str(), request.uri.path())?);
     context.route = Some(Arc::clone(&route));
+    route.allowed_origins.check_socket(&request.headers)?;
+    by_route(session, &live, &route, &context.connection).await.map(Decision::Forward)
+}
 
+/// Decides about a preflight by the route of the request that is to follow. None if that route leaves them to the other rules.
+fn decide_preflight(
+    request: &RequestHeader,
+    context: &mut RequestContext,
+    preflight: Preflight,
+) -> Result<Option<Decision>, Rejection> {
+    let live = Arc::clone(&context.live);
+    let host = target::host(&request.headers)?;
+    let Ok(route) = live.routes.find(host, preflight.method().as_str(), request.uri.path()) else { return Ok(None) };
+    let Some(cors) = &route.cors else { return Ok(None) };
+    context.route = Some(Arc::clone(route));
+    if !cors.allows(&preflight) {
+        return Err(Rejection::OriginNotAllowed);
+    }
+    let Some(passage) = route.passage_of_preflight(&preflight) else { return Ok(Some(Decision::Answer(preflight))) };
+    let mut rewrite = Rewrite::drop_all(&route.token_in, parts(request))?;
+    Preflight::restrict(request, &mut rewrite);
+    Ok(Some(Decision::Forward(Forward::passed(passage, rewrite))))
+}
+
+/// Decides about a request by what its route demands.
+async fn by_route(session: &mut Session, live: &Live, route: &Route, connection: &Connection) -> Result<Forward, Stop> {
     if let Some(passage) = route.passage() {
         let places = if passage.keeps_credentials() { &[][..] } else { &route.token_in };
         return Ok(Forward::passed(passage, Rewrite::drop_all(places, parts(session.req_header()))?));
     }
     if let Some(place) = route.body_place() {
-        return decide_by_body(session, &live, &route, place).await;
+        return by_body(session, live, route, connection, place).await;
     }
     let is_websocket = tunnel::is_websocket_request(session);
     let request = session.req_header();
     let found = place::find(&route.token_in, parts(request))?;
     if let TokenPlace::Cookie(_) = found.place {
-        check_origin(request, &route.allowed_origins)?;
+        route.allowed_origins.check_cookie(&request.method, &request.headers)?;
     }
     let exchanged = |token| {
         Rewrite::exchange(
@@ -64,14 +106,21 @@ pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) 
             return Ok(Forward::left_to_backend(placeholder, exchanged(&Forward::PLACEHOLDER)?));
         }
     };
-    route.permission.check(identity.verified(), nonce(&route, request))?;
+    connection.rests_on(Some(Arc::clone(&identity)));
+    route.permission.check(identity.verified(), nonce(route, request))?;
     let admission = live.exchange.admit(&identity, route.profile, lifetime::of(request), now).await?;
     let rewrite = exchanged(admission.authorization())?;
     Ok(Forward::admitted(admission, rewrite))
 }
 
 /// Decides about a request whose token is in its body.
-async fn decide_by_body(session: &mut Session, live: &Live, route: &Route, place: &BodyPlace) -> Result<Forward, Stop> {
+async fn by_body(
+    session: &mut Session,
+    live: &Live,
+    route: &Route,
+    connection: &Connection,
+    place: &BodyPlace,
+) -> Result<Forward, Stop> {
     let body = whole_body::read(session, live.listen.body_timeout).await?;
     let request = session.req_header();
     let found = match place.read(&body)? {
@@ -83,6 +132,7 @@ async fn decide_by_body(session: &mut Session, live: &Live, route: &Route, place
     };
     let now = Timestamp::from(SystemTime::now());
     let identity = live.exchange.identify(found.token.as_bytes(), now).await?;
+    connection.rests_on(Some(Arc::clone(&identity)));
     route.permission.check(identity.verified(), nonce(route, request))?;
     let admission = live.exchange.admit(&identity, route.profile, Lifetime::Ttl, now).await?;
     let token = NewToken::from_authorization(admission.authorization());
@@ -99,51 +149,10 @@ fn nonce<'a>(route: &Route, request: &'a RequestHeader) -> Option<&'a [u8]> {
     only_value(&request.headers, name.as_str())
 }
 
-/// A browser sends cookies with requests that any web page makes. So the page must be one that we know, where more than reading is asked.
-fn check_origin(request: &RequestHeader, allowed: &[String]) -> Result<(), Rejection> {
-    let only_reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&request.method);
-    if only_reads && !request.headers.contains_key(header::UPGRADE) {
-        return Ok(());
-    }
-    let origin = only_value(&request.headers, header::ORIGIN.as_str()).ok_or(Rejection::OriginNotAllowed)?;
-    if allowed.iter().any(|known| known.as_bytes() == origin) { Ok(()) } else { Err(Rejection::OriginNotAllowed) }
-}
-
 fn only_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => Some(value.as_bytes()),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cookie_counts_for_unsafe_methods_and_upgrades_only_with_a_known_origin() {
-        let allowed = ["https://app.contoso.com".to_owned()];
-        let check = |method: &str, headers: &[(&'static str, &str)]| {
-            let mut request = RequestHeader::build(method, b"/", None).unwrap();
-            headers.iter().for_each(|(name, value)| drop(request.append_header(*name, *value)));
-            check_origin(&request, &allowed)
-        };
-        let (known, other) = (("origin", "https://app.contoso.com"), ("origin", "https://evil.contoso.com"));
-        assert_eq!(check("GET", &[]), Ok(()));
-        assert_eq!(check("GET", &[other]), Ok(()));
-        assert_eq!(check("POST", &[known]), Ok(()));
-        assert_eq!(check("GET", &[("upgrade", "websocket"), known]), Ok(()));
-        for (method, headers) in [
-            ("POST", &[][..]),
-            ("POST", &[other]),
-            ("DELETE", &[("origin", "null")]),
-            ("POST", &[known, known]),
-            ("POST", &[("origin", "https://app.contoso.com.evil.com")]),
-            ("GET", &[("upgrade", "websocket")]),
-            ("GET", &[("upgrade", "websocket"), other]),
-        ] {
-            assert_eq!(check(method, headers), Err(Rejection::OriginNotAllowed), "{method} {headers:?}");
-        }
     }
 }

@@ -8,14 +8,12 @@ use std::{
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http::{StatusCode, header};
 use pingora::{
     Error, ErrorType, Result,
     connectors::TransportConnector,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
-    protocols::Stream,
     proxy::{FailToProxy, ProxyHttp, Session},
     upstreams::peer::{HttpPeer, Peer as _},
 };
@@ -25,17 +23,17 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     metrics::Metrics,
     proxy::{
-        ATTEMPTS, ListenSettings,
+        ListenSettings,
         answer::{self, UpstreamFault},
-        carriage::{Bounds, Ends, LAST_WORDS, carry},
         connection::{Connection, Cut},
-        decision,
+        decision::{self, Decision},
         failure::{Failure, failure},
         forward::Forward,
         live::Live,
         request::{self, Outcome},
-        shape::{ErrorShape, Fault},
-        tunnel::{self, Handshake},
+        shape::Fault,
+        trust::Trust,
+        tunnel,
         upstream::Upstream,
         whole_body::Stop,
     },
@@ -46,6 +44,7 @@ use crate::{
 pub(super) struct Edge {
     /// What depends on the config; loaded once for each request.
     pub(super) live: Arc<ArcSwap<Live>>,
+    pub(super) trust: Arc<Trust>,
     pub(super) connector: TransportConnector,
     /// Cancelled when the gateway stops: sockets then say goodbye.
     pub(super) stopping: CancellationToken,
@@ -63,7 +62,7 @@ const LEFT_TO_BACKEND: Duration = Duration::from_secs(30);
 
 impl Edge {
     /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
-    fn write_upstream_header(&self, request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    pub(super) fn write_upstream_header(&self, request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
         let (Some(forward), Some(route), Some(upstream)) = (&context.forward, &context.route, upstream(context)) else {
             return Error::e_explain(ErrorType::InternalError, "a request without a right to be is not forwarded");
         };
@@ -74,90 +73,13 @@ impl Edge {
         }
     }
 
-    /// Opens a WebSocket and carries it to its end. What the upstream answers instead of 101 is relayed.
-    async fn tunnel(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
-        let mut request = session.req_header().clone();
-        tunnel::prepare_handshake(&mut request)?;
-        self.write_upstream_header(&mut request, context)?;
-        let (stream, peer) = self.connect(context).await?;
-        let client_left = async {
-            match context.connection.client() {
-                Some(client) => client.left().await,
-                None => std::future::pending().await,
-            }
-        };
-        let handshake = tokio::select! {
-            handshake = tunnel::shake_hands(stream, &peer, request) => handshake?,
-            () = client_left => return Err(Error::explain(ErrorType::ConnectionClosed, "the client left").into_down()),
-        };
-        match handshake {
-            Handshake::Answered(header, upstream) => {
-                context.outcome = Outcome::Upstream(header.status.as_u16());
-                tunnel::relay_answer(session, header, upstream).await
-            }
-            Handshake::Switched(mut header, upstream, from_upstream) => {
-                if let Some(forward) = &context.forward {
-                    forward.write_protocol(&mut header)?;
-                }
-                context.outcome = Outcome::Upstream(header.status.as_u16());
-                context.became_websocket();
-                session.write_response_header(header, false).await.map_err(|error| error.into_down())?;
-                // What the client sent behind its header, before the answer, has been read already.
-                let early = session.as_downstream_mut().read_request_body().now_or_never();
-                let from_client = early.transpose().map_err(|error| error.into_down())?.flatten();
-                if let Some(client) = context.connection.client() {
-                    let ends = Ends { client, from_client, upstream, from_upstream };
-                    self.carry(ends, peer.options.read_timeout, context).await;
-                }
-                session.as_downstream_mut().set_keepalive(None);
-                Ok(())
-            }
-        }
-    }
-
-    /// A connection of a tunnel's own; nothing has been sent before it stands, so another address may be tried.
-    async fn connect(&self, context: &mut RequestContext) -> Result<(Stream, HttpPeer)> {
-        let mut attempt = 1;
-        loop {
-            let peer = self.next_peer(context).await?;
-            match tunnel::connect(&self.connector, &peer).await {
-                Ok(stream) => return Ok((stream, peer)),
-                Err(error) => {
-                    self.avoid(context, &peer);
-                    if attempt == ATTEMPTS {
-                        return Err(error);
-                    }
-                    attempt += 1;
-                }
-            }
-        }
-    }
-
-    fn avoid(&self, context: &RequestContext, peer: &HttpPeer) {
+    pub(super) fn avoid(&self, context: &RequestContext, peer: &HttpPeer) {
         if let Some(upstream) = upstream(context) {
             upstream.avoid(peer.address());
         }
     }
 
-    async fn carry(&self, ends: Ends, idle: Option<Duration>, context: &RequestContext) {
-        let now = Timestamp::from(SystemTime::now());
-        let (end, why) = self.end(context, now);
-        // The Close is said at the end; a peer that does not take it is cut when the grace is over.
-        context.connection.set_deadline(end.plus(context.live.listen.stream_grace.min(LAST_WORDS)), why);
-        let bounds = Bounds {
-            ends_in: (end.since(now), why),
-            idle: idle.unwrap_or(Duration::MAX),
-            ping_every: context.live.listen.ping_every,
-            write_timeout: context.live.listen.write_timeout,
-            stopping: self.stopping.clone(),
-        };
-        if let Some(cut) = carry(ends, bounds).await {
-            self.metrics.proxy.connections_cut.with_label_values(&[cut.label()]).inc();
-            context.connection.cut(cut);
-        }
-    }
-
-    async fn next_peer(&self, context: &mut RequestContext) -> Result<HttpPeer> {
+    pub(super) async fn next_peer(&self, context: &mut RequestContext) -> Result<HttpPeer> {
         let peer = match upstream(context) {
             Some(upstream) => upstream.peer().await,
             None => None,
@@ -169,7 +91,7 @@ impl Edge {
     }
 
     /// When the request's connection ends, and why then: with what the request rests on, or at the greatest age of a stream.
-    fn end(&self, context: &RequestContext, now: Timestamp) -> (Timestamp, Cut) {
+    pub(super) fn end(&self, context: &RequestContext, now: Timestamp) -> (Timestamp, Cut) {
         let forward = context.forward.as_ref();
         let age_limit = match forward.and_then(Forward::left_for) {
             Some(_) => Some(LEFT_TO_BACKEND),
@@ -184,12 +106,16 @@ impl Edge {
     }
 }
 
-fn shape(context: &RequestContext) -> ErrorShape {
-    context.route.as_ref().map(|route| route.errors).unwrap_or_default()
-}
-
 fn upstream(context: &RequestContext) -> Option<&Arc<Upstream>> {
     context.live.upstreams.get(context.route.as_ref()?.upstream)
+}
+
+/// Lets the page that asked see an answer of the upstream, where the gateway does that.
+pub(super) fn show(session: &Session, answer: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
+    match context.route.as_ref().and_then(|route| route.cors.as_ref()) {
+        Some(cors) => cors.write_relayed(session.req_header(), answer),
+        None => Ok(()),
+    }
 }
 
 #[async_trait]
@@ -213,7 +139,14 @@ impl ProxyHttp for Edge {
 
     async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
         match decision::decide(session, context).await {
-            Ok(forward) => {
+            Ok(Decision::Answer(preflight)) => {
+                context.outcome = Outcome::Preflight;
+                if let Some(cors) = context.route.as_ref().and_then(|route| route.cors.as_ref()) {
+                    answer::preflight(session, cors, &preflight).await?;
+                }
+                Ok(true)
+            }
+            Ok(Decision::Forward(forward)) => {
                 if let Some(rejection) = forward.left_for() {
                     self.metrics.proxy.left_to_backend.with_label_values(&[rejection.label()]).inc();
                 }
@@ -221,15 +154,15 @@ impl ProxyHttp for Edge {
                 let (end, why) = self.end(context, Timestamp::from(SystemTime::now()));
                 context.connection.set_deadline(end, why);
                 if tunnel::is_websocket_request(session) {
-                    self.tunnel(session, context).await?;
+                    // Boxed, so that it does not make every request's future large.
+                    Box::pin(self.tunnel(session, context)).await?;
                     return Ok(true);
                 }
                 Ok(false)
             }
             Err(Stop::Refused(rejection)) => {
                 context.outcome = Outcome::Refused(rejection);
-                let scope = context.route.as_ref().and_then(|route| route.permission.challenge_scope());
-                answer::refuse(session, rejection, shape(context), &context.live.realm, scope).await?;
+                answer::refuse(session, rejection, context.route.as_deref(), &context.live.realm).await?;
                 Ok(true)
             }
             Err(Stop::Failed(error)) => Err(error),
@@ -276,6 +209,7 @@ impl ProxyHttp for Edge {
         }
         if !is_interim(response.status) {
             context.outcome = Outcome::Upstream(response.status.as_u16());
+            show(session, response, context)?;
         }
         // The connection ends with this answer, which must say so.
         if self.stopping.is_cancelled() {
@@ -320,7 +254,8 @@ impl ProxyHttp for Edge {
             context.broke_off = true;
             return done(0);
         }
-        let shape = shape(context);
+        let route = context.route.clone();
+        let route = route.as_deref();
         // The answer must say what is about to happen.
         session.set_keepalive(None);
         let written = match failure(error) {
@@ -331,18 +266,18 @@ impl ProxyHttp for Edge {
                 if let Some(upstream) = upstream(context) {
                     self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), fault.label()]).inc();
                 }
-                answer::upstream_failed(session, fault, shape).await
+                answer::upstream_failed(session, fault, route).await
             }
             Failure::ClientGone => return done(0),
             Failure::Client(status) => {
                 context.outcome = Outcome::Client(status);
                 let fault = Fault::new(status, "invalid_request", "the request cannot be read");
-                answer::plain(session, fault, shape).await
+                answer::plain(session, fault, route).await
             }
             Failure::Internal => {
                 context.outcome = Outcome::Internal;
                 tracing::error!(%error, "request failed inside the gateway");
-                answer::plain(session, Fault::new(500, "internal_error", "the gateway failed"), shape).await
+                answer::plain(session, Fault::new(500, "internal_error", "the gateway failed"), route).await
             }
         };
         // The client may be gone by now; the outcome is counted either way.

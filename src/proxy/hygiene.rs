@@ -2,8 +2,6 @@
 //!
 //! Many servers (CGI, WSGI, PHP and what stands on them) read `X_Remote_User` as `X-Remote-User`, so a dash and an underscore are one.
 
-use std::collections::HashSet;
-
 use pingora::http::RequestHeader;
 
 use crate::proxy::HeaderSettings;
@@ -26,19 +24,31 @@ const FRAMING: &[&str] = &[
 /// The names that are removed from each request.
 #[derive(Debug)]
 pub(super) struct StripList {
-    exact: HashSet<String>,
-    prefixes: Vec<String>,
+    /// By first byte: most headers of a request begin with one that no name here begins with.
+    names: [Vec<Unwanted>; 256],
     kept: &'static [&'static str],
+}
+
+/// A name, or the beginning of names, folded.
+#[derive(Clone, Debug)]
+enum Unwanted {
+    Exactly(String),
+    Beginning(String),
 }
 
 impl StripList {
     /// `written` are the headers that the gateway itself writes: it replaces those, and removes their other spellings.
     pub(super) fn new(settings: &HeaderSettings, written: &[&str]) -> Self {
-        let mut list = Self { exact: HashSet::new(), prefixes: Vec::new(), kept: &[] };
+        let mut list = Self { names: [const { Vec::new() }; 256], kept: &[] };
         for name in settings.strip.iter().map(String::as_str).chain(written.iter().copied()) {
-            match name.strip_suffix('*') {
-                Some(prefix) => list.prefixes.push(folded(prefix)),
-                None => drop(list.exact.insert(folded(name))),
+            let unwanted = match name.strip_suffix('*') {
+                Some(beginning) => Unwanted::Beginning(folded(beginning)),
+                None => Unwanted::Exactly(folded(name)),
+            };
+            match unwanted.text().bytes().next() {
+                Some(first) => list.names.get_mut(usize::from(first)).into_iter().for_each(|names| names.push(unwanted.clone())),
+                // Every name begins with nothing.
+                None => list.names.iter_mut().for_each(|names| names.push(unwanted.clone())),
             }
         }
         list
@@ -70,7 +80,23 @@ impl StripList {
     }
 
     fn matches_folded(&self, name: &str) -> bool {
-        self.exact.contains(name) || self.prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
+        let candidates = name.bytes().next().and_then(|first| self.names.get(usize::from(first)));
+        candidates.is_some_and(|names| names.iter().any(|unwanted| unwanted.matches(name)))
+    }
+}
+
+impl Unwanted {
+    fn text(&self) -> &str {
+        match self {
+            Self::Exactly(text) | Self::Beginning(text) => text,
+        }
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Exactly(text) => name == text,
+            Self::Beginning(text) => name.starts_with(text.as_str()),
+        }
     }
 }
 

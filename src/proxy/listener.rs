@@ -32,6 +32,7 @@ use crate::{
         ListenSettings,
         connection::{CONNECTION, Connection, Cut, DeadlineTimer},
         transport::{SharedTcp, Transport},
+        trust::Trust,
     },
 };
 
@@ -39,6 +40,7 @@ use crate::{
 pub(super) struct Listener<P> {
     proxy: Arc<HttpProxy<P>>,
     settings: Arc<ArcSwap<ListenSettings>>,
+    trust: Arc<Trust>,
     metrics: Arc<Metrics>,
 }
 
@@ -47,8 +49,14 @@ where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
-    pub(super) fn new(hooks: P, settings: Arc<ArcSwap<ListenSettings>>, metrics: Arc<Metrics>, conf: ServerConf) -> Self {
-        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), hooks)), settings, metrics }
+    pub(super) fn new(
+        hooks: P,
+        settings: Arc<ArcSwap<ListenSettings>>,
+        trust: Arc<Trust>,
+        metrics: Arc<Metrics>,
+        conf: ServerConf,
+    ) -> Self {
+        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), hooks)), settings, trust, metrics }
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is under way.
@@ -106,7 +114,7 @@ where
         {
             let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(transport, &shutdown)));
             let mut cancelled = pin!(cut.cancelled());
-            let mut timer = DeadlineTimer::new(&connection, stream_grace);
+            let mut timer = DeadlineTimer::new(&connection, &self.trust, stream_grace);
             poll_fn(|task| {
                 let is_done = work.as_mut().poll(task).is_ready();
                 // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the next write.

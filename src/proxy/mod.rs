@@ -11,6 +11,7 @@ mod answer;
 mod bare;
 mod carriage;
 mod connection;
+mod cors;
 mod decision;
 mod edge;
 mod failure;
@@ -20,13 +21,16 @@ mod hygiene;
 mod lifetime;
 mod listener;
 mod live;
+mod origin;
 mod place;
 mod request;
 mod route;
 mod settings;
 mod shape;
+mod socket;
 mod target;
 mod transport;
+mod trust;
 mod tunnel;
 mod upstream;
 mod whole_body;
@@ -36,7 +40,9 @@ use std::{sync::Arc, time::Duration};
 pub use access_log::{AccessLog, AccessLogFormat};
 #[doc(hidden)]
 pub use bare::UnauthenticatedProxyForBenches;
+pub use cors::{CorsSettings, PreflightRule};
 pub use live::{LiveProxy, Prepared};
+pub use origin::AllowedOrigins;
 use pingora::{
     connectors::{ConnectorOptions, TransportConnector},
     server::configuration::ServerConf,
@@ -79,6 +85,7 @@ pub enum ProxyError {
 pub struct Proxy {
     listener: Arc<listener::Listener<edge::Edge>>,
     live: Arc<LiveProxy>,
+    trust: Arc<trust::Trust>,
     /// Tells sockets to say goodbye.
     stopping: CancellationToken,
 }
@@ -99,14 +106,16 @@ impl Proxy {
         let conf = server_conf(system_authorities);
         let stopping = CancellationToken::new();
         let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics), system_authorities));
+        let trust = Arc::new(trust::Trust::new(Arc::clone(&live.live)));
         let edge = edge::Edge {
             live: Arc::clone(&live.live),
+            trust: Arc::clone(&trust),
             stopping: stopping.clone(),
             connector: TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf))),
             metrics: Arc::clone(&metrics),
         };
-        let listener = listener::Listener::new(edge, Arc::clone(&live.listen), metrics, conf);
-        Ok(Self { listener: Arc::new(listener), live, stopping })
+        let listener = listener::Listener::new(edge, Arc::clone(&live.listen), Arc::clone(&trust), metrics, conf);
+        Ok(Self { listener: Arc::new(listener), live, trust, stopping })
     }
 
     /// What changes the settings of the running edge.
@@ -121,7 +130,11 @@ impl Proxy {
             stop.cancelled().await;
             self.stopping.cancel();
         };
-        tokio::join!(self.listener.run(socket, stop.clone(), grace), farewell);
+        let serving = async { tokio::join!(self.listener.run(socket, stop.clone(), grace), farewell) };
+        tokio::select! {
+            _ = serving => {}
+            () = self.trust.watch() => {}
+        }
         self.live.stop_resolving().await;
     }
 }

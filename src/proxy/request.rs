@@ -28,6 +28,8 @@ pub(super) enum Outcome {
     Unanswered,
     /// Refused by the gateway.
     Refused(Rejection),
+    /// A preflight, answered by the gateway.
+    Preflight,
     /// The upstream answered with this status.
     Upstream(u16),
     /// The upstream did not answer.
@@ -86,6 +88,7 @@ impl<L> RequestContext<L> {
         match self.outcome {
             Outcome::Unanswered => 0,
             Outcome::Refused(rejection) => rejection.status(),
+            Outcome::Preflight => 204,
             Outcome::Upstream(status) | Outcome::Client(status) => status,
             Outcome::UpstreamFailed(fault) => fault.status(),
             Outcome::Internal => 500,
@@ -103,6 +106,7 @@ impl<L> RequestContext<L> {
             (Some(cut), _) => cut.label(),
             (None, Outcome::Unanswered) => "client_left",
             (None, Outcome::Client(_)) => "client_error",
+            (None, Outcome::Preflight) => "preflight",
             (None, Outcome::Internal) => "internal",
             (None, Outcome::Upstream(_)) if self.broke_off => "broken_off",
             (None, Outcome::Upstream(_)) => "",

@@ -37,6 +37,9 @@ pub(super) fn host(headers: &HeaderMap) -> Result<&str, Rejection> {
         return Err(Rejection::HostMalformed);
     };
     let authority = value.to_str().map_err(|_| Rejection::HostMalformed)?;
+    if let Some(name) = plain_name(authority) {
+        return Ok(name);
+    }
     let parsed: http::uri::Authority = authority.parse().map_err(|_| Rejection::HostMalformed)?;
     if authority.contains('@') || parsed.host().is_empty() {
         return Err(Rejection::HostMalformed);
@@ -44,6 +47,15 @@ pub(super) fn host(headers: &HeaderMap) -> Result<&str, Rejection> {
     let end = authority.len() - parsed.port().map_or(0, |port| port.as_str().len() + 1);
     let host = authority.get(..end).map(|host| host.trim_end_matches(':')).ok_or(Rejection::HostMalformed)?;
     Some(host.strip_suffix('.').unwrap_or(host)).filter(|host| !host.is_empty()).ok_or(Rejection::HostMalformed)
+}
+
+/// The name of `name` or `name:port`: what most clients send, told without parsing.
+fn plain_name(authority: &str) -> Option<&str> {
+    let (name, port) = authority.split_once(':').unwrap_or((authority, "0"));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    let is_plain = !name.is_empty() && !name.ends_with('.') && name.bytes().all(plain);
+    let is_port = (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+    (is_plain && is_port).then_some(name)
 }
 
 #[cfg(test)]
@@ -90,6 +102,7 @@ mod tests {
     fn one_host_with_or_without_a_port() {
         assert_eq!(host_of(&[b"contoso.com"]), Ok("contoso.com".into()));
         assert_eq!(host_of(&[b"contoso.com:8080"]), Ok("contoso.com".into()));
+        assert_eq!(host_of(&[b"contoso.com:48080"]), Ok("contoso.com".into()));
         assert_eq!(host_of(&[b"[::1]:8080"]), Ok("[::1]".into()));
         assert_eq!(host_of(&[b"contoso.com:"]), Ok("contoso.com".into()));
         assert_eq!(host_of(&[b"contoso.com."]), Ok("contoso.com".into()));

@@ -77,7 +77,7 @@ pub enum Rejection {
     NonceMismatch,
     /// Before `nbf`.
     NotYetValid,
-    /// A cookie with an unsafe method or an upgrade, and not from an allowed origin.
+    /// A preflight or a browser's socket, or a cookie with more than reading, of a web page that is not allowed.
     OriginNotAllowed,
     /// A claim of the client's token would grant power in the backend: that is for the config alone.
     PowerfulClaim,

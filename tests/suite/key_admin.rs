@@ -13,7 +13,8 @@ use syncgate::demo::{http_client, issuer::Endpoint};
 
 use crate::kit::Kit;
 
-async fn calm() -> Kit {
+/// A world whose gateway fetches keys only when it is made to.
+pub async fn calm() -> Kit {
     Kit::start_with(|config| config.issuers[0].jwks.refresh = Duration::from_secs(3600)).await
 }
 
@@ -33,6 +34,12 @@ async fn post(kit: &Kit, path: &str, headers: &[Header<'_>]) -> (u16, Value) {
     }
     let answer = kit.within(request.send()).await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+/// Purges a key as an operator does.
+pub async fn purge(kit: &Kit, kid: &str) {
+    let (status, body) = post(kit, &format!("/keys/contoso/purge?kid={kid}"), &[(AUTHORIZATION, &credential(kit))]).await;
+    assert_eq!(status, 200, "{body}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod architecture;
+mod browsers;
 mod check;
 mod conformance;
 mod corpus;
@@ -26,6 +27,7 @@ mod recorder;
 mod refusal_docs;
 mod refusals;
 mod reload;
+mod revocation;
 mod rotation;
 mod routes;
 mod secrets;

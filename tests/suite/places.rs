@@ -11,11 +11,11 @@ use crate::{
     recorder::{Recorder, Request, claims_of, gateway_with},
 };
 
-const UPGRADE: &str =
+pub const UPGRADE: &str =
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==";
 
 /// Sends a request with these header lines.
-async fn send(kit: &Kit, method: &str, target: &str, headers: &[&str]) -> Answer {
+pub async fn send(kit: &Kit, method: &str, target: &str, headers: &[&str]) -> Answer {
     let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     kit.raw(format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\n{lines}\r\n").as_bytes()).await
 }

@@ -187,6 +187,23 @@ async fn a_socket_is_told_why_it_ends() {
 }
 
 #[tokio::test]
+async fn a_socket_whose_client_stops_reading_ends_with_its_token() {
+    let kit = Kit::start_with(|config| {
+        config.issuers[0].rules.leeway = Duration::ZERO;
+        config.proxy.listen.stream_grace = Duration::from_secs(1);
+    })
+    .await;
+    let mut stuck = socket(&kit, &kit.issuer.token("alice").expires_in(3).sign()).await;
+    // The backend tells each change to this very socket, which takes none of it, until nothing moves any more.
+    let change = Message::text(format!(r#"{{"id":"a","doc":"{}"}}"#, "x".repeat(0x8000)));
+    while let Ok(Ok(())) = tokio::time::timeout(Duration::from_millis(500), stuck.send(change.clone())).await {}
+    kit.eventually(|| kit.metric("syncgate_websocket_connections", &[]) == 0.0).await;
+    assert_eq!(kit.metric("syncgate_connections_cut_total", &[("cause", "token_end")]), 1.0);
+    kit.assert_serves().await;
+    kit.stop().await;
+}
+
+#[tokio::test]
 async fn both_sides_of_a_silent_socket_are_pinged() {
     let kit = Kit::start_with(|config| config.proxy.listen.ping_every = Some(Duration::from_millis(100))).await;
     let mut silent = socket(&kit, &kit.issuer.token("alice").sign()).await;

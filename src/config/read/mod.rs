@@ -2,6 +2,7 @@
 
 pub(super) mod backends;
 pub(super) mod basics;
+pub(super) mod browsers;
 pub(super) mod conflicts;
 pub(super) mod edge;
 pub(super) mod identity;

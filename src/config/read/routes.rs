@@ -8,6 +8,7 @@ use crate::{
         formats::{CLAIM, Format, HEADER, HOST, NAME, SCOPE, TEXT},
         read::{
             backends::{BACKENDS, Backend},
+            browsers::browsers,
             conflicts,
             mint::{self, Profile},
             places,
@@ -16,7 +17,7 @@ use crate::{
         section::Section,
         suggest::shown,
     },
-    proxy::{Access, ErrorShape, OnInvalid, RouteSettings, TokenPlace},
+    proxy::{Access, AllowedOrigins, ErrorShape, OnInvalid, RouteSettings, TokenPlace},
     token::{ClaimRule, NonceRule, Permission, PermissionSettings},
 };
 
@@ -36,9 +37,6 @@ const PATH: Format<String> = Format {
 };
 
 const METHOD: Format<String> = Format { accepted: "a method in capitals, such as POST", shown: true, parse: method };
-
-const ORIGIN: Format<String> =
-    Format { accepted: "an origin as browsers send it, such as https://app.contoso.com", shown: true, parse: origin };
 
 /// Routes with a preset may add a minting profile of their own.
 pub(in crate::config) fn routes(
@@ -110,17 +108,14 @@ fn route(
         any_claims: section.field("any_claims").map(|field| claims(&field)).unwrap_or_default(),
         nonce: section.field("nonce").and_then(|field| nonce(&field)).unwrap_or_default(),
     };
-    let origins = section.field("allowed_origins");
-    route.allowed_origins = origins.as_ref().map(|field| field.texts(&ORIGIN)).unwrap_or_default();
+    let has_cookie = route.token_in.iter().any(|place| matches!(place, TokenPlace::Cookie(_)));
+    let browsers = browsers(&mut section, has_cookie);
+    (route.allowed_origins, route.cors) = (browsers.origins, browsers.cors);
     route.errors = section.choice("errors", &ERROR_SHAPES, route.errors);
     let on_invalid = section.field("on_invalid");
     route.on_invalid = section.choice("on_invalid", &ON_INVALID, route.on_invalid);
 
-    let has_cookie = route.token_in.iter().any(|place| matches!(place, TokenPlace::Cookie(_)));
-    if let Some(field) = origins.filter(|_| !has_cookie) {
-        field.problem("has no meaning without a cookie under token.in");
-    }
-    if let Some(field) = places.filter(|_| has_cookie && route.allowed_origins.is_empty()) {
+    if let Some(field) = places.filter(|_| has_cookie && route.allowed_origins == AllowedOrigins::Unsaid) {
         field.warning("without allowed_origins a cookie counts for reading alone; every other method and every socket is refused");
     }
     let in_body = route.token_in.iter().any(|place| matches!(place, TokenPlace::Body(_)));
@@ -231,10 +226,4 @@ fn path(text: &str) -> Result<String, &'static str> {
 fn method(text: &str) -> Result<String, &'static str> {
     let fine = (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
     if fine { Ok(text.to_owned()) } else { Err("is not a method") }
-}
-
-fn origin(text: &str) -> Result<String, &'static str> {
-    let parsed = url::Url::parse(text).map_err(|_| "is not an origin")?;
-    let is_web = matches!(parsed.scheme(), "http" | "https");
-    if is_web && parsed.origin().ascii_serialization() == text { Ok(text.to_owned()) } else { Err("is not an origin") }
 }

@@ -86,6 +86,21 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
         ),
         row(
             "/routes",
+            json!([{ "name": "a", "allowed_origins": "any", "cors": { "preflight": "ask" } }]),
+            "routes[0].cors.preflight: \"ask\" is not known; accepted: answer, pass",
+        ),
+        row(
+            "/routes",
+            json!([{ "name": "a", "allowed_origins": "any", "cors": { "expose_headers": ["a b"] } }]),
+            "routes[0].cors.expose_headers[0]: \"a b\" is not a header name; accepted: the name of a header",
+        ),
+        row(
+            "/routes",
+            json!([{ "name": "a", "allowed_origins": "any", "cors": { "max_age": "2d" } }]),
+            "routes[0].cors.max_age: 2d is too long; accepted: 0s to 1d (default 10m)",
+        ),
+        row(
+            "/routes",
             json!([{ "name": "a", "errors": "couch" }]),
             "routes[0].errors: \"couch\" is not known; did you mean couchdb?; accepted: rfc6750, realm, couchdb",
         ),

@@ -44,11 +44,12 @@ fn a_route_with_everything_is_printed_as_it_is() {
     round_trip(&text(json!([
         { "name": "a", "path": "/a", "exact": true, "methods": ["GET", "M-SEARCH"], "errors": "couchdb", "on_invalid": "let_backend_refuse",
           "token": { "in": [{ "query": "token" }, { "header": "authorization" }, { "cookie": "c" }], "out": { "header": "x-b", "scheme": "B" } },
-          "allowed_origins": ["https://app.contoso.com", "http://localhost:3000"] },
+          "allowed_origins": ["https://app.contoso.com", "http://localhost:3000"],
+          "cors": { "preflight": "pass", "expose_headers": ["etag"], "max_age": "5m" } },
         { "name": "b", "path": "/b", "access": "public", "token": { "in": { "query": "token" } } },
         { "name": "c", "path": "/c", "access": "public", "pass_authorization": true },
         { "name": "d", "path": "/d", "token": { "in": { "body": "a: b", "member": "#", "exchange": ["x", "true"], "pass": ["{", "1"] } } },
-        { "name": "e", "path": "/e", "token": { "out": { "query": "x" } } },
+        { "name": "e", "path": "/e", "token": { "out": { "query": "x" } }, "allowed_origins": "any", "cors": {} },
     ])));
 }
 
@@ -82,7 +83,11 @@ fn keys_that_do_not_go_together_are_refused() {
     for (route, expected) in [
         (json!({ "access": "public", "scopes": ["a"] }), "routes[0]: a public route demands nothing of a token"),
         (json!({ "access": "public", "token": { "in": { "body": "a" } } }), "routes[0]: a public route does not read bodies"),
-        (json!({ "allowed_origins": ["https://a.com"] }), "routes[0].allowed_origins: has no meaning without a cookie"),
+        (
+            json!({ "allowed_origins": "any", "token": { "in": { "cookie": "a" } } }),
+            "routes[0].allowed_origins: any page could use the cookie",
+        ),
+        (json!({ "cors": { "preflight": "pass" } }), "routes[0].cors: names no pages; add allowed_origins"),
         (
             json!({ "on_invalid": "let_backend_refuse", "token": { "in": { "body": "a" } } }),
             "routes[0].on_invalid: let_backend_refuse is for",

@@ -19,7 +19,8 @@ use crate::{
     exchange::ProfileId,
     metrics::RouteMetrics,
     proxy::{
-        ErrorShape, HeaderSettings,
+        AllowedOrigins, ErrorShape, HeaderSettings,
+        cors::Cors,
         hygiene::StripList,
         place::{BodyPlace, TokenPlace},
     },
@@ -35,7 +36,9 @@ pub(super) struct Route {
     pub(super) permission: Permission,
     pub(super) token_in: Vec<TokenPlace>,
     pub(super) token_out: Option<TokenPlace>,
-    pub(super) allowed_origins: Vec<String>,
+    pub(super) allowed_origins: AllowedOrigins,
+    /// What browsers are told, where the route serves pages of other origins.
+    pub(super) cors: Option<Cors>,
     pub(super) errors: ErrorShape,
     /// What clients may not say here.
     pub(super) strip: StripList,
@@ -62,6 +65,7 @@ impl Route {
             token_in: settings.token_in.clone(),
             token_out: settings.token_out.clone(),
             allowed_origins: settings.allowed_origins.clone(),
+            cors: settings.cors.as_ref().map(|cors| Cors::new(cors, &settings.allowed_origins)),
             errors: settings.errors,
             strip: strip_list(settings, headers),
             metrics,
@@ -92,6 +96,7 @@ impl Route {
             && self.token_in == other.token_in
             && self.token_out == other.token_out
             && self.allowed_origins == other.allowed_origins
+            && self.cors == other.cors
             && self.on_invalid == other.on_invalid
     }
 

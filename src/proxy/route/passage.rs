@@ -1,7 +1,13 @@
 //! The rights to be forwarded that do not come from the exchange. Only a route that permits them makes them.
 
 use super::{Access, OnInvalid, Route};
-use crate::{proxy::place::PassedBody, token::Rejection};
+use crate::{
+    proxy::{
+        cors::{Cors, Preflight},
+        place::PassedBody,
+    },
+    token::Rejection,
+};
 
 /// A request may go upstream without a user token.
 #[derive(Clone, Debug)]
@@ -27,6 +33,12 @@ impl Route {
     /// The right of a request whose body the route passes as it is.
     pub(in crate::proxy) fn passage_of_body(&self, _passed: &PassedBody) -> Passage {
         Passage { keeps_credentials: true }
+    }
+
+    /// The right of a preflight, which asks for nothing but leave: only where the route leaves it to the upstream.
+    pub(in crate::proxy) fn passage_of_preflight(&self, _preflight: &Preflight) -> Option<Passage> {
+        let passes = self.cors.as_ref().is_some_and(Cors::passes_preflights);
+        passes.then_some(Passage { keeps_credentials: false })
     }
 
     /// The right of a WebSocket whose token was refused with this: only where the route says so, and only for an invalid token.

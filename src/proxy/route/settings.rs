@@ -1,7 +1,7 @@
 //! What a route is told.
 
 use crate::{
-    proxy::{ErrorShape, place::TokenPlace},
+    proxy::{AllowedOrigins, CorsSettings, ErrorShape, place::TokenPlace},
     token::Permission,
 };
 
@@ -31,8 +31,10 @@ pub struct RouteSettings {
     pub token_in: Vec<TokenPlace>,
     /// Where the upstream wants the user token. None: where the client's was.
     pub token_out: Option<TokenPlace>,
-    /// Origins of web pages whose cookie counts for unsafe methods and upgrades, such as `https://app.contoso.com`.
-    pub allowed_origins: Vec<String>,
+    /// Web pages that may open sockets, whose cookie counts for more than reading, and that `cors` is for.
+    pub allowed_origins: AllowedOrigins,
+    /// What pages of other origins are told. None: nothing; a preflight is a request like any other.
+    pub cors: Option<CorsSettings>,
     /// The shape of refusals.
     pub errors: ErrorShape,
     /// What becomes of a WebSocket whose token is invalid.
@@ -77,7 +79,8 @@ impl Default for RouteSettings {
             permission: Permission::default(),
             token_in: vec![TokenPlace::bearer()],
             token_out: None,
-            allowed_origins: Vec::new(),
+            allowed_origins: AllowedOrigins::default(),
+            cors: None,
             errors: ErrorShape::default(),
             on_invalid: OnInvalid::default(),
         }

@@ -1,0 +1,110 @@
+//! A WebSocket, from its admission to its end.
+
+use std::time::{Duration, SystemTime};
+
+use futures_util::FutureExt as _;
+use pingora::{Error, ErrorType, Result, protocols::Stream, proxy::Session, upstreams::peer::HttpPeer};
+
+use crate::{
+    proxy::{
+        ATTEMPTS,
+        carriage::{Bounds, Ends, LAST_WORDS, carry},
+        connection::Cut,
+        edge::{Edge, RequestContext, show},
+        request::Outcome,
+        tunnel::{self, Handshake},
+    },
+    token::Timestamp,
+};
+
+impl Edge {
+    /// Opens a WebSocket and carries it to its end. What the upstream answers instead of 101 is relayed.
+    pub(super) async fn tunnel(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
+        let mut request = session.req_header().clone();
+        tunnel::prepare_handshake(&mut request)?;
+        self.write_upstream_header(&mut request, context)?;
+        // Boxed, so that an open socket does not keep the room that connecting took.
+        let (stream, peer) = Box::pin(self.connect(context)).await?;
+        let client_left = async {
+            match context.connection.client() {
+                Some(client) => client.left().await,
+                None => std::future::pending().await,
+            }
+        };
+        let handshake = tokio::select! {
+            handshake = tunnel::shake_hands(stream, &peer, request) => handshake?,
+            () = client_left => return Err(Error::explain(ErrorType::ConnectionClosed, "the client left").into_down()),
+        };
+        match handshake {
+            Handshake::Answered(mut header, upstream) => {
+                show(session, &mut header, context)?;
+                context.outcome = Outcome::Upstream(header.status.as_u16());
+                tunnel::relay_answer(session, header, upstream).await
+            }
+            Handshake::Switched(mut header, upstream, from_upstream) => {
+                if let Some(forward) = &context.forward {
+                    forward.write_protocol(&mut header)?;
+                }
+                context.outcome = Outcome::Upstream(header.status.as_u16());
+                context.became_websocket();
+                session.write_response_header(header, false).await.map_err(|error| error.into_down())?;
+                // What the client sent behind its header, before the answer, has been read already.
+                let early = session.as_downstream_mut().read_request_body().now_or_never();
+                let from_client = early.transpose().map_err(|error| error.into_down())?.flatten();
+                if let Some(client) = context.connection.client() {
+                    let ends = Ends { client, from_client, upstream, from_upstream };
+                    self.carry(ends, peer.options.read_timeout, context).await;
+                }
+                session.as_downstream_mut().set_keepalive(None);
+                Ok(())
+            }
+        }
+    }
+
+    /// A connection of a tunnel's own; nothing has been sent before it stands, so another address may be tried.
+    async fn connect(&self, context: &mut RequestContext) -> Result<(Stream, HttpPeer)> {
+        let mut attempt = 1;
+        loop {
+            let peer = self.next_peer(context).await?;
+            match tunnel::connect(&self.connector, &peer).await {
+                Ok(stream) => return Ok((stream, peer)),
+                Err(error) => {
+                    self.avoid(context, &peer);
+                    if attempt == ATTEMPTS {
+                        return Err(error);
+                    }
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    async fn carry(&self, ends: Ends, idle: Option<Duration>, context: &RequestContext) {
+        let now = Timestamp::from(SystemTime::now());
+        let (end, why) = self.end(context, now);
+        // The Close is said at the end; a peer that does not take it is cut when the grace is over.
+        let grace = context.live.listen.stream_grace.min(LAST_WORDS);
+        let connection = &context.connection;
+        connection.set_deadline(end.plus(grace), why);
+        // Seen to here, so that a Close is said then, too.
+        let identity = connection.take_identity();
+        let untrusted = async {
+            match &identity {
+                Some(identity) => self.trust.is_lost(identity).await,
+                None => std::future::pending().await,
+            }
+            connection.set_deadline(Timestamp::from(SystemTime::now()).plus(grace), Cut::KeyUntrusted);
+        };
+        let bounds = Bounds {
+            ends_in: (end.since(now), why),
+            idle: idle.unwrap_or(Duration::MAX),
+            ping_every: context.live.listen.ping_every,
+            write_timeout: context.live.listen.write_timeout,
+            stopping: self.stopping.clone(),
+        };
+        if let Some(cut) = carry(ends, bounds, untrusted).await {
+            self.metrics.proxy.connections_cut.with_label_values(&[cut.label()]).inc();
+            context.connection.cut(cut);
+        }
+    }
+}

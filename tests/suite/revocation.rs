@@ -1,0 +1,90 @@
+//! A key that is trusted no longer takes with it what it has let in: sockets and feeds, whatever their token says.
+
+use futures_util::StreamExt as _;
+use syncgate::demo::DemoKey;
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
+
+use crate::{
+    key_admin::{calm, purge},
+    kit::{Kit, Raw},
+};
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// A token that this key signed.
+fn token(kit: &Kit, key: &DemoKey) -> String {
+    kit.issuer.token("alice").header("kid", key.kid()).signed_by(key).sign()
+}
+
+async fn socket(kit: &Kit, token: &str) -> Socket {
+    let mut request = kit.socket_url("/live").into_client_request().unwrap();
+    request.headers_mut().insert("Authorization", format!("Bearer {token}").parse().unwrap());
+    kit.within(tokio_tungstenite::connect_async(request)).await.unwrap().0
+}
+
+async fn feed(kit: &Kit, token: &str) -> Raw {
+    let mut client = kit.connect().await;
+    let request = format!("GET /changes?feed=continuous HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    client.write(request.as_bytes()).await;
+    kit.within(client.read_until("200 OK")).await;
+    client
+}
+
+async fn assert_told(kit: &Kit, socket: &mut Socket) {
+    let Message::Close(Some(close)) = kit.within(socket.next()).await.unwrap().unwrap() else { panic!("no Close") };
+    assert_eq!((u16::from(close.code), close.reason.as_str()), (1008, "key no longer trusted"));
+}
+
+#[tokio::test]
+async fn sockets_and_feeds_end_with_the_key_behind_them_and_others_stay() {
+    let kit = calm().await;
+    let (old, new) = (kit.issuer.signing_key(), kit.issuer.rotate().await.unwrap());
+    kit.assert_serves_key(&new).await;
+    let (mut ending, mut ending_feed) = (socket(&kit, &token(&kit, &old)).await, feed(&kit, &token(&kit, &old)).await);
+    let (mut staying, _staying_feed) = (socket(&kit, &token(&kit, &new)).await, feed(&kit, &token(&kit, &new)).await);
+
+    purge(&kit, old.kid()).await;
+    assert_told(&kit, &mut ending).await;
+    let rest = kit.within(ending_feed.read_to_end()).await;
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "the feed looks complete");
+    kit.eventually(|| kit.metric("syncgate_connections_cut_total", &[("cause", "key_untrusted")]) == 2.0).await;
+
+    // The same for the others, later.
+    assert_eq!(kit.metric("syncgate_websocket_connections", &[]), 1.0);
+    purge(&kit, new.kid()).await;
+    assert_told(&kit, &mut staying).await;
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_serves_on_is_not_cut_for_what_it_served_before() {
+    let kit = calm().await;
+    let (old, new) = (kit.issuer.signing_key(), kit.issuer.rotate().await.unwrap());
+    let mut client = kit.connect().await;
+    let request = |token: &str| format!("GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    client.write(request(&token(&kit, &old)).as_bytes()).await;
+    assert_eq!(kit.within(client.answer()).await.unwrap().status, 200);
+    let mut watched = socket(&kit, &token(&kit, &old)).await;
+    purge(&kit, old.kid()).await;
+    assert_told(&kit, &mut watched).await;
+    client.write(request(&token(&kit, &new)).as_bytes()).await;
+    assert_eq!(kit.within(client.answer()).await.unwrap().status, 200);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_that_denies_a_key_ends_its_sockets_and_no_others() {
+    let kit = calm().await;
+    let (old, new) = (kit.issuer.signing_key(), kit.issuer.rotate().await.unwrap());
+    kit.assert_serves_key(&new).await;
+    let mut ending = socket(&kit, &token(&kit, &old)).await;
+    let mut staying = socket(&kit, &token(&kit, &new)).await;
+    let mut config = kit.gateway.config();
+    config.issuers[0].jwks.deny_kids = vec![old.kid().to_owned()];
+    // Another rule changes as well: what was let in under the old one stays.
+    config.issuers[0].rules.leeway += std::time::Duration::from_secs(1);
+    kit.gateway.reload(Ok(config)).unwrap();
+    assert_told(&kit, &mut ending).await;
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(1), staying.next()).await.is_err());
+    kit.stop().await;
+}
