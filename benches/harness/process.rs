@@ -15,8 +15,8 @@ use super::role::Part;
 pub struct RoleProcess {
     child: Child,
     address: SocketAddr,
-    token: String,
-    keys_url: String,
+    /// What it said after its address.
+    words: Vec<String>,
     log: File,
     _folder: tempfile::TempDir,
 }
@@ -24,20 +24,23 @@ pub struct RoleProcess {
 impl RoleProcess {
     /// Starts a part and waits until it serves. Its log goes to a file.
     pub fn start(part: &Part) -> io::Result<Self> {
+        Self::spawn(&part.arguments())
+    }
+
+    /// Starts this program with other arguments, which have it serve and say where: its address, then other words.
+    pub fn spawn(arguments: &[String]) -> io::Result<Self> {
         let folder = folder_in_memory()?;
         let log = OpenOptions::new().create(true).append(true).open(folder.path().join("log"))?;
         let mut command = Command::new(std::env::current_exe()?);
         // It ends when its standard input does, so that none is left behind whatever happens here.
-        let mut child =
-            command.args(part.arguments()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log.try_clone()?).spawn()?;
+        let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log.try_clone()?).spawn()?;
         let said = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;
         let mut line = String::new();
         BufReader::new(said).read_line(&mut line)?;
         let mut words = line.split_whitespace();
         let address = words.next().and_then(|word| word.parse().ok());
-        let address = address.ok_or_else(|| io::Error::other(format!("{:?} does not serve", part.role)))?;
-        let mut word = || words.next().unwrap_or_default().to_owned();
-        Ok(Self { child, address, token: word(), keys_url: word(), log, _folder: folder })
+        let address = address.ok_or_else(|| io::Error::other(format!("{} does not serve", arguments.join(" "))))?;
+        Ok(Self { child, address, words: words.map(str::to_owned).collect(), log, _folder: folder })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -46,12 +49,22 @@ impl RoleProcess {
 
     /// A token that it accepts; empty where it takes none.
     pub fn token(&self) -> &str {
-        &self.token
+        self.word(0)
     }
 
     /// Where the issuer of that token has its keys; empty where there is no token.
     pub fn keys_url(&self) -> &str {
-        &self.keys_url
+        self.word(1)
+    }
+
+    /// What it said after its address; empty where it said less.
+    pub fn word(&self, index: usize) -> &str {
+        self.words.get(index).map_or("", String::as_str)
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// CPU time of all threads since the start.

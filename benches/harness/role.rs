@@ -104,17 +104,27 @@ pub fn cores() -> io::Result<Vec<usize>> {
 
 /// Keeps this thread, and those it starts, on one core.
 pub fn pin_to(core: usize) -> io::Result<()> {
+    pin_to_all(&[core])
+}
+
+/// Keeps this thread, and those it starts, on these cores.
+pub fn pin_to_all(cores: &[usize]) -> io::Result<()> {
     let mut set = CpuSet::new();
-    set.set(core);
+    cores.iter().for_each(|core| set.set(*core));
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// Plays a part until standard input ends.
-pub fn play(part: Part) -> Result<(), Box<dyn Error>> {
+/// Has this process end when its standard input does.
+pub fn end_with_parent() {
     std::thread::spawn(|| {
         let _ = io::stdin().read(&mut [0]);
         std::process::exit(0);
     });
+}
+
+/// Plays a part until standard input ends.
+pub fn play(part: Part) -> Result<(), Box<dyn Error>> {
+    end_with_parent();
     pin_to(part.core)?;
     // As the gateway's own, with as many threads as it has cores.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -127,7 +137,7 @@ pub fn play(part: Part) -> Result<(), Box<dyn Error>> {
 }
 
 /// Tells the parent where to connect, with which token, and where the keys of its issuer are.
-fn announce(address: SocketAddr, token: &str, keys_url: &str) -> io::Result<()> {
+pub fn announce(address: SocketAddr, token: &str, keys_url: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{address} {token} {keys_url}")?;
     out.flush()

@@ -19,6 +19,7 @@ mod interop;
 mod key_admin;
 mod kit;
 mod lifecycle;
+mod load;
 mod minting;
 mod places;
 mod readme;

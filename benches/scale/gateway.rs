@@ -1,0 +1,91 @@
+//! A gateway in a process of its own, with the issuer and the sizes that a part of the bench wants.
+
+use std::{error::Error, io, net::SocketAddr, path::PathBuf, time::Duration};
+
+use jsonwebtoken::Algorithm;
+use serde::{Deserialize, Serialize};
+use syncgate::{
+    config::{LogFormat, LogLevel, LogSettings},
+    demo::{World, http_client, world, world::WorldOptions},
+    jwks::{JwksSettings, KeySource},
+    signing::{SigningKeySource, SigningSettings},
+    token::IssuerRule,
+};
+
+use crate::harness::{process::RoleProcess, role};
+
+/// The issuer of all tokens, whoever makes them.
+pub const ISSUER: &str = "https://login.contoso.example/9c0c1f5e-0000-4000-8000-000000000000/v2.0/";
+/// Whom they are for.
+pub const AUDIENCE: &str = "00000000-0000-4000-8000-0000000000aa";
+
+const FLAG: &str = "--gateway";
+
+/// What a gateway is to be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    pub cores: Vec<usize>,
+    pub upstream: SocketAddr,
+    /// The issuer's keys.
+    pub key_set: PathBuf,
+    /// Its own key.
+    pub key: PathBuf,
+    /// Which algorithm it signs with: ES256, or else RS256.
+    pub signs_es256: bool,
+    /// Most cached users.
+    pub users: usize,
+}
+
+impl Settings {
+    /// Starts the gateway, and waits until it serves. The first word that it says is the address of its metrics.
+    pub fn start(&self) -> Result<RoleProcess, Box<dyn Error>> {
+        Ok(RoleProcess::spawn(&[FLAG.to_owned(), serde_json::to_string(self)?])?)
+    }
+
+    /// Those of this process; none if it is to be no gateway.
+    pub fn of_this_process() -> Result<Option<Self>, Box<dyn Error>> {
+        let mut arguments = std::env::args().skip_while(|argument| argument != FLAG).skip(1);
+        Ok(arguments.next().map(|settings| serde_json::from_str(&settings)).transpose()?)
+    }
+}
+
+/// Serves until standard input ends.
+pub fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
+    role::end_with_parent();
+    role::pin_to_all(&settings.cores)?;
+    // As the gateway's own, with as many threads as it has cores.
+    let threads = settings.cores.len();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    runtime.block_on(async {
+        let world = World::start(WorldOptions::default().config(move |config| configure(config, settings))).await?;
+        let client = http_client()?;
+        while client.get(world.admin_url("/readyz")).send().await?.status() != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        role::announce(world.gateway.address(), &world.gateway.admin_address().to_string(), "")?;
+        std::future::pending::<io::Result<()>>().await?;
+        Ok(())
+    })
+}
+
+fn configure(config: &mut syncgate::config::Config, settings: Settings) {
+    config.proxy.upstreams = vec![world::upstream("default", settings.upstream)];
+    config.proxy.listen.max_connections = 100_000;
+    // Connections that are not used in one part are used in the next.
+    config.proxy.listen.keepalive_timeout = Duration::from_secs(600);
+    for issuer in &mut config.issuers {
+        issuer.rules.issuer = IssuerRule::Exact(vec![ISSUER.into()]);
+        issuer.rules.audiences = vec![AUDIENCE.into()];
+        issuer.rules.algorithms = vec![Algorithm::RS256, Algorithm::ES256];
+        issuer.jwks = JwksSettings::new(vec![KeySource::File(settings.key_set.clone())]);
+    }
+    // No user token is renewed while the bench runs.
+    config.profiles.iter_mut().for_each(|profile| profile.ttl = Duration::from_secs(24 * 3600));
+    config.signing = SigningSettings {
+        algorithm: if settings.signs_es256 { Algorithm::ES256 } else { Algorithm::RS256 },
+        key: SigningKeySource::PrivateKey { file: settings.key, passphrase: None },
+        ..config.signing.clone()
+    };
+    config.cache.entries = settings.users;
+    config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: true };
+}

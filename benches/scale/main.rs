@@ -1,0 +1,65 @@
+//! How the cost of a request grows with cached users and with connections, what an idle socket takes, and whether people who log in slow
+//! down those who work.
+//!
+//! The bench starts itself again as upstream and as gateways. In `users`, `connections` and `sockets` each gateway is one process with one
+//! worker thread, pinned to the last core; load and upstream share the first. In `cold` one gateway has two cores.
+//!
+//! `cargo bench --bench scale`; with `-- users` (or `connections`, `sockets`, `cold`) only that; with `-- --test` little of everything.
+//! Points go to `target/bench/scale.json`.
+
+mod cold;
+mod connections;
+mod gateway;
+#[path = "../harness/mod.rs"]
+mod harness;
+#[allow(dead_code, reason = "the load generator needs all of it")]
+#[path = "../../examples/syncgate-load/load/mod.rs"]
+mod load;
+mod results;
+mod sockets;
+mod stage;
+mod users;
+
+use std::error::Error;
+
+use harness::role::{self, Part};
+use results::Results;
+use stage::Stage;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    if let Some(part) = Part::of_this_process()? {
+        return role::play(part);
+    }
+    if let Some(settings) = gateway::Settings::of_this_process()? {
+        return gateway::serve(settings);
+    }
+    if sockets::is_upstream() {
+        return sockets::serve();
+    }
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let is_test = arguments.iter().any(|argument| argument == "--test");
+    let parts: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let wants = |part: &str| parts.is_empty() || parts.iter().any(|wanted| *wanted == part);
+
+    let stage = Stage::set(is_test)?;
+    let mut results = Results::default();
+    if wants("cold") {
+        results.cold = Some(cold::measure(&stage)?);
+    }
+    // From here on this process keeps to one core.
+    stage.keep_to_first_core()?;
+    if wants("sockets") {
+        results.sockets = sockets::measure(&stage)?;
+    }
+    if wants("connections") {
+        results.connections = connections::measure(&stage)?;
+    }
+    if wants("users") {
+        results.users = users::measure(&stage)?;
+    }
+    println!("{results}");
+    Ok(results.save(is_test)?)
+}
