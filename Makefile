@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release test lint format docs bench bench-peers bench-report bench-smoke load check-alerts fuzz fuzz-smoke
+.PHONY: help deps demo demo-check build release test interop lint format docs bench bench-peers bench-report bench-smoke load check-alerts fuzz fuzz-smoke
 
 # Installs a package that has this command, or names it.
 INSTALL = sh -c '\
@@ -41,6 +41,9 @@ release: deps ## Build for production: target/release/syncgate
 
 test: deps ## Run the whole test suite
 	$(CARGO) test --locked
+
+interop: deps ## Run the tests with real clients, backends and an OpenID provider (Node 20, Python 3.10)
+	SYNCGATE_NO_SKIP=1 $(CARGO) test --locked --test suite interop::
 
 lint: deps ## Formatting and clippy, warnings as errors
 	$(CARGO) fmt --check

@@ -143,6 +143,8 @@ pub struct ExchangeMetrics {
     pub cache_requests: IntCounterVec,
     /// `syncgate_cache_entries`.
     pub cache_entries: IntGauge,
+    /// `syncgate_cache_bytes`: what the identities in the cache and their user tokens take, estimated.
+    pub cache_bytes: IntGauge,
     /// `syncgate_signing_queue`: signatures waiting or under way.
     pub signing_queue: IntGauge,
     /// `syncgate_signing_key_info{algorithm,thumbprint}` = 1.
@@ -233,6 +235,7 @@ impl Metrics {
                 )?,
                 cache_requests: declare.counters("cache_requests_total", "Look-ups in the token cache.", &["cache", "result"])?,
                 cache_entries: declare.gauge("cache_entries", "Identities in the token cache.")?,
+                cache_bytes: declare.gauge("cache_bytes", "Memory of the identities in the token cache, estimated.")?,
                 signing_queue: declare.gauge("signing_queue", "Signatures waiting or under way.")?,
                 signing_key: declare.gauges("signing_key_info", "The active signing key.", &["algorithm", "thumbprint"])?,
             },

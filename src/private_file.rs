@@ -39,7 +39,7 @@ pub enum PrivateFileError {
         mode: u32,
     },
     /// It exists and was not to be replaced.
-    #[error("{path} exists already and is left as it is")]
+    #[error("{path} exists already and is left as it is: choose another file, or --force to replace it")]
     Exists {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,7 @@
 //! The composition root: a [`Config`] to running services, and back to silence.
 
 mod reload;
+mod sweep;
 
 use std::{
     net::SocketAddr,
@@ -134,6 +135,7 @@ impl Gateway {
         let issuers = spawn(issuers, &mut tasks);
         tasks.spawn(Arc::clone(&admin).run(admin_socket, stop_rest.clone()));
         let live = proxy.live();
+        tasks.spawn(sweep::keep_swept(Arc::clone(&live), stop_rest.clone()));
         let mut edge = JoinSet::new();
         edge.spawn(proxy.run(socket, stop_edge.clone(), config.shutdown_grace));
         reload::note_success(&metrics);

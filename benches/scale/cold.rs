@@ -67,7 +67,8 @@ struct Crowd {
     clients: Vec<HttpClient>,
 }
 
-pub fn measure(stage: &Stage) -> Result<Outcome, Box<dyn Error>> {
+/// With so many threads that sign; 0 for the gateway's default.
+pub fn measure(stage: &Stage, signing_threads: usize) -> Result<Outcome, Box<dyn Error>> {
     let (rounds, turn) = if stage.is_test { (1, Duration::from_millis(200)) } else { (7, Duration::from_secs(4)) };
     let rates = if stage.is_test { TEST_RATES } else { RATES };
     let (cores, load_core) = match stage.cores[..] {
@@ -80,7 +81,8 @@ pub fn measure(stage: &Stage) -> Result<Outcome, Box<dyn Error>> {
     let (mint, key_set) = stage.issuer(NewKey::Rsa(2048))?;
     let upstream = RoleProcess::start(&Part { role: Role::Upstream, core: load_core, upstream: None })?;
     let key = stage.key_file(NewKey::Rsa(2048))?;
-    let settings = Settings { upstream: upstream.address(), key_set, key, signs_es256: false, users: 100_000, cores };
+    let settings =
+        Settings { cores, upstream: upstream.address(), key_set, key, signs_es256: false, signing_threads, users: 100_000 };
     let gateway = settings.start()?;
 
     let mut hot = crowd(stage, &gateway, &mint, HOT_USERS, 0)?;

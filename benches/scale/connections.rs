@@ -46,6 +46,7 @@ pub fn measure(stage: &Stage) -> Result<Vec<Point>, Box<dyn Error>> {
         key_set,
         key: stage.key_file(NewKey::Ec(256))?,
         signs_es256: true,
+        signing_threads: 0,
         users: 100_000,
     };
     let mut cases = Vec::new();

@@ -32,6 +32,8 @@ pub struct Settings {
     pub key: PathBuf,
     /// Which algorithm it signs with: ES256, or else RS256.
     pub signs_es256: bool,
+    /// Threads that sign; 0 for its default.
+    pub signing_threads: usize,
     /// Most cached users.
     pub users: usize,
 }
@@ -84,6 +86,7 @@ fn configure(config: &mut syncgate::config::Config, settings: Settings) {
     config.signing = SigningSettings {
         algorithm: if settings.signs_es256 { Algorithm::ES256 } else { Algorithm::RS256 },
         key: SigningKeySource::PrivateKey { file: settings.key, passphrase: None },
+        threads: settings.signing_threads,
         ..config.signing.clone()
     };
     config.cache.entries = settings.users;

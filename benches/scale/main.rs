@@ -5,6 +5,7 @@
 //! worker thread, pinned to the last core; load and upstream share the first. In `cold` one gateway has two cores.
 //!
 //! `cargo bench --bench scale`; with `-- users` (or `connections`, `sockets`, `cold`) only that; with `-- --test` little of everything.
+//! `-- cold --signing-threads=1` changes how many threads of the gateway sign.
 //! Points go to `target/bench/scale.json`.
 
 mod cold;
@@ -47,7 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let stage = Stage::set(is_test)?;
     let mut results = Results::default();
     if wants("cold") {
-        results.cold = Some(cold::measure(&stage)?);
+        let threads = arguments.iter().find_map(|argument| argument.strip_prefix("--signing-threads="));
+        results.cold = Some(cold::measure(&stage, threads.map_or(Ok(0), str::parse)?)?);
     }
     // From here on this process keeps to one core.
     stage.keep_to_first_core()?;

@@ -60,6 +60,7 @@ pub fn measure(stage: &Stage) -> Result<Vec<Point>, Box<dyn Error>> {
         key_set,
         key: stage.key_file(NewKey::Ec(256))?,
         signs_es256: true,
+        signing_threads: 0,
         users: 2 * most,
     };
     let mut cases = Vec::new();

@@ -73,7 +73,8 @@ const ALGORITHMS: [&str; 9] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS5
 pub fn verify(token: &[u8]) -> Result<(&'static TrustedIssuer, VerifiedToken), Rejection> {
     let outcome = walk(token);
     let limits = TokenLimits::default();
-    let keys = KeysAtHand { set: &KEYS, skipped: KEYS.skipped(), denied: &[], missing: None };
+    let denied_keys = KeySet::default();
+    let keys = KeysAtHand { set: &KEYS, skipped: KEYS.skipped(), denied: &[], denied_keys: &denied_keys, missing: None };
     let around = Circumstances { issuers: &*ISSUERS, limits: &limits, keys, demands: None, now: NOW };
     let explanation = Explanation::of(token, &around);
     let verdict = outcome.as_ref().map_or_else(|rejection| Verdict::Refused(*rejection), |_| Verdict::Accepted);

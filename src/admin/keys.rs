@@ -57,7 +57,7 @@ pub(super) struct Key {
     pub(super) source: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Source {
     /// URL or file.
     pub(super) place: String,
@@ -70,7 +70,7 @@ pub(super) struct Source {
     pub(super) skipped: Vec<Skipped>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Skipped {
     pub(super) kid: Option<String>,
     pub(super) reason: &'static str,

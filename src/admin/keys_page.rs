@@ -6,21 +6,25 @@ use super::keys::{IssuerKeys, Key, Keys, Source};
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
 <title>Keys - syncgate</title>\n<style>
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; --good: #197a3b; --bad: #b3261e; --dim: #777 }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --good: #197a3b; --bad: #b3261e; --dim: #666 }
+@media (prefers-color-scheme: dark) { :root { --good: #6fcf8f; --bad: #ff8f85; --dim: #a5a5a5 } }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 92rem; padding: 0 1.5rem }
 h1 { font-size: 1.4rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem } h3 { font-size: .95rem; margin: 1.2rem 0 .3rem }
-p { margin: .2rem 0 } .dim { color: var(--dim) } .good { color: var(--good) } .bad { color: var(--bad); font-weight: 600 }
+p { margin: .2rem 0 } .dim { color: var(--dim) } .good { color: var(--good) } .bad { color: var(--bad) }
+h2 span { font-size: .95rem; font-weight: normal; margin-left: .5rem }
 .scroll { overflow-x: auto } table { border-collapse: collapse; width: 100% }
-th, td { border-bottom: 1px solid var(--line); padding: .35rem .7rem .35rem 0; text-align: left; vertical-align: top }
-th { color: var(--dim); font-size: .8rem; font-weight: 600 } tr:hover td { background: var(--soft) }
-code { font: 13px/1.5 ui-monospace, monospace; overflow-wrap: anywhere } td.time { white-space: nowrap; font-variant-numeric: tabular-nums }
+th, td { border-bottom: 1px solid var(--line); padding: .35rem 1rem .35rem 0; text-align: left; vertical-align: top }
+th { color: var(--dim); font-size: .8rem; font-weight: 600; white-space: nowrap } tr:hover td { background: var(--soft) }
+code { font: 13px/1.5 ui-monospace, monospace; overflow-wrap: anywhere }
+td:first-child { max-width: 32rem; min-width: 10rem } td:first-child code { overflow-wrap: break-word }
+td:last-child { min-width: 10rem; overflow-wrap: anywhere } .time { white-space: nowrap; font-variant-numeric: tabular-nums }
 </style>\n";
 
 /// The page.
 pub(super) fn render(keys: &Keys) -> String {
     let mut page = Page(String::from(HEAD));
     page.raw("<h1>Keys of the issuers</h1>");
-    page.raw(&format!("<p class=\"dim\">{} · times are UTC · <a href=\"/readyz\">readiness</a> · ", escaped(&keys.now)));
+    page.raw(&format!("<p class=\"dim\">{} UTC, as all times here · <a href=\"/readyz\">readiness</a> · ", time(&keys.now)));
     page.raw("<a href=\"/metrics\">metrics</a></p>\n");
     keys.issuers.iter().for_each(|issuer| page.issuer(issuer));
     page.raw("</html>\n");
@@ -47,9 +51,9 @@ impl Page {
         if !issuer.purged.is_empty() {
             self.raw(&format!("<p class=\"bad\">Denied until the process ends: {}</p>\n", names(&issuer.purged)));
         }
-        self.table(&["kid", "type", "algorithms", "first seen", "last seen", "ends", "state", "source"], |page| {
-            issuer.keys.iter().for_each(|key| page.key(key));
-        });
+        if !issuer.keys.is_empty() {
+            self.keys(issuer);
+        }
         self.raw("<h3>Sources</h3>\n");
         self.table(&["source", "last success", "next refresh", "state"], |page| {
             issuer.sources.iter().for_each(|source| page.source(source));
@@ -65,14 +69,22 @@ impl Page {
         }
     }
 
-    fn key(&mut self, key: &Key) {
+    fn keys(&mut self, issuer: &IssuerKeys) {
+        const HEADS: &[&str] = &["kid", "type", "algorithms", "first seen", "last seen", "ends", "state"];
+        let several = issuer.sources.len() > 1;
+        let heads = if several { [HEADS, &["source"]].concat() } else { HEADS.to_vec() };
+        self.table(&heads, |page| issuer.keys.iter().for_each(|key| page.key(key, several)));
+    }
+
+    /// Where a key comes from is said where there are several sources.
+    fn key(&mut self, key: &Key, with_source: bool) {
         let state = match key.state {
             "trusted" => "<span class=\"good\">trusted</span>".to_owned(),
             other => format!("<span class=\"bad\">{}</span>", escaped(other)),
         };
         let title = format!("<span title=\"thumbprint {}\">{}</span>", escaped(&key.thumbprint), optional_code(key.kid.as_deref()));
         let ends = key.ends.as_deref().map_or_else(|| "with its file".to_owned(), time);
-        self.row(&[
+        let mut cells = vec![
             title,
             key.r#type.to_owned(),
             escaped(&key.algorithms.join(", ")),
@@ -80,13 +92,19 @@ impl Page {
             time(&key.last_seen),
             ends,
             state,
-            code(&key.source),
-        ]);
+        ];
+        if with_source {
+            cells.push(code(&key.source));
+        }
+        self.row(&cells);
     }
 
     fn source(&mut self, source: &Source) {
         let state = match &source.error {
-            Some(error) => format!("<span class=\"bad\">failed {} times: {}</span>", source.failures, escaped(error)),
+            Some(error) if source.failures > 1 => {
+                format!("<span class=\"bad\">failed {} times in a row: {}</span>", source.failures, escaped(error))
+            }
+            Some(error) => format!("<span class=\"bad\">failed: {}</span>", escaped(error)),
             None if source.last_success.is_some() => "<span class=\"good\">fetched</span>".to_owned(),
             None => "<span class=\"dim\">not asked yet</span>".to_owned(),
         };
@@ -163,6 +181,7 @@ mod tests {
             error: Some(hostile.into()),
             skipped: vec![super::super::keys::Skipped { kid: Some(hostile.into()), reason: "symmetric" }],
         };
+        let another = Source { place: "https://login.contoso.com/keys".into(), error: None, skipped: Vec::new(), ..source.clone() };
         let key = Key {
             kid: Some(hostile.into()),
             r#type: "RSA",
@@ -179,7 +198,7 @@ mod tests {
             ready: true,
             discovered_issuers: vec![hostile.into()],
             keys: vec![key],
-            sources: vec![source],
+            sources: vec![source, another],
             denied: vec![hostile.into()],
             purged: vec![hostile.into()],
         };

@@ -144,6 +144,7 @@ impl Admin {
         let shown = self.shown.load();
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.exchange.cache_entries.set(number(shown.exchange.cached_identities()));
+        self.metrics.exchange.cache_bytes.set(i64::try_from(shown.exchange.cached_bytes()).unwrap_or(i64::MAX));
         for issuer in &shown.issuers {
             let name = [issuer.name.as_str()];
             self.metrics.jwks.keys.with_label_values(&name).set(number(issuer.keys.load(now).keys().len()));

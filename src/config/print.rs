@@ -63,6 +63,7 @@ impl fmt::Display for Effective<'_> {
         yaml.text("realm", &config.proxy.realm);
         yaml.open("cache");
         yaml.plain("entries", config.cache.entries);
+        yaml.plain("bytes", show_size(config.cache.bytes));
         yaml.close();
         yaml.open("log");
         yaml.plain("format", word(&basics::LOG_FORMATS, &config.log.format));

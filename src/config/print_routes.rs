@@ -6,7 +6,7 @@ use crate::{
         print::{Yaml, quoted, word},
         read::{
             browsers::{ANY, PREFLIGHTS},
-            routes::{ERROR_SHAPES, ON_INVALID},
+            routes::{ERROR_SHAPES, NONE, ON_INVALID},
         },
     },
     proxy::{Access, AllowedOrigins, BodyPlace, ProtocolForm, RouteSettings, TokenPlace},
@@ -41,6 +41,7 @@ pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yam
         yaml.plain("out", place(out));
     }
     yaml.close();
+    yaml.text("user_query", route.user_query.as_deref().unwrap_or(NONE));
     let permission = route.permission.settings();
     yaml.list("scopes", &permission.all_scopes);
     yaml.list("any_scopes", &permission.any_scopes);

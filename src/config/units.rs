@@ -1,11 +1,11 @@
-//! Durations and sizes as they stand in the file: `500ms`, `30s`, `5m`, `26h`, `2d`; `512`, `64KiB`, `1MiB`.
+//! Durations and sizes as they stand in the file: `500ms`, `30s`, `5m`, `26h`, `2d`; `512`, `64KiB`, `1MiB`, `2GiB`.
 
 use std::time::Duration;
 
 /// Milliseconds of each unit, largest first.
 const TIME_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 /// Bytes of each unit, largest first.
-const SIZE_UNITS: [(&str, usize); 3] = [("MiB", 1024 * 1024), ("KiB", 1024), ("", 1)];
+const SIZE_UNITS: [(&str, usize); 4] = [("GiB", 1024 * 1024 * 1024), ("MiB", 1024 * 1024), ("KiB", 1024), ("", 1)];
 
 /// A whole number and a unit.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
@@ -60,6 +60,7 @@ mod tests {
         assert_eq!(parse_size("512"), Some(512));
         assert_eq!(parse_size("64KiB"), Some(65_536));
         assert_eq!(parse_size("1MiB"), Some(1_048_576));
+        assert_eq!(parse_size("2GiB"), Some(2_147_483_648));
     }
 
     #[test]
@@ -80,6 +81,7 @@ mod tests {
         assert_eq!(show_size(0), "0");
         assert_eq!(show_size(1_000), "1000");
         assert_eq!(show_size(16_384), "16KiB");
+        assert_eq!(show_size(3 << 30), "3GiB");
     }
 
     proptest! {

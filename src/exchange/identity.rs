@@ -9,13 +9,14 @@ use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 use tokio::sync::Mutex;
 
-use super::ProfileId;
+use super::{ProfileId, cache::TokenDigest};
 use crate::token::{Lifetime, Timestamp, VerifiedToken};
 
 /// A verified identity, as the cache holds it.
 #[derive(Debug)]
 pub struct Identity {
     pub(super) verified: VerifiedToken,
+    digest: TokenDigest,
     /// The number of the rules that made it.
     pub(super) issuer: u64,
     /// The generation of the issuer's keys at which the key was last found among them.
@@ -45,9 +46,20 @@ pub(super) struct Minted {
 }
 
 impl Identity {
-    pub(super) fn new(verified: VerifiedToken, issuer: u64, generation: u64, profiles: usize) -> Self {
+    pub(super) fn new(verified: VerifiedToken, digest: TokenDigest, issuer: u64, generation: u64, profiles: usize) -> Self {
         let slots = std::iter::repeat_with(Slot::default).take(profiles * LIFETIMES.len()).collect();
-        Self { verified, issuer, trusted_at: AtomicU64::new(generation), slots }
+        Self { verified, digest, issuer, trusted_at: AtomicU64::new(generation), slots }
+    }
+
+    /// The digest of its token.
+    pub(super) fn digest(&self) -> &TokenDigest {
+        &self.digest
+    }
+
+    /// How much memory it takes, with the user tokens that it has now. Bytes, estimated.
+    pub(super) fn bytes(&self) -> usize {
+        let minted = self.slots.iter().filter_map(|slot| slot.minted.load().as_ref().map(|minted| minted.bytes()));
+        COUNTS + size_of::<Self>() + self.verified.heap_bytes() + size_of_val(&*self.slots) + minted.sum::<usize>()
     }
 
     /// The place of the token for this profile and this lifetime.
@@ -59,6 +71,12 @@ impl Identity {
     /// What was verified.
     pub fn verified(&self) -> &VerifiedToken {
         &self.verified
+    }
+}
+
+impl Minted {
+    fn bytes(&self) -> usize {
+        COUNTS + size_of::<Self>() + self.authorization.len() + SHARED
     }
 }
 
@@ -85,4 +103,8 @@ impl Admission {
     }
 }
 
+/// The two counts of an `Arc`. Bytes.
+const COUNTS: usize = 16;
+/// What a header value takes to be shared, beside its text. Bytes.
+const SHARED: usize = 32;
 const LIFETIMES: [Lifetime; 2] = [Lifetime::Ttl, Lifetime::End];

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::{
     Admission, Exchange, Identity, ProfileId, SigningPool, SigningRefused,
+    cache::IdentityCache,
     identity::{Minted, Slot},
 };
 use crate::{
@@ -40,6 +41,7 @@ pub(super) struct Minting {
     active: Arc<ArcSwap<ActiveKey>>,
     pub(super) pool: Arc<SigningPool>,
     clock: Arc<SteadyClock>,
+    identities: Arc<IdentityCache>,
     metrics: Arc<Metrics>,
     hits: IntCounter,
     misses: IntCounter,
@@ -54,8 +56,21 @@ struct ActiveKey {
     number: u64,
 }
 
+/// What is asked for, and where it is kept.
+struct Order<'a> {
+    minter: &'a Arc<Minter>,
+    lifetime: Lifetime,
+    slot: &'a Slot,
+}
+
 impl Minting {
-    pub(super) fn new(profiles: Vec<MintingProfile>, key: SigningKey, pool: SigningPool, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        profiles: Vec<MintingProfile>,
+        key: SigningKey,
+        pool: SigningPool,
+        identities: Arc<IdentityCache>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let requests = |result| metrics.exchange.cache_requests.with_label_values(&["minted", result]);
         let minting = Self {
             minters: minters(&profiles),
@@ -63,6 +78,7 @@ impl Minting {
             active: Arc::new(ArcSwap::from_pointee(ActiveKey { key, number: 0 })),
             pool: Arc::new(pool),
             clock: Arc::default(),
+            identities,
             hits: requests("hit"),
             misses: requests("miss"),
             renewals: requests("renewal"),
@@ -81,6 +97,7 @@ impl Minting {
             active: Arc::clone(&self.active),
             pool: Arc::clone(&self.pool),
             clock: Arc::clone(&self.clock),
+            identities: Arc::clone(&self.identities),
             renewals: self.renewals.clone(),
             metrics: Arc::clone(&self.metrics),
             hits: self.hits.clone(),
@@ -107,8 +124,7 @@ impl Minting {
         lifetime: Lifetime,
         now: Timestamp,
     ) -> Option<Admission> {
-        let lifetime = self.minters.get(profile.0)?.lifetime(lifetime);
-        let minted = self.look_up(identity.slot(profile, lifetime)?, now)?;
+        let minted = self.look_up(self.order(identity, profile, lifetime).ok()?.slot, now)?;
         self.hits.inc();
         if minted.claim_renewal(now) {
             let (minting, identity, old) = (Arc::clone(self), Arc::clone(identity), Arc::clone(&minted));
@@ -142,18 +158,16 @@ impl Minting {
         lifetime: Lifetime,
         now: Timestamp,
     ) -> Result<Admission, Rejection> {
-        let minter = self.minters.get(profile.0).ok_or(Rejection::SigningFailed)?;
-        let lifetime = minter.lifetime(lifetime);
-        let slot = identity.slot(profile, lifetime).ok_or(Rejection::SigningFailed)?;
-        let _turn = slot.turn.lock().await;
-        let minted = match self.look_up(slot, now) {
+        let order = self.order(identity, profile, lifetime)?;
+        let _turn = order.slot.turn.lock().await;
+        let minted = match self.look_up(order.slot, now) {
             Some(minted) => {
                 self.hits.inc();
                 minted
             }
             None => {
                 self.misses.inc();
-                self.sign(minter, identity, slot, lifetime, now).await?
+                self.sign(&order, identity, now).await?
             }
         };
         Ok(Admission::new(minted, identity.verified.end()))
@@ -168,31 +182,31 @@ impl Minting {
         old: &Arc<Minted>,
         now: Timestamp,
     ) -> Result<(), Rejection> {
-        let minter = self.minters.get(profile.0).ok_or(Rejection::SigningFailed)?;
-        let slot = identity.slot(profile, lifetime).ok_or(Rejection::SigningFailed)?;
-        let _turn = slot.turn.lock().await;
-        if slot.minted.load().as_ref().is_some_and(|minted| Arc::ptr_eq(minted, old)) {
-            self.sign(minter, identity, slot, lifetime, now).await?;
+        let order = self.order(identity, profile, lifetime)?;
+        let _turn = order.slot.turn.lock().await;
+        if order.slot.minted.load().as_ref().is_some_and(|minted| Arc::ptr_eq(minted, old)) {
+            self.sign(&order, identity, now).await?;
             self.renewals.inc();
         }
         Ok(())
     }
 
+    /// The profile decides on the lifetime. An unknown profile is our own mistake.
+    fn order<'a>(&'a self, identity: &'a Identity, profile: ProfileId, lifetime: Lifetime) -> Result<Order<'a>, Rejection> {
+        let minter = self.minters.get(profile.0).ok_or(Rejection::SigningFailed)?;
+        let lifetime = minter.lifetime(lifetime);
+        let slot = identity.slot(profile, lifetime).ok_or(Rejection::SigningFailed)?;
+        Ok(Order { minter, lifetime, slot })
+    }
+
     /// Signs on the pool and puts the token into its place. The caller has the turn.
-    async fn sign(
-        &self,
-        minter: &Arc<Minter>,
-        identity: &Arc<Identity>,
-        slot: &Slot,
-        lifetime: Lifetime,
-        now: Timestamp,
-    ) -> Result<Arc<Minted>, Rejection> {
+    async fn sign(&self, order: &Order<'_>, identity: &Arc<Identity>, now: Timestamp) -> Result<Arc<Minted>, Rejection> {
         if now >= identity.verified.end() {
             return Err(Rejection::Expired);
         }
         let now = self.clock.advance(now);
         let active = self.active.load_full();
-        let (minter, user) = (Arc::clone(minter), Arc::clone(identity));
+        let (minter, user, lifetime) = (Arc::clone(order.minter), Arc::clone(identity), order.lifetime);
         let started = Instant::now();
         let minted =
             self.pool.run(move || mint(&minter, &user, &active, lifetime, now)).await.map_err(|refused| match refused {
@@ -201,7 +215,8 @@ impl Minting {
             })??;
         self.duration.observe(started.elapsed().as_secs_f64());
         let minted = Arc::new(minted);
-        slot.minted.store(Some(Arc::clone(&minted)));
+        order.slot.minted.store(Some(Arc::clone(&minted)));
+        self.identities.weigh_again(identity);
         Ok(minted)
     }
 

@@ -11,8 +11,10 @@
 //! A hit counts only while the token has not ended, the settings that it was verified by are in use, the key that verified it is
 //! trusted, and the key that signed is the active one.
 //! A minted token that ends before its identity does is renewed in the background when a fifth of its life is left, and serves meanwhile.
-//! What is refused is not kept: a flood of bad tokens costs its own verification and takes nobody's place.
+//! What is refused is not kept: a flood of bad tokens costs its own verification and takes nobody's place. What is kept is bounded in
+//! number and in bytes; a token that came once leaves before one that comes often.
 
+mod cache;
 mod identity;
 mod issuer;
 mod minting;
@@ -24,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 pub use identity::{Admission, Identity};
 pub use signing_pool::{SigningPool, SigningRefused};
 
-use self::{minting::Minting, verifying::Verifying};
+use self::{cache::IdentityCache, minting::Minting, verifying::Verifying};
 use crate::{
     jwks::KeyStore,
     metrics::Metrics,
@@ -32,16 +34,18 @@ use crate::{
     token::{Lifetime, MintingProfile, Rejection, Timestamp, TokenLimits, TrustedIssuer},
 };
 
-/// Bounds of the cache.
+/// Bounds of the cache. Whichever is reached first makes the least useful identities leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheSettings {
-    /// Most identities. Default 100,000.
+    /// Most identities. Default 100,000; at least 2, or nothing is kept.
     pub entries: usize,
+    /// Most memory that identities and their user tokens take, estimated to a tenth or so. Bytes. Default 256 MiB.
+    pub bytes: usize,
 }
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        Self { entries: 100_000 }
+        Self { entries: 100_000, bytes: 256 * 1024 * 1024 }
     }
 }
 
@@ -61,6 +65,7 @@ pub struct IssuerKeys {
 /// Exchanges bearer tokens for user tokens.
 #[derive(Debug)]
 pub struct Exchange {
+    identities: Arc<IdentityCache>,
     verifying: Verifying,
     minting: Arc<Minting>,
 }
@@ -79,8 +84,10 @@ impl Exchange {
         cache: &CacheSettings,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let verifying = Verifying::new(issuers, limits, profiles.len(), cache, &metrics);
-        Self { verifying, minting: Arc::new(Minting::new(profiles, key, pool, metrics)) }
+        let identities = Arc::new(IdentityCache::new(cache));
+        let verifying = Verifying::new(issuers, limits, profiles.len(), Arc::clone(&identities), &metrics);
+        let minting = Arc::new(Minting::new(profiles, key, pool, Arc::clone(&identities), metrics));
+        Self { identities, verifying, minting }
     }
 
     /// This exchange under other settings, with the same cache, signing threads and signing key. Identities that the new settings would
@@ -88,7 +95,8 @@ impl Exchange {
     pub fn reconfigured(&self, issuers: Vec<IssuerKeys>, limits: TokenLimits, profiles: Vec<MintingProfile>) -> Self {
         let keeps_profiles = self.minting.has_profiles(&profiles);
         let verifying = self.verifying.reconfigured(issuers, limits, profiles.len(), keeps_profiles);
-        Self { verifying, minting: Arc::new(self.minting.reconfigured(profiles)) }
+        let minting = Arc::new(self.minting.reconfigured(profiles));
+        Self { identities: Arc::clone(&self.identities), verifying, minting }
     }
 
     /// Hot: one digest, one look-up, a few compares. Miss: the token is verified, once however many requests bring it.
@@ -123,6 +131,13 @@ impl Exchange {
         self.minting.replace_key(key);
     }
 
+    /// Drops every cached identity that can no longer be used: ended, of a key that is not trusted any more, of settings that are not in
+    /// use. None of them would be used again; this gives back their memory and lets others have their places. Takes about 0.2
+    /// microseconds for each cached identity, in small pieces.
+    pub async fn sweep(&self, now: Timestamp) {
+        self.verifying.sweep(now).await;
+    }
+
     /// Whether the key that verified this identity is trusted at `now`, by the issuer of that name. For what lasts longer than a request.
     pub fn trusts(&self, identity: &Identity, now: Timestamp) -> bool {
         self.verifying.trusts(identity, now)
@@ -135,11 +150,23 @@ impl Exchange {
 
     /// How many identities the cache holds, for the metric `syncgate_cache_entries`.
     pub fn cached_identities(&self) -> usize {
-        self.verifying.cached()
+        self.identities.len()
+    }
+
+    /// How much memory they and their user tokens take, for the metric `syncgate_cache_bytes`. Estimated as for
+    /// [`CacheSettings::bytes`].
+    pub fn cached_bytes(&self) -> u64 {
+        self.identities.bytes()
     }
 }
 
 #[cfg(test)]
+mod allocation_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod renewal_tests;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

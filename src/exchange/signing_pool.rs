@@ -35,10 +35,11 @@ pub enum SigningRefused {
 }
 
 impl SigningPool {
-    /// Starts the threads; 0: one for each core. At most `queue` jobs wait (at least 1), besides those under way.
+    /// Starts the threads; 0: one fewer than there are cores, at least one. At most `queue` jobs wait (at least 1), besides those under way.
     pub fn new(threads: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
         let threads = match threads {
-            0 => thread::available_parallelism()?.get(),
+            // A core is left to the event loops: with all of them signing, users who log in make those who work wait.
+            0 => thread::available_parallelism()?.get().saturating_sub(1).max(1),
             threads => threads,
         };
         let (jobs, waiting) = sync_channel(queue.max(1));

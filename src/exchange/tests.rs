@@ -106,7 +106,7 @@ impl World {
             profiles.into(),
             SigningKey::generate_rsa(2048).unwrap(),
             SigningPool::new(1, 2, Arc::clone(&metrics)).unwrap(),
-            &CacheSettings { entries },
+            &CacheSettings { entries, ..CacheSettings::default() },
             Arc::clone(&metrics),
         );
         Self { exchange: Arc::new(exchange), rules, keys, metrics }
@@ -338,7 +338,7 @@ async fn what_a_replaced_signing_key_signed_is_not_used_again() {
 
 #[tokio::test]
 async fn refusals_are_not_kept_and_take_nobodys_place() {
-    let world = World::without_keys(1, 1);
+    let world = World::without_keys(1, 2);
     world.keys.publish(0, &set(&[("a", 0)]), at(0), KEEP);
     let good = token("alice");
     world.identify(&good, at(1)).await.unwrap();

@@ -6,16 +6,17 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
-use quick_cache::sync::Cache;
+use tokio::task::yield_now;
 
-use super::{CacheSettings, Identity, IssuerKeys, issuer::Issuer};
+use super::{
+    Identity, IssuerKeys,
+    cache::{IdentityCache, TokenDigest},
+    issuer::Issuer,
+};
 use crate::{
     metrics::{Histogram, IntCounter, Metrics},
-    token::{BearerToken, IssuerRule, Rejection, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken},
+    token::{BearerToken, Check, IssuerRule, Rejection, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken},
 };
-
-/// SHA-256 of the whole token, signature included.
-pub(super) type TokenDigest = [u8; 32];
 
 /// Verifies tokens, each of them once.
 #[derive(Debug)]
@@ -23,9 +24,8 @@ pub(super) struct Verifying {
     issuers: Vec<Arc<Issuer>>,
     limits: TokenLimits,
     profiles: usize,
-    /// Bounded; a token that came once leaves before one that came often. Its hash is keyed, since clients choose the tokens. Outlives
-    /// a change of the settings.
-    identities: Arc<Cache<TokenDigest, Arc<Identity>>>,
+    /// Outlives a change of the settings.
+    identities: Arc<IdentityCache>,
     hits: IntCounter,
     misses: IntCounter,
     duration: Histogram,
@@ -36,14 +36,14 @@ impl Verifying {
         issuers: Vec<IssuerKeys>,
         limits: TokenLimits,
         profiles: usize,
-        cache: &CacheSettings,
+        identities: Arc<IdentityCache>,
         metrics: &Metrics,
     ) -> Self {
         Self {
             issuers: issuers.into_iter().map(|entry| Arc::new(Issuer::new(entry))).collect(),
             limits,
             profiles,
-            identities: Arc::new(Cache::new(cache.entries)),
+            identities,
             hits: metrics.exchange.cache_requests.with_label_values(&["identity", "hit"]),
             misses: metrics.exchange.cache_requests.with_label_values(&["identity", "miss"]),
             duration: metrics.exchange.duration.with_label_values(&["verify"]),
@@ -96,7 +96,7 @@ impl Verifying {
             return Some(identity);
         }
         // Verified anew, if it can be. Another task may have done so meanwhile: only this very entry goes.
-        self.identities.remove_if(digest, |cached| Arc::ptr_eq(cached, &identity));
+        self.identities.remove(&identity);
         None
     }
 
@@ -114,7 +114,9 @@ impl Verifying {
                 outcome => return outcome,
             }
             let keys = &issuer.keys;
-            if bearer.key_id().is_some_and(|kid| keys.denies(kid)) || !issuer.trusted().would_pass(&token, now) {
+            // A name may be that of another key too, which is not here yet. A signature is proof.
+            let is_of_denied = || issuer.trusted().check(Check::Signature, &token, &keys.denied(now), now).is_ok();
+            if bearer.key_id().is_some_and(|kid| keys.denies(kid)) || !issuer.trusted().would_pass(&token, now) || is_of_denied() {
                 return Err(Rejection::UnknownKey);
             }
             let is_news = awaited.get_or_insert_with(|| keys.miss(now)).next().await;
@@ -135,17 +137,30 @@ impl Verifying {
         token: &UnverifiedToken<'_>,
         now: Timestamp,
     ) -> Result<Arc<Identity>, Rejection> {
-        match self.identities.get_value_or_guard_async(&digest).await {
+        match self.identities.get_or_turn(&digest).await {
             Ok(identity) if self.holds(&identity, now) => {
                 self.hits.inc();
                 Ok(identity)
             }
-            Ok(_) => self.verify_with(issuer, token, now),
+            Ok(_) => self.verify_with(digest, issuer, token, now),
             Err(turn) => {
-                let identity = self.verify_with(issuer, token, now)?;
-                // Fails only when the cache was cleared meanwhile.
-                let _ = turn.insert(Arc::clone(&identity));
+                let identity = self.verify_with(digest, issuer, token, now)?;
+                turn.keep(&identity);
                 Ok(identity)
+            }
+        }
+    }
+
+    /// Drops every identity that no longer holds.
+    pub(super) async fn sweep(&self, now: Timestamp) {
+        /// Identities looked at without a pause: some 50 microseconds.
+        const AT_ONCE: usize = 256;
+        for (number, identity) in self.identities.iter().enumerate() {
+            if !self.holds(&identity, now) {
+                self.identities.remove(&identity);
+            }
+            if number % AT_ONCE == AT_ONCE - 1 {
+                yield_now().await;
             }
         }
     }
@@ -161,11 +176,6 @@ impl Verifying {
         self.issuers.iter().map(|issuer| issuer.keys.generation(now)).collect()
     }
 
-    /// How many identities are cached.
-    pub(super) fn cached(&self) -> usize {
-        self.identities.len()
-    }
-
     /// The issuer that the token says it comes from. While an issuer has not been discovered, an unknown one may be that.
     fn choose(&self, token: &UnverifiedToken<'_>) -> Result<Arc<Issuer>, Rejection> {
         let trusted: Vec<_> = self.issuers.iter().map(|issuer| issuer.trusted()).collect();
@@ -178,14 +188,20 @@ impl Verifying {
         }
     }
 
-    fn verify_with(&self, issuer: &Arc<Issuer>, token: &UnverifiedToken<'_>, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
+    fn verify_with(
+        &self,
+        digest: TokenDigest,
+        issuer: &Arc<Issuer>,
+        token: &UnverifiedToken<'_>,
+        now: Timestamp,
+    ) -> Result<Arc<Identity>, Rejection> {
         let generation = issuer.keys.generation(now);
         let keys = issuer.keys.load(now);
         self.misses.inc();
         let started = Instant::now();
         let verified = issuer.trusted().verify(token, &keys, now);
         self.duration.observe(started.elapsed().as_secs_f64());
-        Ok(Arc::new(Identity::new(verified?, issuer.id, generation, self.profiles)))
+        Ok(Arc::new(Identity::new(verified?, digest, issuer.id, generation, self.profiles)))
     }
 
     /// Whether the token has not ended, the settings that it was verified by are those of now, and its key is still trusted.

@@ -261,3 +261,7 @@ pub(super) fn printable(text: &str) -> String {
 #[cfg(test)]
 #[path = "fetch_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "fetch_corpus_tests.rs"]
+mod corpus_tests;

@@ -199,7 +199,7 @@ async fn the_proxy_of_the_settings_is_asked_in_place_of_the_provider() {
 async fn max_age_and_issuer_come_with_the_keys() {
     let provider = TestProvider::start().await;
     let discovery = |issuer: serde_json::Value| json!({ "jwks_uri": provider.url("http", "/keys"), "issuer": issuer }).to_string();
-    provider.set("/keys", Answer::Cached(document(&[("a", 0)]), "public, max-age=600".into()));
+    provider.set("/keys", Answer::Headed(document(&[("a", 0)]), "Cache-Control: public, max-age=600\r\n".into()));
     for (issuer, known) in [
         (json!("https://contoso.com/"), Some("https://contoso.com/")),
         (json!("https://login.microsoftonline.com/{tenantid}/v2.0"), None),

@@ -1,14 +1,14 @@
 //! A year of real key sets in virtual time: the policy, and what most gateways do, against the same provider.
-//!
-//! The recorded documents are not part of the repository: `SYNCGATE_CORPUS` names their folder. Without it the test says that it skips;
-//! with `SYNCGATE_NO_SKIP` it fails instead.
 
-use std::{collections::HashSet, env, fmt::Write as _, fs, io::Write as _, path::PathBuf};
+use std::{collections::HashSet, fmt::Write as _, fs, io::Write as _};
 
 use serde_json::{Value, json};
 
 use super::{tests::keys, *};
-use crate::token::{BearerToken, KeySet, TokenLimits};
+use crate::{
+    jwks::test_corpus,
+    token::{BearerToken, KeySet, TokenLimits},
+};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
@@ -124,23 +124,9 @@ fn is_found(set: &KeySet, kid: &str) -> bool {
     set.find(&bearer, jsonwebtoken::Algorithm::RS256).is_ok()
 }
 
-fn folder() -> Option<PathBuf> {
-    let folder = env::var_os("SYNCGATE_CORPUS").map(PathBuf::from);
-    if folder.is_none() {
-        assert!(env::var_os("SYNCGATE_NO_SKIP").is_none(), "SYNCGATE_CORPUS is not set");
-        // Past the capture of the test harness, which hides what a passing test prints.
-        let _ = io_stderr().write_all(b"SKIPPED: SYNCGATE_CORPUS does not name a folder of recorded documents\n");
-    }
-    folder
-}
-
-fn io_stderr() -> std::io::Stderr {
-    std::io::stderr()
-}
-
 #[tokio::test(start_paused = true)]
 async fn in_a_year_of_real_key_sets_no_valid_token_is_refused() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = test_corpus::folder() else { return };
     let mut report = String::from(
         "| provider | keep | tokens | refused by syncgate | refused where each fetch replaces the set |\n|---|---|---|---|---|\n",
     );

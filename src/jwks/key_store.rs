@@ -38,6 +38,8 @@ pub(super) struct Published {
     pub(super) held: HeldKeys,
     pub(super) denied: Denied,
     trusted: Arc<KeySet>,
+    /// The held keys that an operator does not want.
+    untrusted: Arc<KeySet>,
     /// When `trusted` is right: between two ends of keys. A clock that jumps forward and back finds the keys again.
     valid: Range<Timestamp>,
     generation: u64,
@@ -70,6 +72,7 @@ impl KeyStore {
                 held: HeldKeys::default(),
                 denied: Denied::configured(&settings.deny_kids),
                 trusted: Arc::default(),
+                untrusted: Arc::default(),
                 valid: Timestamp::MIN..Timestamp::MAX,
                 generation: next_generation(),
                 answers: vec![Answer::default(); places.len()].into(),
@@ -119,6 +122,11 @@ impl KeyStore {
     pub fn was_answered_without(&self, kid: Option<&str>, since: Timestamp) -> bool {
         let lacks = |answer: &Answer| kid.is_none_or(|kid| !answer.kids.contains(kid));
         self.current.load().answers.iter().all(|answer| answer.asked.is_some_and(|asked| asked >= since) && lacks(answer))
+    }
+
+    /// The keys that would verify tokens at `now` if an operator did not deny them, by whatever name.
+    pub fn denied(&self, now: Timestamp) -> Arc<KeySet> {
+        self.with_current(now, |current| Arc::clone(&current.untrusted))
     }
 
     /// Whether an operator denies keys of this name.
@@ -253,7 +261,8 @@ impl Published {
                 .iter()
                 .any(|key| !self.trusted.keys().iter().any(|old| old.id() == key.id() && old.kid() == key.kid()));
         let generation = if changed { next_generation() } else { self.generation };
-        Self { trusted: Arc::new(trusted), valid, generation, ..self }
+        let untrusted = Arc::new(self.held.denied(now, &self.denied));
+        Self { trusted: Arc::new(trusted), untrusted, valid, generation, ..self }
     }
 }
 

@@ -141,8 +141,17 @@ impl HeldKeys {
         let ends = || self.keys.iter().filter_map(|held| held.end);
         let from = ends().filter(|end| *end <= now).max().unwrap_or(Timestamp::MIN);
         let until = ends().filter(|end| now < *end).min().unwrap_or(Timestamp::MAX);
-        let keys = self.live(now, denied).filter(|(_, state)| *state == KeyState::Trusted).map(|(held, _)| Arc::clone(&held.key));
-        (KeySet::from_keys(keys), from..until)
+        (self.in_state(KeyState::Trusted, now, denied), from..until)
+    }
+
+    /// The keys that would verify tokens at `now` if they were not denied.
+    pub(super) fn denied(&self, now: Timestamp, denied: &Denied) -> KeySet {
+        self.in_state(KeyState::Denied, now, denied)
+    }
+
+    fn in_state(&self, wanted: KeyState, now: Timestamp, denied: &Denied) -> KeySet {
+        let live = self.live(now, denied).filter(|(_, state)| *state == wanted);
+        KeySet::from_keys(live.map(|(held, _)| Arc::clone(&held.key)))
     }
 
     /// The keys that have not ended at `now`, and what becomes of each.

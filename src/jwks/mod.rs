@@ -24,6 +24,8 @@ mod refresher;
 mod schedule;
 mod snapshot;
 #[cfg(test)]
+mod test_corpus;
+#[cfg(test)]
 pub(crate) mod test_keys;
 #[cfg(test)]
 mod test_provider;

@@ -19,6 +19,8 @@ pub struct FetchedKeys {
     pub skipped: Vec<SkippedKey>,
     /// The names of the keys that the config denies.
     pub denied: Vec<String>,
+    /// Those of the keys that have such a name: a `kid`, or a thumbprint.
+    pub denied_keys: KeySet,
     /// The `iss` values that the discovery documents name.
     pub issuers: Vec<String>,
     /// Why sources could not be fetched, a text for each: printable, with the URL.
@@ -43,16 +45,20 @@ pub async fn fetch_once(settings: &JwksSettings, now: Timestamp) -> Result<Fetch
             Err(error) => answer.failures.push(error.to_string()),
         }
     }
-    answer.keys = held.trusted(now, &Denied::configured(&settings.deny_kids)).0;
-    Ok(answer)
+    Ok(answer.with(&held, now))
 }
 
 impl FetchedKeys {
     /// The keys of a document, as if it were the issuer's one source.
     pub fn of_document(document: &KeySet, settings: &JwksSettings, now: Timestamp) -> Self {
         let held = HeldKeys::default().merge(0, document, now, Keep::For(settings.keep)).0;
-        let keys = held.trusted(now, &Denied::configured(&settings.deny_kids)).0;
-        Self { keys, skipped: document.skipped().to_vec(), denied: settings.deny_kids.clone(), ..Self::default() }
+        let answer = Self { skipped: document.skipped().to_vec(), denied: settings.deny_kids.clone(), ..Self::default() };
+        answer.with(&held, now)
+    }
+
+    fn with(self, held: &HeldKeys, now: Timestamp) -> Self {
+        let denied = Denied::configured(&self.denied);
+        Self { keys: held.trusted(now, &denied).0, denied_keys: held.denied(now, &denied), ..self }
     }
 }
 

@@ -17,8 +17,8 @@ use tokio::{
 pub(super) enum Answer {
     /// 200 with this body.
     Body(String),
-    /// 200 with this body and this `Cache-Control`.
-    Cached(String, String),
+    /// 200 with this body and these header lines.
+    Headed(String, String),
     /// A status, with a header line or none, without a body.
     Status(u16, String),
     /// 200 with a body that never ends, sent in chunks.
@@ -100,10 +100,9 @@ impl State {
             Some(Answer::Body(body)) => {
                 format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
             }
-            Some(Answer::Cached(body, control)) => format!(
-                "HTTP/1.1 200 OK\r\nCache-Control: {control}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                body.len()
-            ),
+            Some(Answer::Headed(body, lines)) => {
+                format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+            }
             Some(Answer::Status(status, header)) => {
                 format!("HTTP/1.1 {status} So\r\n{header}Content-Length: 0\r\nConnection: close\r\n\r\n")
             }

@@ -14,6 +14,7 @@ use crate::{
         forward::Forward,
         lifetime,
         live::Live,
+        named_user,
         place::{self, BodyContent, BodyPlace, NewToken, Parts, Rewrite, TokenPlace},
         route::Route,
         target, tunnel,
@@ -109,6 +110,8 @@ async fn by_route(session: &mut Session, live: &Live, route: &Route, connection:
     connection.rests_on(Some(Arc::clone(&identity)));
     route.permission.check(identity.verified(), nonce(route, request))?;
     let admission = live.exchange.admit(&identity, route.profile, lifetime::of(request), now).await?;
+    let user_token = NewToken::from_authorization(admission.authorization());
+    route.user_query.as_deref().map_or(Ok(()), |name| named_user::check(request.raw_path(), name, user_token.as_str()))?;
     let rewrite = exchanged(admission.authorization())?;
     Ok(Forward::admitted(admission, rewrite))
 }

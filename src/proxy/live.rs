@@ -85,6 +85,11 @@ impl LiveProxy {
         Self { live, listen, metrics, has_system_authorities, resolvers: Mutex::default() }
     }
 
+    /// The exchange in use.
+    pub fn exchange(&self) -> Arc<Exchange> {
+        Arc::clone(&self.live.load().exchange)
+    }
+
     /// The access log in use.
     pub fn access_log(&self) -> Option<Arc<AccessLog>> {
         self.live.load().access_log.clone()

@@ -21,6 +21,7 @@ mod hygiene;
 mod lifetime;
 mod listener;
 mod live;
+mod named_user;
 mod origin;
 mod place;
 mod request;

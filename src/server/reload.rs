@@ -118,7 +118,8 @@ fn keep_what_needs_a_restart(old: &Config, mut config: Config) -> NeedsRestart {
     config.signing.threads = old.signing.threads;
     keep("signing.queue", config.signing.queue == old.signing.queue);
     config.signing.queue = old.signing.queue;
-    keep("cache.entries", config.cache == old.cache);
+    keep("cache.entries", config.cache.entries == old.cache.entries);
+    keep("cache.bytes", config.cache.bytes == old.cache.bytes);
     config.cache = old.cache.clone();
     keep("log.format", config.log.format == old.log.format);
     config.log.format = old.log.format;

@@ -1,37 +1,18 @@
 //! Why a key cannot be used.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use aws_lc_rs::error::KeyRejected;
 use jsonwebtoken::Algorithm;
 
+use crate::private_file::PrivateFileError;
+
 /// Why a key cannot be had, in words an operator can act on.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
-    /// The key file or the passphrase file cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// More bytes than a key file or a passphrase file has.
-    #[error("{path} is longer than {limit} bytes, so it is not the file that was meant")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Most bytes.
-        limit: usize,
-    },
-    /// Others than the user of this process may read the file.
-    #[error("{path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`")]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits; those of the target if it is a symbolic link.
-        mode: u32,
-    },
+    /// The key file or the passphrase file cannot be read or written, or is not kept secret.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
     /// The environment variable for a passphrase or secret does not exist.
     #[error("the environment variable {name}, which holds a secret of the signing key, is not set")]
     SecretNotSet {
@@ -76,20 +57,6 @@ pub enum SigningError {
     /// The cryptographic library made no key.
     #[error("no key could be generated: the cryptographic library failed")]
     Generation,
-    /// The file for a new key exists.
-    #[error("{path} exists already and is left as it is: choose another file, or --force to replace it")]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file for a new key cannot be written.
-    #[error("cannot write {path}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
 }
 
 /// What is wrong with the content of a key file. Each text goes on from the file's name.

@@ -33,7 +33,7 @@ impl PrivateKeyPem {
 
     /// Writes it to a file with mode 0600 from its first byte on. An existing file is an error, unless it is to be replaced.
     pub fn create(&self, path: &Path, replace: bool) -> Result<(), SigningError> {
-        key_file::create(path, self.0.as_bytes(), replace)
+        Ok(key_file::create(path, self.0.as_bytes(), replace)?)
     }
 
     /// The key itself, with the usual algorithm of its kind.

@@ -4,35 +4,20 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::{
-    private_file::{self, PrivateFileError},
-    signing::SigningError,
-};
+use crate::private_file::{self, PrivateFileError};
 
 /// The longest key file with a chain of certificates is a small part of this.
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// Reads a file, if its permissions keep it secret. At most 1 MiB.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SigningError> {
-    Ok(private_file::read(path, MAX_BYTES)?)
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+    private_file::read(path, MAX_BYTES)
 }
 
 /// Writes a file that only its owner can read, from its first byte on. An existing file stays as it is unless it is to be replaced;
 /// then it is replaced as a whole or not at all.
-pub(super) fn create(path: &Path, content: &[u8], replace: bool) -> Result<(), SigningError> {
-    Ok(private_file::write(path, content, replace)?)
-}
-
-impl From<PrivateFileError> for SigningError {
-    fn from(error: PrivateFileError) -> Self {
-        match error {
-            PrivateFileError::Read { path, source } => Self::Read { path, source },
-            PrivateFileError::TooLarge { path, limit } => Self::TooLarge { path, limit },
-            PrivateFileError::Exposed { path, mode } => Self::Exposed { path, mode },
-            PrivateFileError::Exists { path } => Self::Exists { path },
-            PrivateFileError::Write { path, source } => Self::Write { path, source },
-        }
-    }
+pub(super) fn create(path: &Path, content: &[u8], replace: bool) -> Result<(), PrivateFileError> {
+    private_file::write(path, content, replace)
 }
 
 #[cfg(test)]
@@ -66,19 +51,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.pem");
         let error = read(&path).unwrap_err();
-        assert!(matches!(&error, SigningError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound), "{error}");
+        assert!(matches!(&error, PrivateFileError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound), "{error}");
 
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
         let error = read(&path).unwrap_err();
-        assert!(matches!(&error, SigningError::Read { source, .. } if source.kind() == io::ErrorKind::IsADirectory), "{error}");
+        assert!(matches!(&error, PrivateFileError::Read { source, .. } if source.kind() == io::ErrorKind::IsADirectory), "{error}");
 
         let path = folder.path().join("long.pem");
         create(&path, &vec![b'x'; MAX_BYTES], false).unwrap();
         assert_eq!(read(&path).unwrap().len(), MAX_BYTES);
         create(&path, &vec![b'x'; MAX_BYTES + 1], true).unwrap();
         let error = read(&path).unwrap_err();
-        assert!(matches!(error, SigningError::TooLarge { limit: MAX_BYTES, .. }), "{error}");
+        assert!(matches!(error, PrivateFileError::TooLarge { limit: MAX_BYTES, .. }), "{error}");
     }
 
     #[test]
@@ -89,7 +74,7 @@ mod tests {
         assert_eq!(mode(&path), 0o600);
 
         let error = create(&path, b"second", false).unwrap_err();
-        assert!(matches!(&error, SigningError::Exists { path: existing } if *existing == path), "{error}");
+        assert!(matches!(&error, PrivateFileError::Exists { path: existing } if *existing == path), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"first");
 
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
@@ -103,12 +88,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("missing").join("key.pem");
         let error = create(&path, b"content", false).unwrap_err();
-        assert!(matches!(&error, SigningError::Write { source, .. } if source.kind() == io::ErrorKind::NotFound), "{error}");
+        assert!(matches!(&error, PrivateFileError::Write { source, .. } if source.kind() == io::ErrorKind::NotFound), "{error}");
 
         let occupied = folder.path().join("occupied");
         fs::create_dir_all(occupied.join("inner")).unwrap();
         let error = create(&occupied, b"content", true).unwrap_err();
-        assert!(matches!(error, SigningError::Write { .. }), "{error}");
+        assert!(matches!(error, PrivateFileError::Write { .. }), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -11,7 +11,7 @@ pub struct SigningSettings {
     pub algorithm: Algorithm,
     /// Where the key is.
     pub key: SigningKeySource,
-    /// Threads that sign; 0: one for each core. Default 0.
+    /// Threads that sign; 0: one fewer than there are cores, at least one. Default 0.
     pub threads: usize,
     /// Signatures that may wait. Default 1024.
     pub queue: usize,

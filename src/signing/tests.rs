@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::private_file::PrivateFileError;
 
 mod algorithms;
 
@@ -238,7 +239,7 @@ fn what_is_no_key_file_is_refused() {
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let error = SigningKey::open(&path, None).unwrap_err();
-    assert!(matches!(error, SigningError::Exposed { mode: 0o644, .. }), "{error}");
+    assert!(matches!(error, SigningError::File(PrivateFileError::Exposed { mode: 0o644, .. })), "{error}");
 }
 
 fn damaged(what: &str) -> KeyProblem {

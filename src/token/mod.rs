@@ -20,6 +20,7 @@ mod json;
 mod jwk;
 mod key_set;
 mod kind;
+mod memory;
 mod mint;
 mod permission;
 mod rejection;

@@ -113,6 +113,8 @@ pub enum Rejection {
     WrongPolicy,
     /// A tenant that is not on the list.
     WrongTenant,
+    /// The request names another user than its token does, or does not name one.
+    WrongUser,
 }
 
 struct Row {
@@ -215,6 +217,7 @@ impl Rejection {
             Self::WrongParty => row("wrong_party", 401, TOKEN, "the client application is not accepted"),
             Self::WrongPolicy => row("wrong_policy", 401, TOKEN, "the policy is not accepted"),
             Self::WrongTenant => row("wrong_tenant", 401, TOKEN, "the tenant is not accepted"),
+            Self::WrongUser => row("wrong_user", 403, None, "the user that the request names is not that of the token"),
         }
     }
 
@@ -274,6 +277,7 @@ impl Rejection {
         Self::WrongParty,
         Self::WrongPolicy,
         Self::WrongTenant,
+        Self::WrongUser,
     ];
 }
 

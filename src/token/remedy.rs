@@ -119,6 +119,9 @@ impl Rejection {
             Self::WrongParty => "Config: add the client's application id to `authorized_parties` if it is one of yours.",
             Self::WrongPolicy => "Client: log in with a policy that the config lists. Config: add the policy to `policies`.",
             Self::WrongTenant => "Config: add the tenant's id to `tenants` if its users may come.",
+            Self::WrongUser => {
+                "Client: give the backend's library the user id that `syncgate explain` shows (Zero: `userID`). Config: `user_query` of the route names the parameter."
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::token::{
     KeyId, KeySet, Rejection, Timestamp, TokenKind, TrustedIssuer, UnverifiedToken, VerificationKey, algorithm_from_name,
+    memory::{allocation, heap_bytes},
 };
 
 /// One thing that must hold of a token, in the order in which [`TrustedIssuer::verify`] looks: what is cheap first, the signature
@@ -249,6 +250,14 @@ impl VerifiedToken {
     /// The display name: the issuer's name claim, if it is a text and the issuer's settings keep it.
     pub fn name(&self) -> Option<&str> {
         self.claim(&self.name_claim).and_then(Value::as_str)
+    }
+
+    /// How much memory it takes beside its own size. Bytes, estimated.
+    pub fn heap_bytes(&self) -> usize {
+        let texts = [Some(&self.user_id), Some(&self.scopes), self.nonce.as_ref()].into_iter().flatten().chain(&self.roles);
+        let lists = allocation(size_of_val(&*self.roles)) + allocation(size_of_val(&*self.claims));
+        let claims = self.claims.iter().map(|(_, value)| heap_bytes(value));
+        texts.map(|text| allocation(text.len())).sum::<usize>() + lists + claims.sum::<usize>()
     }
 
     /// A claim, if the token has it and the issuer's settings keep it.

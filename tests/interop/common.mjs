@@ -1,15 +1,16 @@
 // What the scripts share: settings as one line of JSON on standard input, results as lines of JSON on standard output.
 
 import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+
+/** Settings and commands, one line each, as they come. */
+export const commands = (async function* () {
+  for await (const line of createInterface({ input: process.stdin })) yield JSON.parse(line);
+})();
 
 /** The settings. */
 export async function readInput() {
-  let text = '';
-  for await (const chunk of process.stdin) {
-    text += chunk;
-    if (text.includes('\n')) break;
-  }
-  return JSON.parse(text);
+  return (await commands.next()).value;
 }
 
 /** Keeps what libraries log out of the results. */

@@ -12,12 +12,15 @@ class Device {
   constructor(name, url, token) {
     this.token = token;
     this.refusals = [];
+    this.brokenOff = [];
     this.local = new PouchDB(name, { adapter: 'memory' });
     this.remote = new PouchDB(`${url}/docs`, {
       fetch: async (target, options) => {
         options.headers.set('Authorization', `Bearer ${this.token}`);
-        const answer = await PouchDB.fetch(target, options);
+        const answer = await PouchDB.fetch(target, options).catch((error) => this.breaksOff(error));
         if (answer.status === 401) this.refusals.push((await answer.clone().json()).error);
+        const json = answer.json.bind(answer);
+        answer.json = () => json().catch((error) => this.breaksOff(error));
         return answer;
       },
     });
@@ -26,6 +29,11 @@ class Device {
       .sync(this.remote, { live: true, retry: true, back_off_function: () => 200 })
       .on('error', (error) => this.errors.push(error.name ?? error.error ?? String(error)));
     this.sync.catch(() => {});
+  }
+
+  breaksOff(error) {
+    this.brokenOff.push(error.message);
+    throw error;
   }
 
   has(id) {
@@ -78,6 +86,7 @@ await run(async ({ gateway, good, another, short, forged, expiresAt }) => {
     missed,
     expired: [...new Set(short_lived.refusals)],
     errorsOfExpired: short_lived.errors,
+    brokenOff: short_lived.brokenOff,
     stranger: stranger.errors,
     refusedStranger: [...new Set(stranger.refusals)],
     errors: [...one.errors, ...two.errors],

@@ -216,6 +216,26 @@ async fn keys_are_fetched_as_the_gateway_fetches_them() {
 }
 
 #[tokio::test]
+async fn a_denied_key_is_told_by_whatever_name_it_is_denied() {
+    let desk = Desk::start().await;
+    let config = std::fs::read_to_string(desk.path("gateway.yaml")).unwrap();
+    let token = desk.token(&desk.claims()).sign();
+    // The name of a demo key is its thumbprint.
+    let thumbprint = desk.issuer.signing_key().kid().to_owned();
+    for (denied, found) in [
+        (thumbprint.clone(), format!("kid \"contoso-1\": the key {thumbprint}, which the config denies")),
+        ("contoso-1".to_owned(), "kid \"contoso-1\", which the config denies".to_owned()),
+    ] {
+        let denying = config.replace("    audiences:", &format!("    deny_kids: [{denied}]\n    audiences:"));
+        std::fs::write(desk.path("gateway.yaml"), denying).unwrap();
+        let refused = desk.explain(&token, &["--json"]).await;
+        assert_eq!((refused.code, refused.json()["reason"].as_str()), (Some(1), Some("unknown_key")));
+        let checks = refused.json()["checks"].as_array().unwrap().clone();
+        assert_eq!(checks.iter().find(|check| check["check"] == "key").unwrap()["found"], found);
+    }
+}
+
+#[tokio::test]
 async fn an_issuer_that_is_discovered_is_known_once_its_document_is() {
     let issuer = DemoIssuer::start().await.unwrap();
     let settings = |discovery: &str| {

@@ -35,3 +35,4 @@ mod secrets;
 mod story;
 mod streams;
 mod upstreams;
+mod zero;

@@ -1,8 +1,8 @@
 //! What an upstream finds in the token that it gets: the claims and dates of the route's profile, and nothing of another's.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
 use serde_json::{Value, json};
 use syncgate::{
     config::Config,
@@ -12,7 +12,10 @@ use syncgate::{
 };
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 
-use crate::kit::Kit;
+use crate::{
+    kit::Kit,
+    recorder::{Recorder, Request, claims_of, config},
+};
 
 /// Puts what the text says of `mint` and `profiles` into a config, with the claims that it keeps.
 fn mint(config: &mut Config, text: &str) {
@@ -78,6 +81,72 @@ async fn one_token_down_two_routes_becomes_two_tokens_that_do_not_mix() {
         assert_eq!((claims.user_id(), claims.get("plan")), ("two-alice", Some(&json!("team"))));
     }
     other.stop().await;
+    kit.stop().await;
+}
+
+/// CouchDB and PowerSync behind one gateway, each by its preset.
+async fn two_presets(couch: &Recorder, power: &Recorder) -> Kit {
+    let settings = config(json!({
+        "routes": [{ "preset": "couchdb", "path": "/couch" }, { "preset": "powersync", "path": "/power" }],
+        "profiles": { "powersync": { "preset": "powersync", "claims": { "aud": "power.contoso.com" } } },
+    }));
+    let upstreams = vec![upstream("couch", couch.address), upstream("power", power.address)];
+    Kit::start_with(move |config| {
+        config.proxy.upstreams = upstreams;
+        config.proxy.routes = settings.proxy.routes;
+        config.proxy.routes[1].upstream = 1;
+        config.profiles = settings.profiles;
+    })
+    .await
+}
+
+/// What came with this scheme in `Authorization`, without regard to what came twice.
+fn tokens(recorder: &Recorder, scheme: &str) -> BTreeSet<String> {
+    let token = |request: &Request| request.header("authorization").unwrap().strip_prefix(scheme).expect(scheme).to_owned();
+    recorder.all().iter().map(token).collect()
+}
+
+#[tokio::test]
+async fn one_token_down_two_presets_becomes_two_tokens_whichever_is_asked_first() {
+    let (couch, power) = (Recorder::silent().await, Recorder::silent().await);
+    let kit = two_presets(&couch, &power).await;
+    let user = |number: usize| format!("user-{number}");
+    let clients: Vec<_> = (0..12).map(|number| kit.issuer.token(&user(number)).sign()).collect();
+    let ask = |path: &'static str, scheme: &'static str, token: &str| {
+        let request = format!("GET {path}/x HTTP/1.1\r\nHost: gateway\r\nAuthorization: {scheme} {token}\r\n\r\n");
+        let kit = &kit;
+        async move { assert_eq!(kit.raw(request.as_bytes()).await.status, 204) }
+    };
+    // One first, the other first, then both at once; and again with all of them known.
+    for _ in 0..2 {
+        for token in &clients[..4] {
+            ask("/couch", "Bearer", token).await;
+            ask("/power", "Token", token).await;
+        }
+        for token in &clients[4..8] {
+            ask("/power", "Token", token).await;
+            ask("/couch", "Bearer", token).await;
+        }
+        let both = clients[8..].iter().flat_map(|token| [token; 4]).map(|token| async move {
+            tokio::join!(ask("/couch", "Bearer", token), ask("/power", "Token", token));
+        });
+        join_all(both).await;
+    }
+
+    assert_eq!((couch.count(), power.count()), (48, 48));
+    let (to_couch, to_power) = (tokens(&couch, "Bearer "), tokens(&power, "Token "));
+    assert!(to_couch.is_disjoint(&to_power));
+    let users: BTreeSet<_> = (0..12).map(|number| kit.issuer.user_id(&user(number))).collect();
+    for (tokens, names) in [(&to_couch, &["exp", "iat", "sub"][..]), (&to_power, &["aud", "exp", "iat", "sub"])] {
+        let claims: Vec<_> = tokens.iter().map(|token| claims_of(&kit, token)).collect();
+        assert!(claims.iter().all(|claims| claims.keys().eq(names)), "{claims:?}");
+        let subjects: BTreeSet<_> = claims.iter().map(|claims| claims["sub"].as_str().unwrap().to_owned()).collect();
+        // One for each user: all that came later were prepared.
+        assert_eq!((subjects, tokens.len()), (users.clone(), 12));
+    }
+    for request in couch.all().iter().chain(&power.all()) {
+        assert!(clients.iter().all(|token| !request.contains(token)), "{}", request.head);
+    }
     kit.stop().await;
 }
 

@@ -1,14 +1,12 @@
 //! Where tokens sit, end to end: what the upstream receives in place of the client's token, and what never gets there.
 
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
-use serde_json::{Value, json};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::json;
 
 use crate::{
     kit::{Answer, Kit},
-    recorder::{Recorder, Request, claims_of, gateway_with},
+    recorder::{Recorder, claims_of, gateway_of, gateway_with},
+    zero::{zero, zero_token},
 };
 
 pub const UPGRADE: &str =
@@ -195,41 +193,12 @@ async fn a_subprotocol_that_holds_a_token_never_comes_back() {
     }
 }
 
-fn zero(token: &str) -> String {
-    let json = format!("{{\"initConnectionMessage\":[\"initConnection\",{{\"x\":\"\u{e9}~\"}}],\"authToken\":\"{token}\"}}");
-    STANDARD.encode(json).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
-}
-
-/// The token that Zero's server finds.
-fn zero_token(request: &Request) -> String {
-    let value = request.header("sec-websocket-protocol").unwrap();
-    let base64 = value.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=");
-    let json: Value = serde_json::from_slice(&STANDARD.decode(base64).unwrap()).unwrap();
-    assert_eq!(json["initConnectionMessage"][1]["x"], "\u{e9}~");
-    json["authToken"].as_str().unwrap().to_owned()
-}
-
-#[tokio::test]
-async fn zero_gets_back_what_its_client_offered() {
-    let recorder = Recorder::socket(|request| request.header("sec-websocket-protocol").map(str::to_owned)).await;
-    let kit = gateway_with(&recorder, json!({ "preset": "zero" })).await;
-    let token = kit.issuer.token("alice").sign();
-    let offered = zero(&token);
-    let answer = open(&kit, &offered).await;
-    assert_eq!(answer.status, 101);
-    assert_eq!(answer.header("sec-websocket-protocol"), Some(offered.as_str()));
-    assert_minted(&kit, &zero_token(&recorder.last()), "alice");
-    kit.stop().await;
-}
-
 #[tokio::test]
 async fn the_backend_may_refuse_an_invalid_token_of_a_socket_and_nothing_else() {
     let recorder = Recorder::socket(|request| request.header("sec-websocket-protocol").map(str::to_owned)).await;
-    let kit = gateway_with(
-        &recorder,
-        json!([{ "preset": "zero" }, { "preset": "triplit", "path": "/triplit" }, { "preset": "triplit", "name": "scoped", "path": "/scoped", "scopes": ["docs.admin"] }]),
-    )
-    .await;
+    let scoped = json!({ "preset": "triplit", "name": "scoped", "path": "/scoped", "scopes": ["docs.admin"] });
+    let routes = json!([{ "preset": "zero" }, { "preset": "triplit", "path": "/triplit" }, scoped]);
+    let kit = gateway_of(recorder.address, json!({ "routes": routes })).await;
     let left = |reason: &str| kit.metric("syncgate_left_to_backend_total", &[("reason", reason)]);
     let expired = kit.issuer.token("alice").expires_in(-3_600).sign();
     let forged = kit.issuer.token("alice").signature([1; 256]).sign();

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
@@ -165,6 +166,17 @@ pub fn routes(value: Value) -> Vec<RouteSettings> {
 pub async fn gateway_with(recorder: &Recorder, value: Value) -> Kit {
     let routes = routes(value);
     gateway_before(recorder.address, move |config| config.proxy.routes = routes).await
+}
+
+/// A gateway with the routes and the minting of this config file in front of this address.
+pub async fn gateway_of(upstream: SocketAddr, file: Value) -> Kit {
+    let settings = config(file);
+    gateway_before(upstream, move |config| {
+        config.proxy.routes = settings.proxy.routes;
+        config.profiles = settings.profiles;
+        config.issuers[0].rules.leeway = Duration::ZERO;
+    })
+    .await
 }
 
 /// The claims of a token that the gateway minted; fails if the pinned key does not verify it.

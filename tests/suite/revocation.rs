@@ -1,7 +1,8 @@
 //! A key that is trusted no longer takes with it what it has let in: sockets and feeds, whatever their token says.
 
 use futures_util::StreamExt as _;
-use syncgate::demo::DemoKey;
+use serde_json::json;
+use syncgate::{demo::DemoKey, jwks::KeySource};
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 
 use crate::{
@@ -86,5 +87,32 @@ async fn a_reload_that_denies_a_key_ends_its_sockets_and_no_others() {
     kit.gateway.reload(Ok(config)).unwrap();
     assert_told(&kit, &mut ending).await;
     assert!(tokio::time::timeout(std::time::Duration::from_secs(1), staying.next()).await.is_err());
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_denied_by_its_thumbprint_is_refused_for_good() {
+    let key = DemoKey::shared(3).unwrap();
+    let jwk = json!({ "kty": "RSA", "use": "sig", "kid": "contoso-1", "n": key.modulus(), "e": key.exponent() });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    std::fs::write(&file, json!({ "keys": [jwk] }).to_string()).unwrap();
+    let kit = Kit::start_with(move |config| config.issuers[0].jwks.sources.push(KeySource::File(file))).await;
+    let token = |user: &str| kit.issuer.token(user).header("kid", "contoso-1").signed_by(&key).sign();
+    assert_eq!(kit.get("/echo", &token("alice")).await.status(), 200);
+
+    let mut config = kit.gateway.config();
+    // The name of a demo key is its thumbprint.
+    config.issuers[0].jwks.deny_kids = vec![key.kid().to_owned()];
+    config.issuers[0].jwks.refresh = std::time::Duration::from_secs(3_600);
+    kit.gateway.reload(Ok(config)).unwrap();
+    for user in ["alice", "bob"] {
+        assert_eq!(kit.get("/echo", &token(user)).await.status(), 401, "the key is there, so nothing is waited for");
+    }
+    assert_eq!(kit.metric("syncgate_rejections_total", &[("reason", "unknown_key")]), 2.0);
+    assert_eq!(kit.metric("syncgate_jwks_refresh_total", &[("trigger", "unknown_kid")]), 0.0);
+    // Whoever only says that it is this key proves nothing: the provider may have another one of that name by now.
+    let made_up = kit.issuer.token("mallory").header("kid", "contoso-1").signature([1; 256]).sign();
+    assert_eq!(kit.get("/echo", &made_up).await.status(), 503);
     kit.stop().await;
 }

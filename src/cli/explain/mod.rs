@@ -73,7 +73,13 @@ impl ExplainArgs {
             &Circumstances {
                 issuers: &issuers,
                 limits: &config.token_limits,
-                keys: KeysAtHand { set: &keys.keys, skipped: &keys.skipped, denied: &keys.denied, missing: missing.as_deref() },
+                keys: KeysAtHand {
+                    set: &keys.keys,
+                    skipped: &keys.skipped,
+                    denied: &keys.denied,
+                    denied_keys: &keys.denied_keys,
+                    missing: missing.as_deref(),
+                },
                 demands: permission.map(|permission| Demands { permission, nonce: self.nonce.as_deref().map(str::as_bytes) }),
                 now,
             },

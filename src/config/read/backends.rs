@@ -65,6 +65,7 @@ impl Backend {
             }
             Self::Zero => RouteSettings {
                 token_in: vec![TokenPlace::Protocol(ProtocolForm::Zero)],
+                user_query: Some("userID".to_owned()),
                 on_invalid: OnInvalid::LetBackendRefuse,
                 ..route
             },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     admin::AdminSettings,
-    config::{LogFormat, LogLevel, LogSettings, Target, section::Section},
+    config::{LogFormat, LogLevel, LogSettings, Target, section::Section, units::show_size},
     exchange::CacheSettings,
     token::TokenLimits,
 };
@@ -41,7 +41,22 @@ pub(in crate::config) fn token_limits(mut section: Section<'_>) -> TokenLimits {
 }
 
 pub(in crate::config) fn cache(mut section: Section<'_>) -> CacheSettings {
-    let settings = CacheSettings { entries: section.number("entries", CacheSettings::default().entries, 1..=10_000_000) };
+    /// What one identity takes with one user token, signed with RSA-2048.
+    const COMMON: usize = 1_100;
+    const MIB: usize = 1024 * 1024;
+    let default = CacheSettings::default();
+    let entries = section.field("entries");
+    let settings = CacheSettings {
+        entries: section.number("entries", default.entries, 100..=10_000_000),
+        bytes: section.size("bytes", default.bytes, 16 * MIB..=65_536 * MIB),
+    };
+    if let Some(field) = entries.filter(|_| settings.bytes / settings.entries < COMMON) {
+        field.warning(format!(
+            "so many do not fit: cache.bytes is full with about {}, of {COMMON} bytes each; set cache.bytes to {} or more",
+            settings.bytes / COMMON,
+            show_size((settings.entries * COMMON).next_multiple_of(MIB)),
+        ));
+    }
     section.finish();
     settings
 }

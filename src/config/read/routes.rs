@@ -25,6 +25,8 @@ pub(in crate::config) const ERROR_SHAPES: [(&str, ErrorShape); 3] =
     [("rfc6750", ErrorShape::Rfc6750), ("realm", ErrorShape::Realm), ("couchdb", ErrorShape::CouchDb)];
 pub(in crate::config) const ON_INVALID: [(&str, OnInvalid); 2] =
     [("reject", OnInvalid::Reject), ("let_backend_refuse", OnInvalid::LetBackendRefuse)];
+/// The word for nothing.
+pub(in crate::config) const NONE: &str = "none";
 /// Whether a route is public.
 const ACCESS: [(&str, bool); 2] = [("protected", false), ("public", true)];
 
@@ -99,6 +101,11 @@ fn route(
     if let Some(field) = &places {
         places::places(field.section(), &mut route.token_in, &mut route.token_out);
     }
+    let named_user = section.field("user_query");
+    if let Some(field) = &named_user {
+        let is_none = field.scalar("none, or the name of a query parameter").is_none_or(|text| text == NONE);
+        route.user_query = if is_none { None } else { field.text(&TEXT) };
+    }
     let permission = PermissionSettings {
         all_scopes: section.texts("scopes", &SCOPE),
         any_scopes: section.texts("any_scopes", &SCOPE),
@@ -123,18 +130,35 @@ fn route(
         field.problem("let_backend_refuse is for sockets, which have no body");
     }
     if route.access != Access::Protected {
-        if permission != PermissionSettings::default() {
-            section.problem("a public route demands nothing of a token; leave scopes, roles, claims and nonce away");
+        if permission != PermissionSettings::default() || named_user.is_some_and(|_| route.user_query.is_some()) {
+            section.problem("a public route demands nothing of a token; leave scopes, roles, claims, nonce and user_query away");
         }
+        route.user_query = None;
         if in_body {
             section.problem("a public route does not read bodies; accepted under token.in: header, query, protocol, cookie");
         }
+    }
+    if route.user_query.is_some() {
+        check_named_user(&section, profiles.get(route.profile), in_body);
     }
     route.permission = Permission::new(permission);
     section.finish();
     match backend {
         Some(backend) => backend.expand(route),
         None => vec![route],
+    }
+}
+
+/// Checks that there is something to compare the user of `user_query` with.
+fn check_named_user(section: &Section<'_>, profile: Option<&Profile<'_>>, in_body: bool) {
+    if in_body {
+        section.problem("user_query is for tokens outside of bodies; leave it away");
+    }
+    if let Some(profile) = profile.filter(|profile| !profile.settings.claims.contains_key("sub")) {
+        let name = &profile.settings.name;
+        section.problem(&format!(
+            "user_query is compared with the claim sub, which the minting profile {name} lacks; add it, or say user_query: none"
+        ));
     }
 }
 

@@ -80,6 +80,11 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
         ),
         row(
             "/routes",
+            json!([{ "name": "a", "user_query": ["a"] }]),
+            "routes[0].user_query: is a list, not one value; accepted: none, or the name of a query parameter",
+        ),
+        row(
+            "/routes",
             json!([{ "name": "a", "allowed_origins": ["app.contoso.com"], "token": { "in": { "cookie": "c" } } }]),
             "routes[0].allowed_origins[0]: \"app.contoso.com\" is not an origin; accepted: an origin as browsers send it, such as \
              https://app.contoso.com",

@@ -214,7 +214,9 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             json!("a\"b"),
             "realm: \"a\\\"b\" cannot be a realm; accepted: 1 to 64 ASCII characters without quote and backslash",
         ),
-        row("/cache/entries", json!("100k"), "cache.entries: \"100k\" cannot be read; accepted: 1 to 10000000 (default 100000)"),
+        row("/cache/entries", json!("100k"), "cache.entries: \"100k\" cannot be read; accepted: 100 to 10000000 (default 100000)"),
+        row("/cache/bytes", json!("1MiB"), "cache.bytes: 1MiB is too small; accepted: 16MiB to 64GiB (default 256MiB)"),
+        row("/cache/bytes", json!("65GiB"), "cache.bytes: 65GiB is too large; accepted: 16MiB to 64GiB (default 256MiB)"),
         row("/log/format", json!("xml"), "log.format: \"xml\" is not known; accepted: json, text"),
         row(
             "/log/level",

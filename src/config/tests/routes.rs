@@ -49,6 +49,8 @@ fn a_route_with_everything_is_printed_as_it_is() {
         { "name": "b", "path": "/b", "access": "public", "token": { "in": { "query": "token" } } },
         { "name": "c", "path": "/c", "access": "public", "pass_authorization": true },
         { "name": "d", "path": "/d", "token": { "in": { "body": "a: b", "member": "#", "exchange": ["x", "true"], "pass": ["{", "1"] } } },
+        { "preset": "zero", "name": "f", "path": "/f", "user_query": "none" },
+        { "preset": "zero", "name": "g", "path": "/g", "user_query": "user: ü" },
         { "name": "e", "path": "/e", "token": { "out": { "query": "x" } }, "allowed_origins": "any", "cors": {} },
     ])));
 }
@@ -92,6 +94,12 @@ fn keys_that_do_not_go_together_are_refused() {
             json!({ "on_invalid": "let_backend_refuse", "token": { "in": { "body": "a" } } }),
             "routes[0].on_invalid: let_backend_refuse is for",
         ),
+        (json!({ "access": "public", "user_query": "user" }), "routes[0]: a public route demands nothing of a token"),
+        (
+            json!({ "user_query": "user" }),
+            "routes[0]: user_query is compared with the claim sub, which the minting profile default lacks",
+        ),
+        (json!({ "preset": "zero", "token": { "in": { "body": "a" } } }), "routes[0]: user_query is for tokens outside of bodies"),
         (json!({ "preset": "realm", "exact": true }), "routes[0].exact: the preset realm stands for two routes"),
     ] {
         let mut named = route.clone();
@@ -119,7 +127,8 @@ fn one_line_is_enough_for_a_known_backend() {
     assert_eq!(only("couchdb"), RouteSettings { errors: ErrorShape::CouchDb, ..route("couchdb") });
     let token_in = vec![TokenPlace::Protocol(ProtocolForm::Zero)];
     let on_invalid = OnInvalid::LetBackendRefuse;
-    assert_eq!(only("zero"), RouteSettings { token_in, on_invalid, ..route("zero") });
+    let user_query = Some("userID".into());
+    assert_eq!(only("zero"), RouteSettings { token_in, user_query, on_invalid, ..route("zero") });
     let token_in = vec![TokenPlace::Query("token".into()), TokenPlace::bearer()];
     assert_eq!(only("triplit"), RouteSettings { token_in, on_invalid, ..route("triplit") });
 }

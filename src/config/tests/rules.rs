@@ -362,3 +362,16 @@ fn a_discovered_issuer_needs_a_place_to_be_discovered_in() {
     tenants.push(("/issuers/0/tenants", json!([super::TENANT_ID])));
     assert_eq!(problems(&with(&tenants)), ["issuers[0].tenants: has a meaning only for an issuer with {tenantid} in it"]);
 }
+
+#[test]
+fn more_cached_identities_than_fit_into_their_bytes_are_worth_a_warning() {
+    let cache = |cache: Value| warnings(&with(&[("/cache", cache)]));
+    assert_eq!(cache(json!({ "entries": 200_000 })), [""; 0]);
+    assert_eq!(cache(json!({ "entries": 1_000_000, "bytes": "2GiB" })), [""; 0]);
+    assert_eq!(
+        cache(json!({ "entries": 1_000_000 })),
+        [
+            "cache.entries: so many do not fit: cache.bytes is full with about 244032, of 1100 bytes each; set cache.bytes to 1050MiB or more"
+        ]
+    );
+}

@@ -22,6 +22,7 @@ use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 pub use self::body::{BodyCondition, BodyPlace};
 pub(super) use self::{
     body::{BodyContent, MOST_BODY_BYTES, PassedBody, check_headers as check_body_headers},
+    query::value as query_value,
     rewrite::{NewToken, Rewrite},
 };
 use crate::token::Rejection;

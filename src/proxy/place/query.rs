@@ -19,8 +19,15 @@ pub(super) struct InQuery<'a> {
     pub(super) value: Range<usize>,
 }
 
-/// The one parameter of this name.
+/// The token in the one parameter of this name.
 pub(super) fn find<'a>(target: &'a [u8], name: &str) -> Result<Option<InQuery<'a>>, Rejection> {
+    let found = parameter(target, name)?;
+    found.as_ref().map_or(Ok(()), |found| one_token(&found.token).map(drop))?;
+    Ok(found)
+}
+
+/// The one parameter of this name, whatever it holds.
+fn parameter<'a>(target: &'a [u8], name: &str) -> Result<Option<InQuery<'a>>, Rejection> {
     let mut named = pairs(target).filter(|pair| is_named(target, pair, name));
     let Some(pair) = named.next() else { return Ok(None) };
     if named.next().is_some() {
@@ -36,9 +43,12 @@ pub(super) fn find<'a>(target: &'a [u8], name: &str) -> Result<Option<InQuery<'a
         return Ok(None);
     }
     let value = text.get(start..).unwrap_or_default();
-    let token = decoded(value);
-    one_token(&token)?;
-    Ok(Some(InQuery { token, value: pair.start + start..pair.end }))
+    Ok(Some(InQuery { token: decoded(value), value: pair.start + start..pair.end }))
+}
+
+/// The decoded value of the one parameter of this name. None, too, if some server might take another one for it.
+pub(in crate::proxy) fn value<'a>(target: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
+    parameter(target, name).ok()?.map(|found| found.token)
 }
 
 /// The target with another token as the value that stands there.

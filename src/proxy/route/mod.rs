@@ -36,6 +36,7 @@ pub(super) struct Route {
     pub(super) permission: Permission,
     pub(super) token_in: Vec<TokenPlace>,
     pub(super) token_out: Option<TokenPlace>,
+    pub(super) user_query: Option<String>,
     pub(super) allowed_origins: AllowedOrigins,
     /// What browsers are told, where the route serves pages of other origins.
     pub(super) cors: Option<Cors>,
@@ -64,6 +65,7 @@ impl Route {
             permission: settings.permission.clone(),
             token_in: settings.token_in.clone(),
             token_out: settings.token_out.clone(),
+            user_query: settings.user_query.clone(),
             allowed_origins: settings.allowed_origins.clone(),
             cors: settings.cors.as_ref().map(|cors| Cors::new(cors, &settings.allowed_origins)),
             errors: settings.errors,
@@ -95,6 +97,7 @@ impl Route {
             && self.permission == other.permission
             && self.token_in == other.token_in
             && self.token_out == other.token_out
+            && self.user_query == other.user_query
             && self.allowed_origins == other.allowed_origins
             && self.cors == other.cors
             && self.on_invalid == other.on_invalid

@@ -31,6 +31,8 @@ pub struct RouteSettings {
     pub token_in: Vec<TokenPlace>,
     /// Where the upstream wants the user token. None: where the client's was.
     pub token_out: Option<TokenPlace>,
+    /// The query parameter in which clients name their user, who must be the `sub` of the minted token. None: they name none.
+    pub user_query: Option<String>,
     /// Web pages that may open sockets, whose cookie counts for more than reading, and that `cors` is for.
     pub allowed_origins: AllowedOrigins,
     /// What pages of other origins are told. None: nothing; a preflight is a request like any other.
@@ -79,6 +81,7 @@ impl Default for RouteSettings {
             permission: Permission::default(),
             token_in: vec![TokenPlace::bearer()],
             token_out: None,
+            user_query: None,
             allowed_origins: AllowedOrigins::default(),
             cors: None,
             errors: ErrorShape::default(),

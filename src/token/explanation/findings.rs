@@ -210,16 +210,33 @@ impl Findings<'_> {
             (None, Some(thumbprint)) => format!("x5t {}", quoted(thumbprint)),
             (None, None) => "neither kid nor x5t".to_owned(),
         };
+        if let (Some(key), false) = (self.denied_key(), outcome == Outcome::Passed || self.is_denied_by_name()) {
+            return format!("{named}: the key {}, which the config denies", key.id());
+        }
         let skipped = self.keys.skipped.iter().find(|key| key.kid.is_some() && key.kid.as_deref() == bearer.key_id());
         match (outcome, skipped) {
             (Outcome::Passed, _) => named,
-            _ if bearer.key_id().is_some_and(|kid| self.keys.denied.iter().any(|denied| denied == kid)) => {
-                format!("{named}, which the config denies")
-            }
+            _ if self.is_denied_by_name() => format!("{named}, which the config denies"),
             (_, Some(skipped)) => format!("{named}, which is published but not used: {}", skipped.reason.label()),
             (Outcome::Unknown, None) => format!("{named}; {}", self.keys.missing.unwrap_or_default()),
             _ => named,
         }
+    }
+
+    /// Whether the config denies the key of the token, so that other keys which are missing do not matter.
+    pub(super) fn is_denied(&self) -> bool {
+        self.is_denied_by_name() || self.denied_key().is_some()
+    }
+
+    fn is_denied_by_name(&self) -> bool {
+        self.token.bearer().key_id().is_some_and(|kid| self.keys.denied.iter().any(|denied| denied == kid))
+    }
+
+    /// The denied key that signed the token.
+    fn denied_key(&self) -> Option<&VerificationKey> {
+        let (denied, bearer) = (self.keys.denied_keys, self.token.bearer());
+        self.issuer.check(Check::Signature, self.token, denied, self.now).ok()?;
+        denied.find(bearer, algorithm_from_name(bearer.algorithm())?).ok().map(AsRef::as_ref)
     }
 
     fn found_key(&self) -> Option<&VerificationKey> {

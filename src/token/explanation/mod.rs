@@ -37,6 +37,8 @@ pub struct KeysAtHand<'a> {
     pub skipped: &'a [SkippedKey],
     /// The names of keys that the config denies.
     pub denied: &'a [String],
+    /// The keys that the provider publishes and that the config denies, by whatever name.
+    pub denied_keys: &'a KeySet,
     /// Why there may be more keys: a source that could not be fetched.
     pub missing: Option<&'a str>,
 }
@@ -166,6 +168,7 @@ impl Explanation {
             let outcome = match issuer.check(check, token, around.keys.set, around.now) {
                 Ok(()) => Outcome::Passed,
                 Err(_) if rests_on.is_some_and(|other| !self.passed(other)) => Outcome::NotMade,
+                Err(Rejection::UnknownKey) if findings.is_denied() => Outcome::Failed(Rejection::UnknownKey),
                 // As the exchange sees it: without all keys nobody can say that there is none of this name.
                 Err(Rejection::UnknownKey) if around.keys.missing.is_some() => Outcome::Unknown,
                 Err(Rejection::UnknownIssuer) if is_undiscovered(issuer) => Outcome::Unknown,

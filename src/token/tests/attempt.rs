@@ -32,6 +32,7 @@ pub(super) struct Attempt {
     key: &'static TestKey,
     algorithm: Algorithm,
     jwks: Vec<Value>,
+    denied: Vec<Value>,
     rules: IssuerSettings,
     demands: PermissionSettings,
     nonce: Option<Vec<u8>>,
@@ -111,6 +112,7 @@ fn attempt(claims: Value, rules: IssuerSettings) -> Attempt {
         key: &RSA,
         algorithm: Algorithm::RS256,
         jwks: vec![RSA.jwk(KID)],
+        denied: Vec::new(),
         rules,
         demands: PermissionSettings::default(),
         nonce: None,
@@ -198,6 +200,12 @@ impl Attempt {
         self
     }
 
+    /// The config denies all keys.
+    pub(super) fn deny_keys(mut self) -> Self {
+        self.denied = std::mem::take(&mut self.jwks);
+        self
+    }
+
     pub(super) fn at(mut self, now: Timestamp) -> Self {
         self.now = now;
         self
@@ -238,7 +246,13 @@ impl Attempt {
             &Circumstances {
                 issuers,
                 limits: &TokenLimits::default(),
-                keys: KeysAtHand { set: &self.keys(), skipped, denied: &["denied".to_owned()], missing },
+                keys: KeysAtHand {
+                    set: &self.keys(),
+                    skipped,
+                    denied: &["denied".to_owned()],
+                    denied_keys: &set(&self.denied),
+                    missing,
+                },
                 demands: Some(Demands { permission: &Permission::new(self.demands.clone()), nonce: self.nonce.as_deref() }),
                 now: self.now,
             },
@@ -301,6 +315,10 @@ impl Attempt {
     }
 
     fn keys(&self) -> KeySet {
-        if self.jwks.is_empty() { KeySet::default() } else { testing::key_set(&self.jwks) }
+        set(&self.jwks)
     }
+}
+
+fn set(jwks: &[Value]) -> KeySet {
+    if jwks.is_empty() { KeySet::default() } else { testing::key_set(jwks) }
 }

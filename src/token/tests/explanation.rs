@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use jsonwebtoken::Algorithm;
 use serde_json::json;
 
 use super::attempt::{Attempt, CLIENT, KID, NOW, OTHER_TENANT, TENANT, b2c, entra, jwk_with};
-use crate::token::{Check, IssuerRule, NonceRule, Outcome, Rejection, SkipReason, SkippedKey, Step, Verdict, testing::OTHER_RSA};
+use crate::token::{
+    Check, IssuerRule, NonceRule, Outcome, Rejection, SkipReason, SkippedKey, Step, Verdict,
+    testing::{self, OTHER_RSA},
+};
 
 /// A check, a token, what came of it, what was expected, what was found.
 type Example = (Check, Attempt, Result<(), Rejection>, &'static str, &'static str);
@@ -252,6 +256,23 @@ fn a_key_that_is_skipped_is_told_with_its_reason() {
     let explanation = attempt.explain_with(&[attempt.issuer()], None, &skipped);
     assert_eq!(explanation.decisive().unwrap().found, "kid \"weak\", which is published but not used: rsa_too_small");
     assert_eq!(step(&b2c().header("kid", "denied"), "key").found, "kid \"denied\", which the config denies");
+}
+
+#[test]
+fn a_key_that_is_denied_by_its_thumbprint_is_told() {
+    let thumbprint = testing::key_set(&[jwk_with(&[])]).keys()[0].id().to_string();
+    let denied = || b2c().deny_keys();
+    // Whatever name the token has for it, if any, and even if other keys may be missing.
+    let told = |attempt: Attempt, named: &str| {
+        let explanation = attempt.explain_with(&[attempt.issuer()], Some("no answer"), &[]);
+        assert_eq!(explanation.verdict(), Verdict::Refused(Rejection::UnknownKey));
+        assert_eq!(explanation.decisive().unwrap().found, format!("{named}: the key {thumbprint}, which the config denies"));
+    };
+    told(denied(), &format!("kid \"{KID}\""));
+    told(denied().without_header("kid"), "neither kid nor x5t");
+    // A signature of another key under that name proves nothing.
+    let other = denied().signed_by(&OTHER_RSA, Algorithm::RS256);
+    assert_eq!(other.explain_with(&[other.issuer()], Some("no answer"), &[]).verdict(), Verdict::Unknown);
 }
 
 #[test]

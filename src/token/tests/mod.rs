@@ -96,4 +96,5 @@ const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::OriginNotAllowed,
     Rejection::SigningOverloaded,
     Rejection::TargetMalformed,
+    Rejection::WrongUser,
 ];
