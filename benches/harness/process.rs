@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufRead as _, BufReader},
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -28,7 +29,7 @@ impl RoleProcess {
 
     /// Starts this program with other arguments, which have it serve and say where: its address, then other words.
     pub fn spawn(arguments: &[String]) -> io::Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let folder = folder_in_memory()?;
         let log = OpenOptions::new().create(true).append(true).open(folder.path().join("log"))?;
         let mut command = Command::new(std::env::current_exe()?);
         // It ends when its standard input does, so that none is left behind whatever happens here.
@@ -83,6 +84,12 @@ impl Drop for RoleProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A folder that costs no disk, for logs and configs. Dropping it removes it.
+pub fn folder_in_memory() -> io::Result<tempfile::TempDir> {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
 }
 
 /// CPU time of a process and of all that it started and that still run, since their start. Linux only.
