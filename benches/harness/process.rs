@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufRead as _, BufReader},
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -26,11 +27,20 @@ impl RoleProcess {
         Self::spawn(&part.arguments())
     }
 
+    /// The same, of another build of this program.
+    pub fn start_of(program: &Path, part: &Part) -> io::Result<Self> {
+        Self::spawn_of(program, &part.arguments())
+    }
+
     /// Starts this program with other arguments, which have it serve and say where: its address, then other words.
     pub fn spawn(arguments: &[String]) -> io::Result<Self> {
-        let folder = tempfile::tempdir()?;
+        Self::spawn_of(&std::env::current_exe()?, arguments)
+    }
+
+    fn spawn_of(program: &Path, arguments: &[String]) -> io::Result<Self> {
+        let folder = folder_in_memory()?;
         let log = OpenOptions::new().create(true).append(true).open(folder.path().join("log"))?;
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(program);
         // It ends when its standard input does, so that none is left behind whatever happens here.
         let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log.try_clone()?).spawn()?;
         let said = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;
@@ -83,6 +93,12 @@ impl Drop for RoleProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A folder that costs no disk, for logs and configs. Dropping it removes it.
+pub fn folder_in_memory() -> io::Result<tempfile::TempDir> {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
 }
 
 /// CPU time of a process and of all that it started and that still run, since their start. Linux only.

@@ -1,0 +1,186 @@
+//! The gateway beside nginx, HAProxy and Envoy, all at the same work: the same upstream and answer, tokens of one shape.
+//!
+//! Each proxy has one worker and runs on the last core; load and upstream share the first. First each has to show that it does its
+//! work. Then they take turns in short rounds: CPU time for each request under a closed loop, then latency at a fixed rate that all of
+//! them can bear. Results go to `target/bench/peers.json`, from which `make bench-report` makes the tables and plots.
+//!
+//! `make bench-peers`; with `-- --test` one tiny round, or none where the peers are not installed.
+
+mod contender;
+mod facts;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod issuer;
+mod load;
+mod peer;
+mod results;
+
+use std::{error::Error, fs, net::SocketAddr, path::PathBuf};
+
+use contender::Contender;
+use harness::{
+    median,
+    process::RoleProcess,
+    role::{self, Part, Role},
+};
+use issuer::Issuer;
+use peer::{PEERS, Peer};
+use results::{Case, Proxy, Results, Setting};
+use syncgate::demo::http_client;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What this program plays itself.
+const OWN: [(Case, Role); 4] = [
+    (Case::Pingora, Role::Bare { log: true }),
+    (Case::PingoraWithoutLog, Role::Bare { log: false }),
+    (Case::Syncgate, Role::Gateway { log: true }),
+    (Case::SyncgateWithoutLog, Role::Gateway { log: false }),
+];
+
+/// Latency is measured at this part of what the slowest proxy can do.
+const LATENCY_LOAD: f64 = 0.3;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    match Part::of_this_process()? {
+        Some(part) => role::play(part),
+        None => compare(std::env::args().any(|argument| argument == "--test")),
+    }
+}
+
+fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
+    let missing = missing();
+    if !missing.is_empty() {
+        let what = format!("{} not installed; `make bench-peers` installs them", missing.join(", "));
+        if !is_test {
+            return Err(what.into());
+        }
+        eprintln!("SKIPPED: the comparison with other proxies: {what}");
+        return Ok(());
+    }
+    let mut setting = Setting {
+        connections: 64,
+        token_bytes: 0,
+        cpu_rounds: if is_test { 1 } else { 7 },
+        cpu_seconds: if is_test { 1 } else { 2 },
+        latency_rounds: if is_test { 1 } else { 3 },
+        latency_seconds: if is_test { 1 } else { 5 },
+        latency_rate: 0,
+    };
+    let machine = facts::machine();
+    let cores = role::cores()?;
+    let (Some(&own_core), Some(&proxy_core)) = (cores.first(), cores.last()) else { return Err("no core to run on".into()) };
+    role::pin_to(own_core)?;
+    let upstream = RoleProcess::start(&Part { role: Role::Upstream, core: own_core, upstream: None })?;
+    let contenders = start(upstream.address(), proxy_core)?;
+    setting.token_bytes = contenders.first().map_or(0, |contender| contender.token.len());
+    for contender in &contenders {
+        contender.check()?;
+    }
+    eprintln!(
+        "All {} proxies pass their check: 200 with the token, 401 without or with a forged one from those that verify.",
+        contenders.len()
+    );
+
+    let mut proxies: Vec<_> = contenders
+        .iter()
+        .map(|own| Proxy { case: own.case, cpu_us: Vec::new(), rate: Vec::new(), latency_us: Vec::new() })
+        .collect();
+    measure_cpu(&contenders, &mut proxies, &setting)?;
+    if is_test && load::load_generator().is_err() {
+        eprintln!("SKIPPED: latencies: the example syncgate-load is not built");
+    } else {
+        measure_latency(&contenders, &mut proxies, &mut setting)?;
+    }
+    let results = Results { machine, versions: facts::versions(), setting, proxies };
+    print(&results);
+    if is_test { Ok(()) } else { store(&results) }
+}
+
+fn missing() -> Vec<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    ["nginx", "haproxy", "envoy", "wrk"].into_iter().filter(|program| !is_there(program)).collect()
+}
+
+/// All proxies, in the order of the rounds. The peers get the first gateway's token and trust its issuer.
+fn start(upstream: SocketAddr, core: usize) -> Result<Vec<Contender>, Box<dyn Error>> {
+    let mut own = Vec::new();
+    for (case, role) in OWN {
+        own.push((case, RoleProcess::start(&Part { role, core, upstream: Some(upstream) })?));
+    }
+    let (token, keys_url) = {
+        let gateway = own.iter().map(|(_, process)| process).find(|process| !process.token().is_empty());
+        let gateway = gateway.ok_or("no gateway gave a token")?;
+        (gateway.token().to_owned(), gateway.keys_url().to_owned())
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = http_client()?;
+    let key_set = runtime.block_on(async { client.get(keys_url).send().await?.text().await })?;
+    let issuer = Issuer::of(&token, key_set)?;
+    let mut contenders = Vec::new();
+    for case in PEERS {
+        contenders.push(Contender::other(case, Peer::start(case, core, upstream, &issuer)?, &token));
+    }
+    contenders.extend(own.into_iter().map(|(case, process)| Contender::own(case, process, &token)));
+    Ok(contenders)
+}
+
+fn measure_cpu(contenders: &[Contender], proxies: &mut [Proxy], setting: &Setting) -> Result<(), Box<dyn Error>> {
+    // The first round fills pools and caches and is not counted.
+    for round in 0..=setting.cpu_rounds {
+        for turn in 0..contenders.len() {
+            let index = (turn + round) % contenders.len();
+            let (contender, proxy) = (&contenders[index], &mut proxies[index]);
+            let before = contender.cpu_time()?;
+            let (requests, rate) = load::closed_loop(contender, setting.connections, setting.cpu_seconds)?;
+            let cpu = contender.cpu_time()?.saturating_sub(before);
+            contender.empty_log()?;
+            if round > 0 {
+                proxy.cpu_us.push(cpu.as_secs_f64() * 1e6 / requests as f64);
+                proxy.rate.push(rate);
+            }
+        }
+        eprintln!("CPU time: round {round} of {}{}", setting.cpu_rounds, if round == 0 { " (warm-up, not counted)" } else { "" });
+    }
+    Ok(())
+}
+
+fn measure_latency(contenders: &[Contender], proxies: &mut [Proxy], setting: &mut Setting) -> Result<(), Box<dyn Error>> {
+    let slowest = proxies.iter().map(|proxy| median(&proxy.rate)).fold(f64::INFINITY, f64::min);
+    setting.latency_rate = (slowest * LATENCY_LOAD / 100.0).floor().max(1.0) as u64 * 100;
+    for round in 0..setting.latency_rounds {
+        for turn in 0..contenders.len() {
+            let index = (turn + round) % contenders.len();
+            let contender = &contenders[index];
+            let latency = load::open_loop(contender, setting.connections, setting.latency_rate, setting.latency_seconds)?;
+            proxies[index].latency_us.push(latency);
+            contender.empty_log()?;
+        }
+        eprintln!("latency at {} requests/s: round {} of {}", setting.latency_rate, round + 1, setting.latency_rounds);
+    }
+    Ok(())
+}
+
+fn print(results: &Results) {
+    println!("{:<24} {:>14} {:>12} {:>10} {:>10}", "proxy", "CPU us/request", "requests/s", "p50 us", "p99 us");
+    for proxy in &results.proxies {
+        let latency = |percentile: fn(&results::Percentiles) -> f64| match &proxy.latency_us[..] {
+            [] => "-".to_owned(),
+            rounds => format!("{:.0}", median(&rounds.iter().map(percentile).collect::<Vec<_>>())),
+        };
+        let (cpu, rate) = (median(&proxy.cpu_us), median(&proxy.rate));
+        let (p50, p99) = (latency(|latency| latency.p50), latency(|latency| latency.p99));
+        println!("{:<24} {cpu:>14.1} {rate:>12.0} {p50:>10} {p99:>10}", proxy.case.title());
+    }
+}
+
+fn store(results: &Results) -> Result<(), Box<dyn Error>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    fs::create_dir_all(&folder)?;
+    let file = folder.join("peers.json");
+    fs::write(&file, serde_json::to_string_pretty(results)?)?;
+    eprintln!("Written: {}", file.display());
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! Another proxy as a process: its config written, started on the proxies' core, its CPU time read.
+
+use std::{
+    error::Error,
+    fs::{self, OpenOptions},
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    harness::{
+        process::{cpu_time, folder_in_memory},
+        role,
+    },
+    issuer::Issuer,
+    results::Case,
+};
+
+/// The other proxies, in the order in which the results name them.
+pub const PEERS: [Case; 7] = [
+    Case::Nginx,
+    Case::NginxWithoutLog,
+    Case::Haproxy,
+    Case::HaproxyJwtVerify,
+    Case::Envoy,
+    Case::EnvoyJwtAuthn,
+    Case::EnvoyJwtAuthnCache,
+];
+
+/// A running peer. Dropping it ends it.
+pub struct Peer {
+    child: Child,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Peer {
+    /// Writes the config, starts the peer on a core and waits until it listens.
+    pub fn start(case: Case, core: usize, upstream: SocketAddr, issuer: &Issuer) -> Result<Self, Box<dyn Error>> {
+        let folder = folder_in_memory()?;
+        let address = free_address()?;
+        let config = config(case, folder.path(), address, upstream, issuer);
+        let config_file = folder.path().join("config.yaml");
+        fs::write(&config_file, config)?;
+        fs::write(folder.path().join("issuer.json"), &issuer.key_set)?;
+        fs::write(folder.path().join("issuer.pem"), &issuer.key_pem)?;
+        let said = folder.path().join("errors.log");
+        let mut command = command(case, &config_file);
+        command.stdin(Stdio::null()).stdout(append(&log_file(folder.path()))?).stderr(append(&said)?);
+        // A process starts on the core of the thread that starts it.
+        let child = thread::spawn(move || role::pin_to(core).and_then(|()| command.spawn()));
+        let child = child.join().map_err(|_| "the thread that starts peers ended early")??;
+        let mut peer = Self { child, address, folder };
+        peer.wait().map_err(|error| format!("{}: {error}: {}", case.title(), fs::read_to_string(said).unwrap_or_default()))?;
+        Ok(peer)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Of all its processes since the start.
+    pub fn cpu_time(&self) -> io::Result<Duration> {
+        cpu_time(self.child.id())
+    }
+
+    /// So that long benches do not fill the memory.
+    pub fn empty_log(&self) -> io::Result<()> {
+        OpenOptions::new().write(true).open(log_file(self.folder.path()))?.set_len(0)
+    }
+
+    fn wait(&mut self) -> Result<(), Box<dyn Error>> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(self.address).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("ended with {status}").into());
+            }
+            if Instant::now() > deadline {
+                return Err("does not listen".into());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // Asked to end, nginx ends its worker too. It may have ended by itself.
+        if let Some(process) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn config(case: Case, folder: &Path, listen: SocketAddr, upstream: SocketAddr, issuer: &Issuer) -> String {
+    let template = match case {
+        Case::Nginx | Case::NginxWithoutLog => include_str!("conf/nginx.conf"),
+        Case::Haproxy => include_str!("conf/haproxy.cfg"),
+        Case::HaproxyJwtVerify => include_str!("conf/haproxy-jwt.cfg"),
+        Case::EnvoyJwtAuthn | Case::EnvoyJwtAuthnCache => include_str!("conf/envoy-jwt.yaml"),
+        _ => include_str!("conf/envoy.yaml"),
+    };
+    // Lines written together, as the gateway and Envoy do it.
+    let log = format!("{} combined buffer=64k flush=1s", log_file(folder).display());
+    let values = [
+        ("folder", folder.display().to_string()),
+        ("listen", listen.to_string()),
+        ("listen_host", listen.ip().to_string()),
+        ("listen_port", listen.port().to_string()),
+        ("upstream", upstream.to_string()),
+        ("upstream_host", upstream.ip().to_string()),
+        ("upstream_port", upstream.port().to_string()),
+        ("access_log", if case == Case::NginxWithoutLog { "off".to_owned() } else { log }),
+        ("issuer", issuer.name.clone()),
+        ("audience", issuer.audience.clone()),
+        (
+            "jwt_cache_config",
+            if case == Case::EnvoyJwtAuthnCache { "jwt_cache_config: { jwt_cache_size: 1000 }" } else { "" }.to_owned(),
+        ),
+    ];
+    values.iter().fold(template.to_owned(), |config, (name, value)| config.replace(&format!("${{{name}}}"), value))
+}
+
+fn command(case: Case, config: &Path) -> Command {
+    let (program, arguments): (_, &[&str]) = match case {
+        Case::Nginx | Case::NginxWithoutLog => ("nginx", &["-c"]),
+        Case::Haproxy | Case::HaproxyJwtVerify => ("haproxy", &["-db", "-f"]),
+        _ => ("envoy", &["--concurrency", "1", "--disable-hot-restart", "--log-level", "warn", "-c"]),
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).arg(config);
+    command
+}
+
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("access.log")
+}
+
+fn append(path: &Path) -> io::Result<fs::File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Free a moment ago. Another process could take it before the peer does, which then says so.
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
