@@ -27,11 +27,20 @@ impl RoleProcess {
         Self::spawn(&part.arguments())
     }
 
+    /// The same, of another build of this program.
+    pub fn start_of(program: &Path, part: &Part) -> io::Result<Self> {
+        Self::spawn_of(program, &part.arguments())
+    }
+
     /// Starts this program with other arguments, which have it serve and say where: its address, then other words.
     pub fn spawn(arguments: &[String]) -> io::Result<Self> {
+        Self::spawn_of(&std::env::current_exe()?, arguments)
+    }
+
+    fn spawn_of(program: &Path, arguments: &[String]) -> io::Result<Self> {
         let folder = folder_in_memory()?;
         let log = OpenOptions::new().create(true).append(true).open(folder.path().join("log"))?;
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(program);
         // It ends when its standard input does, so that none is left behind whatever happens here.
         let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log.try_clone()?).spawn()?;
         let said = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;

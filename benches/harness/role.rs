@@ -127,7 +127,11 @@ pub fn play(part: Part) -> Result<(), Box<dyn Error>> {
     end_with_parent();
     pin_to(part.core)?;
     // As the gateway's own, with as many threads as it has cores.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let mut builder = match cfg!(knob = "current_thread") {
+        true => tokio::runtime::Builder::new_current_thread(),
+        false => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.worker_threads(1).enable_all().build()?;
     let upstream = || part.upstream.ok_or("a proxy needs an upstream");
     match part.role {
         Role::Upstream => Ok(runtime.block_on(serve_answers())?),

@@ -4,14 +4,18 @@
 //! last core; load and upstream share the first. The proxies take turns in short rounds, and what is compared is the CPU time of the
 //! proxy's process for each request, which other work on the machine disturbs less than the clock.
 //!
-//! `cargo bench --bench requests`; with `-- --test` one short round each.
+//! `cargo bench --bench requests`; with `-- --test` one short round each. With `-- --against NAME=PROGRAM`, which may be given often, the
+//! gateways of other builds of this bench take part: that is how a change, a compiler's option or an allocator is measured.
+//!
+//! `cargo rustc --profile bench --bench requests -- --cfg 'knob="system_allocator"'` builds it with the system's allocator;
+//! `knob="current_thread"` with a runtime that has no threads to share work with.
 
 #[path = "../harness/mod.rs"]
 mod harness;
 mod load;
 mod table;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, path::Path, time::Duration};
 
 use harness::{
     process::RoleProcess,
@@ -19,6 +23,7 @@ use harness::{
 };
 use load::Load;
 
+#[cfg(not(knob = "system_allocator"))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -45,20 +50,28 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 
     let upstream = RoleProcess::start(&Part { role: Role::Upstream, core: own_core, upstream: None })?;
-    let mut proxies = Vec::new();
+    let part = |role| Part { role, core: proxy_core, upstream: Some(upstream.address()) };
+    let (mut titles, mut proxies) = (Vec::new(), Vec::new());
     for role in PROXIES {
-        proxies.push(RoleProcess::start(&Part { role, core: proxy_core, upstream: Some(upstream.address()) })?);
+        titles.push(role.title().to_owned());
+        proxies.push(RoleProcess::start(&part(role))?);
+    }
+    for (name, program) in &other_builds()? {
+        for role in [Role::Bare { log: true }, Role::Gateway { log: true }] {
+            titles.push(format!("{name}: {}", role.title()));
+            proxies.push(RoleProcess::start_of(Path::new(program), &part(role))?);
+        }
     }
     // The bare proxies get the gateway's token too: what they forward is as long as what it reads.
     let token = proxies.iter().map(RoleProcess::token).find(|token| !token.is_empty()).ok_or("no gateway gave a token")?.to_owned();
     eprintln!("A token of {} bytes, {CONNECTIONS} connections, {rounds} rounds of {requests} requests each.", token.len());
 
-    let mut table = table::Table::new(PROXIES.map(|role| role.title()).to_vec());
+    let mut table = table::Table::new(titles);
     // The first rounds fill pools and caches and are not counted.
     let warm_up = usize::from(!is_test);
     for round in 0..rounds + warm_up {
         for turn in 0..proxies.len() {
-            let index = (turn + round) % PROXIES.len();
+            let index = (turn + round) % proxies.len();
             let proxy = &proxies[index];
             let own_token = if proxy.token().is_empty() { &token } else { proxy.token() };
             // Anew for each turn: on a busy machine the wait for the next one can outlast a keep-alive.
@@ -75,4 +88,15 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
     }
     println!("{table}");
     Ok(())
+}
+
+/// Names and programs of `--against NAME=PROGRAM`.
+fn other_builds() -> Result<Vec<(String, String)>, Box<dyn Error>> {
+    let mut builds = Vec::new();
+    let mut arguments = std::env::args();
+    while arguments.by_ref().any(|argument| argument == "--against") {
+        let build = arguments.next().and_then(|build| build.split_once('=').map(|(name, path)| (name.to_owned(), path.to_owned())));
+        builds.push(build.ok_or("--against wants NAME=PROGRAM")?);
+    }
+    Ok(builds)
 }

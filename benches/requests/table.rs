@@ -6,13 +6,13 @@ use crate::harness::median;
 
 /// CPU time and throughput of each proxy, round by round. The first proxy is the yardstick.
 pub struct Table {
-    titles: Vec<&'static str>,
+    titles: Vec<String>,
     cpu: Vec<Vec<f64>>,
     rate: Vec<Vec<f64>>,
 }
 
 impl Table {
-    pub fn new(titles: Vec<&'static str>) -> Self {
+    pub fn new(titles: Vec<String>) -> Self {
         let columns = vec![Vec::new(); titles.len()];
         Self { titles, cpu: columns.clone(), rate: columns }
     }

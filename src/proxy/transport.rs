@@ -107,11 +107,10 @@ impl SharedTcp {
 impl AsyncRead for SharedTcp {
     fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            match self.0.try_read(buffer.initialize_unfilled()) {
-                Ok(count) => {
-                    buffer.advance(count);
-                    return Poll::Ready(Ok(()));
-                }
+            // Into the buffer as it is: Pingora reads bodies into 64 KiB, which to fill with zeros first would cost time, and memory for as
+            // long as a socket is open.
+            match self.0.try_read_buf(buffer) {
+                Ok(_) => return Poll::Ready(Ok(())),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_read_ready(task))?,
                 Err(error) => return Poll::Ready(Err(error)),
             }

@@ -30,7 +30,7 @@ class Page {
 
 await run(async ({ gateway, short, another, expiresAt }) => {
   // One page renews its token when its stream breaks off, one does not.
-  const page = new Page(`${gateway}/events?half_at=${expiresAt - 500}`, short);
+  const page = new Page(`${gateway}/events?half_at=${expiresAt - 3000}`, short);
   page.renew = () => (page.token = another);
   const forgetful = new Page(`${gateway}/events`, short);
   await until('the stream breaks off', () => page.errors.length > 0, 20000);
