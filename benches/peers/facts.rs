@@ -19,7 +19,7 @@ pub fn machine() -> Vec<Fact> {
         ("caches", ["L2 cache", "L3 cache"].map(|cache| format!("{cache} {}", field(cache))).join(", ")),
         ("hypervisor", if virtual_by.is_empty() { "none".to_owned() } else { virtual_by }),
         ("memory", format!("{:.0} GiB", kib / 1024.0 / 1024.0)),
-        ("kernel", said("uname", &["-sr"])),
+        ("kernel", said("uname", &["-sr"]).split('-').next().unwrap_or_default().to_owned()),
         ("load average before the run", load.split(' ').next().unwrap_or_default().to_owned()),
     ])
 }
@@ -37,7 +37,8 @@ pub fn versions() -> Vec<Fact> {
         ("rustc", said("rustc", &["--version"])),
         ("nginx", said("nginx", &["-v"])),
         ("HAProxy", said("haproxy", &["-v"])),
-        ("Envoy", said("envoy", &["--version"])),
+        // Without the path that it puts before.
+        ("Envoy", field(&said("envoy", &["--version"]).replace("  ", "\n"), "version")),
         ("wrk", said("wrk", &["-v"])),
     ])
 }

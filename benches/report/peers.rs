@@ -44,16 +44,22 @@ pub fn part(results: &Results) -> Result<Part, String> {
 
 fn proxies(results: &Results) -> Result<String, String> {
     let nginx = find(results, Case::Nginx)?;
+    let has_latency = results.setting.latency_rate > 0;
     let mut sorted: Vec<_> = results.proxies.iter().collect();
     sorted.sort_by(|one, other| median(&one.cpu_us).total_cmp(&median(&other.cpu_us)));
     let rows = sorted.into_iter().map(|proxy| {
         let name = if is_own(proxy.case) { format!("**{}**", proxy.case.title()) } else { proxy.case.title().to_owned() };
         let mut row =
             vec![name, work(proxy.case).to_owned(), format!("{:.1}", median(&proxy.cpu_us)), format!("{:.2}", ratio(proxy, nginx))];
-        row.extend(PERCENTILES.map(|(_, percentile)| latency(proxy, percentile).map_or("-".to_owned(), |us| format!("{us:.0}"))));
+        if has_latency {
+            row.extend(
+                PERCENTILES.map(|(_, percentile)| latency(proxy, percentile).map_or("-".to_owned(), |us| format!("{us:.0}"))),
+            );
+        }
         row
     });
-    Ok(table(&["proxy", "does", "CPU us/request", "x nginx", "p50 us", "p90 us", "p99 us", "p99.9 us"], true, rows))
+    let head = ["proxy", "does", "CPU us/request", "x nginx", "p50 us", "p90 us", "p99 us", "p99.9 us"];
+    Ok(table(if has_latency { &head } else { &head[..4] }, true, rows))
 }
 
 fn work(case: Case) -> &'static str {
