@@ -20,7 +20,7 @@ pub(super) type TokenDigest = [u8; 32];
 
 /// What a place takes beside its identity, in bytes: digest, links and hash table, with the room that they keep for growth, and half a
 /// place for one that has left and may return.
-const PLACE: usize = 192;
+const PLACE: usize = 136;
 
 /// A token that came once leaves before one that came often, and a flood of new ones takes no place of those. The hash is keyed, since
 /// clients choose the tokens.

@@ -42,7 +42,7 @@ pub(in crate::config) fn token_limits(mut section: Section<'_>) -> TokenLimits {
 
 pub(in crate::config) fn cache(mut section: Section<'_>) -> CacheSettings {
     /// What one identity takes with one user token, signed with RSA-2048.
-    const COMMON: usize = 1_250;
+    const COMMON: usize = 1_200;
     const MIB: usize = 1024 * 1024;
     let default = CacheSettings::default();
     let entries = section.field("entries");

@@ -371,7 +371,7 @@ fn more_cached_identities_than_fit_into_their_bytes_are_worth_a_warning() {
     assert_eq!(
         cache(json!({ "entries": 1_000_000 })),
         [
-            "cache.entries: so many do not fit: cache.bytes is full with about 214748, of 1250 bytes each; set cache.bytes to 1193MiB or more"
+            "cache.entries: so many do not fit: cache.bytes is full with about 223696, of 1200 bytes each; set cache.bytes to 1145MiB or more"
         ]
     );
 }
