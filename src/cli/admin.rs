@@ -57,7 +57,7 @@ enum AdminCommand {
         #[command(flatten)]
         issuer: IssuerArgs,
         /// The kid of the key, or its RFC 7638 thumbprint.
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         kid: String,
     },
 }

@@ -17,13 +17,18 @@
 mod cache;
 mod identity;
 mod issuer;
+mod last_token;
 mod minting;
 mod signing_pool;
 mod verifying;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 pub use identity::{Admission, Identity};
+pub use last_token::LastToken;
 pub use signing_pool::{SigningPool, SigningRefused};
 
 use self::{cache::IdentityCache, minting::Minting, verifying::Verifying};
@@ -107,6 +112,17 @@ impl Exchange {
             // Boxed, so that the rare case does not make every request's future large.
             None => Box::pin(self.verifying.verify(digest, token, now)).await,
         }
+    }
+
+    /// The same for one of the requests of a connection, which remembers its last token. Hottest: a comparison and a few compares.
+    pub async fn identify_next(&self, last: &Mutex<LastToken>, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
+        let known = last.lock().unwrap_or_else(PoisonError::into_inner).recall(token);
+        if let Some(identity) = known.filter(|identity| self.verifying.holds_again(identity, now)) {
+            return Ok(identity);
+        }
+        let identity = self.identify(token, now).await?;
+        last.lock().unwrap_or_else(PoisonError::into_inner).remember(token, &identity);
+        Ok(identity)
     }
 
     /// Hot: a prepared header value. Miss: the token is minted, off the event loop. Call only after the permission was checked.

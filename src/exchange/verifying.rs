@@ -100,6 +100,15 @@ impl Verifying {
         None
     }
 
+    /// Whether an identity that was recalled without the cache still holds; counted as a hit if so.
+    pub(super) fn holds_again(&self, identity: &Identity, now: Timestamp) -> bool {
+        let holds = self.holds(identity, now);
+        if holds {
+            self.hits.inc();
+        }
+        holds
+    }
+
     /// Verifies a token that is not in the cache. One whose key is unknown may have the keys fetched again, and may wait a moment for
     /// a fetch that is under way.
     pub(super) async fn verify(&self, digest: TokenDigest, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {

@@ -84,7 +84,7 @@ impl ProxyHttp for Hooks {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext<()>) -> Result<()> {
-        edge::begin(session, context, &self.listen);
+        edge::begin(session, &mut context.request, &self.listen);
         context.route = Some(Arc::clone(&self.route));
         Ok(())
     }

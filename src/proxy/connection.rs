@@ -18,7 +18,7 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use crate::{
-    exchange::Identity,
+    exchange::{Identity, LastToken},
     proxy::{
         ListenSettings,
         transport::SharedTcp,
@@ -91,6 +91,7 @@ pub(super) struct Connection {
     cut: AtomicU8,
     /// Whom the request under way is admitted as.
     identity: Mutex<Option<Arc<Identity>>>,
+    last_token: Mutex<LastToken>,
 }
 
 const UNCUT: u8 = u8::MAX;
@@ -108,6 +109,7 @@ impl Connection {
             cause: AtomicU8::new(Cut::HeaderTimeout as u8),
             cut: AtomicU8::new(UNCUT),
             identity: Mutex::default(),
+            last_token: Mutex::default(),
         }
     }
 
@@ -162,6 +164,11 @@ impl Connection {
         self.deadline.store(at.as_millis(), Ordering::Relaxed);
     }
 
+    /// The token of the requests before this one.
+    pub(super) fn last_token(&self) -> &Mutex<LastToken> {
+        &self.last_token
+    }
+
     /// Notes whom the request is admitted as, whose key must stay trusted for as long as the request lasts.
     pub(super) fn rests_on(&self, identity: Option<Arc<Identity>>) {
         *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
@@ -182,8 +189,9 @@ impl Connection {
         Cut::from_stored(self.cut.load(Ordering::Relaxed))
     }
 
-    /// Whom the request is admitted as, for somebody who sees to the end of its key.
+    /// Whom the request is admitted as, for somebody who sees to the end of its key. No other request follows.
     pub(super) fn take_identity(&self) -> Option<Arc<Identity>> {
+        *self.last_token.lock().unwrap_or_else(PoisonError::into_inner) = LastToken::default();
         self.identity.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

@@ -34,7 +34,7 @@ pub(super) enum Decision {
 
 /// Decides about a request. The route is in the context from the moment it is known.
 pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) -> Result<Decision, Stop> {
-    let live = Arc::clone(&context.live);
+    let RequestContext { live, connection, route: chosen, .. } = context;
     let header_bytes = session.as_downstream().as_http1().map_or(0, |http| http.get_headers_raw_bytes().len());
     if header_bytes > live.listen.header_bytes {
         return Err(Rejection::HeadersTooLarge.into());
@@ -43,29 +43,29 @@ pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) 
     target::check_message(&request.method, &request.headers)?;
     target::check_target(&request.method, request.raw_path())?;
     if let Some(preflight) = Preflight::of(session)
-        && let Some(decision) = decide_preflight(session.req_header(), context, preflight)?
+        && let Some(decision) = decide_preflight(session.req_header(), live, chosen, preflight)?
     {
         return Ok(decision);
     }
     let request = session.req_header();
     let host = target::host(&request.headers)?;
-    let route = Arc::clone(live.routes.find(host, request.method.as_str(), request.uri.path())?);
-    context.route = Some(Arc::clone(&route));
+    let route = live.routes.find(host, request.method.as_str(), request.uri.path())?;
+    *chosen = Some(Arc::clone(route));
     route.allowed_origins.check_socket(&request.headers)?;
-    by_route(session, &live, &route, &context.connection).await.map(Decision::Forward)
+    by_route(session, live, route, connection).await.map(Decision::Forward)
 }
 
 /// Decides about a preflight by the route of the request that is to follow. None if that route leaves them to the other rules.
 fn decide_preflight(
     request: &RequestHeader,
-    context: &mut RequestContext,
+    live: &Live,
+    chosen: &mut Option<Arc<Route>>,
     preflight: Preflight,
 ) -> Result<Option<Decision>, Rejection> {
-    let live = Arc::clone(&context.live);
     let host = target::host(&request.headers)?;
     let Ok(route) = live.routes.find(host, preflight.method().as_str(), request.uri.path()) else { return Ok(None) };
     let Some(cors) = &route.cors else { return Ok(None) };
-    context.route = Some(Arc::clone(route));
+    *chosen = Some(Arc::clone(route));
     if !cors.allows(&preflight) {
         return Err(Rejection::OriginNotAllowed);
     }
@@ -82,7 +82,8 @@ async fn by_route(session: &mut Session, live: &Live, route: &Route, connection:
         return Ok(Forward::passed(passage, Rewrite::drop_all(places, parts(session.req_header()))?));
     }
     if let Some(place) = route.body_place() {
-        return by_body(session, live, route, connection, place).await;
+        // Boxed, so that the rare case does not make every request's future large.
+        return Box::pin(by_body(session, live, route, connection, place)).await;
     }
     let is_websocket = tunnel::is_websocket_request(session);
     let request = session.req_header();
@@ -100,7 +101,7 @@ async fn by_route(session: &mut Session, live: &Live, route: &Route, connection:
         )
     };
     let now = Timestamp::from(SystemTime::now());
-    let identity = match live.exchange.identify(&found.token, now).await {
+    let identity = match live.exchange.identify_next(connection.last_token(), &found.token, now).await {
         Ok(identity) => identity,
         Err(rejection) => {
             let placeholder = route.placeholder(rejection).filter(|_| is_websocket).ok_or(rejection)?;

@@ -8,7 +8,7 @@ use std::{
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{Method, StatusCode, Uri, header};
 use pingora::{
     Error, ErrorType, Result,
     connectors::TransportConnector,
@@ -91,14 +91,20 @@ impl Edge {
     }
 
     /// When the request's connection ends, and why then: with what the request rests on, or at the greatest age of a stream.
-    pub(super) fn end(&self, context: &RequestContext, now: Timestamp) -> (Timestamp, Cut) {
+    pub(super) fn end(&self, context: &RequestContext) -> (Timestamp, Cut) {
         let forward = context.forward.as_ref();
+        let token_end = forward.and_then(Forward::end);
         let age_limit = match forward.and_then(Forward::left_for) {
             Some(_) => Some(LEFT_TO_BACKEND),
             None => context.live.listen.max_stream_age,
         };
+        // The common case needs no clock.
+        if let (Some(end), None) = (token_end, age_limit) {
+            return (end, Cut::TokenEnd);
+        }
+        let now = Timestamp::from(SystemTime::now());
         // Without a token and without a limit, a connection lives as long as both sides want.
-        let end = forward.map_or(now, |forward| forward.end().unwrap_or(now.plus(UNLIMITED)));
+        let end = forward.map_or(now, |_| token_end.unwrap_or(now.plus(UNLIMITED)));
         match age_limit.map(|age| now.plus(age)) {
             Some(limit) if limit < end => (limit, Cut::MaxAge),
             _ => (end, Cut::TokenEnd),
@@ -132,8 +138,7 @@ impl ProxyHttp for Edge {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
-        let live = Arc::clone(&context.live);
-        begin(session, context, &live.listen);
+        begin(session, &mut context.request, &context.live.listen);
         Ok(())
     }
 
@@ -142,7 +147,7 @@ impl ProxyHttp for Edge {
             Ok(Decision::Answer(preflight)) => {
                 context.outcome = Outcome::Preflight;
                 if let Some(cors) = context.route.as_ref().and_then(|route| route.cors.as_ref()) {
-                    answer::preflight(session, cors, &preflight).await?;
+                    Box::pin(answer::preflight(session, cors, &preflight)).await?;
                 }
                 Ok(true)
             }
@@ -151,7 +156,7 @@ impl ProxyHttp for Edge {
                     self.metrics.proxy.left_to_backend.with_label_values(&[rejection.label()]).inc();
                 }
                 context.forward = Some(forward);
-                let (end, why) = self.end(context, Timestamp::from(SystemTime::now()));
+                let (end, why) = self.end(context);
                 context.connection.set_deadline(end, why);
                 if tunnel::is_websocket_request(session) {
                     // Boxed, so that it does not make every request's future large.
@@ -162,7 +167,7 @@ impl ProxyHttp for Edge {
             }
             Err(Stop::Refused(rejection)) => {
                 context.outcome = Outcome::Refused(rejection);
-                answer::refuse(session, rejection, context.route.as_deref(), &context.live.realm).await?;
+                Box::pin(answer::refuse(session, rejection, context.route.as_deref(), &context.live.realm)).await?;
                 Ok(true)
             }
             Err(Stop::Failed(error)) => Err(error),
@@ -297,9 +302,9 @@ impl ProxyHttp for Edge {
 }
 
 /// What every request begins with: it is noted for the log, and the client's connection gets its limits.
-pub(super) fn begin<L>(session: &mut Session, context: &mut request::RequestContext<L>, listen: &ListenSettings) {
+pub(super) fn begin(session: &mut Session, request: &mut Option<(Method, Uri)>, listen: &ListenSettings) {
     let header = session.req_header();
-    context.request = Some((header.method.clone(), header.uri.clone()));
+    *request = Some((header.method.clone(), header.uri.clone()));
     let http = session.as_downstream_mut();
     // Pingora waits for ever between two requests unless told otherwise. Only that default is replaced: what it has switched off
     // for this connection (`Connection: close`, doubtful framing, shutdown) stays off.

@@ -81,7 +81,7 @@ impl Edge {
 
     async fn carry(&self, ends: Ends, idle: Option<Duration>, context: &RequestContext) {
         let now = Timestamp::from(SystemTime::now());
-        let (end, why) = self.end(context, now);
+        let (end, why) = self.end(context);
         // The Close is said at the end; a peer that does not take it is cut when the grace is over.
         let grace = context.live.listen.stream_grace.min(LAST_WORDS);
         let connection = &context.connection;

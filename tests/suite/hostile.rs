@@ -233,3 +233,30 @@ async fn what_is_no_http_is_counted() {
     kit.assert_serves().await;
     kit.stop().await;
 }
+
+#[tokio::test]
+async fn a_connection_belongs_to_no_user() {
+    let kit = Kit::start().await;
+    let mut client = kit.connect().await;
+    let (alice, bob) = (kit.issuer.token("alice").sign(), kit.issuer.token("bob").sign());
+    // Alice's, but for one letter of the signature.
+    let (head, tail) = alice.split_at(alice.len() - 40);
+    let forged = format!("{head}{}{}", if tail.starts_with('A') { 'B' } else { 'A' }, &tail[1..]);
+    for round in 0..3 {
+        for (token, user) in
+            [(&alice, Some("alice")), (&alice, Some("alice")), (&bob, Some("bob")), (&alice, Some("alice")), (&forged, None)]
+        {
+            client.write(format!("GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await;
+            let answer = kit.within(client.answer()).await.unwrap();
+            match user {
+                Some(user) => {
+                    assert_eq!(answer.status, 200, "round {round}");
+                    let received = kit.backend.received().pop().unwrap();
+                    assert_eq!(received.token.unwrap().user_id(), kit.issuer.user_id(user), "round {round}");
+                }
+                None => assert_eq!(answer.status, 401, "round {round}"),
+            }
+        }
+    }
+    kit.stop().await;
+}

@@ -1,0 +1,83 @@
+//! The token that a connection brought last. A client brings one token over and over, and to compare it costs less than to digest it.
+
+use std::{fmt, sync::Arc};
+
+use super::Identity;
+
+/// Each so many times the cache is asked all the same, so that it knows that the user is there.
+const ASK_THE_CACHE_EVERY: u8 = 8;
+
+/// A token that was verified, and whom it named.
+///
+/// It is found by all of its bytes, so there is nothing that another token could be mistaken for. Whether its identity still holds is to be
+/// asked each time.
+#[derive(Default)]
+pub struct LastToken(Option<Known>);
+
+struct Known {
+    token: Box<[u8]>,
+    identity: Arc<Identity>,
+    uses: u8,
+}
+
+impl LastToken {
+    /// Whom this token named, if it is the one.
+    pub(super) fn recall(&mut self, token: &[u8]) -> Option<Arc<Identity>> {
+        let known = self.0.as_mut().filter(|known| are_equal(&known.token, token))?;
+        known.uses = (known.uses + 1) % ASK_THE_CACHE_EVERY;
+        (known.uses != 0).then(|| Arc::clone(&known.identity))
+    }
+
+    pub(super) fn remember(&mut self, token: &[u8], identity: &Arc<Identity>) {
+        match &mut self.0 {
+            Some(known) if are_equal(&known.token, token) => known.identity = Arc::clone(identity),
+            _ => self.0 = Some(Known { token: token.into(), identity: Arc::clone(identity), uses: 0 }),
+        }
+    }
+}
+
+impl fmt::Debug for LastToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("LastToken").finish_non_exhaustive()
+    }
+}
+
+/// Looks at all bytes, wherever they differ first: users may share a connection, by a proxy before the gateway.
+fn are_equal(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |difference, (one, other)| difference | (one ^ other)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::{Timestamp, testing::verified};
+
+    fn identity() -> Arc<Identity> {
+        Arc::new(Identity::new(verified("user", Timestamp::from_seconds(2_000_000_000)), Default::default(), 0, 0, 1))
+    }
+
+    #[test]
+    fn a_token_is_known_by_all_of_its_bytes() {
+        let mut last = LastToken::default();
+        assert!(last.recall(b"a.b.c").is_none());
+        let alice = identity();
+        last.remember(b"a.b.c", &alice);
+        assert!(last.recall(b"a.b.c").is_some_and(|known| Arc::ptr_eq(&known, &alice)));
+        for other in [&b"a.b.d"[..], b"b.b.c", b"a.b.c.", b"a.b.", b""] {
+            assert!(last.recall(other).is_none(), "{other:?}");
+        }
+        let bob = identity();
+        last.remember(b"b.b.c", &bob);
+        assert!(last.recall(b"a.b.c").is_none());
+        assert!(last.recall(b"b.b.c").is_some_and(|known| Arc::ptr_eq(&known, &bob)));
+    }
+
+    #[test]
+    fn the_cache_is_asked_now_and_then() {
+        let mut last = LastToken::default();
+        last.remember(b"a.b.c", &identity());
+        let uses = usize::from(ASK_THE_CACHE_EVERY) * 4;
+        let asked = (0..uses).filter(|_| last.recall(b"a.b.c").is_none()).count();
+        assert_eq!(asked, 4);
+    }
+}
