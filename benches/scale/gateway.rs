@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use syncgate::{
     config::{LogFormat, LogLevel, LogSettings},
     demo::{World, http_client, world, world::WorldOptions},
+    exchange::CacheSettings,
     jwks::{JwksSettings, KeySource},
     signing::{SigningKeySource, SigningSettings},
     token::IssuerRule,
@@ -89,6 +90,7 @@ fn configure(config: &mut syncgate::config::Config, settings: Settings) {
         threads: settings.signing_threads,
         ..config.signing.clone()
     };
-    config.cache.entries = settings.users;
+    // Room for all users: what it costs to be bounded is not the question here.
+    config.cache = CacheSettings { entries: 2_000_000, bytes: 8 << 30 };
     config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: true };
 }

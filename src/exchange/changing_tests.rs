@@ -122,3 +122,26 @@ async fn an_issuer_that_is_not_discovered_yet_is_our_trouble_and_then_its_rules_
     let foreign = sign("a", 0, &json!({ "iss": "https://fabrikam.com/", "aud": "app", "oid": "x", "exp": at(100).as_seconds() }));
     assert_eq!(exchange.identify(foreign.as_bytes(), at(1)).await.unwrap_err(), Rejection::UnknownIssuer);
 }
+
+#[tokio::test]
+async fn the_last_token_of_a_connection_counts_no_longer_than_what_it_rests_on() {
+    let world = World::new();
+    let (alice, bob) = (token("alice"), token("bob"));
+    let last = Mutex::default();
+    let user = async |exchange: &Exchange, token: &str, now| {
+        exchange.identify_next(&last, token.as_bytes(), now).await.map(|identity| identity.verified().user_id().to_owned())
+    };
+    for (token, name) in [(&alice, "alice"), (&alice, "alice"), (&bob, "bob"), (&alice, "alice"), (&alice, "alice")] {
+        assert_eq!(user(&world.exchange, token, at(1)).await, Ok(name.to_owned()));
+    }
+    // Its end.
+    assert_eq!(user(&world.exchange, &alice, at(LIFETIME + LEEWAY)).await, Err(Rejection::Expired));
+    assert_eq!(user(&world.exchange, &alice, at(2)).await, Ok("alice".to_owned()));
+    // Settings.
+    let narrower = reconfigured(&world, |rules| rules.audiences = vec!["other".into()], TokenLimits::default(), CLAIMS);
+    assert_eq!(user(&narrower, &alice, at(2)).await, Err(Rejection::WrongAudience));
+    assert_eq!(user(&world.exchange, &alice, at(2)).await, Ok("alice".to_owned()));
+    // Its key.
+    assert_eq!(world.keys.purge("a", at(3)), Some(1));
+    assert!(user(&world.exchange, &alice, at(3)).await.is_err());
+}

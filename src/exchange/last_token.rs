@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use super::Identity;
 
+/// Longer tokens are not kept: they are rare, and connections are many.
+const MOST_BYTES: usize = 4 * 1024;
 /// Each so many times the cache is asked all the same, so that it knows that the user is there.
 const ASK_THE_CACHE_EVERY: u8 = 8;
 
@@ -30,9 +32,14 @@ impl LastToken {
 
     pub(super) fn remember(&mut self, token: &[u8], identity: &Arc<Identity>) {
         match &mut self.0 {
+            _ if token.len() > MOST_BYTES => self.forget(),
             Some(known) if are_equal(&known.token, token) => known.identity = Arc::clone(identity),
             _ => self.0 = Some(Known { token: token.into(), identity: Arc::clone(identity), uses: 0 }),
         }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.0 = None;
     }
 }
 

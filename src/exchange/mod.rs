@@ -117,8 +117,11 @@ impl Exchange {
     /// The same for one of the requests of a connection, which remembers its last token. Hottest: a comparison and a few compares.
     pub async fn identify_next(&self, last: &Mutex<LastToken>, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         let known = last.lock().unwrap_or_else(PoisonError::into_inner).recall(token);
-        if let Some(identity) = known.filter(|identity| self.verifying.holds_again(identity, now)) {
-            return Ok(identity);
+        if let Some(identity) = known {
+            if self.verifying.holds_again(&identity, now) {
+                return Ok(identity);
+            }
+            last.lock().unwrap_or_else(PoisonError::into_inner).forget();
         }
         let identity = self.identify(token, now).await?;
         last.lock().unwrap_or_else(PoisonError::into_inner).remember(token, &identity);

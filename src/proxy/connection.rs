@@ -4,9 +4,9 @@
 //! ends when its token does even if nobody reads. Both are one absolute deadline here, raced against the whole of Pingora's work.
 
 use std::{
-    future::Future as _,
+    future::{Future as _, poll_fn},
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
@@ -15,7 +15,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep},
+};
 
 use crate::{
     exchange::{Identity, LastToken},
@@ -195,10 +198,15 @@ impl Connection {
         self.identity.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Whether the identity of the request, if it has one, is such.
+    pub(super) fn identity_is(&self, holds: impl Fn(&Identity) -> bool) -> bool {
+        let identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        identity.is_none_or(|identity| holds(&identity))
+    }
+
     /// Ends a request whose identity does not hold any more.
     fn end_unless(&self, holds: impl Fn(&Identity) -> bool) {
-        let identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if identity.is_some_and(|identity| !holds(&identity)) {
+        if !self.identity_is(holds) {
             self.set_deadline(Timestamp::from(SystemTime::now()), Cut::KeyUntrusted);
         }
     }
@@ -231,7 +239,13 @@ impl<'a> DeadlineTimer<'a> {
         Self { connection, trust, changes: trust.changes(), timer, armed_for: i64::MAX, grace, is_grace: false }
     }
 
+    ///
+    /// Not held to the task's share of time, which work that never rests would have used up.
     pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Cut> {
+        pin!(unconstrained(poll_fn(|task| self.poll_at_once(task)))).poll(task)
+    }
+
+    fn poll_at_once(&mut self, task: &mut Context<'_>) -> Poll<Cut> {
         if self.changes.poll(task).is_ready() {
             self.connection.end_unless(|identity| self.trust.holds(identity));
         }
@@ -259,8 +273,6 @@ impl<'a> DeadlineTimer<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-
     use super::*;
 
     fn connection() -> Arc<Connection> {
@@ -315,5 +327,20 @@ mod tests {
         let mut timer = DeadlineTimer::new(&connection, &trust, Duration::from_secs(2));
         assert_eq!(poll_fn(|task| timer.poll(task)).await, Cut::TokenEnd);
         assert!(started.elapsed() >= Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn work_that_never_rests_does_not_hold_up_the_end() {
+        let connection = connection();
+        connection.request_began();
+        let trust = Trust::without_keys();
+        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::ZERO);
+        connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
+        let cut = poll_fn(|task| {
+            // All of the task's share of time is used up.
+            while pin!(tokio::task::consume_budget()).poll(task).is_ready() {}
+            timer.poll(task)
+        });
+        assert_eq!(tokio::time::timeout(Duration::from_secs(5), cut).await, Ok(Cut::TokenEnd));
     }
 }

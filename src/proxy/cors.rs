@@ -32,7 +32,8 @@ pub enum PreflightRule {
     /// The gateway answers, and writes the CORS headers of every answer in place of the upstream's.
     #[default]
     Answer,
-    /// The upstream answers. Its CORS headers stay; the gateway writes those of its own answers alone.
+    /// The upstream answers. Its CORS headers stay, where they are for a page that may use the route; the gateway writes those of its own
+    /// answers alone.
     Pass,
 }
 
@@ -82,13 +83,13 @@ impl Cors {
     pub(super) fn write_relayed(&self, request: &RequestHeader, answer: &mut ResponseHeader) -> Result<()> {
         const OF_UPSTREAM: [HeaderName; 3] =
             [header::ACCESS_CONTROL_ALLOW_ORIGIN, header::ACCESS_CONTROL_ALLOW_CREDENTIALS, header::ACCESS_CONTROL_EXPOSE_HEADERS];
-        if self.passes_preflights() {
-            return Ok(());
+        let is_unlisted = origin::origin(&request.headers).is_none_or(|origin| !self.origins.allows(origin));
+        if !self.passes_preflights() || is_unlisted {
+            for name in OF_UPSTREAM {
+                answer.remove_header(&name);
+            }
         }
-        for name in OF_UPSTREAM {
-            answer.remove_header(&name);
-        }
-        self.write(request, answer)
+        if self.passes_preflights() { Ok(()) } else { self.write(request, answer) }
     }
 
     /// The answer to a preflight.

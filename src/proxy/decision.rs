@@ -36,13 +36,12 @@ pub(super) enum Decision {
 pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) -> Result<Decision, Stop> {
     let RequestContext { live, connection, route: chosen, .. } = context;
     let header_bytes = session.as_downstream().as_http1().map_or(0, |http| http.get_headers_raw_bytes().len());
-    if header_bytes > live.listen.header_bytes {
-        return Err(Rejection::HeadersTooLarge.into());
-    }
+    let is_too_large = header_bytes > live.listen.header_bytes;
     let request = session.req_header();
     target::check_message(&request.method, &request.headers)?;
     target::check_target(&request.method, request.raw_path())?;
-    if let Some(preflight) = Preflight::of(session)
+    if !is_too_large
+        && let Some(preflight) = Preflight::of(session)
         && let Some(decision) = decide_preflight(session.req_header(), live, chosen, preflight)?
     {
         return Ok(decision);
@@ -51,6 +50,10 @@ pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) 
     let host = target::host(&request.headers)?;
     let route = live.routes.find(host, request.method.as_str(), request.uri.path())?;
     *chosen = Some(Arc::clone(route));
+    // Not before the route is known: a page can read a refusal only if its route says so.
+    if is_too_large {
+        return Err(Rejection::HeadersTooLarge.into());
+    }
     route.allowed_origins.check_socket(&request.headers)?;
     by_route(session, live, route, connection).await.map(Decision::Forward)
 }

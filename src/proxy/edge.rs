@@ -8,6 +8,7 @@ use std::{
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{Method, StatusCode, Uri, header};
 use pingora::{
     Error, ErrorType, Result,
@@ -37,7 +38,7 @@ use crate::{
         upstream::Upstream,
         whole_body::Stop,
     },
-    token::Timestamp,
+    token::{Rejection, Timestamp},
 };
 
 /// Everything that a request needs. Shared by all connections.
@@ -90,6 +91,25 @@ impl Edge {
         })
     }
 
+    /// Whether keys have changed since the request began, and its own is trusted no longer.
+    fn has_lost_trust(&self, context: &RequestContext) -> bool {
+        context.began_after_changes != self.trust.count() && !context.connection.identity_is(|identity| self.trust.holds(identity))
+    }
+
+    /// Refuses a request. Boxed, so that the rare case does not make every request's future large.
+    fn refuse<'a>(
+        &'a self,
+        session: &'a mut Session,
+        context: &'a mut RequestContext,
+        rejection: Rejection,
+    ) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            context.outcome = Outcome::Refused(rejection);
+            answer::refuse(session, rejection, context.route.as_deref(), &context.live.realm).await?;
+            Ok(true)
+        })
+    }
+
     /// When the request's connection ends, and why then: with what the request rests on, or at the greatest age of a stream.
     pub(super) fn end(&self, context: &RequestContext) -> (Timestamp, Cut) {
         let forward = context.forward.as_ref();
@@ -129,9 +149,11 @@ impl ProxyHttp for Edge {
     type CTX = RequestContext;
 
     fn new_ctx(&self) -> RequestContext {
+        // Counted before the settings are loaded: a change between the two is found out.
+        let changes = self.trust.count();
         let live = self.live.load_full();
         let (connection, access_log) = (Connection::current(&live.listen), live.access_log.clone());
-        RequestContext::new(connection, live, Arc::clone(&self.metrics), access_log)
+        RequestContext::new(connection, live, Arc::clone(&self.metrics), access_log).began_after(changes)
     }
 
     /// No modules: compression and the like cost each request, and the gateway changes no bodies.
@@ -151,6 +173,8 @@ impl ProxyHttp for Edge {
                 }
                 Ok(true)
             }
+            // The change was told before there was an identity that it could end; or the settings of the request are older than it.
+            Ok(Decision::Forward(_)) if self.has_lost_trust(context) => self.refuse(session, context, Rejection::UnknownKey).await,
             Ok(Decision::Forward(forward)) => {
                 if let Some(rejection) = forward.left_for() {
                     self.metrics.proxy.left_to_backend.with_label_values(&[rejection.label()]).inc();
@@ -165,11 +189,7 @@ impl ProxyHttp for Edge {
                 }
                 Ok(false)
             }
-            Err(Stop::Refused(rejection)) => {
-                context.outcome = Outcome::Refused(rejection);
-                Box::pin(answer::refuse(session, rejection, context.route.as_deref(), &context.live.realm)).await?;
-                Ok(true)
-            }
+            Err(Stop::Refused(rejection)) => self.refuse(session, context, rejection).await,
             Err(Stop::Failed(error)) => Err(error),
         }
     }

@@ -52,6 +52,8 @@ pub(super) struct RequestContext<L> {
     pub(super) request: Option<(Method, Uri)>,
     pub(super) is_websocket: bool,
     pub(super) broke_off: bool,
+    /// How many changes of keys there had been when it began.
+    pub(super) began_after_changes: u64,
     metrics: Arc<Metrics>,
     started: Instant,
     access_log: Option<Arc<AccessLog>>,
@@ -70,10 +72,17 @@ impl<L> RequestContext<L> {
             request: None,
             is_websocket: false,
             broke_off: false,
+            began_after_changes: 0,
             metrics,
             started: Instant::now(),
             access_log,
         }
+    }
+
+    /// Notes how many changes of keys there have been. To be read before the settings are.
+    pub(super) fn began_after(mut self, changes: u64) -> Self {
+        self.began_after_changes = changes;
+        self
     }
 
     /// The upstream switched to a WebSocket.

@@ -4,7 +4,10 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -23,16 +26,17 @@ pub(super) struct Trust {
     /// None: there are no keys, and nothing rests on any.
     live: Option<Arc<ArcSwap<Live>>>,
     changed: watch::Sender<()>,
+    changes: AtomicU64,
 }
 
 impl Trust {
     pub(super) fn new(live: Arc<ArcSwap<Live>>) -> Self {
-        Self { live: Some(live), changed: watch::Sender::default() }
+        Self { live: Some(live), changed: watch::Sender::default(), changes: AtomicU64::new(0) }
     }
 
     /// For a proxy that verifies nothing.
     pub(super) fn without_keys() -> Self {
-        Self { live: None, changed: watch::Sender::default() }
+        Self { live: None, changed: watch::Sender::default(), changes: AtomicU64::new(0) }
     }
 
     /// Looks for changes, for ever. One task does so for all connections.
@@ -47,9 +51,20 @@ impl Trust {
             let found = generations();
             if found != known {
                 known = found;
-                self.changed.send_replace(());
+                self.tell();
             }
         }
+    }
+
+    /// How many changes there have been.
+    pub(super) fn count(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Counted first: whoever counts none yet will be told.
+    fn tell(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.changed.send_replace(());
     }
 
     /// Whether the key behind an identity is trusted.
@@ -91,9 +106,9 @@ impl Changes {
         if self.is_registered && !self.changes.has_changed().unwrap_or(false) {
             return Poll::Pending;
         }
-        self.changes.mark_unchanged();
         let mut outcome = Poll::Pending;
         while let Poll::Ready(changes) = self.next.as_mut().poll(task) {
+            self.changes.mark_unchanged();
             self.next = next_change(changes);
             outcome = Poll::Ready(());
         }
@@ -144,7 +159,7 @@ mod tests {
         let changing = async {
             for count in 1..=3 {
                 assert_eq!(counts.recv().await, Some(0));
-                trust.changed.send_replace(());
+                trust.tell();
                 assert_eq!(counts.recv().await, Some(count));
             }
         };

@@ -182,6 +182,11 @@ impl Raw {
         self.unread.drain(..end);
     }
 
+    /// Reads until the text has come or the connection ends.
+    pub async fn read_until_ended_or(&mut self, text: &str) {
+        while !contains(&self.unread, text.as_bytes()) && self.read_some().await {}
+    }
+
     /// Everything until the connection ends.
     pub async fn read_to_end(&mut self) -> Vec<u8> {
         while self.read_some().await {}

@@ -9,6 +9,17 @@ fn read(path: &str) -> String {
 }
 
 #[test]
+fn no_page_holds_the_marks_of_a_merge() {
+    for page in
+        ["README.md", "CHANGELOG.md", "Makefile", "conf/gateway.yaml", "docs/routes.md", "docs/backends.md", "docs/benchmarks.md"]
+    {
+        let marks = ["<<<<<<<", "=======", ">>>>>>>"];
+        let marked = read(page).lines().find(|line| marks.iter().any(|mark| line.starts_with(mark))).map(str::to_owned);
+        assert_eq!(marked, None, "{page}");
+    }
+}
+
+#[test]
 fn every_refusal_has_its_row_and_no_other_row_is_there() {
     let readme = read("README.md");
     let (_, section) = readme.split_once("<summary>Every reason</summary>").unwrap();

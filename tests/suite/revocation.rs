@@ -42,7 +42,7 @@ async fn sockets_and_feeds_end_with_the_key_behind_them_and_others_stay() {
     let (old, new) = (kit.issuer.signing_key(), kit.issuer.rotate().await.unwrap());
     kit.assert_serves_key(&new).await;
     let (mut ending, mut ending_feed) = (socket(&kit, &token(&kit, &old)).await, feed(&kit, &token(&kit, &old)).await);
-    let (mut staying, _staying_feed) = (socket(&kit, &token(&kit, &new)).await, feed(&kit, &token(&kit, &new)).await);
+    let (mut staying, mut staying_feed) = (socket(&kit, &token(&kit, &new)).await, feed(&kit, &token(&kit, &new)).await);
 
     purge(&kit, old.kid()).await;
     assert_told(&kit, &mut ending).await;
@@ -50,10 +50,20 @@ async fn sockets_and_feeds_end_with_the_key_behind_them_and_others_stay() {
     assert!(!rest.ends_with(b"0\r\n\r\n"), "the feed looks complete");
     kit.eventually(|| kit.metric("syncgate_connections_cut_total", &[("cause", "key_untrusted")]) == 2.0).await;
 
-    // The same for the others, later.
+    // The others carry on, and end with their own key.
     assert_eq!(kit.metric("syncgate_websocket_connections", &[]), 1.0);
+    let mut writer = kit.connect().await;
+    let document = format!(
+        "PUT /docs/after HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}",
+        token(&kit, &new)
+    );
+    writer.write(document.as_bytes()).await;
+    kit.within(staying_feed.read_until("after")).await;
+    kit.within(async { while !matches!(staying.next().await, Some(Ok(Message::Text(_)))) {} }).await;
     purge(&kit, new.kid()).await;
     assert_told(&kit, &mut staying).await;
+    assert!(!kit.within(staying_feed.read_to_end()).await.ends_with(b"0\r\n\r\n"));
+    kit.eventually(|| kit.metric("syncgate_connections_cut_total", &[("cause", "key_untrusted")]) == 4.0).await;
     kit.stop().await;
 }
 
@@ -114,5 +124,27 @@ async fn a_key_that_is_denied_by_its_thumbprint_is_refused_for_good() {
     // Whoever only says that it is this key proves nothing: the provider may have another one of that name by now.
     let made_up = kit.issuer.token("mallory").header("kid", "contoso-1").signature([1; 256]).sign();
     assert_eq!(kit.get("/echo", &made_up).await.status(), 503);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn no_feed_outlives_a_purge_however_it_began() {
+    let kit = calm().await;
+    let (old, new) = (kit.issuer.signing_key(), kit.issuer.rotate().await.unwrap());
+    kit.assert_serves_key(&new).await;
+    // Each has a user token of its own minted, so that some wait for their signature when the key goes.
+    let feed = async |number: usize| {
+        let token = kit.issuer.token(&format!("user {number}")).header("kid", old.kid()).signed_by(&old).sign();
+        let mut client = kit.connect().await;
+        let request = format!("GET /changes?feed=continuous HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+        client.write(request.as_bytes()).await;
+        tokio::time::timeout(std::time::Duration::from_secs(15), client.read_until_ended_or("HTTP/1.1 401")).await.is_ok()
+    };
+    let purging = async {
+        kit.eventually(|| kit.metric("syncgate_requests_in_flight", &[]) >= 20.0).await;
+        purge(&kit, old.kid()).await;
+    };
+    let (ended, ()) = tokio::join!(futures_util::future::join_all((0..100).map(feed)), purging);
+    assert_eq!(ended.iter().filter(|ended| **ended).count(), 100, "feeds live on");
     kit.stop().await;
 }

@@ -12,12 +12,15 @@ use crate::token::Rejection;
 #[derive(Debug)]
 pub(in crate::proxy) struct RouteTable {
     routes: Vec<Arc<Route>>,
+    /// Whether the path of a route has a capital, so that one without may be another spelling of it.
+    has_capitals: bool,
 }
 
 impl RouteTable {
     pub(in crate::proxy) fn new(mut routes: Vec<Arc<Route>>) -> Self {
         routes.sort_by_key(|route| Reverse((route.path.len(), route.exact, route.host.is_some(), !route.methods.is_empty())));
-        Self { routes }
+        let has_capitals = routes.iter().any(|route| has_capital(&route.path));
+        Self { routes, has_capitals }
     }
 
     /// The route of a request. `path` as sent, without the query.
@@ -32,7 +35,7 @@ impl RouteTable {
             self.routes.iter().find(|route| route.matches_to(host, method) && route.covers(reading, fold_case))
         };
         let readings = match is_literal(path) {
-            true if !path.bytes().any(|byte| byte.is_ascii_uppercase()) => return first(path, false).ok_or(Rejection::NoRoute),
+            true if !self.has_capitals && !has_capital(path) => return first(path, false).ok_or(Rejection::NoRoute),
             true => vec![path.to_owned()],
             false => readings(path).ok_or(Rejection::AmbiguousPath)?,
         };
@@ -50,6 +53,10 @@ impl RouteTable {
             false => Err(Rejection::AmbiguousPath),
         }
     }
+}
+
+fn has_capital(path: &str) -> bool {
+    path.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 #[cfg(test)]

@@ -180,3 +180,15 @@ proptest::proptest! {
         proptest::prop_assert_eq!(name(&routes, "a", &path), Ok(expected.to_owned()), "{:?}", readings);
     }
 }
+
+#[test]
+fn a_protected_path_with_capitals_is_met_in_any_spelling() {
+    let protected = route("/Admin", 1);
+    let table = table(&[public("/"), protected]);
+    for path in ["/Admin", "/admin", "/ADMIN/x", "/admin/x", "/%41dmin", "/x/../admin"] {
+        assert_eq!(name(&table, "a", path), Ok("/Admin".into()), "{path}");
+    }
+    for path in ["/", "/administrator", "/X"] {
+        assert_eq!(name(&table, "a", path), Ok("/".into()), "{path}");
+    }
+}
