@@ -255,6 +255,16 @@ mod tests {
     }
 
     #[test]
+    fn a_backend_that_lets_every_page_in_does_not_undo_the_list() {
+        let mut answer = ResponseHeader::build(200, None).unwrap();
+        answer.insert_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "https://evil.contoso.com").unwrap();
+        answer.insert_header(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true").unwrap();
+        let asked = request(&[("origin", "https://evil.contoso.com")]);
+        cors(PreflightRule::Pass, listed()).write_relayed(&asked, &mut answer).unwrap();
+        assert!(answer.headers.is_empty(), "{:?}", answer.headers);
+    }
+
+    #[test]
     fn a_preflight_brings_nothing_else_along() {
         let mut rewrite = Rewrite::default();
         let headers = [ORIGIN, METHOD, ("cookie", "a=b"), ("x-http-method-override", "DELETE"), ("accept-language", "en")];
