@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! identify   hit: digest, look-up, three compares      miss: parse, issuer, keys, verify; one task per token does it
+//!            again on the same connection: one comparison of all bytes in place of digest and look-up
 //! admit      hit: load, two compares                   miss: mint on a thread of the signing pool; one task per user and profile
 //! ```
 //!

@@ -216,8 +216,8 @@ impl Connection {
     }
 }
 
-/// Resolves when the connection's deadline passes, or when the key behind its request is trusted no longer. A client that is slow to take the chunk that is being written may take it within the
-/// grace, so that a feed ends behind a whole chunk.
+/// Resolves when the connection's deadline passes, or when the key behind its request is trusted no longer. A client that is slow to take
+/// the chunk that is being written may take it within the grace, so that a feed ends behind a whole chunk.
 ///
 /// To be polled after the work that moves the deadline, in the same task: it then sees each move without being woken for it. The timer is
 /// set again only when the deadline differs from the one it is set to, so a quick request costs none, and the requests of one user on one
@@ -239,8 +239,7 @@ impl<'a> DeadlineTimer<'a> {
         Self { connection, trust, changes: trust.changes(), timer, armed_for: i64::MAX, grace, is_grace: false }
     }
 
-    ///
-    /// Not held to the task's share of time, which work that never rests would have used up.
+    /// Ready at the end. Not held to the task's share of time, which work that never rests would have used up.
     pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Cut> {
         pin!(unconstrained(poll_fn(|task| self.poll_at_once(task)))).poll(task)
     }

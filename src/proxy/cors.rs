@@ -89,7 +89,12 @@ impl Cors {
                 answer.remove_header(&name);
             }
         }
-        if self.passes_preflights() { Ok(()) } else { self.write(request, answer) }
+        match (self.passes_preflights(), &self.origins) {
+            (false, _) => self.write(request, answer),
+            // Another page may be answered otherwise: a browser must not keep this answer for both.
+            (true, AllowedOrigins::Listed(_)) => answer.append_header(header::VARY, "Origin").map(drop),
+            (true, _) => Ok(()),
+        }
     }
 
     /// The answer to a preflight.
@@ -261,7 +266,12 @@ mod tests {
         answer.insert_header(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true").unwrap();
         let asked = request(&[("origin", "https://evil.contoso.com")]);
         cors(PreflightRule::Pass, listed()).write_relayed(&asked, &mut answer).unwrap();
-        assert!(answer.headers.is_empty(), "{:?}", answer.headers);
+        assert_eq!(
+            (answer.headers.len(), &answer.headers[header::VARY]),
+            (1, &HeaderValue::from_static("Origin")),
+            "{:?}",
+            answer.headers
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 use crate::{
     key_admin::{calm, purge},
     kit::{Kit, Raw},
+    recorder::{Recorder, gateway_with},
 };
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
@@ -146,5 +147,39 @@ async fn no_feed_outlives_a_purge_however_it_began() {
     };
     let (ended, ()) = tokio::join!(futures_util::future::join_all((0..100).map(feed)), purging);
     assert_eq!(ended.iter().filter(|ended| **ended).count(), 100, "feeds live on");
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_waits_through_a_reload_is_judged_by_its_outcome() {
+    let recorder = Recorder::socket(|_| None).await;
+    let body = json!({ "in": { "body": "data", "member": "provider", "exchange": ["jwt"] } });
+    let kit = gateway_with(&recorder, json!([{ "name": "login", "path": "/auth", "token": body }, { "name": "live" }])).await;
+    let key = kit.issuer.signing_key();
+    let mut watched = kit.connect().await;
+    let handshake = format!(
+        "GET /live HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {}\r\n\r\n",
+        token(&kit, &key)
+    );
+    watched.write(handshake.as_bytes()).await;
+    kit.within(watched.read_until("101 Switching")).await;
+    let login = json!({ "provider": "jwt", "data": token(&kit, &key) }).to_string();
+    let mut client = kit.connect().await;
+    let head = format!(
+        "POST /auth HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        login.len()
+    );
+    client.write(head.as_bytes()).await;
+    kit.eventually(|| kit.metric("syncgate_requests_in_flight", &[]) == 2.0).await;
+
+    let mut config = kit.gateway.config();
+    config.issuers[0].jwks.deny_kids = vec![key.kid().to_owned()];
+    kit.gateway.reload(Ok(config)).unwrap();
+    // By now every connection was told.
+    kit.within(watched.read_until("key no longer trusted")).await;
+    client.write(login.as_bytes()).await;
+    assert_eq!(kit.within(client.answer()).await.unwrap().status, 401);
+    assert_eq!(recorder.count(), 1, "the socket alone was forwarded");
     kit.stop().await;
 }
