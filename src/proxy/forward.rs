@@ -76,7 +76,7 @@ impl Forward {
 
     /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
     pub(super) fn write(&self, request: &mut RequestHeader, strip: &StripList) -> Result<()> {
-        strip.apply(request);
+        strip.apply(request, |name| self.rewrite.headers.iter().any(|(replaced, _)| replaced == name));
         if let Some(target) = &self.rewrite.target {
             request.set_raw_path(target)?;
         }

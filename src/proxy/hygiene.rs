@@ -2,6 +2,7 @@
 //!
 //! Many servers (CGI, WSGI, PHP and what stands on them) read `X_Remote_User` as `X-Remote-User`, so a dash and an underscore are one.
 
+use http::HeaderName;
 use pingora::http::RequestHeader;
 
 use crate::proxy::HeaderSettings;
@@ -59,9 +60,10 @@ impl StripList {
         Self { kept, ..self }
     }
 
-    /// Removes them. Running it again changes nothing more, as a retried request needs.
-    pub(super) fn apply(&self, request: &mut RequestHeader) {
-        let unwanted: Vec<_> = request.headers.keys().filter(|name| self.matches(name.as_str())).cloned().collect();
+    /// Removes them, but for those that are replaced right after. Running it again changes nothing more, as a retried request needs.
+    pub(super) fn apply(&self, request: &mut RequestHeader, is_replaced: impl Fn(&HeaderName) -> bool) {
+        let is_unwanted = |name: &&HeaderName| self.matches(name.as_str()) && !is_replaced(name);
+        let unwanted: Vec<_> = request.headers.keys().filter(is_unwanted).cloned().collect();
         for name in unwanted {
             request.remove_header(&name);
         }
@@ -113,7 +115,7 @@ mod tests {
         for name in names {
             request.append_header(*name, "x").unwrap();
         }
-        list.apply(&mut request);
+        list.apply(&mut request, |_| false);
         request.headers.keys().map(ToString::to_string).collect()
     }
 

@@ -22,7 +22,7 @@ use pingora::protocols::{
 };
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf},
     net::TcpStream,
 };
 
@@ -102,17 +102,30 @@ impl SharedTcp {
             std::future::pending().await
         }
     }
+
+    /// Reads what is there, into the buffer as it is: Pingora reads bodies into 64 KiB, which to fill with zeros first would cost time, and
+    /// memory for as long as a socket is open.
+    ///
+    /// A read that leaves room has emptied the socket. To say so spares the system call that would find out when the next read is tried,
+    /// which is once a request; bytes that come later, or the end, make the socket ready again.
+    fn read_now(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let room = buffer.remaining();
+        let mut has_read = false;
+        let outcome = self.0.try_io(Interest::READABLE, || {
+            let count = self.0.try_read_buf(buffer)?;
+            has_read = true;
+            if 0 < count && count < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        if has_read { Ok(()) } else { outcome }
+    }
 }
 
 impl AsyncRead for SharedTcp {
     fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            // Into the buffer as it is: Pingora reads bodies into 64 KiB, which to fill with zeros first would cost time, and memory for as
-            // long as a socket is open.
-            match self.0.try_read_buf(buffer) {
-                Ok(_) => return Poll::Ready(Ok(())),
+            match self.read_now(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_read_ready(task))?,
-                Err(error) => return Poll::Ready(Err(error)),
+                outcome => return Poll::Ready(outcome),
             }
         }
     }
