@@ -46,7 +46,10 @@ impl SigningPool {
         let waiting = Arc::new(Mutex::new(waiting));
         for number in 0..threads {
             let waiting = Arc::clone(&waiting);
-            thread::Builder::new().name(format!("signing-{number}")).spawn(move || work(&waiting))?;
+            thread::Builder::new().name(format!("signing-{number}")).spawn(move || {
+                give_way();
+                work(&waiting);
+            })?;
         }
         Ok(Self { jobs, metrics })
     }
@@ -74,6 +77,20 @@ impl SigningPool {
         wanted.await.map_err(|_| SigningRefused::Panicked)
     }
 }
+
+/// Lets the event loops go first where there are fewer cores than work: a signature can wait for a request, but not the other way round.
+/// Where that is not permitted, signing goes on as it is.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    /// A tenth of the weight of other threads: never nothing, so that users who log in are served on a busy machine, too.
+    const NICE: i32 = 10;
+    // On Linux this is of the calling thread alone.
+    let _ = rustix::process::setpriority_process(None, NICE);
+}
+
+/// Elsewhere it would be of the whole process.
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
 
 /// One thread: a job after the other, until the pool is dropped.
 fn work(waiting: &Mutex<Receiver<Job>>) {
