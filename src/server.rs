@@ -20,7 +20,7 @@ use crate::{
     exchange::{Exchange, IssuerKeys, SigningPool},
     jwks::{JwksError, JwksSettings, KeyStore, Refresher},
     metrics::{Metrics, MetricsError},
-    proxy::{AccessLog, AccessLogFormat, LiveProxy, Proxy, ProxyError},
+    proxy::{AccessLog, AccessLogFormat, EventLoops, LiveProxy, Proxy, ProxyError},
     signing::{SigningError, SigningKey},
     token::TrustedIssuer,
 };
@@ -38,7 +38,7 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
-    /// The threads that sign, or the one that writes the access log, cannot be started.
+    /// The threads that serve or sign, or the one that writes the access log, cannot be started.
     #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
     /// The signing key cannot be used.
@@ -123,7 +123,8 @@ impl Gateway {
             Arc::clone(&metrics),
         ));
         let access_log = access_log(&config.log, &metrics)?;
-        let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), access_log)?;
+        let loops = EventLoops::start(config.threads).map_err(StartError::Threads)?;
+        let proxy = Proxy::new(&config.proxy, Arc::clone(&exchange), Arc::clone(&metrics), access_log, loops)?;
         let shown = issuers.iter().map(|(issuer, _)| (issuer.name.clone(), Arc::clone(&issuer.keys)));
         let draining = CancellationToken::new();
         let credential_file = config.admin.credential_file.clone();

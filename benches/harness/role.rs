@@ -13,7 +13,7 @@ use syncgate::{
     config::{LogFormat, LogLevel, LogSettings},
     demo::{FREE_PORT, World, http_client, world, world::WorldOptions},
     metrics::Metrics,
-    proxy::{AccessLog, AccessLogFormat, ListenSettings, RouteSettings, UnauthenticatedProxyForBenches},
+    proxy::{AccessLog, AccessLogFormat, EventLoops, ListenSettings, RouteSettings, UnauthenticatedProxyForBenches},
     server::install_crypto,
 };
 use tokio::{
@@ -126,12 +126,7 @@ pub fn end_with_parent() {
 pub fn play(part: Part) -> Result<(), Box<dyn Error>> {
     end_with_parent();
     pin_to(part.core)?;
-    // As the gateway's own, with as many threads as it has cores.
-    let mut builder = match cfg!(knob = "current_thread") {
-        true => tokio::runtime::Builder::new_current_thread(),
-        false => tokio::runtime::Builder::new_multi_thread(),
-    };
-    let runtime = builder.worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let upstream = || part.upstream.ok_or("a proxy needs an upstream");
     match part.role {
         Role::Upstream => Ok(runtime.block_on(serve_answers())?),
@@ -177,6 +172,7 @@ async fn serve_gateway(address: SocketAddr, log: bool) -> Result<(), Box<dyn Err
         config.proxy.upstreams = vec![world::upstream("default", address)];
         config.issuers.iter_mut().for_each(|issuer| issuer.jwks.refresh = Duration::from_secs(3600));
         config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: log };
+        config.threads = 1;
     });
     let world = World::start(options).await?;
     while http_client()?.get(world.admin_url("/readyz")).send().await?.status() != 200 {
@@ -194,7 +190,14 @@ async fn serve_bare(address: SocketAddr, log: bool) -> Result<(), Box<dyn Error>
     let metrics = Arc::new(Metrics::new()?);
     let dropped = metrics.proxy.access_log_dropped.clone();
     let access_log = log.then(|| AccessLog::start(AccessLogFormat::Json, dropped)).transpose()?;
-    let proxy = UnauthenticatedProxyForBenches::new(&ListenSettings::default(), upstream, &route, metrics, access_log)?;
+    let proxy = UnauthenticatedProxyForBenches::new(
+        &ListenSettings::default(),
+        upstream,
+        &route,
+        metrics,
+        access_log,
+        EventLoops::start(1)?,
+    )?;
     let socket = TcpListener::bind(FREE_PORT).await?;
     announce(socket.local_addr()?, "", "")?;
     proxy.run(socket, CancellationToken::new(), Duration::ZERO).await;

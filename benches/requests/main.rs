@@ -7,8 +7,7 @@
 //! `cargo bench --bench requests`; with `-- --test` one short round each. With `-- --against NAME=PROGRAM`, which may be given often, the
 //! gateways of other builds of this bench take part: that is how a change, a compiler's option or an allocator is measured.
 //!
-//! `cargo rustc --profile bench --bench requests -- --cfg 'knob="system_allocator"'` builds it with the system's allocator;
-//! `knob="current_thread"` with a runtime that has no threads to share work with.
+//! `cargo rustc --profile bench --bench requests -- --cfg 'knob="system_allocator"'` builds it with the system's allocator.
 
 #[path = "../harness/mod.rs"]
 mod harness;

@@ -56,9 +56,7 @@ impl Settings {
 pub fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
     role::end_with_parent();
     role::pin_to_all(&settings.cores)?;
-    // As the gateway's own, with as many threads as it has cores.
-    let threads = settings.cores.len();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let world = World::start(WorldOptions::default().config(move |config| configure(config, settings))).await?;
         let client = http_client()?;
@@ -74,6 +72,7 @@ pub fn serve(settings: Settings) -> Result<(), Box<dyn Error>> {
 fn configure(config: &mut syncgate::config::Config, settings: Settings) {
     config.proxy.upstreams = vec![world::upstream("default", settings.upstream)];
     config.proxy.listen.max_connections = 100_000;
+    config.threads = settings.cores.len();
     // Connections that are not used in one part are used in the next.
     config.proxy.listen.keepalive_timeout = Duration::from_secs(600);
     for issuer in &mut config.issuers {

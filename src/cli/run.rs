@@ -33,6 +33,9 @@ pub(super) struct RunArgs {
     config: PathBuf,
 }
 
+/// Two, so that an operator's scrape does not hold up a connection that is being accepted.
+const SUPPORT_THREADS: usize = 2;
+
 impl RunArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let loaded = Config::read(&self.config).map_err(|error| Failure::Trouble(error.to_string()))?;
@@ -42,11 +45,9 @@ impl RunArgs {
             tracing::warn!(warning = %warning, "config");
         }
         descriptors::raise(config.proxy.listen.max_connections);
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        if config.threads > 0 {
-            runtime.worker_threads(config.threads);
-        }
-        let runtime = runtime.enable_all().build().map_err(|error| Failure::Trouble(format!("cannot start threads: {error}")))?;
+        // For the accepting, the keys and the operators; requests have event loops of their own.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(SUPPORT_THREADS).enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::Trouble(format!("cannot start threads: {error}")))?;
         let outcome = runtime.block_on(serve(config, &self.config, &log));
         // Nothing that is left may hold up the exit: a name being looked up, a key set being fetched.
         runtime.shutdown_timeout(Duration::from_millis(100));

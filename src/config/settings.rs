@@ -34,7 +34,7 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// How long `/readyz` says no before the listener closes, so that load balancers stop sending. Default 0; 0 to 5 min.
     pub shutdown_delay: Duration,
-    /// Worker threads; 0: one for each core. Default 0; up to 1024.
+    /// Event loops, each on a thread of its own; 0: one for each core. Default 0; up to 1024. A change takes a restart.
     pub threads: usize,
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     metrics::Metrics,
     proxy::{
-        AccessLog, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
+        AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
         connection::Connection,
         edge,
         listener::Listener,
@@ -35,16 +35,18 @@ use crate::{
 pub struct UnauthenticatedProxyForBenches {
     listener: Arc<Listener<Hooks>>,
     upstream: Arc<Upstream>,
+    _loops: EventLoops,
 }
 
 impl UnauthenticatedProxyForBenches {
-    /// Forwards everything to `upstream`. Of `route` only the name is used, for counters and log.
+    /// Forwards everything to `upstream`, on `loops`. Of `route` only the name is used, for counters and log.
     pub fn new(
         listen: &ListenSettings,
         upstream: UpstreamSettings,
         route: &RouteSettings,
         metrics: Arc<Metrics>,
         access_log: Option<Arc<AccessLog>>,
+        loops: EventLoops,
     ) -> Result<Self, ProxyError> {
         let upstream = Arc::new(Upstream::new(upstream)?);
         let route = Arc::new(Route::new(route, &HeaderSettings::default(), metrics.proxy.route(&route.name)));
@@ -52,8 +54,16 @@ impl UnauthenticatedProxyForBenches {
             Hooks { listen: listen.clone(), route, upstream: Arc::clone(&upstream), metrics: Arc::clone(&metrics), access_log };
         let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));
         Ok(Self {
-            listener: Arc::new(Listener::new(hooks, listen_settings, Arc::new(Trust::without_keys()), metrics, server_conf(false))),
+            listener: Arc::new(Listener::new(
+                &hooks,
+                listen_settings,
+                Arc::new(Trust::without_keys()),
+                metrics,
+                server_conf(false),
+                &loops,
+            )),
             upstream,
+            _loops: loops,
         })
     }
 
@@ -65,6 +75,7 @@ impl UnauthenticatedProxyForBenches {
     }
 }
 
+#[derive(Clone)]
 struct Hooks {
     listen: ListenSettings,
     route: Arc<Route>,

@@ -42,11 +42,12 @@ use crate::{
 };
 
 /// Everything that a request needs. Shared by all connections.
+#[derive(Clone)]
 pub(super) struct Edge {
     /// What depends on the config; loaded once for each request.
     pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) trust: Arc<Trust>,
-    pub(super) connector: TransportConnector,
+    pub(super) connector: Arc<TransportConnector>,
     /// Cancelled when the gateway stops: sockets then say goodbye.
     pub(super) stopping: CancellationToken,
     pub(super) metrics: Arc<Metrics>,

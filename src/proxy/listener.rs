@@ -1,7 +1,8 @@
 //! The accept loop, and the end of it.
 //!
 //! Pingora's own `Server` hides the port it bound, survives a bind that failed, has no deadline for a header and sleeps the whole grace at
-//! shutdown even when idle. So connections are accepted here and handed to Pingora's `HttpProxy` one by one.
+//! shutdown even when idle. So connections are accepted here, spread over the [event loops](super::event_loops), and handed to Pingora's
+//! `HttpProxy` one by one.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -22,7 +23,7 @@ use pingora::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Semaphore, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -31,6 +32,7 @@ use crate::{
     proxy::{
         ListenSettings,
         connection::{CONNECTION, Connection, Cut, DeadlineTimer},
+        event_loops::{EventLoop, EventLoops},
         transport::{SharedTcp, Transport},
         trust::Trust,
     },
@@ -38,25 +40,36 @@ use crate::{
 
 /// Accepts clients and serves them with the hooks of `P`.
 pub(super) struct Listener<P> {
-    proxy: Arc<HttpProxy<P>>,
+    workers: Vec<Worker<P>>,
     settings: Arc<ArcSwap<ListenSettings>>,
     trust: Arc<Trust>,
     metrics: Arc<Metrics>,
 }
 
+/// What serves on one event loop. Each has a pool of connections to the upstream of its own: one that was opened on another loop would
+/// wake that loop's thread at each answer.
+struct Worker<P> {
+    proxy: Arc<HttpProxy<P>>,
+    event_loop: EventLoop,
+}
+
 impl<P> Listener<P>
 where
-    P: ProxyHttp + Send + Sync + 'static,
+    P: ProxyHttp + Clone + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
     pub(super) fn new(
-        hooks: P,
+        hooks: &P,
         settings: Arc<ArcSwap<ListenSettings>>,
         trust: Arc<Trust>,
         metrics: Arc<Metrics>,
         conf: ServerConf,
+        loops: &EventLoops,
     ) -> Self {
-        Self { proxy: Arc::new(http_proxy(&Arc::new(conf), hooks)), settings, trust, metrics }
+        let conf = Arc::new(conf);
+        let worker =
+            |event_loop: &EventLoop| Worker { proxy: Arc::new(http_proxy(&conf, hooks.clone())), event_loop: event_loop.clone() };
+        Self { workers: loops.iter().map(worker).collect(), settings, trust, metrics }
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is under way.
@@ -74,7 +87,14 @@ where
                 }
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let (stream, peer) = accept(&socket).await;
-                connections.spawn(Arc::clone(&self).serve(stream, peer, place, shutdown.clone(), cut.clone()));
+                let Some(worker) = self.least_busy() else { return };
+                let (taken_on, proxy) = (worker.event_loop.take_on(), Arc::clone(&worker.proxy));
+                let (this, shutdown, cut) = (Arc::clone(&self), shutdown.clone(), cut.clone());
+                let serving = async move {
+                    this.serve(&proxy, stream, peer, &shutdown, &cut).await;
+                    drop((place, taken_on));
+                };
+                connections.spawn_on(serving, worker.event_loop.handle());
             }
         };
         tokio::select! {
@@ -84,7 +104,9 @@ where
         drop(socket);
         stopping.send_replace(true);
         // Ends the connections that wait for a next request.
-        self.proxy.http_cleanup().await;
+        for worker in &self.workers {
+            worker.proxy.http_cleanup().await;
+        }
         connections.close();
         if tokio::time::timeout(grace, connections.wait()).await.is_err() {
             tracing::warn!(connections = connections.len(), "the grace is over; the remaining connections are cut");
@@ -93,17 +115,25 @@ where
         }
     }
 
+    /// The worker with the fewest connections. Sockets stay for hours, so taking turns would not do.
+    fn least_busy(&self) -> Option<&Worker<P>> {
+        self.workers.iter().min_by_key(|worker| worker.event_loop.connections())
+    }
+
     async fn serve(
-        self: Arc<Self>,
-        stream: TcpStream,
+        &self,
+        proxy: &Arc<HttpProxy<P>>,
+        stream: std::net::TcpStream,
         peer: SocketAddr,
-        _place: OwnedSemaphorePermit,
-        shutdown: watch::Receiver<bool>,
-        cut: CancellationToken,
+        shutdown: &watch::Receiver<bool>,
+        cut: &CancellationToken,
     ) {
         self.metrics.proxy.connections_accepted.inc();
         let _counted = Counted::new(&self.metrics.proxy.connections);
-        let stream = SharedTcp::new(stream);
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => SharedTcp::new(stream),
+            Err(error) => return tracing::warn!(%error, "a connection cannot be watched"),
+        };
         let (header_timeout, stream_grace) = {
             let listen = self.settings.load();
             (listen.header_timeout, listen.stream_grace)
@@ -112,7 +142,7 @@ where
         let transport = Transport::new(stream, Arc::clone(&connection));
         let unsent = transport.unsent();
         {
-            let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(transport, &shutdown)));
+            let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(proxy, transport, shutdown)));
             let mut cancelled = pin!(cut.cancelled());
             let mut timer = DeadlineTimer::new(&connection, &self.trust, stream_grace);
             poll_fn(|task| {
@@ -141,10 +171,10 @@ where
     }
 
     /// One request after another, as long as the connection can be used again.
-    async fn requests(&self, transport: Transport, shutdown: &watch::Receiver<bool>) {
+    async fn requests(&self, proxy: &Arc<HttpProxy<P>>, transport: Transport, shutdown: &watch::Receiver<bool>) {
         let mut session = ServerSession::new_http1(Box::new(transport));
         session.set_keepalive(Some(self.settings.load().keepalive_timeout.as_secs().max(1)));
-        while let Some(reused) = self.proxy.process_new_http(session, shutdown).await {
+        while let Some(reused) = proxy.process_new_http(session, shutdown).await {
             let (stream, settings) = reused.consume();
             session = ServerSession::new_http1(stream);
             if let Some(settings) = settings {
@@ -154,12 +184,12 @@ where
     }
 }
 
-/// The next connection. Errors of `accept` concern one connection that is gone already, or a lack of descriptors, which passes.
-async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
+/// The next connection, watched by no event loop yet. Errors of `accept` concern one connection that is gone already, or a lack of descriptors, which passes.
+async fn accept(socket: &TcpListener) -> (std::net::TcpStream, SocketAddr) {
     const PAUSE: Duration = Duration::from_millis(50);
     let mut trouble = Occasionally::default();
     loop {
-        match socket.accept().await {
+        match socket.accept().await.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
             Ok((stream, peer)) => {
                 // Best effort: a stream that refuses is about to fail anyway.
                 let _ = stream.set_nodelay(true);

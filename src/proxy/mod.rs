@@ -1,7 +1,7 @@
 //! The edge: connections, routes, where tokens sit, headers, answers, the access log. Built on Pingora.
 //!
 //! ```text
-//! listener -> connection (deadline) -> transport -> Pingora's HttpProxy -> edge (the hooks) -> upstream
+//! listener -> event loop -> connection (deadline) -> transport -> Pingora's HttpProxy -> edge (the hooks) -> upstream
 //! ```
 //!
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
@@ -14,6 +14,7 @@ mod connection;
 mod cors;
 mod decision;
 mod edge;
+mod event_loops;
 mod failure;
 mod forward;
 mod frames;
@@ -42,6 +43,7 @@ pub use access_log::{AccessLog, AccessLogFormat};
 #[doc(hidden)]
 pub use bare::UnauthenticatedProxyForBenches;
 pub use cors::{CorsSettings, PreflightRule};
+pub use event_loops::EventLoops;
 pub use live::{LiveProxy, Prepared};
 pub use origin::AllowedOrigins;
 use pingora::{
@@ -60,7 +62,7 @@ use crate::{exchange::Exchange, metrics::Metrics};
 
 /// Attempts at an upstream: a second one for an address that does not accept, or a pooled connection that was closed.
 const ATTEMPTS: usize = 2;
-/// Idle upstream connections that are kept.
+/// Idle upstream connections that each event loop keeps.
 const UPSTREAM_POOL: usize = 1_024;
 
 /// Why the edge cannot be built.
@@ -89,15 +91,19 @@ pub struct Proxy {
     trust: Arc<trust::Trust>,
     /// Tells sockets to say goodbye.
     stopping: CancellationToken,
+    /// What connections are served on.
+    _loops: EventLoops,
 }
 
 impl Proxy {
-    /// Prepares routes, upstreams and headers. Resolves no name yet. Without an access log, requests are not logged.
+    /// Prepares routes, upstreams and headers. Resolves no name yet. Without an access log, requests are not logged. Connections are served
+    /// on `loops`, which end with the edge.
     pub fn new(
         settings: &ProxySettings,
         exchange: Arc<Exchange>,
         metrics: Arc<Metrics>,
         access_log: Option<Arc<AccessLog>>,
+        loops: EventLoops,
     ) -> Result<Self, ProxyError> {
         let live = live::Live::new(settings, None, exchange, &metrics, access_log)?;
         let system_authorities = live::needs_system_authorities(settings);
@@ -112,11 +118,11 @@ impl Proxy {
             live: Arc::clone(&live.live),
             trust: Arc::clone(&trust),
             stopping: stopping.clone(),
-            connector: TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf))),
+            connector: Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf)))),
             metrics: Arc::clone(&metrics),
         };
-        let listener = listener::Listener::new(edge, Arc::clone(&live.listen), Arc::clone(&trust), metrics, conf);
-        Ok(Self { listener: Arc::new(listener), live, trust, stopping })
+        let listener = listener::Listener::new(&edge, Arc::clone(&live.listen), Arc::clone(&trust), metrics, conf, &loops);
+        Ok(Self { listener: Arc::new(listener), live, trust, stopping, _loops: loops })
     }
 
     /// What changes the settings of the running edge.
@@ -124,7 +130,8 @@ impl Proxy {
         Arc::clone(&self.live)
     }
 
-    /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is under way, after `grace` at the latest.
+    /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is under way, after `grace` at the latest. If it is dropped
+    /// before, connections are cut.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         self.live.start_resolving(stop.clone());
         let farewell = async {

@@ -47,7 +47,7 @@ async fn a_preflight_is_answered_and_goes_no_further() {
 
     let refused = send(&kit, "OPTIONS", "/db/doc", &[OTHER, ASKS_PUT]).await;
     assert_eq!((refused.status, readable(&refused)), (403, (None, None)));
-    assert_eq!(kit.metric("syncgate_rejections_total", &[("reason", "origin_not_allowed")]), 1.0);
+    kit.assert_metric("syncgate_rejections_total", &[("reason", "origin_not_allowed")], 1.0).await;
     assert_eq!(recorder.count(), 0);
     kit.stop().await;
 }

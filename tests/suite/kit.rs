@@ -97,6 +97,12 @@ impl Kit {
         MetricsText::new(self.gateway.metrics().render().unwrap()).sum(series, labels)
     }
 
+    /// Waits until a series has this sum. A request is counted when it is over, which is after its client has read the answer.
+    pub async fn assert_metric(&self, series: &str, labels: &[(&str, &str)], expected: f64) {
+        let waiting = self.wait_for(|| self.metric(series, labels) == expected);
+        assert!(waiting.await, "{series}{labels:?} is {}, not {expected}", self.metric(series, labels));
+    }
+
     /// Fails if `work` takes longer than the deadline.
     pub async fn within<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::time::timeout(DEADLINE, work).await.expect("the deadline passed")
@@ -104,17 +110,34 @@ impl Kit {
 
     /// Waits until something is so.
     pub async fn eventually(&self, is_so: impl Fn() -> bool) {
+        assert!(self.wait_for(is_so).await, "the deadline passed");
+    }
+
+    /// Whether something is so before the deadline.
+    async fn wait_for(&self, is_so: impl Fn() -> bool) -> bool {
         let waiting = async {
             while !is_so() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        self.within(waiting).await;
+        tokio::time::timeout(DEADLINE, waiting).await.is_ok()
     }
 
     /// A raw connection to the gateway.
     pub async fn connect(&self) -> Raw {
         Raw::connect(self.gateway.address()).await
+    }
+
+    /// A raw connection that became a WebSocket.
+    pub async fn socket(&self, token: &str) -> Raw {
+        let mut client = self.connect().await;
+        let handshake = format!(
+            "GET /live HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        client.write(handshake.as_bytes()).await;
+        self.within(client.read_until("101 Switching Protocols")).await;
+        client
     }
 
     /// Sends a raw request and reads one answer.

@@ -15,7 +15,10 @@ use syncgate::demo::{
 };
 use tempfile::TempDir;
 
-use crate::kit::Kit;
+use crate::{
+    kit::Kit,
+    recorder::{Recorder, gateway_with},
+};
 
 #[tokio::test]
 async fn the_gateway_starts_without_its_issuer_and_recovers_by_itself() {
@@ -282,4 +285,16 @@ async fn what_prevents_the_start_is_one_line_and_an_exit_code() {
         assert_eq!(outcome.1.lines().count(), 1, "{}", outcome.1);
         assert!(outcome.1.contains(expected), "{}", outcome.1);
     }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_dropped_cuts_its_connections() {
+    let recorder = Recorder::socket(|_| None).await;
+    let kit = gateway_with(&recorder, serde_json::json!([{ "name": "live" }])).await;
+    let mut idle = kit.connect().await;
+    let mut socket = kit.socket(&kit.issuer.token("alice").sign()).await;
+    kit.assert_metric("syncgate_connections", &[], 2.0).await;
+    drop(kit);
+    let ends = async { (idle.read_to_end().await, socket.read_to_end().await) };
+    tokio::time::timeout(Duration::from_secs(10), ends).await.expect("connections go on");
 }

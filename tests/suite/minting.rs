@@ -191,7 +191,7 @@ async fn what_would_grant_power_is_refused_and_never_forwarded() {
         assert_eq!(answer.status(), 403);
         assert!(answer.text().await.unwrap().contains("insufficient_scope"));
     }
-    assert_eq!(kit.metric("syncgate_rejections_total", &[("reason", "powerful_claim")]), 2.0);
+    kit.assert_metric("syncgate_rejections_total", &[("reason", "powerful_claim")], 2.0).await;
     assert_eq!(kit.backend.received_count(), 0);
     let honest = kit.issuer.token("alice").claim("roles", json!(["reader"])).claim("isAdmin", true).sign();
     assert_eq!(kit.get("/echo", &honest).await.status(), 200);
@@ -207,7 +207,7 @@ async fn a_user_whom_the_backend_would_not_take_is_refused() {
     let answer =
         kit.get("/echo", &kit.issuer.token("alice").claim("oid", "a@contoso.com").claim("sub", "a@contoso.com").sign()).await;
     assert_eq!(answer.status(), 403);
-    assert_eq!(kit.metric("syncgate_rejections_total", &[("reason", "user_id_unsuitable")]), 1.0);
+    kit.assert_metric("syncgate_rejections_total", &[("reason", "user_id_unsuitable")], 1.0).await;
     assert_eq!(kit.backend.received_count(), 1);
     kit.stop().await;
 }

@@ -255,7 +255,7 @@ async fn no_other_login_gets_by_in_any_spelling() {
             assert_eq!((answer.status, body_of(&answer)["code"].clone()), (403, json!(614)), "{path} {provider}");
         }
     }
-    assert_eq!(kit.metric("syncgate_rejections_total", &[("reason", "login_not_allowed")]), 7.0 * paths.len() as f64);
+    kit.assert_metric("syncgate_rejections_total", &[("reason", "login_not_allowed")], 7.0 * paths.len() as f64).await;
     assert_eq!(server.count(), 0);
     // And a good one is served in each of them.
     let token = kit.issuer.token("alice").sign();
@@ -376,7 +376,7 @@ async fn a_client_that_waits_for_100_is_told_to_go_on_and_one_that_dawdles_is_gi
         }
     };
     assert_eq!(kit.within(answer).await.status, 408);
-    assert_eq!(kit.metric("syncgate_rejections_total", &[("reason", "body_timeout")]), 1.0);
+    kit.assert_metric("syncgate_rejections_total", &[("reason", "body_timeout")], 1.0).await;
     assert_eq!(server.count(), 1);
     kit.stop().await;
 }

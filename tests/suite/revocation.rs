@@ -52,7 +52,7 @@ async fn sockets_and_feeds_end_with_the_key_behind_them_and_others_stay() {
     kit.eventually(|| kit.metric("syncgate_connections_cut_total", &[("cause", "key_untrusted")]) == 2.0).await;
 
     // The others carry on, and end with their own key.
-    assert_eq!(kit.metric("syncgate_websocket_connections", &[]), 1.0);
+    kit.assert_metric("syncgate_websocket_connections", &[], 1.0).await;
     let mut writer = kit.connect().await;
     let document = format!(
         "PUT /docs/after HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}",
@@ -120,7 +120,7 @@ async fn a_key_that_is_denied_by_its_thumbprint_is_refused_for_good() {
     for user in ["alice", "bob"] {
         assert_eq!(kit.get("/echo", &token(user)).await.status(), 401, "the key is there, so nothing is waited for");
     }
-    assert_eq!(kit.metric("syncgate_rejections_total", &[("reason", "unknown_key")]), 2.0);
+    kit.assert_metric("syncgate_rejections_total", &[("reason", "unknown_key")], 2.0).await;
     assert_eq!(kit.metric("syncgate_jwks_refresh_total", &[("trigger", "unknown_kid")]), 0.0);
     // Whoever only says that it is this key proves nothing: the provider may have another one of that name by now.
     let made_up = kit.issuer.token("mallory").header("kid", "contoso-1").signature([1; 256]).sign();
@@ -156,14 +156,7 @@ async fn a_request_that_waits_through_a_reload_is_judged_by_its_outcome() {
     let body = json!({ "in": { "body": "data", "member": "provider", "exchange": ["jwt"] } });
     let kit = gateway_with(&recorder, json!([{ "name": "login", "path": "/auth", "token": body }, { "name": "live" }])).await;
     let key = kit.issuer.signing_key();
-    let mut watched = kit.connect().await;
-    let handshake = format!(
-        "GET /live HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {}\r\n\r\n",
-        token(&kit, &key)
-    );
-    watched.write(handshake.as_bytes()).await;
-    kit.within(watched.read_until("101 Switching")).await;
+    let mut watched = kit.socket(&token(&kit, &key)).await;
     let login = json!({ "provider": "jwt", "data": token(&kit, &key) }).to_string();
     let mut client = kit.connect().await;
     let head = format!(

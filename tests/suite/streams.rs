@@ -82,7 +82,7 @@ async fn a_socket_carries_the_exchanged_token_and_ends_with_the_clients() {
     assert_eq!(received.target, "/live");
     assert!(!received.contains(&token), "{received:?}");
     assert_eq!(received.token.as_ref().unwrap().user_id(), kit.issuer.user_id("alice"));
-    assert_eq!(kit.metric("syncgate_websocket_connections", &[]), 1.0);
+    kit.assert_metric("syncgate_websocket_connections", &[], 1.0).await;
 
     socket.send(Message::text(r#"{"id":"a","doc":{"n":1}}"#)).await.unwrap();
     let first = kit.within(socket.next()).await.unwrap().unwrap();
@@ -91,7 +91,7 @@ async fn a_socket_carries_the_exchanged_token_and_ends_with_the_clients() {
     let end = kit.within(async { while let Some(Ok(_)) = socket.next().await {} });
     end.await;
     kit.eventually(|| kit.metric("syncgate_websocket_connections", &[]) == 0.0).await;
-    assert_eq!(kit.metric("syncgate_connections_cut_total", &[("cause", "token_end")]), 1.0);
+    kit.assert_metric("syncgate_connections_cut_total", &[("cause", "token_end")], 1.0).await;
     kit.stop().await;
 }
 
@@ -198,7 +198,7 @@ async fn a_socket_whose_client_stops_reading_ends_with_its_token() {
     let change = Message::text(format!(r#"{{"id":"a","doc":"{}"}}"#, "x".repeat(0x8000)));
     while let Ok(Ok(())) = tokio::time::timeout(Duration::from_millis(500), stuck.send(change.clone())).await {}
     kit.eventually(|| kit.metric("syncgate_websocket_connections", &[]) == 0.0).await;
-    assert_eq!(kit.metric("syncgate_connections_cut_total", &[("cause", "token_end")]), 1.0);
+    kit.assert_metric("syncgate_connections_cut_total", &[("cause", "token_end")], 1.0).await;
     kit.assert_serves().await;
     kit.stop().await;
 }

@@ -68,7 +68,7 @@ async fn a_socket_for_another_user_is_refused() {
         assert!(answer.header("www-authenticate").is_none(), "another token would change nothing");
     }
     assert_eq!(recorder.count(), 0);
-    assert_eq!(kit.metric("syncgate_rejections_total", &[("reason", "wrong_user")]), 6.0);
+    kit.assert_metric("syncgate_rejections_total", &[("reason", "wrong_user")], 6.0).await;
     assert_eq!(connect(&kit, &format!("userID=contoso%7C{alice}"), &offered).await.status, 101);
     // A token that is invalid is the backend's to refuse, whoever is named.
     assert_eq!(connect(&kit, "userID=bob", &zero("a.b.c")).await.status, 101);

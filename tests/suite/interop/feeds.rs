@@ -29,6 +29,6 @@ async fn an_event_source_comes_back_with_a_new_token_and_misses_nothing() {
     assert_eq!(forgetful["statuses"], json!([200, 401]), "{forgetful}");
     let [broken, refused] = forgetful["errors"].as_array().unwrap().as_slice() else { panic!("two errors: {forgetful}") };
     assert_eq!((&broken["goesOn"], &refused["goesOn"], &refused["code"]), (&json!(true), &json!(false), &json!(401)));
-    assert_eq!(kit.metric("syncgate_connections_cut_total", &[("cause", "token_end")]), 2.0);
+    kit.assert_metric("syncgate_connections_cut_total", &[("cause", "token_end")], 2.0).await;
     kit.stop().await;
 }

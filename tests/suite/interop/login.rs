@@ -74,7 +74,7 @@ impl Login {
         let answer = self.asks("call", json!({ "token": token })).await;
         assert_eq!(answer["status"], 401, "{answer}");
         assert!(answer["challenge"].as_str().unwrap().contains("error=\"invalid_token\""), "{answer}");
-        assert_eq!(self.kit.metric("syncgate_rejections_total", &labels), refused + 1.0, "{reason}");
+        self.kit.assert_metric("syncgate_rejections_total", &labels, refused + 1.0).await;
         assert_eq!(self.kit.backend.received_count(), reached);
     }
 
