@@ -1,19 +1,23 @@
 //! What a WebSocket carries, in both directions, and how it ends.
 //!
-//! A tunnel ends when one side ends it, when the token does or its key is trusted no longer, at its greatest age, at shutdown, or when neither side has sent anything for
-//! long. In all cases but the first both sides are told by a Close frame, which may only stand between two frames.
+//! A tunnel ends when one side ends it, when the token does or its key is trusted no longer, at its greatest age, at shutdown, or when
+//! neither side has sent anything for long. In all cases but the first both sides are told by a Close frame, which may only stand between
+//! two frames.
 
 use std::{
+    future::poll_fn,
     io,
-    pin::pin,
+    mem::MaybeUninit,
+    pin::{Pin, pin},
     sync::atomic::{AtomicU64, Ordering},
+    task::{Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use pingora::protocols::Stream;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     sync::watch,
     time::{Instant, MissedTickBehavior},
 };
@@ -27,8 +31,8 @@ use crate::proxy::{
 
 /// After one side has ended, or both were told to, there is so much time for last words.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Bytes of each direction's buffer. Most sockets are idle most of the time, so this is what they cost.
-const BUFFER: usize = 4 * 1024;
+/// Most bytes that are read at once.
+const PIECE: usize = 16 * 1024;
 
 /// Both ends of a tunnel, with what was read behind the handshake.
 pub(super) struct Ends {
@@ -116,7 +120,6 @@ impl Direction<'_> {
         if let Some(bytes) = first {
             pass_on(&mut to, &bytes, &mut frames).await?;
         }
-        let mut buffer = vec![0; BUFFER];
         let mut ping = self.ping_every.map(|every| {
             let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -132,12 +135,15 @@ impl Direction<'_> {
             let told = async { closing.wait_for(Option::is_some).await.ok().and_then(|cut| *cut).unwrap_or(Cut::Shutdown) };
             tokio::select! {
                 cut = told => {
-                    return self.close(&mut from, &mut to, &mut frames, &mut buffer, cut).await;
+                    return self.close(&mut from, &mut to, &mut frames, cut).await;
                 }
-                count = from.read(&mut buffer) => {
-                    let Some(bytes) = buffer.get(..count?).filter(|bytes| !bytes.is_empty()) else { return to.shutdown().await };
+                piece = read_piece(&mut from) => {
+                    let piece = piece?;
+                    if piece.is_empty() {
+                        return to.shutdown().await;
+                    }
                     self.activity.happens();
-                    tokio::time::timeout(self.write_timeout, pass_on(&mut to, bytes, &mut frames)).await??;
+                    tokio::time::timeout(self.write_timeout, pass_on(&mut to, &piece, &mut frames)).await??;
                 }
                 () = tick, if frames.is_between_frames() => {
                     to.write_all(&frames::ping(self.towards)).await?;
@@ -153,13 +159,14 @@ impl Direction<'_> {
         from: &mut (impl AsyncRead + Unpin),
         to: &mut (impl AsyncWrite + Unpin),
         frames: &mut FrameTracker,
-        buffer: &mut [u8],
         cut: Cut,
     ) -> io::Result<()> {
         while !frames.is_between_frames() {
-            let count = from.read(buffer).await?;
-            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { return to.shutdown().await };
-            let rest = bytes.get(..frames.rest_of_frame(bytes)).unwrap_or(bytes);
+            let piece = read_piece(from).await?;
+            if piece.is_empty() {
+                return to.shutdown().await;
+            }
+            let rest = piece.get(..frames.rest_of_frame(&piece)).unwrap_or(&piece);
             pass_on(to, rest, frames).await?;
         }
         let (code, reason) = farewell(cut);
@@ -167,9 +174,20 @@ impl Direction<'_> {
         to.flush().await?;
         to.shutdown().await?;
         // Closing with something unread would reset the connection, and the other side might never see the Close.
-        while from.read(buffer).await? > 0 {}
+        while !read_piece(from).await?.is_empty() {}
         Ok(())
     }
+}
+
+/// Reads what is there; nothing at the end. While it waits it holds no buffer, since most sockets are idle most of the time.
+async fn read_piece(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    poll_fn(|task| {
+        let mut room = [MaybeUninit::uninit(); PIECE];
+        let mut piece = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut *from).poll_read(task, &mut piece))?;
+        Poll::Ready(Ok(piece.filled().to_vec()))
+    })
+    .await
 }
 
 async fn pass_on(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8], frames: &mut FrameTracker) -> io::Result<()> {
@@ -208,6 +226,8 @@ impl Activity {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 //! ends when its token does even if nobody reads. Both are one absolute deadline here, raced against the whole of Pingora's work.
 
 use std::{
+    fmt,
     future::{Future as _, poll_fn},
     net::SocketAddr,
     pin::{Pin, pin},
@@ -15,6 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures_util::future::BoxFuture;
 use tokio::{
     task::unconstrained,
     time::{Instant, Sleep},
@@ -95,6 +97,16 @@ pub(super) struct Connection {
     /// Whom the request under way is admitted as.
     identity: Mutex<Option<Arc<Identity>>>,
     last_token: Mutex<LastToken>,
+    last_work: Mutex<Option<LastWork>>,
+}
+
+/// What is done with a connection when its requests are over.
+struct LastWork(BoxFuture<'static, ()>);
+
+impl fmt::Debug for LastWork {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("LastWork").finish_non_exhaustive()
+    }
 }
 
 const UNCUT: u8 = u8::MAX;
@@ -113,6 +125,7 @@ impl Connection {
             cut: AtomicU8::new(UNCUT),
             identity: Mutex::default(),
             last_token: Mutex::default(),
+            last_work: Mutex::default(),
         }
     }
 
@@ -170,6 +183,16 @@ impl Connection {
     /// The token of the requests before this one.
     pub(super) fn last_token(&self) -> &Mutex<LastToken> {
         &self.last_token
+    }
+
+    /// Has this done when Pingora is done with the request, in the same task and under the same deadline.
+    pub(super) fn do_last(&self, work: BoxFuture<'static, ()>) {
+        *self.last_work.lock().unwrap_or_else(PoisonError::into_inner) = Some(LastWork(work));
+    }
+
+    /// What is to be done when Pingora is done.
+    pub(super) fn take_last_work(&self) -> Option<BoxFuture<'static, ()>> {
+        self.last_work.lock().unwrap_or_else(PoisonError::into_inner).take().map(|work| work.0)
     }
 
     /// Notes whom the request is admitted as, whose key must stay trusted for as long as the request lasts.

@@ -142,7 +142,7 @@ where
         let transport = Transport::new(stream, Arc::clone(&connection));
         let unsent = transport.unsent();
         {
-            let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(proxy, transport, shutdown)));
+            let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(proxy, &connection, transport, shutdown)));
             let mut cancelled = pin!(cut.cancelled());
             let mut timer = DeadlineTimer::new(&connection, &self.trust, stream_grace);
             poll_fn(|task| {
@@ -163,6 +163,8 @@ where
             })
             .await;
         }
+        // It holds the connection, which holds it: one of them has to let go.
+        drop(connection.take_last_work());
         // Pingora answers what it cannot read by itself, with 400 or 405, and no hook of ours hears of it.
         if connection.was_cut().is_none() && connection.is_in_header() {
             self.metrics.proxy.unreadable.inc();
@@ -170,8 +172,14 @@ where
         }
     }
 
-    /// One request after another, as long as the connection can be used again.
-    async fn requests(&self, proxy: &Arc<HttpProxy<P>>, transport: Transport, shutdown: &watch::Receiver<bool>) {
+    /// One request after another, as long as the connection can be used again; then what the last of them left to do.
+    async fn requests(
+        &self,
+        proxy: &Arc<HttpProxy<P>>,
+        connection: &Connection,
+        transport: Transport,
+        shutdown: &watch::Receiver<bool>,
+    ) {
         let mut session = ServerSession::new_http1(Box::new(transport));
         session.set_keepalive(Some(self.settings.load().keepalive_timeout.as_secs().max(1)));
         while let Some(reused) = proxy.process_new_http(session, shutdown).await {
@@ -180,6 +188,9 @@ where
             if let Some(settings) = settings {
                 settings.apply_to_session(&mut session);
             }
+        }
+        if let Some(work) = connection.take_last_work() {
+            work.await;
         }
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct RequestContext<L> {
     metrics: Arc<Metrics>,
     started: Instant,
     access_log: Option<Arc<AccessLog>>,
+    /// Whether another one goes on in its place.
+    is_taken: bool,
 }
 
 impl<L> RequestContext<L> {
@@ -76,6 +78,26 @@ impl<L> RequestContext<L> {
             metrics,
             started: Instant::now(),
             access_log,
+            is_taken: false,
+        }
+    }
+
+    /// The same request, which goes on when this is dropped.
+    pub(super) fn take(&mut self) -> Self
+    where
+        L: Clone,
+    {
+        self.is_taken = true;
+        Self {
+            connection: Arc::clone(&self.connection),
+            live: self.live.clone(),
+            route: self.route.take(),
+            forward: self.forward.take(),
+            request: self.request.take(),
+            metrics: Arc::clone(&self.metrics),
+            access_log: self.access_log.take(),
+            is_taken: false,
+            ..*self
         }
     }
 
@@ -165,6 +187,9 @@ impl<L> RequestContext<L> {
 
 impl<L> Drop for RequestContext<L> {
     fn drop(&mut self) {
+        if self.is_taken {
+            return;
+        }
         let took = self.started.elapsed();
         self.metrics.proxy.in_flight.dec();
         if self.is_websocket {

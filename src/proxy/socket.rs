@@ -1,9 +1,17 @@
 //! A WebSocket, from its admission to its end.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::FutureExt as _;
-use pingora::{Error, ErrorType, Result, protocols::Stream, proxy::Session, upstreams::peer::HttpPeer};
+use pingora::{
+    Error, ErrorType, Result,
+    protocols::{Stream, http::ServerSession},
+    proxy::Session,
+    upstreams::peer::HttpPeer,
+};
 
 use crate::{
     proxy::{
@@ -18,13 +26,25 @@ use crate::{
 };
 
 impl Edge {
-    /// Opens a WebSocket and carries it to its end. What the upstream answers instead of 101 is relayed.
+    /// Opens a WebSocket, to be carried to its end when Pingora is done with the request: a socket may be idle for hours, and what Pingora
+    /// holds of a request is 80 KiB. What the upstream answers instead of 101 is relayed.
     pub(super) async fn tunnel(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
+        if let Some((ends, idle)) = self.open(session, context).await? {
+            leave_to_nobody(session);
+            let (edge, context) = (self.clone(), context.take());
+            let connection = Arc::clone(&context.connection);
+            connection.do_last(Box::pin(async move { edge.carry(ends, idle, &context).await }));
+        }
+        Ok(())
+    }
+
+    /// Shakes hands with both sides. What is left to do: carry between these ends, until both have been idle for so long. None: there is no
+    /// socket, and the client has its answer.
+    async fn open(&self, session: &mut Session, context: &mut RequestContext) -> Result<Option<(Ends, Option<Duration>)>> {
         let mut request = session.req_header().clone();
         tunnel::prepare_handshake(&mut request)?;
         self.write_upstream_header(&mut request, context)?;
-        // Boxed, so that an open socket does not keep the room that connecting took.
-        let (stream, peer) = Box::pin(self.connect(context)).await?;
+        let (stream, peer) = self.connect(context).await?;
         let client_left = async {
             match context.connection.client() {
                 Some(client) => client.left().await,
@@ -39,7 +59,8 @@ impl Edge {
             Handshake::Answered(mut header, upstream) => {
                 show(session, &mut header, context)?;
                 context.outcome = Outcome::Upstream(header.status.as_u16());
-                tunnel::relay_answer(session, header, upstream).await
+                tunnel::relay_answer(session, header, upstream).await?;
+                Ok(None)
             }
             Handshake::Switched(mut header, upstream, from_upstream) => {
                 if let Some(forward) = &context.forward {
@@ -51,12 +72,8 @@ impl Edge {
                 // What the client sent behind its header, before the answer, has been read already.
                 let early = session.as_downstream_mut().read_request_body().now_or_never();
                 let from_client = early.transpose().map_err(|error| error.into_down())?.flatten();
-                if let Some(client) = context.connection.client() {
-                    let ends = Ends { client, from_client, upstream, from_upstream };
-                    self.carry(ends, peer.options.read_timeout, context).await;
-                }
-                session.as_downstream_mut().set_keepalive(None);
-                Ok(())
+                let ends = context.connection.client().map(|client| Ends { client, from_client, upstream, from_upstream });
+                Ok(ends.map(|ends| (ends, peer.options.read_timeout)))
             }
         }
     }
@@ -107,4 +124,11 @@ impl Edge {
             context.connection.cut(cut);
         }
     }
+}
+
+/// Has Pingora end its session with nobody, in silence, in place of that with the client.
+fn leave_to_nobody(session: &mut Session) {
+    let nobody = tokio::io::duplex(1).0;
+    *session.as_downstream_mut() = ServerSession::new_http1(Box::new(nobody));
+    session.as_downstream_mut().set_keepalive(None);
 }
