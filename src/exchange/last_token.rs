@@ -6,7 +6,7 @@ use super::Identity;
 
 /// Longer tokens are not kept: they are rare, and connections are many.
 const MOST_BYTES: usize = 4 * 1024;
-/// Each so many times the cache is asked all the same, so that it knows that the user is there.
+/// Each so many times the cache is asked for the identity all the same, so that it knows that the user is there.
 const ASK_THE_CACHE_EVERY: u8 = 8;
 
 /// A token that was verified, and whom it named.
@@ -22,12 +22,19 @@ struct Known {
     uses: u8,
 }
 
+/// Whom the last token named.
+pub(super) struct Recalled {
+    pub(super) identity: Arc<Identity>,
+    /// Whether it is time to ask the cache for it.
+    pub(super) is_cache_due: bool,
+}
+
 impl LastToken {
     /// Whom this token named, if it is the one.
-    pub(super) fn recall(&mut self, token: &[u8]) -> Option<Arc<Identity>> {
+    pub(super) fn recall(&mut self, token: &[u8]) -> Option<Recalled> {
         let known = self.0.as_mut().filter(|known| are_equal(&known.token, token))?;
         known.uses = (known.uses + 1) % ASK_THE_CACHE_EVERY;
-        (known.uses != 0).then(|| Arc::clone(&known.identity))
+        Some(Recalled { identity: Arc::clone(&known.identity), is_cache_due: known.uses == 0 })
     }
 
     pub(super) fn remember(&mut self, token: &[u8], identity: &Arc<Identity>) {
@@ -69,14 +76,14 @@ mod tests {
         assert!(last.recall(b"a.b.c").is_none());
         let alice = identity();
         last.remember(b"a.b.c", &alice);
-        assert!(last.recall(b"a.b.c").is_some_and(|known| Arc::ptr_eq(&known, &alice)));
+        assert!(last.recall(b"a.b.c").is_some_and(|known| Arc::ptr_eq(&known.identity, &alice)));
         for other in [&b"a.b.d"[..], b"b.b.c", b"a.b.c.", b"a.b.", b""] {
             assert!(last.recall(other).is_none(), "{other:?}");
         }
         let bob = identity();
         last.remember(b"b.b.c", &bob);
         assert!(last.recall(b"a.b.c").is_none());
-        assert!(last.recall(b"b.b.c").is_some_and(|known| Arc::ptr_eq(&known, &bob)));
+        assert!(last.recall(b"b.b.c").is_some_and(|known| Arc::ptr_eq(&known.identity, &bob)));
     }
 
     #[test]
@@ -84,7 +91,7 @@ mod tests {
         let mut last = LastToken::default();
         last.remember(b"a.b.c", &identity());
         let uses = usize::from(ASK_THE_CACHE_EVERY) * 4;
-        let asked = (0..uses).filter(|_| last.recall(b"a.b.c").is_none()).count();
+        let asked = (0..uses).filter(|_| last.recall(b"a.b.c").is_some_and(|known| known.is_cache_due)).count();
         assert_eq!(asked, 4);
     }
 }

@@ -30,6 +30,7 @@ use std::{
 
 pub use identity::{Admission, Identity};
 pub use last_token::LastToken;
+use last_token::Recalled;
 pub use signing_pool::{SigningPool, SigningRefused};
 
 use self::{cache::IdentityCache, minting::Minting, verifying::Verifying};
@@ -118,8 +119,9 @@ impl Exchange {
     /// The same for one of the requests of a connection, which remembers its last token. Hottest: a comparison and a few compares.
     pub async fn identify_next(&self, last: &Mutex<LastToken>, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         let known = last.lock().unwrap_or_else(PoisonError::into_inner).recall(token);
-        if let Some(identity) = known {
-            if self.verifying.holds_again(&identity, now) {
+        if let Some(Recalled { identity, is_cache_due }) = known {
+            // What the cache has given up comes back, since its user is still there.
+            if (!is_cache_due || self.identities.get(identity.digest()).is_some()) && self.verifying.holds_again(&identity, now) {
                 return Ok(identity);
             }
             last.lock().unwrap_or_else(PoisonError::into_inner).forget();

@@ -88,7 +88,7 @@ async fn by_route(session: &mut Session, live: &Live, route: &Route, connection:
         // Boxed, so that the rare case does not make every request's future large.
         return Box::pin(by_body(session, live, route, connection, place)).await;
     }
-    let is_websocket = tunnel::is_websocket_request(session);
+    let has_no_body = session.as_downstream_mut().is_body_empty();
     let request = session.req_header();
     let found = place::find(&route.token_in, parts(request))?;
     if let TokenPlace::Cookie(_) = found.place {
@@ -107,6 +107,7 @@ async fn by_route(session: &mut Session, live: &Live, route: &Route, connection:
     let identity = match live.exchange.identify_next(connection.last_token(), &found.token, now).await {
         Ok(identity) => identity,
         Err(rejection) => {
+            let is_websocket = has_no_body && tunnel::asks_for_websocket(request);
             let placeholder = route.placeholder(rejection).filter(|_| is_websocket).ok_or(rejection)?;
             return Ok(Forward::left_to_backend(placeholder, exchanged(&Forward::PLACEHOLDER)?));
         }

@@ -51,11 +51,16 @@ pub(super) fn host(headers: &HeaderMap) -> Result<&str, Rejection> {
 
 /// The name of `name` or `name:port`: what most clients send, told without parsing.
 fn plain_name(authority: &str) -> Option<&str> {
-    let (name, port) = authority.split_once(':').unwrap_or((authority, "0"));
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    let is_plain = !name.is_empty() && !name.ends_with('.') && name.bytes().all(plain);
-    let is_port = (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
-    (is_plain && is_port).then_some(name)
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    let end = authority.as_bytes().iter().take_while(|byte| is_plain(byte)).count();
+    let (name, rest) = authority.split_at_checked(end)?;
+    let is_name = !name.is_empty() && !name.ends_with('.');
+    let is_port = match rest.as_bytes() {
+        [] => true,
+        [b':', port @ ..] => (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    (is_name && is_port).then_some(name)
 }
 
 #[cfg(test)]

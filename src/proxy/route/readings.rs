@@ -12,7 +12,7 @@ const MOST_BYTES: usize = 512 * 1024;
 pub(super) fn is_literal(path: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.' | b'/');
     path.bytes().all(plain)
-        && !["//", "/.", "./"].iter().any(|odd| path.contains(odd))
+        && !path.as_bytes().windows(2).any(|pair| matches!(pair, b"//" | b"/." | b"./"))
         && !path.ends_with('.')
         && (!path.ends_with('/') || path.len() == 1)
 }
