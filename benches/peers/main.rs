@@ -4,7 +4,8 @@
 //! work. Then they take turns in short rounds: CPU time for each request under a closed loop, then latency at a fixed rate that all of
 //! them can bear. Results go to `target/bench/peers.json`, from which `make bench-report` makes the tables and plots.
 //!
-//! `make bench-peers`; with `-- --test` one tiny round, or none where the peers are not installed.
+//! `make bench-peers`; with `-- --test` one tiny round, or none where the peers are not installed. With `-- --profiled PROGRAM`, a build of
+//! the bench `requests` that was optimised with a profile takes part: `make bench-peers-pgo`.
 
 mod contender;
 mod facts;
@@ -15,7 +16,12 @@ mod load;
 mod peer;
 mod results;
 
-use std::{error::Error, fs, net::SocketAddr, path::PathBuf};
+use std::{
+    error::Error,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use contender::Contender;
 use harness::{
@@ -38,6 +44,10 @@ const OWN: [(Case, Role); 4] = [
     (Case::Syncgate, Role::Gateway { log: true }),
     (Case::SyncgateWithoutLog, Role::Gateway { log: false }),
 ];
+
+/// What a program that was optimised with a profile plays, if there is one.
+const PROFILED: [(Case, Role); 2] =
+    [(Case::PingoraProfiled, Role::Bare { log: true }), (Case::SyncgateProfiled, Role::Gateway { log: true })];
 
 /// Latency is measured at this part of what the slowest proxy can do.
 const LATENCY_LOAD: f64 = 0.3;
@@ -109,6 +119,11 @@ fn start(upstream: SocketAddr, core: usize) -> Result<Vec<Contender>, Box<dyn Er
     let mut own = Vec::new();
     for (case, role) in OWN {
         own.push((case, RoleProcess::start(&Part { role, core, upstream: Some(upstream) })?));
+    }
+    if let Some(program) = std::env::args().skip_while(|argument| argument != "--profiled").nth(1) {
+        for (case, role) in PROFILED {
+            own.push((case, RoleProcess::start_of(Path::new(&program), &Part { role, core, upstream: Some(upstream) })?));
+        }
     }
     let (token, keys_url) = {
         let gateway = own.iter().map(|(_, process)| process).find(|process| !process.token().is_empty());

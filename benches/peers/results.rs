@@ -68,6 +68,9 @@ pub enum Case {
     PingoraWithoutLog,
     Syncgate,
     SyncgateWithoutLog,
+    /// Built by `make release-pgo`'s rules.
+    PingoraProfiled,
+    SyncgateProfiled,
 }
 
 impl Case {
@@ -85,14 +88,18 @@ impl Case {
             Self::PingoraWithoutLog => "bare Pingora, no log",
             Self::Syncgate => "syncgate",
             Self::SyncgateWithoutLog => "syncgate, no log",
+            Self::PingoraProfiled => "bare Pingora, PGO",
+            Self::SyncgateProfiled => "syncgate, PGO",
         }
     }
 
     /// Whether it refuses a request without a good token.
     pub fn verifies(self) -> bool {
-        matches!(
-            self,
-            Self::HaproxyJwtVerify | Self::EnvoyJwtAuthn | Self::EnvoyJwtAuthnCache | Self::Syncgate | Self::SyncgateWithoutLog
-        )
+        matches!(self, Self::HaproxyJwtVerify | Self::EnvoyJwtAuthn | Self::EnvoyJwtAuthnCache) || self.is_syncgate()
+    }
+
+    /// Whether it is the gateway, in whatever build.
+    pub fn is_syncgate(self) -> bool {
+        matches!(self, Self::Syncgate | Self::SyncgateWithoutLog | Self::SyncgateProfiled)
     }
 }

@@ -64,7 +64,7 @@ fn proxies(results: &Results) -> Result<String, String> {
 
 fn work(case: Case) -> &'static str {
     match case {
-        Case::Syncgate | Case::SyncgateWithoutLog => "verify, exchange",
+        _ if case.is_syncgate() => "verify, exchange",
         _ if case.verifies() => "verify",
         _ => "forward",
     }
@@ -86,13 +86,26 @@ fn measured(setting: &Setting) -> String {
 
 fn targets(results: &Results) -> Result<String, String> {
     let own = find(results, Case::Syncgate)?;
-    let bounds = BOUNDS.map(|(case, bound)| (case, Some(bound)));
     let mut rows = Vec::new();
-    for (case, bound) in bounds.into_iter().chain(BESIDE.map(|case| (case, None))) {
-        let ratio = ratio(own, find(results, case)?);
+    let mut compare = |own: &Proxy, other: &Proxy, bound: Option<f64>| {
+        let ratio = ratio(own, other);
         let verdict = bound.map_or("", |bound| if ratio <= bound { "met" } else { "**not met**" });
         let bound = bound.map_or("-".to_owned(), |bound| format!("{bound:.2}"));
-        rows.push(vec![format!("syncgate / {}", case.title()), format!("{ratio:.2}"), bound, verdict.to_owned()]);
+        let what = format!("{} / {}", own.case.title(), other.case.title());
+        rows.push(vec![what, format!("{ratio:.2}"), bound, verdict.to_owned()]);
+    };
+    for (case, bound) in BOUNDS {
+        compare(own, find(results, case)?, Some(bound));
+    }
+    for case in BESIDE {
+        compare(own, find(results, case)?, None);
+    }
+    if let Ok(profiled) = find(results, Case::SyncgateProfiled) {
+        for (case, bound) in BOUNDS {
+            // What is built alike is compared with what is built alike.
+            let case = if case == Case::Pingora { Case::PingoraProfiled } else { case };
+            compare(profiled, find(results, case)?, Some(bound));
+        }
     }
     Ok(table(&["CPU time of one request", "ratio", "at most", ""], true, rows.into_iter()))
 }
@@ -163,13 +176,13 @@ fn tone_of_maker(case: Case) -> Tone {
         Case::Nginx | Case::NginxWithoutLog => Tone::Grey,
         Case::Haproxy | Case::HaproxyJwtVerify => Tone::Blue,
         Case::Envoy | Case::EnvoyJwtAuthn | Case::EnvoyJwtAuthnCache => Tone::Violet,
-        Case::Pingora | Case::PingoraWithoutLog => Tone::Green,
-        Case::Syncgate | Case::SyncgateWithoutLog => Tone::Accent,
+        Case::Pingora | Case::PingoraWithoutLog | Case::PingoraProfiled => Tone::Green,
+        Case::Syncgate | Case::SyncgateWithoutLog | Case::SyncgateProfiled => Tone::Accent,
     }
 }
 
 fn is_own(case: Case) -> bool {
-    matches!(case, Case::Syncgate | Case::SyncgateWithoutLog)
+    case.is_syncgate()
 }
 
 fn find(results: &Results, case: Case) -> Result<&Proxy, String> {
