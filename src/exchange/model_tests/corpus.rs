@@ -10,7 +10,7 @@ use crate::exchange::testing::{at, claims, sign, sign_with};
 pub(super) const ISSUERS: [(&str, &[(&str, usize)]); 2] =
     [("contoso", &[("a", 0), ("b", 1), ("c", 2)]), ("partner", &[("a", 3), ("p", 4)])];
 
-/// The token that is longer than the smaller limit.
+/// The smaller limit; two tokens are longer, one of them than what a connection remembers.
 pub(super) const SMALL_LIMIT: usize = 800;
 
 pub(super) static TOKENS: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -26,6 +26,7 @@ pub(super) static TOKENS: LazyLock<Vec<String>> = LazyLock::new(|| {
     }
     tokens.push(sign("a", 3, &claims("partner", "alice", 4_000)));
     tokens.push(alices(4_000, &json!({ "padding": "x".repeat(SMALL_LIMIT) })));
+    tokens.push(alices(4_000, &json!({ "padding": "x".repeat(4 * 1024) })));
     tokens.push(alices(3_000, &json!({ "aud": "other" })));
     tokens.push(alices(3_000, &json!({ "nbf": at(1_000).as_seconds() })));
     tokens.push(alices(3_000, &json!({ "iat": at(1_000).as_seconds() })));
@@ -39,6 +40,14 @@ pub(super) static TOKENS: LazyLock<Vec<String>> = LazyLock::new(|| {
     tokens.push(sign("a", 0, &claims("fabrikam", "alice", 4_000)));
     tokens.push(sign("unknown", 0, &good));
     tokens.push(sign_with(&json!({ "alg": "ES256", "kid": "a" }), 0, &good));
+    // Like a good one: with the header or the signature of another, with letters in the other case, a part of it, and it with more.
+    let (known, other) = (sign("a", 0, &good), sign("b", 1, &claims("contoso", "bob", 4_000)));
+    let (signed, signature) = known.rsplit_once('.').unwrap();
+    tokens.push(format!("{}.{}", other.split_once('.').unwrap().0, known.split_once('.').unwrap().1));
+    tokens.push(format!("{signed}.{}", other.rsplit_once('.').unwrap().1));
+    tokens.push(format!("{signed}.{}", in_the_other_case(signature)));
+    tokens.push(known[..known.len() - 2].to_owned());
+    tokens.push(format!("{known}AA"));
     tokens.push("neither.a.token".to_owned());
     tokens
 });
@@ -51,4 +60,11 @@ fn alices(end: i64, changes: &Value) -> String {
     }
     claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     sign("a", 0, &claims)
+}
+
+/// The last letter is left as it is: it holds bits that must be zero.
+fn in_the_other_case(text: &str) -> String {
+    let (letters, last) = text.split_at(text.len() - 1);
+    let changed = letters.chars().map(|one| if one.is_lowercase() { one.to_ascii_uppercase() } else { one.to_ascii_lowercase() });
+    changed.chain(last.chars()).collect()
 }

@@ -1,29 +1,33 @@
 //! Random lives of an exchange beside a reference without a cache: every answer is compared, and so is the work done for it.
 //!
 //! The reference says what may be answered. Beside it stands what a cache without bounds would remember, by the rules alone: what it
-//! must not remember must be verified or signed anew, and what it remembers must not be, unless the bounds made it leave.
+//! must not remember must be verified or signed anew, and what it remembers must not be, unless the bounds made it leave. Tokens come on
+//! connections and without one. An answer never depends on the connection; the work may be spared, for the token that it brought last.
 
 mod corpus;
+mod event;
 mod memory;
 mod reference;
 
 use std::{
+    array,
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, VecDeque},
+    rc::Rc,
     sync::LazyLock,
     time::Duration,
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
 use proptest::{
-    collection::vec,
     prelude::*,
-    sample::select,
     test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner},
 };
 
 use self::{
     corpus::{ISSUERS, TOKENS},
-    memory::Memory,
+    event::{Event, events},
+    memory::{CONNECTIONS, Memory, Remembered},
     reference::{KEEP, Minted, Published, Settings, Who, verify},
 };
 use super::{
@@ -31,37 +35,19 @@ use super::{
     *,
 };
 
-static SIGNING_KEYS: LazyLock<[SigningKey; 3]> = LazyLock::new(|| std::array::from_fn(|_| signing_key()));
+/// What becomes of a token that comes on a connection.
+const ON_CONNECTIONS: [&str; 8] = [
+    "connection: another token",
+    "connection: known",
+    "connection: known, left the cache",
+    "connection: the cache is asked",
+    "connection: ended",
+    "connection: of other settings",
+    "connection: of a key that was purged",
+    "connection: of a key that has ended",
+];
 
-/// What may happen next.
-#[derive(Clone, Debug)]
-enum Event {
-    Present { token: usize, profile: usize, lifetime: Lifetime },
-    Pass { seconds: i64 },
-    Publish { issuer: usize, keys: usize },
-    Purge { issuer: usize, key: usize },
-    ReplaceSigningKey(usize),
-    ReloadWith(usize),
-    ReloadTheSame,
-    Sweep,
-}
-
-fn events() -> impl Strategy<Value = Vec<Event>> {
-    let lifetime = select(vec![Lifetime::Ttl, Lifetime::End]);
-    let event = prop_oneof![
-        40 => (0..TOKENS.len(), 0..3_usize, lifetime).prop_map(|(token, profile, lifetime)| Event::Present { token, profile, lifetime }),
-        // A few tokens often, so that there is something to remember.
-        40 => (0..4_usize, 0..3_usize).prop_map(|(token, profile)| Event::Present { token, profile, lifetime: Lifetime::Ttl }),
-        12 => select(vec![1, 5, 30, 61, 235, 241, 290, 600]).prop_map(|seconds| Event::Pass { seconds }),
-        5 => (0..2_usize, 0..8_usize).prop_map(|(issuer, keys)| Event::Publish { issuer, keys }),
-        1 => (0..2_usize, 0..3_usize).prop_map(|(issuer, key)| Event::Purge { issuer, key }),
-        2 => (0..3_usize).prop_map(Event::ReplaceSigningKey),
-        2 => (0..6_usize).prop_map(Event::ReloadWith),
-        3 => Just(Event::ReloadTheSame),
-        2 => Just(Event::Sweep),
-    ];
-    vec(event, 1..120)
-}
+static SIGNING_KEYS: LazyLock<[SigningKey; 3]> = LazyLock::new(|| array::from_fn(|_| signing_key()));
 
 /// What has been seen in all lives, to show that the test reaches what it is for.
 #[derive(Debug, Default)]
@@ -76,6 +62,14 @@ impl Seen {
     }
 }
 
+/// A connection of a client.
+#[derive(Default)]
+struct Connection {
+    last: Mutex<LastToken>,
+    /// The token that came last, whatever became of it.
+    brought: usize,
+}
+
 struct Life<'s> {
     now: i64,
     settings: Settings,
@@ -84,6 +78,7 @@ struct Life<'s> {
     memory: Memory,
     /// As sockets hold them, whatever becomes of the cache.
     held: VecDeque<(Arc<Identity>, Who)>,
+    connections: [Connection; CONNECTIONS],
     cache: CacheSettings,
     exchange: Exchange,
     stores: [Arc<KeyStore>; 2],
@@ -100,8 +95,9 @@ impl<'s> Life<'s> {
         let (limits, profiles, key) = (settings.limits(), settings.profiles(), SIGNING_KEYS[0].clone());
         let exchange = Exchange::new(issuers(&settings, &stores), limits, profiles, key, pool, &cache, Arc::clone(&metrics));
         let (published, memory) = (Default::default(), Memory::default());
-        let held = VecDeque::new();
-        let mut life = Self { now: 0, settings, published, signing_key: 0, memory, held, cache, exchange, stores, metrics, seen };
+        let (held, connections, signing_key) = (VecDeque::new(), array::from_fn(|_| Connection::default()), 0);
+        let mut life =
+            Self { now: 0, settings, published, signing_key, memory, held, connections, cache, exchange, stores, metrics, seen };
         // Most lives begin with keys.
         life.publish(0, 0b011);
         life.publish(1, 0b11);
@@ -121,8 +117,18 @@ impl<'s> Life<'s> {
 
     async fn undergo(&mut self, event: Event) -> Result<(), TestCaseError> {
         match event {
-            Event::Present { token, profile, lifetime } => self.present(token, profile, lifetime).await?,
+            Event::Present { connection, token, profile, lifetime } => self.present(connection, token, profile, lifetime).await?,
+            Event::PresentAgain { connection, profile, times } => {
+                for _ in 0..times {
+                    let token = self.connections[connection].brought;
+                    self.present(Some(connection), token, profile, Lifetime::Ttl).await?;
+                }
+            }
             Event::Pass { seconds } => self.now += seconds,
+            Event::PassToEnd { seconds_before } => {
+                let end = self.held.front().map(|(_, who)| who.end - seconds_before);
+                self.now = end.map_or(self.now, |end| end.max(self.now));
+            }
             Event::Publish { issuer, keys } => self.publish(issuer, keys),
             Event::Purge { issuer, key } => {
                 if let Some((kid, _)) = ISSUERS[issuer].1.get(key) {
@@ -156,17 +162,27 @@ impl<'s> Life<'s> {
         self.exchange = self.exchange.reconfigured(issuers(&settings, &self.stores), settings.limits(), settings.profiles());
     }
 
-    async fn present(&mut self, token: usize, profile: usize, lifetime: Lifetime) -> Result<(), TestCaseError> {
+    async fn present(
+        &mut self,
+        connection: Option<usize>,
+        token: usize,
+        profile: usize,
+        lifetime: Lifetime,
+    ) -> Result<(), TestCaseError> {
         let (text, now) = (TOKENS[token].as_str(), self.now);
         let expected = verify(text, &self.settings, &self.published, now);
-        let is_known = self.memory.recall(token, &expected, &self.settings, &self.published, now);
-        let before = self.work();
-        let identity = self.exchange.identify(text.as_bytes(), at(now)).await;
-        let verified = self.work().0 - before.0;
+        let is_cached = self.has_cached(text);
+        let (known, is_on_connection) = self.recall(connection, token, &expected);
+        if let Some(number) = connection {
+            self.connections[number].brought = token;
+        }
+        let before = (self.work().0, self.hits());
+        let identity = self.identify(connection, text).await;
+        let (verified, hits) = (self.work().0 - before.0, self.hits() - before.1);
         let who = match (expected, &identity) {
             (Err(expected), Err(rejection)) => {
                 prop_assert_eq!(*rejection, expected);
-                prop_assert_eq!(verified, u64::from(costs_a_verification(expected)));
+                prop_assert_eq!((verified, hits), (u64::from(costs_a_verification(expected)), 0));
                 self.seen.borrow_mut().rejections.insert(expected);
                 return Ok(());
             }
@@ -174,33 +190,70 @@ impl<'s> Life<'s> {
                 let expected = expected.map_err(|rejection| TestCaseError::fail(format!("admitted, not {rejection:?}")))?;
                 let identity =
                     identity.as_ref().map_err(|rejection| TestCaseError::fail(format!("{rejection:?}: {expected:?}")))?;
+                prop_assert!(is_of(identity, text));
                 let token = identity.verified();
                 let found = (token.user_id(), &**token.issuer_name(), token.end(), token.scopes().collect::<Vec<_>>());
                 prop_assert_eq!(found, (expected.user.as_str(), ISSUERS[expected.issuer].0, at(expected.end), vec!["sync"]));
                 expected
             }
         };
-        self.check_work("identity", is_known, verified)?;
-        if verified == 1 {
-            self.memory.verified(token, &who, &self.settings);
+        prop_assert_eq!(verified + hits, 1);
+        // What a connection remembers is there, whatever has left the cache.
+        let has_left = !is_cached && !is_on_connection;
+        self.check_work(if is_on_connection { "connection" } else { "identity" }, known.is_some(), has_left, verified)?;
+        if is_on_connection && !is_cached {
+            self.seen.borrow_mut().note("connection: known, left the cache");
+        }
+        let known = known.filter(|_| verified == 0);
+        let remembered = known.unwrap_or_else(|| self.memory.verified(token, &who, &self.settings));
+        if let Some(number) = connection.filter(|_| !is_on_connection) {
+            self.memory.taken_on(number, token, &remembered);
         }
         let identity = identity.map_err(|rejection| TestCaseError::fail(rejection.label()))?;
         self.held.truncate(3);
         self.held.push_front((Arc::clone(&identity), who.clone()));
-        self.admit(&identity, &who, token, profile, lifetime).await
+        self.admit(&identity, &who, &remembered, profile, lifetime).await
+    }
+
+    /// The identity that must be remembered for a token, and whether by the connection.
+    fn recall(
+        &mut self,
+        connection: Option<usize>,
+        token: usize,
+        expected: &Result<Who, Rejection>,
+    ) -> (Option<Rc<Remembered>>, bool) {
+        if let Some(number) = connection {
+            match self.memory.recall_on(number, token, &self.settings, &self.published, self.now) {
+                Ok(known) => return (Some(known), true),
+                Err(why) => self.seen.borrow_mut().note(why),
+            }
+        }
+        (self.memory.recall(token, expected, &self.settings, &self.published, self.now), false)
+    }
+
+    async fn identify(&self, connection: Option<usize>, text: &str) -> Result<Arc<Identity>, Rejection> {
+        match connection {
+            Some(number) => self.exchange.identify_next(&self.connections[number].last, text.as_bytes(), at(self.now)).await,
+            None => self.exchange.identify(text.as_bytes(), at(self.now)).await,
+        }
+    }
+
+    /// Whether the bounds have left a place to the identity of this token. To look is no use of it.
+    fn has_cached(&self, text: &str) -> bool {
+        self.exchange.identities.iter().any(|identity| is_of(&identity, text))
     }
 
     async fn admit(
         &mut self,
         identity: &Arc<Identity>,
         who: &Who,
-        token: usize,
+        remembered: &Rc<Remembered>,
         profile: usize,
         lifetime: Lifetime,
     ) -> Result<(), TestCaseError> {
         let now = self.now;
         let place = (profile, profile == 1 || lifetime == Lifetime::End);
-        let known = self.memory.minted(token, place, who.end, now);
+        let known = self.memory.minted(remembered, place, now);
         let (before, renewals) = (self.work().1, self.renewals());
         let admission = self.exchange.admit(identity, ProfileId(profile), lifetime, at(now)).await;
         let admission = admission.map_err(|rejection| TestCaseError::fail(format!("not admitted: {rejection:?}")))?;
@@ -219,25 +272,26 @@ impl<'s> Life<'s> {
             self.seen.borrow_mut().note("renewed");
         }
         let signed = self.work().1 - before - u64::from(is_due);
-        self.check_work("minted", known.is_some(), signed)?;
+        self.check_work("minted", known.is_some(), false, signed)?;
         prop_assert!(signed == 1 || known == Some(made), "made at {made}, known from {known:?}");
         prop_assert!(signed == 0 || made == now);
         if signed == 1 || is_due {
             let latest = self.settings.mint(who, profile, lifetime, now, &SIGNING_KEYS[self.signing_key]);
-            self.memory.signed(token, place, latest);
+            self.memory.signed(remembered, place, latest);
         }
         Ok(())
     }
 
-    /// Nothing is done for what must be remembered; that and no more for what must not be.
-    fn check_work(&self, what: &'static str, is_known: bool, done: u64) -> Result<(), TestCaseError> {
-        let outcome = match (is_known, done) {
-            (true, 0) => "hit",
-            (false, 1) => "miss",
-            (true, 1) if !self.is_unbounded() => "left before",
-            _ => return Err(TestCaseError::fail(format!("{what}: known {is_known}, work done {done}"))),
+    /// Nothing is done for what must be remembered; that and no more for what must not be, and for what the bounds made leave.
+    fn check_work(&self, what: &'static str, is_known: bool, has_left: bool, done: u64) -> Result<(), TestCaseError> {
+        let outcome = match (is_known, has_left, done) {
+            (true, false, 0) => "hit",
+            (false, _, 1) => "miss",
+            (true, true, 1) if !self.is_unbounded() => "left before",
+            _ => return Err(TestCaseError::fail(format!("{what}: known {is_known}, has left {has_left}, work done {done}"))),
         };
         let name = match (what, outcome) {
+            ("connection", "hit") => "connection: known",
             ("identity", "hit") => "identity hit",
             ("identity", "left before") => "identity left before",
             ("minted", "hit") => "minted hit",
@@ -268,6 +322,11 @@ impl<'s> Life<'s> {
         (done("verify"), done("mint"))
     }
 
+    /// Identities that were not verified again.
+    fn hits(&self) -> u64 {
+        self.metrics.exchange.cache_requests.with_label_values(&["identity", "hit"]).get()
+    }
+
     async fn await_renewals(&self, count: u64) -> Result<(), TestCaseError> {
         let renewed = async {
             while self.renewals() != count {
@@ -287,6 +346,11 @@ fn issuers(settings: &Settings, stores: &[Arc<KeyStore>; 2]) -> Vec<IssuerKeys> 
     rules.map(|(rules, keys)| IssuerKeys { issuer: TrustedIssuer::new(rules), keys: Arc::clone(keys) }).collect()
 }
 
+/// Whether it was made from this token.
+fn is_of(identity: &Identity, text: &str) -> bool {
+    identity.digest() == digest(&SHA256, text.as_bytes()).as_ref()
+}
+
 /// What is refused before any rule of an issuer is asked is not counted as a verification.
 fn costs_a_verification(rejection: Rejection) -> bool {
     !matches!(rejection, Rejection::TokenTooLarge | Rejection::TokenMalformed | Rejection::UnknownIssuer)
@@ -299,7 +363,7 @@ fn every_answer_is_that_of_an_exchange_without_a_cache() {
     let small = CacheSettings { bytes: 4 * 1024, ..unbounded };
     let caches = prop_oneof![2 => Just(unbounded), 1 => Just(few), 1 => Just(small)];
     let seen = RefCell::default();
-    let config = Config { cases: 256, failure_persistence: None, max_shrink_time: 10_000, ..Config::default() };
+    let config = Config { cases: 384, failure_persistence: None, max_shrink_time: 10_000, ..Config::default() };
     // The same lives in every run.
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let outcome = runner.run(&(caches, events()), |(cache, events)| {
@@ -333,7 +397,8 @@ fn every_answer_is_that_of_an_exchange_without_a_cache() {
         Rejection::BadSignature,
     ]);
     assert_eq!(seen.rejections, expected);
-    for what in ["identity hit", "identity left before", "minted hit", "renewed"] {
-        assert!(seen.counts.get(what).is_some_and(|count| *count > 50), "too rare: {what} in {seen:?}");
+    let often = ["identity hit", "identity left before", "minted hit", "renewed"].map(|what| (what, 50));
+    for (what, least) in often.into_iter().chain(ON_CONNECTIONS.map(|what| (what, 20))) {
+        assert!(seen.counts.get(what).is_some_and(|count| *count > least), "too rare: {what} in {seen:?}");
     }
 }

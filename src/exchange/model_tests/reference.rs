@@ -163,13 +163,17 @@ impl Published {
     }
 
     pub(super) fn trusts(&self, kid: &str, now: i64) -> bool {
-        self.last_seen.get(kid).is_some_and(|seen| now < seen + KEEP) && !self.purged.contains(kid)
+        self.last_seen.get(kid).is_some_and(|seen| now < seen + KEEP) && !self.has_purged(kid)
+    }
+
+    pub(super) fn has_purged(&self, kid: &str) -> bool {
+        self.purged.contains(kid)
     }
 
     fn refusal(&self, kid: &str, made: i64, now: i64) -> Rejection {
         let has_keys = self.last_seen.keys().any(|kid| self.trusts(kid, now));
         match &self.last {
-            _ if self.purged.contains(kid) => Rejection::UnknownKey,
+            _ if self.has_purged(kid) => Rejection::UnknownKey,
             Some((asked, kids)) if has_keys && *asked >= made && !kids.iter().any(|known| known == kid) => Rejection::UnknownKey,
             Some(_) if has_keys => Rejection::KeyNotFetchedYet,
             _ => Rejection::KeysUnavailable,
