@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::{
     exchange::{
-        Exchange, IssuerKeys, ProfileId, SigningPool,
+        Exchange, IssuerKeys, LastToken, ProfileId, SigningPool,
         testing::{at, claims, key_set, rules, sign, signing_key},
     },
     jwks::KeyStore,
@@ -111,6 +111,34 @@ async fn users_who_come_during_a_flood_soon_have_a_place_and_keep_it() {
         verified.push(world.verified() - before);
     }
     assert_eq!(verified[3..], [0; 7], "verified in each round: {verified:?}");
+}
+
+#[tokio::test]
+async fn users_whose_connections_remember_their_tokens_keep_their_places_too() {
+    const ROUNDS: usize = 20;
+    let world = World::new(ENTRIES, 1 << 28);
+    let (active, idle) = (tokens("active", 20, END), tokens("idle", 20, END));
+    let connections: Vec<_> = active.iter().map(|token| (token, Mutex::<LastToken>::default())).collect();
+    for _ in 0..3 {
+        world.all_come(&idle, 1).await;
+    }
+    // Others come often for a while: in all twice as many as there are places.
+    for others in tokens("other", 2 * ENTRIES, END).chunks(2 * ENTRIES / ROUNDS) {
+        for (token, last) in &connections {
+            // One of them asks the cache.
+            for _ in 0..8 {
+                world.exchange.identify_next(last, token.as_bytes(), at(1)).await.unwrap();
+            }
+        }
+        for _ in 0..3 {
+            world.all_come(others, 1).await;
+        }
+    }
+    let before = world.verified();
+    world.all_come(&active, 1).await;
+    assert_eq!(world.verified(), before, "every active user is still known");
+    world.all_come(&idle, 1).await;
+    assert_eq!(world.verified() - before, idle.len() as u64, "who came as often at first, and no more, is not");
 }
 
 #[tokio::test]
