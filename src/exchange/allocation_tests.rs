@@ -36,7 +36,13 @@ fn a_hit_allocates_nothing() {
     identify(&exchange, &token, Ok(()));
     assert_eq!(identify(&exchange, &token, Ok(())).count_total, 0);
 
-    let identity = exchange.identify(token.as_bytes(), at(1)).now_or_never().unwrap().unwrap();
+    let last = Mutex::default();
+    let identify_next = || exchange.identify_next(&last, token.as_bytes(), at(1)).now_or_never().unwrap().unwrap();
+    // The first one is remembered; of the others some ask the cache.
+    let identity = identify_next();
+    let hits = measure(|| assert!((0..20).all(|_| Arc::ptr_eq(&identify_next(), &identity))));
+    assert_eq!(hits.count_total, 0, "nor does one on the same connection");
+
     let admit = || exchange.admit(&identity, PROFILE, Lifetime::Ttl, at(1));
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(admit()).unwrap();
     let hit = measure(|| assert!(admit().now_or_never().unwrap().is_ok()));

@@ -145,3 +145,17 @@ async fn the_last_token_of_a_connection_counts_no_longer_than_what_it_rests_on()
     assert_eq!(world.keys.purge("a", at(3)), Some(1));
     assert!(user(&world.exchange, &alice, at(3)).await.is_err());
 }
+
+#[tokio::test]
+async fn what_a_connection_was_refused_it_does_not_remember() {
+    let world = World::without_keys(1, 100);
+    world.keys.publish(0, &set(&[("a", 0)]), at(0), KEEP);
+    let (last, token) = (Mutex::default(), token("alice"));
+    let come = async |now| world.exchange.identify_next(&last, token.as_bytes(), at(now)).await.map(drop);
+    assert_eq!((come(1).await, come(2).await, world.work().0), (Ok(()), Ok(()), 1));
+    assert_eq!(come(1_000).await, Err(Rejection::KeysUnavailable));
+    // The key is back.
+    world.keys.publish(0, &set(&[("a", 0)]), at(1_600), KEEP);
+    let before = world.work().0;
+    assert_eq!((come(1_601).await, world.work().0 - before), (Ok(()), 1));
+}

@@ -77,8 +77,13 @@ mod tests {
         let alice = identity();
         last.remember(b"a.b.c", &alice);
         assert!(last.recall(b"a.b.c").is_some_and(|known| Arc::ptr_eq(&known.identity, &alice)));
-        for other in [&b"a.b.d"[..], b"b.b.c", b"a.b.c.", b"a.b.", b""] {
+        for other in [&b"a.b.c."[..], b"a.b.", b".b.c", b""] {
             assert!(last.recall(other).is_none(), "{other:?}");
+        }
+        for (place, bit) in (0..5).flat_map(|place| (0..8).map(move |bit| (place, bit))) {
+            let mut other = *b"a.b.c";
+            other[place] ^= 1 << bit;
+            assert!(last.recall(&other).is_none(), "{other:?}");
         }
         let bob = identity();
         last.remember(b"b.b.c", &bob);
