@@ -6,18 +6,12 @@
 
 use std::{
     io::{self, Write},
-    net::SocketAddr,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use tracing_subscriber::fmt::{
-    format::Writer,
-    time::{FormatTime as _, SystemTime},
-};
-
-use crate::metrics::IntCounter;
+use crate::{metrics::IntCounter, proxy::log_time};
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +32,8 @@ pub(super) struct Line<'a> {
     pub(super) reason: &'static str,
     pub(super) websocket: bool,
     pub(super) duration: Duration,
-    pub(super) client: SocketAddr,
+    /// Address and port.
+    pub(super) client: &'a str,
 }
 
 /// Takes lines from every thread. Dropping it writes out what is left.
@@ -151,35 +146,33 @@ impl Shared {
 
 impl Line<'_> {
     fn write_json(&self, out: &mut Vec<u8>) -> io::Result<()> {
-        write!(out, r#"{{"timestamp":"{}","level":"INFO","message":"request","route":"#, now())?;
+        out.extend_from_slice(br#"{"timestamp":""#);
+        log_time::write(SystemTime::now(), out)?;
+        out.extend_from_slice(br#"","level":"INFO","message":"request","route":"#);
         serde_json::to_writer(&mut *out, self.route)?;
         out.extend_from_slice(br#","method":"#);
         serde_json::to_writer(&mut *out, self.method)?;
         out.extend_from_slice(br#","path":"#);
         serde_json::to_writer(&mut *out, self.path)?;
         let Self { status, reason, websocket, client, .. } = self;
-        write!(out, r#","status":{status},"reason":"{reason}","websocket":{websocket},"duration_ms":{:.3}"#, self.milliseconds())?;
+        let (millis, micros) = self.milliseconds();
+        write!(out, r#","status":{status},"reason":"{reason}","websocket":{websocket},"duration_ms":{millis}.{micros:03}"#)?;
         writeln!(out, r#","client":"{client}","target":"syncgate::access"}}"#)
     }
 
     fn write_text(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let Self { route, method, path, status, reason, websocket, client, .. } = self;
-        write!(out, "{}  INFO syncgate::access: request route={route:?} method={method:?} path={path:?} ", now())?;
-        write!(out, "status={status} reason={reason:?} websocket={websocket} duration_ms={:.3} ", self.milliseconds())?;
-        writeln!(out, "client={client}")
+        let (millis, micros) = self.milliseconds();
+        log_time::write(SystemTime::now(), out)?;
+        write!(out, "  INFO syncgate::access: request route={route:?} method={method:?} path={path:?} ")?;
+        writeln!(out, "status={status} reason={reason:?} websocket={websocket} duration_ms={millis}.{micros:03} client={client}")
     }
 
-    fn milliseconds(&self) -> f64 {
-        self.duration.as_secs_f64() * 1_000.0
+    /// The duration in milliseconds, and the rest of it in microseconds.
+    fn milliseconds(&self) -> (u64, u32) {
+        let millis = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
+        (millis, self.duration.subsec_micros() % 1_000)
     }
-}
-
-/// The time as the other log lines have it.
-fn now() -> String {
-    let mut text = String::with_capacity(32);
-    // Writing to a string does not fail.
-    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
-    text
 }
 
 #[cfg(test)]

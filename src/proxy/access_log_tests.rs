@@ -14,7 +14,7 @@ const LINE: Line<'_> = Line {
     reason: "",
     websocket: false,
     duration: Duration::from_micros(1_500),
-    client: SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4711),
+    client: "127.0.0.1:4711",
 };
 
 /// Hands over what is written; blocks while `gate` is held.

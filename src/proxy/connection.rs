@@ -82,7 +82,8 @@ const CONNECTED: u8 = 3;
 /// What the transport, the request and the deadline know of one connection. One task uses it, so plain loads and stores do.
 #[derive(Debug)]
 pub(super) struct Connection {
-    peer: SocketAddr,
+    /// As text, for the log.
+    peer: String,
     client: Option<SharedTcp>,
     header_timeout: Duration,
     phase: AtomicU8,
@@ -114,7 +115,7 @@ const UNCUT: u8 = u8::MAX;
 impl Connection {
     pub(super) fn new(peer: SocketAddr, client: Option<SharedTcp>, header_timeout: Duration) -> Self {
         Self {
-            peer,
+            peer: peer.to_string(),
             client,
             header_timeout,
             phase: AtomicU8::new(CONNECTED),
@@ -136,8 +137,9 @@ impl Connection {
         CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| unknown())
     }
 
-    pub(super) fn peer(&self) -> SocketAddr {
-        self.peer
+    /// The client's address and port.
+    pub(super) fn peer(&self) -> &str {
+        &self.peer
     }
 
     /// The socket itself, for a tunnel.

@@ -22,6 +22,7 @@ mod hygiene;
 mod lifetime;
 mod listener;
 mod live;
+mod log_time;
 mod named_user;
 mod origin;
 mod place;

@@ -1,0 +1,61 @@
+//! The time of an access-log line: its second is formatted once, not once a line.
+
+use std::{
+    cell::RefCell,
+    io::{self, Write as _},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+thread_local! {
+    /// The second that this thread wrote last, and its text.
+    static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+}
+
+/// Appends a time in UTC to the microsecond, as the other log lines have it: `2026-11-22T02:47:02.123456Z`.
+pub(super) fn write(at: SystemTime, out: &mut Vec<u8>) -> io::Result<()> {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    LAST.with_borrow_mut(|(second, text)| {
+        if *second != since.as_secs() {
+            (*second, *text) = (since.as_secs(), whole_second(since.as_secs()).unwrap_or_default());
+        }
+        write!(out, "{text}.{:06}Z", since.subsec_micros())
+    })
+}
+
+/// Without the zone. None past the year 9999.
+fn whole_second(second: u64) -> Option<String> {
+    let time = OffsetDateTime::from_unix_timestamp(i64::try_from(second).ok()?).ok()?;
+    let mut text = time.format(&Rfc3339).ok()?;
+    text.truncate(text.trim_end_matches('Z').len());
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn text(micros: u64) -> String {
+        let mut out = Vec::new();
+        write(UNIX_EPOCH + Duration::from_micros(micros), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_time_is_that_of_the_moment_whatever_was_written_before() {
+        for (micros, expected) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (1_795_315_622_123_456, "2026-11-22T02:47:02.123456Z"),
+            (1_795_315_622_123_457, "2026-11-22T02:47:02.123457Z"),
+            (1_795_315_622_999_999, "2026-11-22T02:47:02.999999Z"),
+            (1_795_315_623_000_000, "2026-11-22T02:47:03.000000Z"),
+            (1_795_315_622_000_001, "2026-11-22T02:47:02.000001Z"),
+            (951_782_399_000_000, "2000-02-28T23:59:59.000000Z"),
+        ] {
+            assert_eq!(text(micros), expected);
+        }
+    }
+}
