@@ -82,10 +82,14 @@ impl SigningPool {
 /// Where that is not permitted, signing goes on as it is.
 #[cfg(target_os = "linux")]
 fn give_way() {
-    /// A tenth of the weight of other threads: never nothing, so that users who log in are served on a busy machine, too.
-    const NICE: i32 = 10;
-    // On Linux this is of the calling thread alone.
-    let _ = rustix::process::setpriority_process(None, NICE);
+    /// So many steps nicer than the rest of the process: about a tenth of its weight, and never nothing, so that users who log in are
+    /// served on a busy machine, too.
+    const STEPS: i32 = 10;
+    const NICEST: i32 = 19;
+    // On Linux both are of the calling thread alone.
+    if let Ok(nice) = rustix::process::getpriority_process(None) {
+        let _ = rustix::process::setpriority_process(None, (nice + STEPS).min(NICEST));
+    }
 }
 
 /// Elsewhere it would be of the whole process.

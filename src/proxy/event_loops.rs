@@ -1,25 +1,35 @@
 //! The threads that serve connections.
 //!
 //! Each runs an event loop of its own. A connection stays on the loop that it was given to, with its timers and its connection to the
-//! upstream: loops share no work, so a request wakes one thread and no other.
+//! upstream: loops share no work, so what concerns one connection wakes no other loop.
 
 use std::{
     io,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
+    time::Duration,
 };
 
 use tokio::runtime::{Builder, Handle};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
-/// Running event loops, at least one. They end, and with them what still runs on them, when this is dropped.
+/// How long the end of the threads is waited for.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Running event loops, at least one.
+///
+/// When this is dropped they end, and with them what still runs on them. That takes no time unless something on them blocks, and is waited
+/// for, for 50 ms at most.
 #[derive(Debug)]
 pub struct EventLoops {
     loops: Vec<EventLoop>,
-    _running: DropGuard,
+    stop: CancellationToken,
+    /// Closed when all threads have ended.
+    ended: mpsc::Receiver<()>,
 }
 
 impl EventLoops {
@@ -29,17 +39,11 @@ impl EventLoops {
             0 => thread::available_parallelism()?.get(),
             threads => threads,
         };
-        let stop = CancellationToken::new();
-        let mut started = Self { loops: Vec::with_capacity(threads), _running: stop.clone().drop_guard() };
+        let (running, ended) = mpsc::channel();
+        let mut started = Self { loops: Vec::with_capacity(threads), stop: CancellationToken::new(), ended };
         for number in 0..threads {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
-            started.loops.push(EventLoop { handle: runtime.handle().clone(), connections: Arc::default() });
-            let stop = stop.clone();
-            thread::Builder::new().name(format!("loop-{number}")).spawn(move || {
-                runtime.block_on(stop.cancelled());
-                // Nothing that is left may hold up the end: a file being read, a name being looked up.
-                runtime.shutdown_background();
-            })?;
+            let handle = start(number, started.stop.clone(), running.clone())?;
+            started.loops.push(EventLoop { handle, connections: Arc::default() });
         }
         Ok(started)
     }
@@ -48,6 +52,33 @@ impl EventLoops {
     pub(super) fn iter(&self) -> impl Iterator<Item = &EventLoop> {
         self.loops.iter()
     }
+}
+
+impl Drop for EventLoops {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        // Whatever this says, there is nothing more to do.
+        let _ = self.ended.recv_timeout(PATIENCE);
+    }
+}
+
+/// Starts one thread. `running` is dropped when it ends.
+fn start(number: usize, stop: CancellationToken, running: mpsc::Sender<()>) -> io::Result<Handle> {
+    let (report, started) = mpsc::channel();
+    thread::Builder::new().name(format!("loop-{number}")).spawn(move || {
+        // Built here, since a runtime must not be dropped on a thread that serves another.
+        match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                let _ = report.send(Ok(runtime.handle().clone()));
+                runtime.block_on(stop.cancelled());
+                // Nothing that is left may hold up the end: a file being read, a name being looked up.
+                runtime.shutdown_background();
+            }
+            Err(error) => drop(report.send(Err(error))),
+        }
+        drop(running);
+    })?;
+    started.recv().unwrap_or_else(|_| Err(io::Error::other("an event loop has ended")))
 }
 
 /// One of them.

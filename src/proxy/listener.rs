@@ -132,7 +132,7 @@ where
         let _counted = Counted::new(&self.metrics.proxy.connections);
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => SharedTcp::new(stream),
-            Err(error) => return tracing::warn!(%error, "a connection cannot be watched"),
+            Err(error) => return tracing::debug!(%error, "a connection cannot be watched"),
         };
         let (header_timeout, stream_grace) = {
             let listen = self.settings.load();

@@ -24,6 +24,7 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf},
     net::TcpStream,
+    task::coop,
 };
 
 use crate::proxy::connection::Connection;
@@ -122,10 +123,15 @@ impl SharedTcp {
 
 impl AsyncRead for SharedTcp {
     fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // A client that always has more to say has its turn and no more: others are on the same thread.
+        let turn = ready!(coop::poll_proceed(task));
         loop {
             match self.read_now(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_read_ready(task))?,
-                outcome => return Poll::Ready(outcome),
+                outcome => {
+                    turn.made_progress();
+                    return Poll::Ready(outcome);
+                }
             }
         }
     }
@@ -133,10 +139,14 @@ impl AsyncRead for SharedTcp {
 
 impl AsyncWrite for SharedTcp {
     fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let turn = ready!(coop::poll_proceed(task));
         loop {
             match self.0.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_write_ready(task))?,
-                outcome => return Poll::Ready(outcome),
+                outcome => {
+                    turn.made_progress();
+                    return Poll::Ready(outcome);
+                }
             }
         }
     }

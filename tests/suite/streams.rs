@@ -96,6 +96,27 @@ async fn a_socket_carries_the_exchanged_token_and_ends_with_the_clients() {
 }
 
 #[tokio::test]
+async fn a_socket_is_one_request_which_lasts_as_long_as_it_does() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    let switched = || kit.metric("syncgate_requests_total", &[("code", "101")]);
+    let socket = kit.socket(&token).await;
+    kit.assert_metric("syncgate_websocket_connections", &[], 1.0).await;
+    assert_eq!((kit.metric("syncgate_requests_in_flight", &[]), switched()), (1.0, 0.0));
+    drop(socket);
+    kit.assert_metric("syncgate_requests_in_flight", &[], 0.0).await;
+    assert_eq!(kit.metric("syncgate_websocket_connections", &[]), 0.0);
+    // Others are counted after it, so what would be counted twice would have been by then.
+    for served in 1..=3 {
+        assert_eq!(kit.get("/echo", &token).await.status(), 200);
+        kit.assert_metric("syncgate_requests_total", &[("code", "200")], f64::from(served)).await;
+    }
+    assert_eq!(switched(), 1.0);
+    assert_eq!(kit.metric("syncgate_request_duration_seconds_count", &[]), 4.0);
+    kit.stop().await;
+}
+
+#[tokio::test]
 async fn a_socket_whose_client_reads_nothing_ends_too() {
     let kit = Kit::start_with(|config| {
         config.issuers[0].rules.leeway = Duration::ZERO;
