@@ -8,11 +8,12 @@ mod corpus;
 mod event;
 mod memory;
 mod reference;
+mod seen;
 
 use std::{
     array,
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     rc::Rc,
     sync::LazyLock,
     time::Duration,
@@ -29,38 +30,14 @@ use self::{
     event::{Event, events},
     memory::{CONNECTIONS, Memory, Remembered},
     reference::{KEEP, Minted, Published, Settings, Who, verify},
+    seen::{ON_CONNECTIONS, Seen},
 };
 use super::{
     testing::{at, key_set, signing_key},
     *,
 };
 
-/// What becomes of a token that comes on a connection.
-const ON_CONNECTIONS: [&str; 8] = [
-    "connection: another token",
-    "connection: known",
-    "connection: known, left the cache",
-    "connection: the cache is asked",
-    "connection: ended",
-    "connection: of other settings",
-    "connection: of a key that was purged",
-    "connection: of a key that has ended",
-];
-
 static SIGNING_KEYS: LazyLock<[SigningKey; 3]> = LazyLock::new(|| array::from_fn(|_| signing_key()));
-
-/// What has been seen in all lives, to show that the test reaches what it is for.
-#[derive(Debug, Default)]
-struct Seen {
-    rejections: BTreeSet<Rejection>,
-    counts: BTreeMap<&'static str, usize>,
-}
-
-impl Seen {
-    fn note(&mut self, what: &'static str) {
-        *self.counts.entry(what).or_default() += 1;
-    }
-}
 
 /// A connection of a client.
 #[derive(Default)]
