@@ -40,24 +40,22 @@ release: deps ## Build for production: target/release/syncgate
 	$(CARGO) build --locked --release
 
 # Where rustup keeps the tools of the compiler's own LLVM: a profile is read by the version that wrote it.
-HOST = $(shell rustc -vV | sed -n 's/^host: //p')
-LLVM_TOOLS = $(shell rustc --print sysroot)/lib/rustlib/$(HOST)/bin
+LLVM_TOOLS = $(shell rustc --print sysroot)/lib/rustlib/$(shell rustc -vV | sed -n 's/^host: //p')/bin
 PGO = $(CURDIR)/target/pgo
-PGO_BUILT = $(PGO)/$(HOST)/release
-# The profile belongs to the names of functions, in which cargo hashes what is built together: so the same is built both times. With a
-# target, the flags are not for build scripts.
-PGO_BUILD = $(CARGO) build --locked --release --target $(HOST) --target-dir $(PGO) --bin syncgate --example syncgate-load
+# The profile belongs to the names of functions, in which cargo hashes what is built together: so the same is built both times.
+PGO_BUILD = $(CARGO) build --locked --release --target-dir $(PGO) --bin syncgate --example syncgate-load
 
 release-pgo: deps ## Build for production with a profile of the gateway under load: target/pgo/syncgate
 	@test -x $(LLVM_TOOLS)/llvm-profdata || rustup component add llvm-tools
-	rm -rf $(PGO)/profile
 	RUSTFLAGS="-Cprofile-generate=$(PGO)/profile" $(PGO_BUILD)
-	$(PGO_BUILT)/examples/syncgate-load http --demo --duration 20
-	$(PGO_BUILT)/examples/syncgate-load http --demo --rate 500 --cold-rate 100 --duration 10
-	$(PGO_BUILT)/examples/syncgate-load websocket --demo --connections 200 --duration 10
+	@# Build scripts have left profiles too.
+	rm -rf $(PGO)/profile
+	$(PGO)/release/examples/syncgate-load http --demo --duration 20
+	$(PGO)/release/examples/syncgate-load http --demo --rate 500 --cold-rate 100 --duration 10
+	$(PGO)/release/examples/syncgate-load websocket --demo --connections 200 --duration 10
 	$(LLVM_TOOLS)/llvm-profdata merge -o $(PGO)/merged.profdata $(PGO)/profile
 	RUSTFLAGS="-Cprofile-use=$(PGO)/merged.profdata" $(PGO_BUILD)
-	cp $(PGO_BUILT)/syncgate $(PGO)/syncgate
+	cp $(PGO)/release/syncgate $(PGO)/syncgate
 
 test: deps ## Run the whole test suite
 	$(CARGO) test --locked
@@ -97,8 +95,8 @@ bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes d
 	@$(MAKE) --no-print-directory bench-report
 
 bench-peers-pgo: release-pgo ## As bench-peers, with a gateway built as release-pgo does beside the others
-	RUSTFLAGS="-Cprofile-use=$(PGO)/merged.profdata" $(CARGO) bench --locked --bench requests --no-run --target $(HOST) --target-dir $(PGO)
-	@$(MAKE) --no-print-directory bench-peers PEERS="-- --profiled $$(ls -t $(PGO_BUILT)/deps/requests-* | grep -v '\.d$$' | head -1)"
+	RUSTFLAGS="-Cprofile-use=$(PGO)/merged.profdata" $(CARGO) bench --locked --bench requests --no-run --target-dir $(PGO)
+	@$(MAKE) --no-print-directory bench-peers PEERS="-- --profiled $$(ls -t $(PGO)/release/deps/requests-* | grep -v '\.d$$' | head -1)"
 
 bench-report: deps ## Write what bench-peers and the scale bench measured into docs/benchmarks.md, with plots
 	$(CARGO) bench --locked --profile dev --bench report
