@@ -68,7 +68,7 @@ pub enum Case {
     PingoraWithoutLog,
     Syncgate,
     SyncgateWithoutLog,
-    /// Built by `make release-pgo`'s rules.
+    /// Built with a profile, as `make release-pgo` does.
     PingoraProfiled,
     SyncgateProfiled,
 }

@@ -2,7 +2,7 @@
 //! down those who work.
 //!
 //! The bench starts itself again as upstream and as gateways. In `users`, `connections` and `sockets` each gateway is one process with one
-//! worker thread, pinned to the last core; load and upstream share the first. In `cold` one gateway has two cores.
+//! event loop, pinned to the last core; load and upstream share the first. In `cold` one gateway has two cores.
 //!
 //! `cargo bench --bench scale`; with `-- users` (or `connections`, `sockets`, `cold`) only that; with `-- --test` little of everything.
 //! `-- cold --signing-threads=1` changes how many threads of the gateway sign.

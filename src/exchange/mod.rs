@@ -118,20 +118,21 @@ impl Exchange {
 
     /// The same for one of the requests of a connection, which remembers its last token. Hottest: a comparison and a few compares.
     pub async fn identify_next(&self, last: &Mutex<LastToken>, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
-        let known = last.lock().unwrap_or_else(PoisonError::into_inner).recall(token);
+        let last = || last.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last().recall(token);
         if let Some(Recalled { identity, is_cache_due }) = known {
             if !is_cache_due && self.verifying.holds_again(&identity, now) {
                 return Ok(identity);
             }
             // What the cache has given up comes back, since its user is still there.
             if is_cache_due && let Some(identity) = self.verifying.recall(identity.digest(), now) {
-                last.lock().unwrap_or_else(PoisonError::into_inner).remember(token, &identity);
+                last().remember(token, &identity);
                 return Ok(identity);
             }
-            last.lock().unwrap_or_else(PoisonError::into_inner).forget();
+            last().forget();
         }
         let identity = self.identify(token, now).await?;
-        last.lock().unwrap_or_else(PoisonError::into_inner).remember(token, &identity);
+        last().remember(token, &identity);
         Ok(identity)
     }
 

@@ -195,7 +195,8 @@ where
     }
 }
 
-/// The next connection, watched by no event loop yet. Errors of `accept` concern one connection that is gone already, or a lack of descriptors, which passes.
+/// The next connection, watched by no event loop yet. Errors of `accept` concern one connection that is gone already, or a lack of
+/// descriptors, which passes.
 async fn accept(socket: &TcpListener) -> (std::net::TcpStream, SocketAddr) {
     const PAUSE: Duration = Duration::from_millis(50);
     let mut trouble = Occasionally::default();

@@ -161,8 +161,8 @@ async fn a_poisoned_key_costs_itself_alone() {
     let forged = kit.issuer.token("mallory").header("kid", "poisoned").signed_by(&DemoKey::shared(6).unwrap()).sign();
     assert_eq!(kit.get("/echo", &forged).await.status(), 401, "the provider was asked, and has no such key");
     kit.assert_serves_key(&key).await;
-    kit.assert_metric("syncgate_jwks_skipped_keys", &[("reason", "symmetric")], 1.0).await;
-    kit.assert_metric("syncgate_jwks_skipped_keys", &[("reason", "malformed")], 1.0).await;
+    assert_eq!(kit.metric("syncgate_jwks_skipped_keys", &[("reason", "symmetric")]), 1.0);
+    assert_eq!(kit.metric("syncgate_jwks_skipped_keys", &[("reason", "malformed")]), 1.0);
     kit.stop().await;
 }
 
@@ -173,7 +173,7 @@ async fn another_key_under_a_known_kid_is_an_alarm_and_the_known_one_serves() {
     let changed = json!({ "kty": "RSA", "use": "sig", "kid": key.kid(), "n": other.modulus(), "e": other.exponent() });
     kit.issuer.behave(Endpoint::Keys, Behaviour::Document(json!({ "keys": [changed] }).to_string()));
     kit.get("/echo", &kit.issuer.token("a").header("kid", "x").sign()).await;
-    kit.assert_metric("syncgate_jwks_conflicts_total", &[], 1.0).await;
+    assert_eq!(kit.metric("syncgate_jwks_conflicts_total", &[]), 1.0);
     kit.assert_serves_key(&key).await;
     let with_other = kit.issuer.token("mallory").header("kid", key.kid()).signed_by(&other).sign();
     assert_eq!(kit.get("/echo", &with_other).await.status(), 401);
@@ -235,7 +235,7 @@ async fn random_kids_are_401_once_the_provider_was_asked_and_then_503_without_as
     assert_eq!(statuses[..2], [401, 401]);
     assert!(statuses[2..].iter().all(|status| *status == 503), "made after the last fetch: nobody knows");
     assert_eq!(kit.issuer.fetches(Endpoint::Keys), 3);
-    kit.assert_metric("syncgate_jwks_refresh_suppressed_total", &[], 48.0).await;
+    assert_eq!(kit.metric("syncgate_jwks_refresh_suppressed_total", &[]), 48.0);
     kit.assert_serves().await;
     kit.stop().await;
 }

@@ -89,7 +89,7 @@ async fn a_refresh_fetches_now_and_says_what_came_of_it() {
     let (status, body) = post(&kit, "/keys/contoso/refresh", &[(AUTHORIZATION, &authorization)]).await;
     assert_eq!(status, 200);
     assert!(body["sources"][0]["error"].is_string() && body["ready"] == true, "{body}");
-    kit.assert_metric("syncgate_jwks_refresh_total", &[("trigger", "admin")], 2.0).await;
+    assert_eq!(kit.metric("syncgate_jwks_refresh_total", &[("trigger", "admin")]), 2.0);
     kit.stop().await;
 }
 
