@@ -64,6 +64,7 @@ fn a_refusal_allocates_less_than_an_identification_and_keeps_nothing() {
     other_audience["aud"] = "other".into();
     for (token, rejection, most) in [
         ("x".repeat(17 * 1024), Rejection::TokenTooLarge, 0),
+        ("a b".to_owned(), Rejection::AuthorizationMalformed, 0),
         ("abc".to_owned(), Rejection::TokenMalformed, 2),
         (sign("a", 0, &claims("fabrikam", "alice", 3_600)), Rejection::UnknownIssuer, 30),
         (header(json!({ "alg": "HS256", "kid": "a" })), Rejection::AlgorithmNotAllowed, 30),

@@ -106,7 +106,8 @@ impl Exchange {
         Self { identities: Arc::clone(&self.identities), verifying, minting }
     }
 
-    /// Hot: one digest, one look-up, a few compares. Miss: the token is verified, once however many requests bring it.
+    /// Hot: one digest, one look-up, a few compares. Miss: the token is verified, once however many requests bring it. The bytes may be
+    /// anything: what is not one word of visible ASCII is refused as [`Rejection::AuthorizationMalformed`].
     pub async fn identify(&self, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         let digest = self.verifying.digest(token)?;
         match self.verifying.recall(&digest, now) {
@@ -125,9 +126,11 @@ impl Exchange {
                 return Ok(identity);
             }
             // What the cache has given up comes back, since its user is still there.
-            if is_cache_due && let Some(identity) = self.verifying.recall(identity.digest(), now) {
-                last().remember(token, &identity);
-                return Ok(identity);
+            if is_cache_due && let Some(cached) = self.verifying.recall(identity.digest(), now) {
+                if !Arc::ptr_eq(&cached, &identity) {
+                    last().remember(token, &cached);
+                }
+                return Ok(cached);
             }
             last().forget();
         }

@@ -392,5 +392,9 @@ async fn tokens_of_strangers_and_oversized_ones_are_refused_before_any_key_is_to
     let foreign = sign("a", 0, &json!({ "iss": "https://fabrikam.com/", "aud": "app", "oid": "x", "exp": at(100).as_seconds() }));
     assert_eq!(world.identify(&foreign, at(1)).await.unwrap_err(), Rejection::UnknownIssuer);
     assert_eq!(world.identify(&"x".repeat(16 * 1024 + 1), at(1)).await.unwrap_err(), Rejection::TokenTooLarge);
+    for no_word in ["", " ", " a.b.c", "a.b.c ", "a.b.c d", "a\tb", "a.b.\u{e9}"] {
+        let refused = world.exchange.identify_next(&Mutex::default(), no_word.as_bytes(), at(1)).await;
+        assert_eq!(refused.unwrap_err(), Rejection::AuthorizationMalformed, "{no_word:?}");
+    }
     assert_eq!(world.work(), (0, 0));
 }

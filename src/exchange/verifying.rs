@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     metrics::{Histogram, IntCounter, Metrics},
-    token::{BearerToken, Check, IssuerRule, Rejection, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken},
+    token::{BearerToken, Check, IssuerRule, Rejection, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken, one_token},
 };
 
 /// Verifies tokens, each of them once.
@@ -78,11 +78,12 @@ impl Verifying {
         }
     }
 
-    /// The key of the cache. Costs nothing for a token that is too large anyway.
+    /// The key of the cache, for what can be a token at all. Costs nothing for what is too large anyway.
     pub(super) fn digest(&self, token: &[u8]) -> Result<TokenDigest, Rejection> {
         if token.len() > self.limits.token {
             return Err(Rejection::TokenTooLarge);
         }
+        let token = one_token(token)?;
         let mut key = TokenDigest::default();
         key.copy_from_slice(digest(&SHA256, token).as_ref());
         Ok(key)

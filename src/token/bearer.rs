@@ -26,6 +26,16 @@ impl Default for TokenLimits {
     }
 }
 
+/// What is one word of visible ASCII. Anything else is no token, and would not survive as text.
+///
+/// # Errors
+/// [`Rejection::AuthorizationMalformed`] for nothing at all, and for any other byte: a space, a control character, what is not ASCII.
+pub(crate) fn one_token(bytes: &[u8]) -> Result<&[u8], Rejection> {
+    // Without an early exit, so that many bytes are looked at together.
+    let is_graphic = bytes.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_graphic());
+    if bytes.is_empty() || !is_graphic { Err(Rejection::AuthorizationMalformed) } else { Ok(bytes) }
+}
+
 /// A client's token: well formed, unverified.
 pub struct BearerToken<'a> {
     header: Header,

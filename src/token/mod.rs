@@ -35,6 +35,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use algorithm::algorithm_from_name;
+pub(crate) use bearer::one_token;
 pub use bearer::{BearerToken, TokenLimits};
 pub use claims::UnverifiedToken;
 pub use explanation::{Circumstances, Demands, Explanation, KeysAtHand, Outcome, Step, Verdict};

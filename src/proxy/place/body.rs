@@ -4,11 +4,8 @@ use std::ops::Range;
 
 use http::{HeaderMap, header};
 
-use super::{
-    json_member::{self, Members},
-    one_token,
-};
-use crate::token::{Rejection, is_strict_object};
+use super::json_member::{self, Members};
+use crate::token::{Rejection, is_strict_object, one_token};
 
 /// Most bytes of a body that holds a token. It is read whole before anything is forwarded.
 pub(in crate::proxy) const MOST_BODY_BYTES: usize = 64 * 1024;

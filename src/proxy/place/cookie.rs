@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use http::{HeaderMap, header};
 
-use super::one_token;
-use crate::token::Rejection;
+use crate::token::{Rejection, one_token};
 
 /// A token among cookies.
 #[derive(Debug, PartialEq)]

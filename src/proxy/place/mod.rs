@@ -98,7 +98,8 @@ pub(super) struct Found<'a, 'p> {
 ///
 /// # Errors
 /// [`Rejection::AmbiguousToken`] where two places hold one, or one place two; [`Rejection::MissingToken`] where none does;
-/// [`Rejection::AuthorizationMalformed`] for a place that holds something else than one token.
+/// [`Rejection::AuthorizationMalformed`] for a place that cannot be read. What stands in a header is not looked at here: most often it is
+/// the token that the connection brought last, and anything else the exchange looks at.
 pub(super) fn find<'a, 'p>(places: &'p [TokenPlace], parts: Parts<'a>) -> Result<Found<'a, 'p>, Rejection> {
     let mut found = None;
     for place in places {
@@ -109,11 +110,4 @@ pub(super) fn find<'a, 'p>(places: &'p [TokenPlace], parts: Parts<'a>) -> Result
         }
     }
     found.ok_or(Rejection::MissingToken)
-}
-
-/// What a place holds must be printable ASCII without spaces: anything else is no token, and would not survive as text.
-fn one_token(bytes: &[u8]) -> Result<&[u8], Rejection> {
-    // Without an early exit, so that many bytes are compared at a time.
-    let is_graphic = bytes.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_graphic());
-    if bytes.is_empty() || !is_graphic { Err(Rejection::AuthorizationMalformed) } else { Ok(bytes) }
 }

@@ -5,8 +5,8 @@ use std::{borrow::Cow, ops::Range};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, header::SEC_WEBSOCKET_PROTOCOL};
 
-use super::{ProtocolForm, one_token, zero};
-use crate::token::Rejection;
+use super::{ProtocolForm, zero};
+use crate::token::{Rejection, one_token};
 
 /// What stands before the token in the form of Kubernetes.
 const KUBERNETES: &str = "base64url.bearer.authorization.k8s.io.";

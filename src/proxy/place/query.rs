@@ -7,8 +7,7 @@ use std::{borrow::Cow, ops::Range};
 
 use percent_encoding::percent_decode;
 
-use super::one_token;
-use crate::token::Rejection;
+use crate::token::{Rejection, one_token};
 
 /// A token in a query.
 #[derive(Debug, PartialEq)]

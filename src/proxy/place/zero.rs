@@ -4,11 +4,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_PROTOCOL};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
-use super::{
-    json_member::{self, Members},
-    one_token,
-};
-use crate::token::Rejection;
+use super::json_member::{self, Members};
+use crate::token::{Rejection, one_token};
 
 const MEMBER: &str = "authToken";
 
