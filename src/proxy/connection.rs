@@ -244,7 +244,7 @@ impl Connection {
 /// Resolves when the connection's deadline passes, or when the key behind its request is trusted no longer. A client that is slow to take
 /// the chunk that is being written may take it within the grace, so that a feed ends behind a whole chunk.
 ///
-/// To be polled after the work that moves the deadline, in the same task: it then sees each move without being woken for it. The timer is
+/// To be polled after the work that moves the deadline, always by the same task: it then sees each move without being woken for it. The timer is
 /// set again only when the deadline differs from the one it is set to, so a quick request costs none, and the requests of one user on one
 /// connection share one.
 #[derive(Debug)]
@@ -254,6 +254,8 @@ pub(super) struct DeadlineTimer<'a> {
     changes: Changes,
     timer: Pin<Box<Sleep>>,
     armed_for: i64,
+    /// Whether the timer wakes this task.
+    is_awaited: bool,
     grace: Duration,
     is_grace: bool,
 }
@@ -261,7 +263,7 @@ pub(super) struct DeadlineTimer<'a> {
 impl<'a> DeadlineTimer<'a> {
     pub(super) fn new(connection: &'a Connection, trust: &'a Trust, grace: Duration) -> Self {
         let timer = Box::pin(tokio::time::sleep_until(Instant::now()));
-        Self { connection, trust, changes: trust.changes(), timer, armed_for: i64::MAX, grace, is_grace: false }
+        Self { connection, trust, changes: trust.changes(), timer, armed_for: i64::MAX, is_awaited: false, grace, is_grace: false }
     }
 
     /// Ready at the end. Not held to the task's share of time, which work that never rests would have used up.
@@ -281,9 +283,15 @@ impl<'a> DeadlineTimer<'a> {
             let left = Timestamp::from_millis(deadline).since(Timestamp::from(SystemTime::now()));
             self.timer.as_mut().reset(Instant::now() + left);
             self.armed_for = deadline;
+            self.is_awaited = false;
             self.is_grace = false;
         }
         if !self.is_grace {
+            // The task is polled for each piece of a request. It is told once that it is to be woken.
+            if self.is_awaited && !self.timer.is_elapsed() {
+                return Poll::Pending;
+            }
+            self.is_awaited = true;
             ready!(self.timer.as_mut().poll(task));
             self.is_grace = true;
             self.timer.as_mut().reset(Instant::now() + self.grace);
@@ -324,6 +332,25 @@ mod tests {
         connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
         let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
         assert_eq!(cut, Ok(Cut::TokenEnd));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_passed_unseen_does_not_hide_the_next() {
+        let connection = connection();
+        connection.received_bytes();
+        let trust = Trust::without_keys();
+        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::ZERO);
+        let mut polled = async || poll_fn(|task| Poll::Ready(timer.poll(task))).await;
+        assert!(polled().await.is_pending());
+        connection.request_began();
+        // The time of the header passes while a request has none.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(polled().await.is_pending());
+        connection.set_deadline(Timestamp::from(SystemTime::now()).plus(Duration::from_millis(500)), Cut::TokenEnd);
+        let started = Instant::now();
+        let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
+        assert_eq!(cut, Ok(Cut::TokenEnd));
+        assert!(started.elapsed() < Duration::from_secs(5), "nobody was woken");
     }
 
     #[tokio::test(start_paused = true)]
