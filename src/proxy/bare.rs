@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::{
     Error, ErrorType, Result,
-    http::ResponseHeader,
+    http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
     proxy::{ProxyHttp, Session},
     upstreams::peer::HttpPeer,
@@ -20,6 +20,7 @@ use crate::{
         AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
         connection::Connection,
         edge,
+        hygiene::StripList,
         listener::Listener,
         request::{Outcome, RequestContext},
         route::Route,
@@ -50,8 +51,15 @@ impl UnauthenticatedProxyForBenches {
     ) -> Result<Self, ProxyError> {
         let upstream = Arc::new(Upstream::new(upstream)?);
         let route = Arc::new(Route::new(route, &HeaderSettings::default(), metrics.proxy.route(&route.name)));
-        let hooks =
-            Hooks { listen: listen.clone(), route, upstream: Arc::clone(&upstream), metrics: Arc::clone(&metrics), access_log };
+        let strip = Arc::new(StripList::new(&HeaderSettings { strip: Vec::new() }, &[]));
+        let hooks = Hooks {
+            listen: listen.clone(),
+            route,
+            strip,
+            upstream: Arc::clone(&upstream),
+            metrics: Arc::clone(&metrics),
+            access_log,
+        };
         let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));
         Ok(Self {
             listener: Arc::new(Listener::new(
@@ -79,6 +87,8 @@ impl UnauthenticatedProxyForBenches {
 struct Hooks {
     listen: ListenSettings,
     route: Arc<Route>,
+    /// What is hop-by-hop, no more.
+    strip: Arc<StripList>,
     upstream: Arc<Upstream>,
     metrics: Arc<Metrics>,
     access_log: Option<Arc<AccessLog>>,
@@ -102,9 +112,18 @@ impl ProxyHttp for Hooks {
 
     async fn upstream_peer(&self, _session: &mut Session, _context: &mut RequestContext<()>) -> Result<Box<HttpPeer>> {
         match self.upstream.peer().await {
-            Some(peer) => Ok(Box::new(peer)),
+            Some(peer) => Ok(peer),
             None => Error::e_explain(ErrorType::ConnectNoRoute, "the upstream's name has not been resolved"),
         }
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        _context: &mut RequestContext<()>,
+    ) -> Result<()> {
+        self.strip.apply(request, |_| false)
     }
 
     async fn response_filter(

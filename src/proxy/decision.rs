@@ -11,6 +11,7 @@ use crate::{
         connection::Connection,
         cors::Preflight,
         edge::RequestContext,
+        fields::{Fields, Single},
         forward::Forward,
         lifetime,
         live::Live,
@@ -28,6 +29,8 @@ use crate::{
 pub(super) enum Decision {
     /// It goes upstream.
     Forward(Forward),
+    /// It goes upstream and asks for a WebSocket.
+    OpenWebSocket(Forward),
     /// It only asks what a browser may do, and the gateway says so.
     Answer(Preflight),
 }
@@ -37,17 +40,17 @@ pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) 
     let RequestContext { live, connection, route: chosen, .. } = context;
     let header_bytes = session.as_downstream().as_http1().map_or(0, |http| http.get_headers_raw_bytes().len());
     let is_too_large = header_bytes > live.listen.header_bytes;
+    let preflight = if is_too_large { None } else { Preflight::of(session) };
     let request = session.req_header();
-    target::check_message(&request.method, &request.headers)?;
+    let fields = Fields::of(&request.headers);
+    target::check_message(&request.method, fields.content_length)?;
     target::check_target(&request.method, request.raw_path())?;
-    if !is_too_large
-        && let Some(preflight) = Preflight::of(session)
-        && let Some(decision) = decide_preflight(session.req_header(), live, chosen, preflight)?
+    if let Some(preflight) = preflight
+        && let Some(decision) = decide_preflight(request, fields.host, live, chosen, preflight)?
     {
         return Ok(decision);
     }
-    let request = session.req_header();
-    let host = target::host(&request.headers)?;
+    let host = target::host(fields.host)?;
     let route = live.routes.find(host, request.method.as_str(), request.uri.path())?;
     *chosen = Some(Arc::clone(route));
     // Not before the route is known: a page can read a refusal only if its route says so.
@@ -55,17 +58,22 @@ pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) 
         return Err(Rejection::HeadersTooLarge.into());
     }
     route.allowed_origins.check_socket(&request.headers)?;
-    by_route(session, live, route, connection).await.map(Decision::Forward)
+    let (asks_for_websocket, accepts_events) = (tunnel::asks_for_websocket(request, fields.upgrade), fields.accepts_events);
+    let is_websocket = asks_for_websocket && session.as_downstream_mut().is_body_empty();
+    let lifetime = lifetime::of(is_websocket, accepts_events);
+    let forward = by_route(session, live, route, connection, is_websocket, lifetime).await?;
+    Ok(if is_websocket { Decision::OpenWebSocket(forward) } else { Decision::Forward(forward) })
 }
 
 /// Decides about a preflight by the route of the request that is to follow. None if that route leaves them to the other rules.
 fn decide_preflight(
     request: &RequestHeader,
+    host: Single<'_>,
     live: &Live,
     chosen: &mut Option<Arc<Route>>,
     preflight: Preflight,
 ) -> Result<Option<Decision>, Rejection> {
-    let host = target::host(&request.headers)?;
+    let host = target::host(host)?;
     let Ok(route) = live.routes.find(host, preflight.method().as_str(), request.uri.path()) else { return Ok(None) };
     let Some(cors) = &route.cors else { return Ok(None) };
     *chosen = Some(Arc::clone(route));
@@ -79,7 +87,14 @@ fn decide_preflight(
 }
 
 /// Decides about a request by what its route demands.
-async fn by_route(session: &mut Session, live: &Live, route: &Route, connection: &Connection) -> Result<Forward, Stop> {
+async fn by_route(
+    session: &mut Session,
+    live: &Live,
+    route: &Route,
+    connection: &Connection,
+    is_websocket: bool,
+    lifetime: Lifetime,
+) -> Result<Forward, Stop> {
     if let Some(passage) = route.passage() {
         let places = if passage.keeps_credentials() { &[][..] } else { &route.token_in };
         return Ok(Forward::passed(passage, Rewrite::drop_all(places, parts(session.req_header()))?));
@@ -88,7 +103,6 @@ async fn by_route(session: &mut Session, live: &Live, route: &Route, connection:
         // Boxed, so that the rare case does not make every request's future large.
         return Box::pin(by_body(session, live, route, connection, place)).await;
     }
-    let has_no_body = session.as_downstream_mut().is_body_empty();
     let request = session.req_header();
     let found = place::find(&route.token_in, parts(request))?;
     if let TokenPlace::Cookie(_) = found.place {
@@ -107,14 +121,13 @@ async fn by_route(session: &mut Session, live: &Live, route: &Route, connection:
     let identity = match live.exchange.identify_next(connection.last_token(), &found.token, now).await {
         Ok(identity) => identity,
         Err(rejection) => {
-            let is_websocket = has_no_body && tunnel::asks_for_websocket(request);
             let placeholder = route.placeholder(rejection).filter(|_| is_websocket).ok_or(rejection)?;
             return Ok(Forward::left_to_backend(placeholder, exchanged(&Forward::PLACEHOLDER)?));
         }
     };
     connection.rests_on(Some(Arc::clone(&identity)));
     route.permission.check(identity.verified(), nonce(route, request))?;
-    let admission = live.exchange.admit(&identity, route.profile, lifetime::of(request), now).await?;
+    let admission = live.exchange.admit(&identity, route.profile, lifetime, now).await?;
     let user_token = NewToken::from_authorization(admission.authorization());
     route.user_query.as_deref().map_or(Ok(()), |name| named_user::check(request.raw_path(), name, user_token.as_str()))?;
     let rewrite = exchanged(admission.authorization())?;

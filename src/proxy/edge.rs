@@ -34,7 +34,6 @@ use crate::{
         request::{self, Outcome},
         shape::Fault,
         trust::Trust,
-        tunnel,
         upstream::Upstream,
         whole_body::Stop,
     },
@@ -81,7 +80,7 @@ impl Edge {
         }
     }
 
-    pub(super) async fn next_peer(&self, context: &mut RequestContext) -> Result<HttpPeer> {
+    pub(super) async fn next_peer(&self, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
         let peer = match upstream(context) {
             Some(upstream) => upstream.peer().await,
             None => None,
@@ -95,6 +94,16 @@ impl Edge {
     /// Whether keys have changed since the request began, and its own is trusted no longer.
     fn has_lost_trust(&self, context: &RequestContext) -> bool {
         context.began_after_changes != self.trust.count() && !context.connection.identity_is(|identity| self.trust.holds(identity))
+    }
+
+    /// Notes by what right a request goes upstream, and ends its connection with that.
+    fn let_pass(&self, forward: Forward, context: &mut RequestContext) {
+        if let Some(rejection) = forward.left_for() {
+            self.metrics.proxy.left_to_backend.with_label_values(&[rejection.label()]).inc();
+        }
+        context.forward = Some(forward);
+        let (end, why) = self.end(context);
+        context.connection.set_deadline(end, why);
     }
 
     /// Refuses a request. Boxed, so that the rare case does not make every request's future large.
@@ -175,20 +184,18 @@ impl ProxyHttp for Edge {
                 Ok(true)
             }
             // The change was told before there was an identity that it could end; or the settings of the request are older than it.
-            Ok(Decision::Forward(_)) if self.has_lost_trust(context) => self.refuse(session, context, Rejection::UnknownKey).await,
+            Ok(Decision::Forward(_) | Decision::OpenWebSocket(_)) if self.has_lost_trust(context) => {
+                self.refuse(session, context, Rejection::UnknownKey).await
+            }
             Ok(Decision::Forward(forward)) => {
-                if let Some(rejection) = forward.left_for() {
-                    self.metrics.proxy.left_to_backend.with_label_values(&[rejection.label()]).inc();
-                }
-                context.forward = Some(forward);
-                let (end, why) = self.end(context);
-                context.connection.set_deadline(end, why);
-                if tunnel::is_websocket_request(session) {
-                    // Boxed, so that it does not make every request's future large.
-                    Box::pin(self.tunnel(session, context)).await?;
-                    return Ok(true);
-                }
+                self.let_pass(forward, context);
                 Ok(false)
+            }
+            Ok(Decision::OpenWebSocket(forward)) => {
+                self.let_pass(forward, context);
+                // Boxed, so that it does not make every request's future large.
+                Box::pin(self.tunnel(session, context)).await?;
+                Ok(true)
             }
             Err(Stop::Refused(rejection)) => self.refuse(session, context, rejection).await,
             Err(Stop::Failed(error)) => Err(error),
@@ -196,7 +203,7 @@ impl ProxyHttp for Edge {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
-        self.next_peer(context).await.map(Box::new)
+        self.next_peer(context).await
     }
 
     /// Runs again on each retry, on a fresh copy of the client's header: so it takes nothing out of the context.

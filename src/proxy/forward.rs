@@ -76,18 +76,20 @@ impl Forward {
 
     /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
     pub(super) fn write(&self, request: &mut RequestHeader, strip: &StripList) -> Result<()> {
-        strip.apply(request, |name| self.rewrite.headers.iter().any(|(replaced, _)| replaced == name));
+        strip.apply(request, |name| self.rewrite.headers.iter().any(|(replaced, _)| replaced == name))?;
         if let Some(target) = &self.rewrite.target {
             request.set_raw_path(target)?;
         }
         for (name, value) in &self.rewrite.headers {
-            match value {
-                Some(value) => request.insert_header(name, value)?,
-                None => drop(request.remove_header(name)),
+            match (value, name) {
+                (None, name) => drop(request.remove_header(name)),
+                // Spelled as most clients and servers do, which takes no memory.
+                (Some(value), &header::AUTHORIZATION) => request.insert_header("Authorization", value)?,
+                (Some(value), name) => request.insert_header(name, value)?,
             }
         }
         if let Some(body) = &self.rewrite.body {
-            for name in [header::TRANSFER_ENCODING, header::EXPECT, header::CONTENT_ENCODING] {
+            for name in [header::EXPECT, header::CONTENT_ENCODING] {
                 request.remove_header(&name);
             }
             request.insert_header(header::CONTENT_LENGTH, body.len())?;

@@ -1,26 +1,18 @@
-//! What a client may not say to the upstream: identity headers, in every spelling.
+//! What a client may not say to the upstream: identity headers, in every spelling, and what is hop-by-hop.
 //!
 //! Many servers (CGI, WSGI, PHP and what stands on them) read `X_Remote_User` as `X-Remote-User`, so a dash and an underscore are one.
 
 use http::HeaderName;
-use pingora::http::RequestHeader;
+use pingora::{Result, http::RequestHeader};
 
-use crate::proxy::HeaderSettings;
+use crate::proxy::{
+    HeaderSettings,
+    hop_by_hop::{self, Nominations},
+};
 
 /// Names that frame a message or name its target. The header itself is the upstream's business; a spelling with an underscore is nobody's,
 /// but CGI and WSGI read it as the real one.
-const FRAMING: &[&str] = &[
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+const FRAMING: [&str; 4] = ["content-encoding", "content-length", "content-type", "host"];
 
 /// The names that are removed from each request.
 #[derive(Debug)]
@@ -30,10 +22,14 @@ pub(super) struct StripList {
     kept: &'static [&'static str],
 }
 
-/// A name, or the beginning of names, folded.
+/// Names in lower case, with dashes for underscores.
 #[derive(Clone, Debug)]
 enum Unwanted {
-    Exactly(String),
+    /// This name, in every spelling.
+    Name(String),
+    /// This name, in every spelling but its own.
+    OtherSpelling(&'static str),
+    /// All names that begin with this.
     Beginning(String),
 }
 
@@ -41,18 +37,28 @@ impl StripList {
     /// `written` are the headers that the gateway itself writes: it replaces those, and removes their other spellings.
     pub(super) fn new(settings: &HeaderSettings, written: &[&str]) -> Self {
         let mut list = Self { names: [const { Vec::new() }; 256], kept: &[] };
-        for name in settings.strip.iter().map(String::as_str).chain(written.iter().copied()) {
-            let unwanted = match name.strip_suffix('*') {
+        for name in FRAMING {
+            list.add(Unwanted::OtherSpelling(name));
+        }
+        for name in settings.strip.iter().map(String::as_str).chain(written.iter().copied()).chain(hop_by_hop::NAMES) {
+            list.add(match name.strip_suffix('*') {
                 Some(beginning) => Unwanted::Beginning(folded(beginning)),
-                None => Unwanted::Exactly(folded(name)),
-            };
-            match unwanted.text().bytes().next() {
-                Some(first) => list.names.get_mut(usize::from(first)).into_iter().for_each(|names| names.push(unwanted.clone())),
-                // Every name begins with nothing.
-                None => list.names.iter_mut().for_each(|names| names.push(unwanted.clone())),
-            }
+                None => Unwanted::Name(folded(name)),
+            });
         }
         list
+    }
+
+    fn add(&mut self, unwanted: Unwanted) {
+        match unwanted.text().as_bytes() {
+            // Every name begins with nothing.
+            [] => self.names.iter_mut().for_each(|names| names.push(unwanted.clone())),
+            [first, ..] => {
+                for (_, names) in (0..=u8::MAX).zip(&mut self.names).filter(|(byte, _)| fold(*byte) == *first) {
+                    names.push(unwanted.clone());
+                }
+            }
+        }
     }
 
     /// The same, but these names (in lower case) stay in this spelling.
@@ -61,49 +67,53 @@ impl StripList {
     }
 
     /// Removes them, but for those that are replaced right after. Running it again changes nothing more, as a retried request needs.
-    pub(super) fn apply(&self, request: &mut RequestHeader, is_replaced: impl Fn(&HeaderName) -> bool) {
-        let is_unwanted = |name: &&HeaderName| self.matches(name.as_str()) && !is_replaced(name);
+    ///
+    /// Errors: 400 for a `Connection` that names what is not its own.
+    pub(super) fn apply(&self, request: &mut RequestHeader, is_replaced: impl Fn(&HeaderName) -> bool) -> Result<()> {
+        let nominations = Nominations::of(&request.headers)?;
+        let is_unwanted = |name: &&HeaderName| (self.matches(name.as_str()) || nominations.name(name)) && !is_replaced(name);
         let unwanted: Vec<_> = request.headers.keys().filter(is_unwanted).cloned().collect();
         for name in unwanted {
             request.remove_header(&name);
         }
+        Ok(())
     }
 
     fn matches(&self, name: &str) -> bool {
-        if self.kept.contains(&name) {
-            return false;
-        }
-        // `HeaderName` is lower case already; only underscores are left to fold.
-        if !name.contains('_') {
-            return self.matches_folded(name);
-        }
-        let folded = folded(name);
-        FRAMING.contains(&folded.as_str()) || self.matches_folded(&folded)
-    }
-
-    fn matches_folded(&self, name: &str) -> bool {
         let candidates = name.bytes().next().and_then(|first| self.names.get(usize::from(first)));
-        candidates.is_some_and(|names| names.iter().any(|unwanted| unwanted.matches(name)))
+        let is_unwanted = candidates.is_some_and(|names| names.iter().any(|unwanted| unwanted.matches(name)));
+        is_unwanted && !self.kept.contains(&name)
     }
 }
 
 impl Unwanted {
     fn text(&self) -> &str {
         match self {
-            Self::Exactly(text) | Self::Beginning(text) => text,
+            Self::Name(text) | Self::Beginning(text) => text,
+            Self::OtherSpelling(text) => text,
         }
     }
 
     fn matches(&self, name: &str) -> bool {
         match self {
-            Self::Exactly(text) => name == text,
-            Self::Beginning(text) => name.starts_with(text.as_str()),
+            Self::Name(text) => equals_folded(name.as_bytes(), text),
+            Self::OtherSpelling(text) => name != *text && equals_folded(name.as_bytes(), text),
+            Self::Beginning(text) => name.as_bytes().get(..text.len()).is_some_and(|beginning| equals_folded(beginning, text)),
         }
     }
 }
 
+fn equals_folded(name: &[u8], text: &str) -> bool {
+    // Most often it is spelled like that.
+    name == text.as_bytes() || (name.len() == text.len() && name.iter().map(|byte| fold(*byte)).eq(text.bytes()))
+}
+
 fn folded(name: &str) -> String {
-    name.to_ascii_lowercase().replace('_', "-")
+    name.bytes().map(|byte| char::from(fold(byte))).collect()
+}
+
+fn fold(byte: u8) -> u8 {
+    if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
 }
 
 #[cfg(test)]
@@ -115,7 +125,7 @@ mod tests {
         for name in names {
             request.append_header(*name, "x").unwrap();
         }
-        list.apply(&mut request, |_| false);
+        list.apply(&mut request, |_| false).unwrap();
         request.headers.keys().map(ToString::to_string).collect()
     }
 
@@ -129,7 +139,39 @@ mod tests {
     #[test]
     fn what_frames_a_message_has_one_spelling() {
         let list = StripList::new(&HeaderSettings::default(), &[]);
-        assert_eq!(left(&["content-length", "content_length", "Transfer_Encoding", "host"], &list), ["content-length", "host"]);
+        assert_eq!(left(&["content-length", "content_length", "Content_Type", "host"], &list), ["content-length", "host"]);
+    }
+
+    #[test]
+    fn what_is_hop_by_hop_goes_no_further() {
+        let list = StripList::new(&HeaderSettings { strip: Vec::new() }, &[]);
+        let names = [
+            "connection",
+            "http2-settings",
+            "keep-alive",
+            "proxy-authenticate",
+            "proxy-authorization",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ];
+        assert_eq!(left(&names, &list), Vec::<String>::new());
+        assert_eq!(left(&["Transfer_Encoding", "Proxy_Authorization", "Keep_Alive", "content-length"], &list), ["content-length"]);
+    }
+
+    #[test]
+    fn what_connection_names_goes_too() {
+        let list = StripList::new(&HeaderSettings { strip: Vec::new() }, &[]);
+        let mut request = RequestHeader::build("GET", b"/", None).unwrap();
+        for (name, value) in [("Connection", "keep-alive, X-Private"), ("X-Private", "1"), ("X-Custom", "2")] {
+            request.append_header(name, value).unwrap();
+        }
+        list.apply(&mut request, |_| false).unwrap();
+        assert_eq!(request.headers.keys().collect::<Vec<_>>(), ["x-custom"]);
+        request.insert_header("Connection", "host").unwrap();
+        assert!(list.apply(&mut request, |_| false).is_err());
     }
 
     #[test]

@@ -42,8 +42,8 @@ impl Edge {
     /// socket, and the client has its answer.
     async fn open(&self, session: &mut Session, context: &mut RequestContext) -> Result<Option<(Ends, Option<Duration>)>> {
         let mut request = session.req_header().clone();
-        tunnel::prepare_handshake(&mut request)?;
         self.write_upstream_header(&mut request, context)?;
+        tunnel::ask_for_websocket(&mut request)?;
         let (stream, peer) = self.connect(context).await?;
         let client_left = async {
             match context.connection.client() {
@@ -79,7 +79,7 @@ impl Edge {
     }
 
     /// A connection of a tunnel's own; nothing has been sent before it stands, so another address may be tried.
-    async fn connect(&self, context: &mut RequestContext) -> Result<(Stream, HttpPeer)> {
+    async fn connect(&self, context: &mut RequestContext) -> Result<(Stream, Box<HttpPeer>)> {
         let mut attempt = 1;
         loop {
             let peer = self.next_peer(context).await?;

@@ -3,20 +3,19 @@
 //! Pingora forwards some forms that it reads differently from what it forwards (`GET x`, absolute targets, a missing `Host`). A gateway
 //! that decides by what it read must refuse those.
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderValue, Method};
 
-use crate::token::Rejection;
+use crate::{proxy::fields::Single, token::Rejection};
 
 /// Refuses what is answered by echoing the request, our token included, and lengths that could be read in two ways.
-pub(super) fn check_message(method: &Method, headers: &HeaderMap) -> Result<(), Rejection> {
+pub(super) fn check_message(method: &Method, content_length: Single<'_>) -> Result<(), Rejection> {
     if *method == Method::TRACE {
         return Err(Rejection::MethodNotAllowed);
     }
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let is_number = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
-    match (lengths.next(), lengths.next()) {
-        (None, _) => Ok(()),
-        (Some(length), None) if is_number(length) => Ok(()),
+    match content_length {
+        Single::Absent => Ok(()),
+        Single::Once(length) if is_number(length) => Ok(()),
         _ => Err(Rejection::LengthMalformed),
     }
 }
@@ -31,15 +30,12 @@ pub(super) fn check_target(method: &Method, raw_target: &[u8]) -> Result<(), Rej
 }
 
 /// The one `Host` of a request, without its port and without the dot that may end a full name: a route for the name holds with it too.
-pub(super) fn host(headers: &HeaderMap) -> Result<&str, Rejection> {
-    let mut values = headers.get_all(header::HOST).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(Rejection::HostMalformed);
-    };
-    let authority = value.to_str().map_err(|_| Rejection::HostMalformed)?;
-    if let Some(name) = plain_name(authority) {
+pub(super) fn host(field: Single<'_>) -> Result<&str, Rejection> {
+    let Single::Once(value) = field else { return Err(Rejection::HostMalformed) };
+    if let Some(name) = plain_name(value.as_bytes()) {
         return Ok(name);
     }
+    let authority = value.to_str().map_err(|_| Rejection::HostMalformed)?;
     let parsed: http::uri::Authority = authority.parse().map_err(|_| Rejection::HostMalformed)?;
     if authority.contains('@') || parsed.host().is_empty() {
         return Err(Rejection::HostMalformed);
@@ -50,22 +46,38 @@ pub(super) fn host(headers: &HeaderMap) -> Result<&str, Rejection> {
 }
 
 /// The name of `name` or `name:port`: what most clients send, told without parsing.
-fn plain_name(authority: &str) -> Option<&str> {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    let end = authority.as_bytes().iter().take_while(|byte| is_plain(byte)).count();
+fn plain_name(authority: &[u8]) -> Option<&str> {
+    let end = authority.iter().position(|byte| *byte == b':').unwrap_or(authority.len());
     let (name, rest) = authority.split_at_checked(end)?;
-    let is_name = !name.is_empty() && !name.ends_with('.');
-    let is_port = match rest.as_bytes() {
+    let is_name = !name.is_empty() && !name.ends_with(b".") && name.iter().all(|byte| is_plain(*byte));
+    let is_port = match rest {
         [] => true,
         [b':', port @ ..] => (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit),
         _ => false,
     };
-    (is_name && is_port).then_some(name)
+    if is_name && is_port { str::from_utf8(name).ok() } else { None }
+}
+
+fn is_plain(byte: u8) -> bool {
+    /// Looked up, since each byte of each request's `Host` is asked about.
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte = 0;
+        while byte < 128_u8 {
+            plain[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+            byte += 1;
+        }
+        plain
+    };
+    PLAIN.get(usize::from(byte)).is_some_and(|is_plain| *is_plain)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, header};
+
     use super::*;
+    use crate::proxy::fields::Fields;
 
     #[test]
     fn only_paths_and_the_asterisk_of_options_pass() {
@@ -85,14 +97,14 @@ mod tests {
             for value in values {
                 headers.append(header::CONTENT_LENGTH, HeaderValue::from_static(value));
             }
-            check_message(&Method::POST, &headers)
+            check_message(&Method::POST, Fields::of(&headers).content_length)
         };
         assert_eq!(check(&[]), Ok(()));
         assert_eq!(check(&["5"]), Ok(()));
         for odd in [&["5", "5"][..], &["5, 5"], &["+5"], &[""]] {
             assert_eq!(check(odd), Err(Rejection::LengthMalformed), "{odd:?}");
         }
-        assert_eq!(check_message(&Method::TRACE, &HeaderMap::new()), Err(Rejection::MethodNotAllowed));
+        assert_eq!(check_message(&Method::TRACE, Single::Absent), Err(Rejection::MethodNotAllowed));
     }
 
     fn host_of(values: &[&[u8]]) -> Result<String, Rejection> {
@@ -100,7 +112,7 @@ mod tests {
         for value in values {
             headers.append(header::HOST, HeaderValue::from_bytes(value).unwrap());
         }
-        host(&headers).map(str::to_owned)
+        host(Fields::of(&headers).host).map(str::to_owned)
     }
 
     #[test]

@@ -65,7 +65,8 @@ pub(super) struct Upstream {
 /// One address of a backend.
 #[derive(Debug)]
 struct Place {
-    peer: HttpPeer,
+    /// Boxed, as each request gets a copy.
+    peer: Box<HttpPeer>,
     /// Milliseconds since the upstream's start; before then other addresses are better.
     avoided_until: AtomicU64,
 }
@@ -108,7 +109,7 @@ impl Upstream {
 
     /// The next peer in turn of those that accept connections, as far as is known. The first requests after the start wait for the name to be resolved, no longer than for a connection;
     /// none if it is not by then.
-    pub(super) async fn peer(&self) -> Option<HttpPeer> {
+    pub(super) async fn peer(&self) -> Option<Box<HttpPeer>> {
         if !*self.is_resolved.borrow() {
             let mut resolution = self.is_resolved.subscribe();
             let resolved = resolution.wait_for(|is_resolved| *is_resolved);
@@ -176,7 +177,7 @@ impl Upstream {
         addresses.dedup();
         let known = self.places.load();
         let places = addresses.into_iter().map(|address| {
-            let mut peer = HttpPeer::new(address, self.settings.tls, self.settings.host.clone());
+            let mut peer = Box::new(HttpPeer::new(address, self.settings.tls, self.settings.host.clone()));
             peer.options = self.options.clone();
             peer.group_key = group_key(&self.settings);
             let same = known.iter().find(|place| place.peer.address() == peer.address());
@@ -190,8 +191,8 @@ impl Upstream {
 fn options(settings: &UpstreamSettings) -> Result<PeerOptions, UpstreamError> {
     let mut options = PeerOptions::new();
     options.alpn = ALPN::H1;
-    // WebSockets go through a tunnel of our own; what else asks for an upgrade is an ordinary request.
-    options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
+    // Whatever is hop-by-hop, requests for an upgrade included, goes with the strip list: no `upstream_request_filter` may do without one.
+    options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
     options.connection_timeout = Some(settings.connect_timeout);
     options.total_connection_timeout = Some(settings.connect_timeout);
     options.read_timeout = Some(settings.read_timeout);

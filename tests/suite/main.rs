@@ -13,6 +13,7 @@ mod demo_backend;
 mod demo_issuer;
 mod every_rejection;
 mod explain;
+mod hop_by_hop;
 mod hostile;
 mod hostile_provider;
 mod interop;

@@ -1,5 +1,7 @@
 //! [`Rewrite`]: what a request is changed to on its way upstream.
 
+use std::ptr;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -56,13 +58,14 @@ impl Rewrite {
     ) -> Result<Self, Rejection> {
         let to = to.unwrap_or(found);
         let mut rewrite = Self::default();
+        // Most often it is the very same one.
+        let is_unwanted = |place: &&TokenPlace| !ptr::eq(*place, to) && *place != to;
         // In place, if it can be: what surrounds the token stays as it is.
-        let unwanted: Vec<_> = places.iter().filter(|place| *place != to).collect();
-        if unwanted.is_empty() {
+        if !places.iter().any(|place| is_unwanted(&place)) {
             rewrite.put(to, parts, token)?;
             return Ok(rewrite);
         }
-        let (target, headers) = rewrite.take_all(unwanted, parts)?;
+        let (target, headers) = rewrite.take_all(places.iter().filter(is_unwanted), parts)?;
         rewrite.put(to, Parts { target: &target, headers: &headers }, token)?;
         Ok(rewrite)
     }

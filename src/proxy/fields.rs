@@ -1,0 +1,73 @@
+//! The header fields that every request is asked for, found in one pass.
+
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::proxy::lifetime;
+
+/// Those fields of one request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fields<'a> {
+    pub(super) host: Single<'a>,
+    pub(super) content_length: Single<'a>,
+    /// The first `Upgrade`.
+    pub(super) upgrade: Option<&'a HeaderValue>,
+    /// Whether an `Accept` names an event stream.
+    pub(super) accepts_events: bool,
+}
+
+/// A field that may stand in a header once.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum Single<'a> {
+    #[default]
+    Absent,
+    Once(&'a HeaderValue),
+    Often,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            match *name {
+                header::HOST => fields.host.add(value),
+                header::CONTENT_LENGTH => fields.content_length.add(value),
+                header::UPGRADE => fields.upgrade = fields.upgrade.or(Some(value)),
+                header::ACCEPT => fields.accepts_events |= lifetime::names_events(value),
+                _ => {}
+            }
+        }
+        fields
+    }
+}
+
+impl<'a> Single<'a> {
+    fn add(&mut self, value: &'a HeaderValue) {
+        *self = if *self == Self::Absent { Self::Once(value) } else { Self::Often };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_value_of_a_field_counts() {
+        let once = HeaderValue::from_static("once");
+        let mut headers = HeaderMap::new();
+        headers.append(header::HOST, once.clone());
+        headers.append(header::UPGRADE, HeaderValue::from_static("first"));
+        headers.append(header::ACCEPT, HeaderValue::from_static("*/*"));
+        let fields = Fields::of(&headers);
+        assert_eq!((fields.host, fields.content_length), (Single::Once(&once), Single::Absent));
+        assert!(!fields.accepts_events);
+
+        headers.append(header::HOST, once.clone());
+        headers.append(header::CONTENT_LENGTH, once.clone());
+        headers.append(header::UPGRADE, HeaderValue::from_static("second"));
+        headers.append(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let fields = Fields::of(&headers);
+        assert_eq!((fields.host, fields.content_length), (Single::Often, Single::Once(&once)));
+        assert_eq!(fields.upgrade.unwrap(), "first");
+        assert!(fields.accepts_events);
+    }
+}

@@ -1,0 +1,89 @@
+//! Header fields that are between a client and the gateway, and go no further (RFC 9110 section 7.6.1).
+//!
+//! Pingora can take them out, but looks for each of ten names in two maps. Here they go in the one pass of the
+//! [strip list](super::hygiene) that every request has anyway.
+
+use http::{HeaderMap, HeaderName, header};
+use pingora::{Error, ErrorType, Result};
+
+/// Names that never go further. `Transfer-Encoding` is among them: how the body is framed is told to the upstream anew.
+pub(super) const NAMES: [&str; 10] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// More than any client names, so that a header costs little to read.
+const MOST_NOMINATIONS: usize = 9;
+/// What a client must not take from the upstream: whom it speaks to, and for whom.
+const NEVER_NOMINATED: [&str; 4] = ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+
+/// The fields that a client's `Connection` names: they go no further either.
+#[derive(Debug)]
+pub(super) struct Nominations(Vec<HeaderName>);
+
+impl Nominations {
+    /// Errors: 400 for a `Connection` that names what is not its own, what is no name, or too much.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self> {
+        let values = headers.get_all(header::CONNECTION).iter();
+        let named = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+        let mut nominated = Vec::new();
+        for name in named.filter(|name| !name.is_empty()) {
+            let name = nominated_name(name).filter(|_| nominated.len() < MOST_NOMINATIONS);
+            nominated
+                .push(name.ok_or_else(|| Error::explain(ErrorType::HTTPStatus(400), "a malformed Connection header").into_down())?);
+        }
+        Ok(Self(nominated))
+    }
+
+    pub(super) fn name(&self, name: &HeaderName) -> bool {
+        self.0.contains(name)
+    }
+}
+
+fn nominated_name(name: &[u8]) -> Option<HeaderName> {
+    // `HeaderName` takes more bytes than a token has (RFC 9110 section 5.6.2): a quoted name would be another one here and there.
+    let is_token = name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
+    let name = HeaderName::from_bytes(name).ok().filter(|_| is_token)?;
+    (!NEVER_NOMINATED.contains(&name.as_str())).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn nominations(values: &[&'static str]) -> Result<Nominations> {
+        Nominations::of(&values.iter().map(|value| (header::CONNECTION, HeaderValue::from_static(value))).collect())
+    }
+
+    #[test]
+    fn what_connection_names_is_known_in_any_case() {
+        let named = nominations(&["keep-alive, X-Private ,", "Upgrade"]).unwrap();
+        for name in ["keep-alive", "x-private", "upgrade"] {
+            assert!(named.name(&HeaderName::from_static(name)), "{name}");
+        }
+        assert!(!named.name(&HeaderName::from_static("x-other")));
+        assert!(nominations(&[]).unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn a_connection_header_may_not_name_what_is_not_its_own() {
+        let malformed = |value| nominations(&[value]).unwrap_err().etype() == &ErrorType::HTTPStatus(400);
+        for value in ["Host", "close, X-Forwarded-For", "x-forwarded-host", "X-FORWARDED-PROTO"] {
+            assert!(malformed(value), "{value}");
+        }
+        for value in ["a b", "\"X-Forwarded-For\"", ":authority", "a,b,c,d,e,f,g,h,i,j", "(x)"] {
+            assert!(malformed(value), "{value}");
+        }
+        assert!(nominations(&["a,b,c,d,e,f,g,h,i"]).is_ok());
+    }
+}
