@@ -26,7 +26,7 @@ pub fn machine() -> Vec<Fact> {
 
 /// The exact versions of all programs that take part.
 pub fn versions() -> Vec<Fact> {
-    let lto = option_env!("CARGO_PROFILE_BENCH_LTO").unwrap_or("thin");
+    let lto = option_env!("CARGO_PROFILE_BENCH_LTO").unwrap_or("fat");
     let profile = if cfg!(debug_assertions) {
         "debug build: its figures mean nothing".to_owned()
     } else {

@@ -72,8 +72,8 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
     let mut setting = Setting {
         connections: 64,
         token_bytes: 0,
-        cpu_rounds: if is_test { 1 } else { 7 },
-        cpu_seconds: if is_test { 1 } else { 2 },
+        cpu_rounds: if is_test { 1 } else { 21 },
+        cpu_seconds: 1,
         latency_rounds: if is_test { 1 } else { 3 },
         latency_seconds: if is_test { 1 } else { 5 },
         latency_rate: 0,

@@ -15,7 +15,7 @@ use tokio::{
 /// Bytes of the upstream's answer, after its header.
 const BODY: usize = 43;
 
-/// Connections to one proxy, kept open for one turn.
+/// Connections to one proxy.
 pub struct Load {
     clients: Vec<TcpStream>,
     request: Vec<u8>,

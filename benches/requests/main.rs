@@ -1,7 +1,7 @@
 //! Whole requests through the gateway, beside a bare Pingora proxy built alike.
 //!
 //! The bench starts itself again in other roles: the upstream, the gateway, the bare proxy. Each proxy is one process, pinned to the
-//! last core; load and upstream share the first. The proxies take turns in short rounds, and what is compared is the CPU time of the
+//! last core; load and upstream share the first. The proxies take turns in short rounds and are started anew after some, and what is compared is the CPU time of the
 //! proxy's process for each request, which other work on the machine disturbs less than the clock.
 //!
 //! `cargo bench --bench requests`; with `-- --test` one short round each. With `-- --against NAME=PROGRAM`, which may be given often, the
@@ -39,8 +39,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
-    // Short rounds, so that what slows the machine down for a second slows all cases of a round.
-    let (rounds, requests) = if is_test { (1, 1_000) } else { (75, 6_000) };
+    // Where a process happens to lie in memory is worth some per cent of its speed, for as long as it lives: so each is started often. The
+    // rounds are short, so that what slows the machine down for a tenth of a second slows all cases of a round.
+    let (starts, rounds, requests) = if is_test { (1, 1, 640) } else { (10, 100, 640) };
     let cores = role::cores()?;
     let (Some(&own_core), Some(&proxy_core)) = (cores.first(), cores.last()) else { return Err("no core to run on".into()) };
     if own_core == proxy_core {
@@ -48,48 +49,74 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
     }
     role::pin_to(own_core)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-
     let upstream = RoleProcess::start(&Part { role: Role::Upstream, core: own_core, upstream: None })?;
-    let part = |role| Part { role, core: proxy_core, upstream: Some(upstream.address()) };
-    let (mut titles, mut proxies) = (Vec::new(), Vec::new());
-    for role in PROXIES {
-        titles.push(role.title().to_owned());
-        proxies.push(RoleProcess::start(&part(role))?);
-    }
-    for (name, program) in &other_builds()? {
-        for role in [Role::Bare { log: true }, Role::Gateway { log: true }] {
-            titles.push(format!("{name}: {}", role.title()));
-            proxies.push(RoleProcess::start_of(Path::new(program), &part(role))?);
-        }
-    }
-    // The bare proxies get the gateway's token too: what they forward is as long as what it reads.
-    let token = proxies.iter().map(RoleProcess::token).find(|token| !token.is_empty()).ok_or("no gateway gave a token")?.to_owned();
-    eprintln!("A token of {} bytes, {CONNECTIONS} connections, {rounds} rounds of {requests} requests each.", token.len());
+    let contenders = contenders()?;
 
-    let mut table = table::Table::new(titles);
-    // The first rounds fill pools and caches and are not counted.
-    let warm_up = usize::from(!is_test);
-    for round in 0..rounds + warm_up {
-        for turn in 0..proxies.len() {
-            let index = (turn + round) % proxies.len();
-            let proxy = &proxies[index];
-            let own_token = if proxy.token().is_empty() { &token } else { proxy.token() };
-            // Anew for each turn: on a busy machine the wait for the next one can outlast a keep-alive.
-            let mut load = runtime.block_on(Load::connect(proxy.address(), CONNECTIONS, own_token))?;
-            let before = proxy.cpu_time()?;
-            let took: Duration = runtime.block_on(load.run(requests))?;
-            let cpu = proxy.cpu_time()?.saturating_sub(before);
-            proxy.empty_log()?;
-            if round >= warm_up {
-                table.add(index, cpu.as_secs_f64() / requests as f64, requests as f64 / took.as_secs_f64());
+    let mut table = table::Table::new(contenders.iter().map(Contender::title).collect());
+    eprintln!("{CONNECTIONS} connections; {starts} starts, {rounds} rounds each, {requests} requests a round.");
+    for start in 0..starts {
+        table.begin_start();
+        let part = |role| Part { role, core: proxy_core, upstream: Some(upstream.address()) };
+        let proxies = contenders.iter().map(|contender| contender.start(&part(contender.role)));
+        let proxies = proxies.collect::<Result<Vec<_>, _>>()?;
+        // The bare proxies get the gateway's token too: what they forward is as long as what it reads.
+        let token = proxies.iter().map(RoleProcess::token).find(|token| !token.is_empty()).ok_or("no gateway gave a token")?;
+        let connect = |proxy: &RoleProcess| {
+            let own_token = if proxy.token().is_empty() { token } else { proxy.token() };
+            runtime.block_on(Load::connect(proxy.address(), CONNECTIONS, own_token))
+        };
+        let mut loads = proxies.iter().map(connect).collect::<Result<Vec<_>, _>>()?;
+        // The first rounds fill pools and caches and are not counted.
+        let warm_up = if is_test { 0 } else { 5 };
+        for round in 0..rounds + warm_up {
+            for turn in 0..proxies.len() {
+                let index = (turn + round + start) % proxies.len();
+                let (proxy, load) = (&proxies[index], &mut loads[index]);
+                let before = proxy.cpu_time()?;
+                let took: Duration = runtime.block_on(load.run(requests))?;
+                let cpu = proxy.cpu_time()?.saturating_sub(before);
+                proxy.empty_log()?;
+                if round >= warm_up {
+                    table.add(index, cpu.as_secs_f64() / requests as f64, requests as f64 / took.as_secs_f64());
+                }
             }
         }
-        if round % 5 == 0 || is_test {
-            eprintln!("round {} of {}", round + 1, rounds + warm_up);
-        }
+        eprintln!("start {} of {starts}, a token of {} bytes", start + 1, token.len());
     }
     println!("{table}");
     Ok(())
+}
+
+/// One proxy that takes part.
+struct Contender {
+    role: Role,
+    /// The name and the program of another build.
+    build: Option<(String, String)>,
+}
+
+impl Contender {
+    fn title(&self) -> String {
+        match &self.build {
+            Some((name, _)) => format!("{name}: {}", self.role.title()),
+            None => self.role.title().to_owned(),
+        }
+    }
+
+    fn start(&self, part: &Part) -> std::io::Result<RoleProcess> {
+        match &self.build {
+            Some((_, program)) => RoleProcess::start_of(Path::new(program), part),
+            None => RoleProcess::start(part),
+        }
+    }
+}
+
+/// This build's proxies, the yardstick first, and those of `--against`.
+fn contenders() -> Result<Vec<Contender>, Box<dyn Error>> {
+    let own = PROXIES.into_iter().map(|role| Contender { role, build: None });
+    let others = other_builds()?.into_iter().flat_map(|build| {
+        [Role::Bare { log: true }, Role::Gateway { log: true }].map(|role| Contender { role, build: Some(build.clone()) })
+    });
+    Ok(own.chain(others).collect())
 }
 
 /// Names and programs of `--against NAME=PROGRAM`.

@@ -1,4 +1,4 @@
-//! The medians of all rounds, as a table.
+//! The medians of all rounds and starts, as a table.
 
 use std::fmt;
 
@@ -7,31 +7,56 @@ use crate::harness::median;
 /// CPU time and throughput of each proxy, round by round. The first proxy is the yardstick.
 pub struct Table {
     titles: Vec<String>,
+    starts: Vec<Start>,
+}
+
+/// The rounds of one start: of each proxy a list.
+struct Start {
     cpu: Vec<Vec<f64>>,
     rate: Vec<Vec<f64>>,
 }
 
 impl Table {
     pub fn new(titles: Vec<String>) -> Self {
-        let columns = vec![Vec::new(); titles.len()];
-        Self { titles, cpu: columns.clone(), rate: columns }
+        Self { titles, starts: Vec::new() }
+    }
+
+    /// The rounds to come are those of processes that have been started anew.
+    pub fn begin_start(&mut self) {
+        let columns = vec![Vec::new(); self.titles.len()];
+        self.starts.push(Start { cpu: columns.clone(), rate: columns });
     }
 
     /// One round of one proxy: seconds of CPU time for each request, requests a second.
     pub fn add(&mut self, proxy: usize, cpu: f64, rate: f64) {
-        self.cpu[proxy].push(cpu);
-        self.rate[proxy].push(rate);
+        if let Some(start) = self.starts.last_mut() {
+            start.cpu[proxy].push(cpu);
+            start.rate[proxy].push(rate);
+        }
+    }
+
+    /// A figure of each start, in order of size.
+    fn of_starts(&self, figure: impl Fn(&Start) -> f64) -> Vec<f64> {
+        let mut figures: Vec<_> = self.starts.iter().map(figure).collect();
+        figures.sort_by(f64::total_cmp);
+        figures
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "{:<20} {:>14} {:>12} {:>10}", "proxy", "CPU us/request", "requests/s", "ratio")?;
+        writeln!(out, "{:<20} {:>14} {:>12} {:>10} {:>16}", "proxy", "CPU us/request", "requests/s", "ratio", "of the starts")?;
         for (proxy, title) in self.titles.iter().enumerate() {
+            let cpu = median(&self.of_starts(|start| median(&start.cpu[proxy])));
+            let rate = median(&self.of_starts(|start| median(&start.rate[proxy])));
             // Of each round, then the median: what slows the machine down for a while slows both.
-            let ratios = self.cpu[proxy].iter().zip(&self.cpu[0]).map(|(own, yardstick)| own / yardstick);
-            let (cpu, rate, ratio) = (median(&self.cpu[proxy]), median(&self.rate[proxy]), median(&ratios.collect::<Vec<_>>()));
-            writeln!(out, "{title:<20} {:>14.1} {rate:>12.0} {ratio:>10.3}", cpu * 1e6)?;
+            let of_rounds = |start: &Start| {
+                start.cpu[proxy].iter().zip(&start.cpu[0]).map(|(own, yardstick)| own / yardstick).collect::<Vec<_>>()
+            };
+            let ratios = self.of_starts(|start| median(&of_rounds(start)));
+            let (least, most) = (ratios.first().copied().unwrap_or_default(), ratios.last().copied().unwrap_or_default());
+            let spread = format!("{least:.3} to {most:.3}");
+            writeln!(out, "{title:<20} {:>14.1} {rate:>12.0} {:>10.3} {spread:>16}", cpu * 1e6, median(&ratios))?;
         }
         Ok(())
     }
