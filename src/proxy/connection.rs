@@ -244,9 +244,9 @@ impl Connection {
 /// Resolves when the connection's deadline passes, or when the key behind its request is trusted no longer. A client that is slow to take
 /// the chunk that is being written may take it within the grace, so that a feed ends behind a whole chunk.
 ///
-/// To be polled after the work that moves the deadline, always by the same task: it then sees each move without being woken for it. The timer is
-/// set again only when the deadline differs from the one it is set to, so a quick request costs none, and the requests of one user on one
-/// connection share one.
+/// To be polled after the work that moves the deadline, always by the same task: it then sees each move without being woken for it. The
+/// timer is set again only when the deadline differs from the one it is set to, so a quick request costs none, and the requests of one
+/// user on one connection share one.
 #[derive(Debug)]
 pub(super) struct DeadlineTimer<'a> {
     connection: &'a Connection,

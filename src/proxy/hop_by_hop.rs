@@ -32,13 +32,11 @@ pub(super) struct Nominations(Vec<HeaderName>);
 impl Nominations {
     /// Errors: 400 for a `Connection` that names what is not its own, what is no name, or too much.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self> {
-        let values = headers.get_all(header::CONNECTION).iter();
-        let named = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+        let malformed = || Error::explain(ErrorType::HTTPStatus(400), "a malformed Connection header").into_down();
         let mut nominated = Vec::new();
-        for name in named.filter(|name| !name.is_empty()) {
-            let name = nominated_name(name).filter(|_| nominated.len() < MOST_NOMINATIONS);
-            nominated
-                .push(name.ok_or_else(|| Error::explain(ErrorType::HTTPStatus(400), "a malformed Connection header").into_down())?);
+        for option in connection_options(headers) {
+            let name = nominated_name(option).filter(|_| nominated.len() < MOST_NOMINATIONS);
+            nominated.push(name.ok_or_else(malformed)?);
         }
         Ok(Self(nominated))
     }
@@ -46,6 +44,13 @@ impl Nominations {
     pub(super) fn name(&self, name: &HeaderName) -> bool {
         self.0.contains(name)
     }
+}
+
+/// What `Connection` says, item by item (RFC 9110 section 7.6.1). Each may be anything but empty.
+pub(super) fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(header::CONNECTION).iter();
+    let options = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    options.map(<[u8]>::trim_ascii).filter(|option| !option.is_empty())
 }
 
 fn nominated_name(name: &[u8]) -> Option<HeaderName> {

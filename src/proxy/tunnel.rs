@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::{
     Error, ErrorType, Result,
     connectors::TransportConnector,
@@ -16,13 +16,16 @@ use pingora::{
     proxy::Session,
     upstreams::peer::HttpPeer,
 };
-/// Whether a header with this `Upgrade` asks for a WebSocket (RFC 6455 section 4.1). Other upgrades are forwarded as ordinary requests, and so
-/// is what has a body.
+
+use crate::proxy::hop_by_hop::connection_options;
+
+/// Whether a header with this `Upgrade` asks for a WebSocket (RFC 6455 section 4.1). Other upgrades are forwarded as ordinary requests, and
+/// so is what has a body.
 pub(super) fn asks_for_websocket(request: &RequestHeader, upgrade: Option<&HeaderValue>) -> bool {
     upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
         && request.version == Version::HTTP_11
         && request.method == http::Method::GET
-        && nominations(&request.headers).any(|name| name.eq_ignore_ascii_case("upgrade"))
+        && connection_options(&request.headers).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// Makes a request for the upstream, whose hop-by-hop fields are gone, ask for a WebSocket.
@@ -81,8 +84,11 @@ pub(super) async fn relay_answer(
     mut header: Box<ResponseHeader>,
     mut upstream: Box<UpstreamSession>,
 ) -> Result<()> {
-    let nominated: Vec<String> = nominations(&header.headers).map(str::to_ascii_lowercase).collect();
-    for name in nominated.iter().map(String::as_str).chain(["connection", "keep-alive", "proxy-connection", "upgrade"]) {
+    let nominated: Vec<_> = connection_options(&header.headers).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+    for name in &nominated {
+        header.remove_header(name);
+    }
+    for name in ["connection", "keep-alive", "proxy-connection", "upgrade"] {
         header.remove_header(name);
     }
     let is_empty = upstream.is_body_done();
@@ -96,11 +102,6 @@ pub(super) async fn relay_answer(
         session.write_response_body(Some(piece), false).await.map_err(|error| error.into_down())?;
     }
     if is_empty { Ok(()) } else { session.write_response_body(None, true).await.map_err(|error| error.into_down()) }
-}
-
-fn nominations(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(header::CONNECTION).iter();
-    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

@@ -107,8 +107,8 @@ impl Upstream {
         (self.settings.host_header == HostHeader::Upstream).then_some(&self.host_value)
     }
 
-    /// The next peer in turn of those that accept connections, as far as is known. The first requests after the start wait for the name to be resolved, no longer than for a connection;
-    /// none if it is not by then.
+    /// The next peer in turn of those that accept connections, as far as is known. The first requests after the start wait for the name to
+    /// be resolved, no longer than for a connection; none if it is not by then.
     pub(super) async fn peer(&self) -> Option<Box<HttpPeer>> {
         if !*self.is_resolved.borrow() {
             let mut resolution = self.is_resolved.subscribe();

@@ -26,7 +26,7 @@ impl Default for TokenLimits {
     }
 }
 
-/// What is one word of visible ASCII. Anything else is no token, and would not survive as text.
+/// These bytes, if they are one word of visible ASCII. Anything else is no token, and would not survive as text.
 ///
 /// # Errors
 /// [`Rejection::AuthorizationMalformed`] for nothing at all, and for any other byte: a space, a control character, what is not ASCII.
