@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use pingora::{Result, http::ResponseHeader, proxy::Session};
+use pingora::{Result, http::ResponseHeader};
 
 use crate::{
     proxy::{
         cors::{Cors, Preflight},
         route::Route,
+        session::ClientSession,
         shape::Fault,
     },
     token::Rejection,
@@ -51,7 +52,7 @@ impl UpstreamFault {
 }
 
 /// Writes a refusal: status, RFC 6750 challenge, and a body in the shape of the route.
-pub(super) async fn refuse(session: &mut Session, rejection: Rejection, route: Option<&Route>, realm: &str) -> Result<()> {
+pub(super) async fn refuse(client: &mut ClientSession, rejection: Rejection, route: Option<&Route>, realm: &str) -> Result<()> {
     let mut answer = Answer::new(rejection.into(), route)?;
     if rejection.challenges() {
         let scope = route.and_then(|route| route.permission.challenge_scope());
@@ -61,23 +62,23 @@ pub(super) async fn refuse(session: &mut Session, rejection: Rejection, route: O
     if rejection.is_temporary() {
         answer.header.insert_header("Retry-After", RETRY_AFTER)?;
     }
-    answer.write(session, route).await
+    answer.write(client, route).await
 }
 
 /// Answers a preflight.
-pub(super) async fn preflight(session: &mut Session, cors: &Cors, preflight: &Preflight) -> Result<()> {
-    session.write_response_header(Box::new(cors.answer(preflight)?), true).await
+pub(super) async fn preflight(client: &mut ClientSession, cors: &Cors, preflight: &Preflight) -> Result<()> {
+    client.write_response_header(Box::new(cors.answer(preflight)?)).await.map_err(|error| error.into_down())
 }
 
 /// Writes what a client sees when the upstream does not answer.
-pub(super) async fn upstream_failed(session: &mut Session, fault: UpstreamFault, route: Option<&Route>) -> Result<()> {
+pub(super) async fn upstream_failed(client: &mut ClientSession, fault: UpstreamFault, route: Option<&Route>) -> Result<()> {
     let fault = Fault::new(fault.status(), "upstream_unavailable", "the service behind the gateway does not answer");
-    Answer::new(fault, route)?.write(session, route).await
+    Answer::new(fault, route)?.write(client, route).await
 }
 
 /// Writes an answer that is no refusal.
-pub(super) async fn plain(session: &mut Session, fault: Fault, route: Option<&Route>) -> Result<()> {
-    Answer::new(fault, route)?.write(session, route).await
+pub(super) async fn plain(client: &mut ClientSession, fault: Fault, route: Option<&Route>) -> Result<()> {
+    Answer::new(fault, route)?.write(client, route).await
 }
 
 struct Answer {
@@ -96,16 +97,20 @@ impl Answer {
         Ok(Self { header, body: Bytes::from(body) })
     }
 
-    async fn write(mut self, session: &mut Session, route: Option<&Route>) -> Result<()> {
+    async fn write(mut self, client: &mut ClientSession, route: Option<&Route>) -> Result<()> {
         if let Some(cors) = route.and_then(|route| route.cors.as_ref()) {
-            cors.write(session.req_header(), &mut self.header)?;
+            cors.write(client.req_header(), &mut self.header)?;
         }
-        let without_body = session.req_header().method == Method::HEAD;
-        session.write_response_header(Box::new(self.header), without_body).await?;
-        if !without_body {
-            session.write_response_body(Some(self.body), true).await?;
-        }
-        Ok(())
+        let without_body = client.req_header().method == Method::HEAD;
+        let writing = async {
+            client.write_response_header(Box::new(self.header)).await?;
+            if !without_body {
+                client.write_body(&self.body).await?;
+            }
+            client.finish_body().await.map(drop)
+        };
+        // What goes wrong here is that the client leaves.
+        writing.await.map_err(|error| error.into_down())
     }
 }
 

@@ -1,30 +1,35 @@
 //! The edge without authentication: the yardstick of the benches. No config leads here.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::{
     Error, ErrorType, Result,
+    apps::HttpServerApp,
     http::{RequestHeader, ResponseHeader},
     modules::http::HttpModules,
-    proxy::{ProxyHttp, Session},
-    upstreams::peer::HttpPeer,
+    protocols::http::ServerSession,
+    proxy::{HttpProxy, ProxyHttp, Session, http_proxy},
+    server::configuration::ServerConf,
+    upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     metrics::Metrics,
     proxy::{
-        AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
+        ATTEMPTS, AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
         connection::Connection,
         edge,
         hygiene::StripList,
-        listener::Listener,
+        listener::{LastWork, Listener, Serve},
+        pool,
         request::{Outcome, RequestContext},
         route::Route,
         server_conf,
+        transport::Transport,
         trust::Trust,
         upstream::Upstream,
     },
@@ -34,7 +39,7 @@ use crate::{
 /// It forwards whatever it gets.
 #[doc(hidden)]
 pub struct UnauthenticatedProxyForBenches {
-    listener: Arc<Listener<Hooks>>,
+    listener: Arc<Listener<BarePingora>>,
     upstream: Arc<Upstream>,
     _loops: EventLoops,
 }
@@ -60,14 +65,15 @@ impl UnauthenticatedProxyForBenches {
             metrics: Arc::clone(&metrics),
             access_log,
         };
+        let conf = ServerConf { max_retries: ATTEMPTS, upstream_keepalive_pool_size: pool::MOST, ..server_conf(false) };
+        let conf = Arc::new(conf);
         let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));
         Ok(Self {
             listener: Arc::new(Listener::new(
-                &hooks,
+                || BarePingora { proxy: Arc::new(http_proxy(&conf, hooks.clone())), listen: listen.clone() },
                 listen_settings,
                 Arc::new(Trust::without_keys()),
                 metrics,
-                server_conf(false),
                 &loops,
             )),
             upstream,
@@ -80,6 +86,42 @@ impl UnauthenticatedProxyForBenches {
         let resolver = tokio::spawn(self.upstream.keep_resolved(stop.clone()));
         self.listener.run(socket, stop, grace).await;
         resolver.abort();
+    }
+}
+
+tokio::task_local! {
+    /// The connection that the current task serves. Pingora makes a request's context without arguments; this is how it learns.
+    static CONNECTION: Arc<Connection>;
+}
+
+/// Pingora's own proxy, on one event loop.
+struct BarePingora {
+    proxy: Arc<HttpProxy<Hooks>>,
+    listen: ListenSettings,
+}
+
+impl Serve for BarePingora {
+    async fn serve(&self, connection: &Arc<Connection>, transport: Transport) -> Option<LastWork> {
+        let (_stopping, shutdown) = watch::channel(false);
+        let requests = async {
+            let mut session = ServerSession::new_http1(Box::new(transport));
+            session.set_keepalive(Some(self.listen.keepalive_timeout.as_secs().max(1)));
+            while let Some(reused) = self.proxy.process_new_http(session, &shutdown).await {
+                let (stream, settings) = reused.consume();
+                session = ServerSession::new_http1(stream);
+                if let Some(settings) = settings {
+                    settings.apply_to_session(&mut session);
+                }
+            }
+        };
+        CONNECTION.scope(Arc::clone(connection), requests).await;
+        None
+    }
+
+    async fn tend(&self) {}
+
+    async fn stop(&self) {
+        self.proxy.http_cleanup().await;
     }
 }
 
@@ -99,20 +141,35 @@ impl ProxyHttp for Hooks {
     type CTX = RequestContext<()>;
 
     fn new_ctx(&self) -> RequestContext<()> {
-        RequestContext::new(Connection::current(&self.listen), (), Arc::clone(&self.metrics), self.access_log.clone())
+        let nobody = || Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, self.listen.header_timeout));
+        let connection = CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| nobody());
+        RequestContext::new(connection, (), Arc::clone(&self.metrics), self.access_log.clone())
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext<()>) -> Result<()> {
-        edge::begin(session, &mut context.request, &self.listen);
+        let header = session.req_header();
+        context.request = Some((header.method.clone(), header.uri.clone()));
+        if let ServerSession::H1(client) = session.as_downstream_mut() {
+            // Pingora waits for ever between two requests unless told otherwise.
+            if client.get_keepalive_timeout() == Some(0) {
+                client.set_server_keepalive(Some(self.listen.keepalive_timeout.as_secs().max(1)));
+            }
+            edge::limit(client, &self.listen);
+        }
         context.route = Some(Arc::clone(&self.route));
         Ok(())
     }
 
     async fn upstream_peer(&self, _session: &mut Session, _context: &mut RequestContext<()>) -> Result<Box<HttpPeer>> {
         match self.upstream.peer().await {
-            Some(peer) => Ok(peer),
+            Some(peer) => {
+                let mut peer = Box::new(HttpPeer::clone(&peer));
+                // The strip list takes out what is hop-by-hop, as it does in the gateway.
+                peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
+                Ok(peer)
+            }
             None => Error::e_explain(ErrorType::ConnectNoRoute, "the upstream's name has not been resolved"),
         }
     }

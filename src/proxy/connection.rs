@@ -1,10 +1,9 @@
-//! One client connection: whose turn it is, and the deadline that ends it whatever Pingora is waiting for.
+//! One client connection: whose turn it is, and the deadline that ends it whatever it is waiting for.
 //!
 //! Pingora times single reads and writes. Two bounds it cannot give: the whole header within so many seconds, and a socket or feed that
-//! ends when its token does even if nobody reads. Both are one absolute deadline here, raced against the whole of Pingora's work.
+//! ends when its token does even if nobody reads. Both are one absolute deadline here, raced against all work on the connection.
 
 use std::{
-    fmt,
     future::{Future as _, poll_fn},
     net::SocketAddr,
     pin::{Pin, pin},
@@ -16,7 +15,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures_util::future::BoxFuture;
 use tokio::{
     task::unconstrained,
     time::{Instant, Sleep},
@@ -25,17 +23,11 @@ use tokio::{
 use crate::{
     exchange::{Identity, LastToken},
     proxy::{
-        ListenSettings,
         transport::SharedTcp,
         trust::{Changes, Trust},
     },
     token::Timestamp,
 };
-
-tokio::task_local! {
-    /// The connection that the current task serves. Pingora makes a request's context without arguments; this is how it learns.
-    pub(super) static CONNECTION: Arc<Connection>;
-}
 
 /// Why the gateway ended a connection. The closed list behind the label `cause`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,16 +90,6 @@ pub(super) struct Connection {
     /// Whom the request under way is admitted as.
     identity: Mutex<Option<Arc<Identity>>>,
     last_token: Mutex<LastToken>,
-    last_work: Mutex<Option<LastWork>>,
-}
-
-/// What is done with a connection when its requests are over.
-struct LastWork(BoxFuture<'static, ()>);
-
-impl fmt::Debug for LastWork {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("LastWork").finish_non_exhaustive()
-    }
 }
 
 const UNCUT: u8 = u8::MAX;
@@ -126,15 +108,7 @@ impl Connection {
             cut: AtomicU8::new(UNCUT),
             identity: Mutex::default(),
             last_token: Mutex::default(),
-            last_work: Mutex::default(),
         }
-    }
-
-    /// The connection that the current task serves.
-    pub(super) fn current(listen: &ListenSettings) -> Arc<Self> {
-        // Every request runs inside its connection's scope; one that did not would have no deadline, so it gets one of its own.
-        let unknown = || Arc::new(Self::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, listen.header_timeout));
-        CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| unknown())
     }
 
     /// The client's address and port.
@@ -185,16 +159,6 @@ impl Connection {
     /// The token of the requests before this one.
     pub(super) fn last_token(&self) -> &Mutex<LastToken> {
         &self.last_token
-    }
-
-    /// Has this done when Pingora is done with the request, in the same task and under the same deadline.
-    pub(super) fn do_last(&self, work: BoxFuture<'static, ()>) {
-        *self.last_work.lock().unwrap_or_else(PoisonError::into_inner) = Some(LastWork(work));
-    }
-
-    /// What is to be done when Pingora is done.
-    pub(super) fn take_last_work(&self) -> Option<BoxFuture<'static, ()>> {
-        self.last_work.lock().unwrap_or_else(PoisonError::into_inner).take().map(|work| work.0)
     }
 
     /// Notes whom the request is admitted as, whose key must stay trusted for as long as the request lasts.

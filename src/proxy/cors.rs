@@ -7,12 +7,12 @@ use http::{HeaderName, HeaderValue, Method, header};
 use pingora::{
     Result,
     http::{RequestHeader, ResponseHeader},
-    proxy::Session,
 };
 
 use crate::proxy::{
     origin::{self, AllowedOrigins},
     place::Rewrite,
+    session::ClientSession,
 };
 
 /// What a route does for pages of other origins. Which pages those are, [`AllowedOrigins`] says.
@@ -135,9 +135,9 @@ pub(super) struct Preflight {
 impl Preflight {
     /// The preflight that this request is, if it is one: `OPTIONS` with `Origin` and `Access-Control-Request-Method`, without
     /// `Authorization` and without a body. No other `OPTIONS` is.
-    pub(super) fn of(session: &mut Session) -> Option<Self> {
-        let is_options = session.req_header().method == Method::OPTIONS;
-        if is_options && session.as_downstream_mut().is_body_empty() { Self::read(session.req_header()) } else { None }
+    pub(super) fn of(client: &mut ClientSession) -> Option<Self> {
+        let is_options = client.req_header().method == Method::OPTIONS;
+        if is_options && client.is_body_empty() { Self::read(client.req_header()) } else { None }
     }
 
     /// The method of the request that is to follow.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use pingora::{http::RequestHeader, proxy::Session};
+use pingora::http::RequestHeader;
 
 use crate::{
     proxy::{
@@ -18,6 +18,7 @@ use crate::{
         named_user,
         place::{self, BodyContent, BodyPlace, NewToken, Parts, Rewrite, TokenPlace},
         route::Route,
+        session::ClientSession,
         target, tunnel,
         whole_body::{self, Stop},
     },
@@ -36,12 +37,12 @@ pub(super) enum Decision {
 }
 
 /// Decides about a request. The route is in the context from the moment it is known.
-pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) -> Result<Decision, Stop> {
+pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestContext) -> Result<Decision, Stop> {
     let RequestContext { live, connection, route: chosen, .. } = context;
-    let header_bytes = session.as_downstream().as_http1().map_or(0, |http| http.get_headers_raw_bytes().len());
+    let header_bytes = client.get_headers_raw_bytes().len();
     let is_too_large = header_bytes > live.listen.header_bytes;
-    let preflight = if is_too_large { None } else { Preflight::of(session) };
-    let request = session.req_header();
+    let preflight = if is_too_large { None } else { Preflight::of(client) };
+    let request = client.req_header();
     let fields = Fields::of(&request.headers);
     target::check_message(&request.method, fields.content_length)?;
     target::check_target(&request.method, request.raw_path())?;
@@ -59,9 +60,9 @@ pub(super) async fn decide(session: &mut Session, context: &mut RequestContext) 
     }
     route.allowed_origins.check_socket(&request.headers)?;
     let (asks_for_websocket, accepts_events) = (tunnel::asks_for_websocket(request, fields.upgrade), fields.accepts_events);
-    let is_websocket = asks_for_websocket && session.as_downstream_mut().is_body_empty();
+    let is_websocket = asks_for_websocket && client.is_body_empty();
     let lifetime = lifetime::of(is_websocket, accepts_events);
-    let forward = by_route(session, live, route, connection, is_websocket, lifetime).await?;
+    let forward = by_route(client, live, route, connection, is_websocket, lifetime).await?;
     Ok(if is_websocket { Decision::OpenWebSocket(forward) } else { Decision::Forward(forward) })
 }
 
@@ -88,7 +89,7 @@ fn decide_preflight(
 
 /// Decides about a request by what its route demands.
 async fn by_route(
-    session: &mut Session,
+    client: &mut ClientSession,
     live: &Live,
     route: &Route,
     connection: &Connection,
@@ -97,13 +98,13 @@ async fn by_route(
 ) -> Result<Forward, Stop> {
     if let Some(passage) = route.passage() {
         let places = if passage.keeps_credentials() { &[][..] } else { &route.token_in };
-        return Ok(Forward::passed(passage, Rewrite::drop_all(places, parts(session.req_header()))?));
+        return Ok(Forward::passed(passage, Rewrite::drop_all(places, parts(client.req_header()))?));
     }
     if let Some(place) = route.body_place() {
         // Boxed, so that the rare case does not make every request's future large.
-        return Box::pin(by_body(session, live, route, connection, place)).await;
+        return Box::pin(by_body(client, live, route, connection, place)).await;
     }
-    let request = session.req_header();
+    let request = client.req_header();
     let found = place::find(&route.token_in, parts(request))?;
     if let TokenPlace::Cookie(_) = found.place {
         route.allowed_origins.check_cookie(&request.method, &request.headers)?;
@@ -136,14 +137,14 @@ async fn by_route(
 
 /// Decides about a request whose token is in its body.
 async fn by_body(
-    session: &mut Session,
+    client: &mut ClientSession,
     live: &Live,
     route: &Route,
     connection: &Connection,
     place: &BodyPlace,
 ) -> Result<Forward, Stop> {
-    let body = whole_body::read(session, live.listen.body_timeout).await?;
-    let request = session.req_header();
+    let body = whole_body::read(client, live.listen.body_timeout).await?;
+    let request = client.req_header();
     let found = match place.read(&body)? {
         BodyContent::Token(found) => found,
         BodyContent::Passed(passed) => {

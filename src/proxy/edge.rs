@@ -1,4 +1,4 @@
-//! The life of a request, as Pingora's hooks: route, token, identity, permission, admission; then forward.
+//! The life of a request: route, token, identity, permission, admission; then forward, or an answer of our own.
 
 use std::{
     sync::Arc,
@@ -6,19 +6,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Method, StatusCode, Uri, header};
+use http::{StatusCode, header};
 use pingora::{
     Error, ErrorType, Result,
     connectors::TransportConnector,
     http::{RequestHeader, ResponseHeader},
-    modules::http::HttpModules,
-    proxy::{FailToProxy, ProxyHttp, Session},
     upstreams::peer::{HttpPeer, Peer as _},
 };
-
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -32,6 +27,7 @@ use crate::{
         forward::Forward,
         live::Live,
         request::{self, Outcome},
+        session::ClientSession,
         shape::Fault,
         trust::Trust,
         upstream::Upstream,
@@ -39,6 +35,17 @@ use crate::{
     },
     token::{Rejection, Timestamp},
 };
+
+/// What is left to do with a request that was decided about.
+#[derive(Debug)]
+pub(super) enum Admitted {
+    /// It goes upstream.
+    Forward,
+    /// It goes upstream and asks for a WebSocket.
+    WebSocket,
+    /// Nothing: the gateway has answered it, with a refusal or otherwise.
+    Answered,
+}
 
 /// Everything that a request needs. Shared by all connections.
 #[derive(Clone)]
@@ -62,6 +69,105 @@ const UNLIMITED: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 const LEFT_TO_BACKEND: Duration = Duration::from_secs(30);
 
 impl Edge {
+    /// Begins with a request whose header has been read: it is counted, and the client's connection gets its limits.
+    pub(super) fn begin(&self, client: &mut ClientSession, connection: &Arc<Connection>) -> RequestContext {
+        // Counted before the settings are loaded: a change between the two is found out.
+        let changes = self.trust.count();
+        let live = self.live.load_full();
+        let access_log = live.access_log.clone();
+        let mut context =
+            RequestContext::new(Arc::clone(connection), live, Arc::clone(&self.metrics), access_log).began_after(changes);
+        let header = client.req_header();
+        context.request = Some((header.method.clone(), header.uri.clone()));
+        limit(client, &context.live.listen);
+        self.end_when_stopping(client);
+        context
+    }
+
+    /// Decides about a request, and answers it unless it is to go upstream.
+    pub(super) async fn admit(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Admitted> {
+        match decision::decide(client, context).await {
+            Ok(Decision::Answer(preflight)) => {
+                context.outcome = Outcome::Preflight;
+                if let Some(cors) = context.route.as_ref().and_then(|route| route.cors.as_ref()) {
+                    Box::pin(answer::preflight(client, cors, &preflight)).await?;
+                }
+                Ok(Admitted::Answered)
+            }
+            // The change was told before there was an identity that it could end; or the settings of the request are older than it.
+            Ok(Decision::Forward(_) | Decision::OpenWebSocket(_)) if self.has_lost_trust(context) => {
+                self.refuse(client, context, Rejection::UnknownKey).await
+            }
+            Ok(Decision::Forward(forward)) => {
+                self.let_pass(forward, context);
+                Ok(Admitted::Forward)
+            }
+            Ok(Decision::OpenWebSocket(forward)) => {
+                self.let_pass(forward, context);
+                Ok(Admitted::WebSocket)
+            }
+            Err(Stop::Refused(rejection)) => self.refuse(client, context, rejection).await,
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Notes an answer of the upstream, and makes it one for the client.
+    pub(super) fn relays(
+        &self,
+        client: &mut ClientSession,
+        answer: &mut ResponseHeader,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Sockets have a tunnel of their own; nobody asked for this.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the upstream switched protocols unasked").into_up());
+        }
+        if !answer.status.is_informational() {
+            context.outcome = Outcome::Upstream(answer.status.as_u16());
+            show(client, answer, context)?;
+        }
+        // The connection ends with this answer, which must say so.
+        self.end_when_stopping(client);
+        Ok(())
+    }
+
+    /// Answers a request that could not be forwarded, unless an answer has begun, or nobody is left to hear one. Says whether it was
+    /// answered; its connection is of no further use either way.
+    pub(super) async fn fail(&self, client: &mut ClientSession, error: &Error, context: &mut RequestContext) -> bool {
+        if client.response_written().is_some_and(|answer| !is_interim(answer.status)) {
+            context.broke_off = true;
+            return false;
+        }
+        let route = context.route.clone();
+        let route = route.as_deref();
+        // The answer must say what is about to happen.
+        client.set_server_keepalive(None);
+        let written = match failure(error) {
+            Failure::Upstream(fault) => {
+                if context.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
+                    context.outcome = Outcome::UpstreamFailed(fault);
+                }
+                if let Some(upstream) = upstream(context) {
+                    self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), fault.label()]).inc();
+                }
+                answer::upstream_failed(client, fault, route).await
+            }
+            Failure::ClientGone => return false,
+            Failure::Client(status) => {
+                context.outcome = Outcome::Client(status);
+                let fault = Fault::new(status, "invalid_request", "the request cannot be read");
+                answer::plain(client, fault, route).await
+            }
+            Failure::Internal => {
+                context.outcome = Outcome::Internal;
+                tracing::error!(%error, "request failed inside the gateway");
+                answer::plain(client, Fault::new(500, "internal_error", "the gateway failed"), route).await
+            }
+        };
+        // The client may be gone by now; the outcome is counted either way.
+        written.is_ok()
+    }
+
     /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
     pub(super) fn write_upstream_header(&self, request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
         let (Some(forward), Some(route), Some(upstream)) = (&context.forward, &context.route, upstream(context)) else {
@@ -80,7 +186,7 @@ impl Edge {
         }
     }
 
-    pub(super) async fn next_peer(&self, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    pub(super) async fn next_peer(&self, context: &mut RequestContext) -> Result<Arc<HttpPeer>> {
         let peer = match upstream(context) {
             Some(upstream) => upstream.peer().await,
             None => None,
@@ -109,15 +215,21 @@ impl Edge {
     /// Refuses a request. Boxed, so that the rare case does not make every request's future large.
     fn refuse<'a>(
         &'a self,
-        session: &'a mut Session,
+        client: &'a mut ClientSession,
         context: &'a mut RequestContext,
         rejection: Rejection,
-    ) -> BoxFuture<'a, Result<bool>> {
+    ) -> BoxFuture<'a, Result<Admitted>> {
         Box::pin(async move {
             context.outcome = Outcome::Refused(rejection);
-            answer::refuse(session, rejection, context.route.as_deref(), &context.live.realm).await?;
-            Ok(true)
+            answer::refuse(client, rejection, context.route.as_deref(), &context.live.realm).await?;
+            Ok(Admitted::Answered)
         })
+    }
+
+    fn end_when_stopping(&self, client: &mut ClientSession) {
+        if self.stopping.is_cancelled() {
+            client.set_server_keepalive(None);
+        }
     }
 
     /// When the request's connection ends, and why then: with what the request rests on, or at the greatest age of a stream.
@@ -147,204 +259,21 @@ fn upstream(context: &RequestContext) -> Option<&Arc<Upstream>> {
 }
 
 /// Lets the page that asked see an answer of the upstream, where the gateway does that.
-pub(super) fn show(session: &Session, answer: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
+pub(super) fn show(client: &ClientSession, answer: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
     match context.route.as_ref().and_then(|route| route.cors.as_ref()) {
-        Some(cors) => cors.write_relayed(session.req_header(), answer),
+        Some(cors) => cors.write_relayed(client.req_header(), answer),
         None => Ok(()),
     }
 }
 
-#[async_trait]
-impl ProxyHttp for Edge {
-    type CTX = RequestContext;
-
-    fn new_ctx(&self) -> RequestContext {
-        // Counted before the settings are loaded: a change between the two is found out.
-        let changes = self.trust.count();
-        let live = self.live.load_full();
-        let (connection, access_log) = (Connection::current(&live.listen), live.access_log.clone());
-        RequestContext::new(connection, live, Arc::clone(&self.metrics), access_log).began_after(changes)
-    }
-
-    /// No modules: compression and the like cost each request, and the gateway changes no bodies.
-    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
-
-    async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
-        begin(session, &mut context.request, &context.live.listen);
-        Ok(())
-    }
-
-    async fn request_filter(&self, session: &mut Session, context: &mut RequestContext) -> Result<bool> {
-        match decision::decide(session, context).await {
-            Ok(Decision::Answer(preflight)) => {
-                context.outcome = Outcome::Preflight;
-                if let Some(cors) = context.route.as_ref().and_then(|route| route.cors.as_ref()) {
-                    Box::pin(answer::preflight(session, cors, &preflight)).await?;
-                }
-                Ok(true)
-            }
-            // The change was told before there was an identity that it could end; or the settings of the request are older than it.
-            Ok(Decision::Forward(_) | Decision::OpenWebSocket(_)) if self.has_lost_trust(context) => {
-                self.refuse(session, context, Rejection::UnknownKey).await
-            }
-            Ok(Decision::Forward(forward)) => {
-                self.let_pass(forward, context);
-                Ok(false)
-            }
-            Ok(Decision::OpenWebSocket(forward)) => {
-                self.let_pass(forward, context);
-                // Boxed, so that it does not make every request's future large.
-                Box::pin(self.tunnel(session, context)).await?;
-                Ok(true)
-            }
-            Err(Stop::Refused(rejection)) => self.refuse(session, context, rejection).await,
-            Err(Stop::Failed(error)) => Err(error),
-        }
-    }
-
-    async fn upstream_peer(&self, _session: &mut Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
-        self.next_peer(context).await
-    }
-
-    /// Runs again on each retry, on a fresh copy of the client's header: so it takes nothing out of the context.
-    async fn upstream_request_filter(
-        &self,
-        _session: &mut Session,
-        request: &mut RequestHeader,
-        context: &mut RequestContext,
-    ) -> Result<()> {
-        self.write_upstream_header(request, context)
-    }
-
-    /// A body that was read whole goes out as it was rewritten. It comes here again on a retry.
-    async fn request_body_filter(
-        &self,
-        _session: &mut Session,
-        body: &mut Option<Bytes>,
-        _end_of_stream: bool,
-        context: &mut RequestContext,
-    ) -> Result<()> {
-        if let Some(rewritten) = context.forward.as_ref().and_then(Forward::body) {
-            *body = Some(rewritten.clone());
-        }
-        Ok(())
-    }
-
-    async fn response_filter(
-        &self,
-        session: &mut Session,
-        response: &mut ResponseHeader,
-        context: &mut RequestContext,
-    ) -> Result<()> {
-        if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            // Sockets have a tunnel of their own; nobody asked for this.
-            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the upstream switched protocols unasked").into_up());
-        }
-        if !is_interim(response.status) {
-            context.outcome = Outcome::Upstream(response.status.as_u16());
-            show(session, response, context)?;
-        }
-        // The connection ends with this answer, which must say so.
-        if self.stopping.is_cancelled() {
-            session.set_keepalive(None);
-        }
-        Ok(())
-    }
-
-    /// A request may have reached the upstream before its connection broke. Only one that changes nothing is sent again.
-    fn error_while_proxy(
-        &self,
-        _peer: &HttpPeer,
-        session: &mut Session,
-        mut error: Box<Error>,
-        _context: &mut RequestContext,
-        reused: bool,
-    ) -> Box<Error> {
-        if session.req_header().method.is_safe() && !session.as_downstream().retry_buffer_truncated() {
-            error.retry.decide_reuse(reused);
-        } else {
-            error.set_retry(false);
-        }
-        error
-    }
-
-    fn fail_to_connect(
-        &self,
-        _session: &mut Session,
-        peer: &HttpPeer,
-        context: &mut RequestContext,
-        mut error: Box<Error>,
-    ) -> Box<Error> {
-        self.avoid(context, peer);
-        // Nothing has been sent yet, so another address may be tried whatever the method.
-        error.set_retry(true);
-        error
-    }
-
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut RequestContext) -> FailToProxy {
-        let done = |error_code| FailToProxy { error_code, can_reuse_downstream: false };
-        if session.response_written().is_some_and(|answer| !is_interim(answer.status)) {
-            context.broke_off = true;
-            return done(0);
-        }
-        let route = context.route.clone();
-        let route = route.as_deref();
-        // The answer must say what is about to happen.
-        session.set_keepalive(None);
-        let written = match failure(error) {
-            Failure::Upstream(fault) => {
-                if context.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
-                    context.outcome = Outcome::UpstreamFailed(fault);
-                }
-                if let Some(upstream) = upstream(context) {
-                    self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), fault.label()]).inc();
-                }
-                answer::upstream_failed(session, fault, route).await
-            }
-            Failure::ClientGone => return done(0),
-            Failure::Client(status) => {
-                context.outcome = Outcome::Client(status);
-                let fault = Fault::new(status, "invalid_request", "the request cannot be read");
-                answer::plain(session, fault, route).await
-            }
-            Failure::Internal => {
-                context.outcome = Outcome::Internal;
-                tracing::error!(%error, "request failed inside the gateway");
-                answer::plain(session, Fault::new(500, "internal_error", "the gateway failed"), route).await
-            }
-        };
-        // The client may be gone by now; the outcome is counted either way.
-        drop(written);
-        done(context.status())
-    }
-
-    /// Pingora's own error lines carry the client's path and query. The access log says what happened.
-    fn suppress_error_log(&self, _session: &Session, _context: &RequestContext, _error: &Error) -> bool {
-        true
-    }
-
-    /// What Pingora would otherwise say of a request where it logs one after all: path and query.
-    fn request_summary(&self, session: &Session, _context: &RequestContext) -> String {
-        session.req_header().method.to_string()
-    }
-}
-
-/// What every request begins with: it is noted for the log, and the client's connection gets its limits.
-pub(super) fn begin(session: &mut Session, request: &mut Option<(Method, Uri)>, listen: &ListenSettings) {
-    let header = session.req_header();
-    *request = Some((header.method.clone(), header.uri.clone()));
-    let http = session.as_downstream_mut();
-    // Pingora waits for ever between two requests unless told otherwise. Only that default is replaced: what it has switched off
-    // for this connection (`Connection: close`, doubtful framing, shutdown) stays off.
-    if http.get_keepalive() == Some(0) {
-        http.set_keepalive(Some(listen.keepalive_timeout.as_secs().max(1)));
-    }
+/// Gives the client's connection the limits of its request.
+pub(super) fn limit(client: &mut ClientSession, listen: &ListenSettings) {
     // Without this, a client that sends its next request early has the one under way aborted.
-    http.set_pipelining_enabled(true);
-    http.set_read_timeout(Some(listen.body_timeout));
-    http.set_write_timeout(Some(listen.write_timeout));
+    client.set_pipelining_enabled(true);
+    client.set_read_timeout(Some(listen.body_timeout));
+    client.set_write_timeout(Some(listen.write_timeout));
     // What is left of a refused request's body is read for so long, so that the client hears the refusal.
-    http.set_total_drain_timeout(Some(DRAIN));
+    client.set_total_drain_timeout(Some(DRAIN));
 }
 
 /// Whether an answer is followed by another one: 1xx, but not the switch to another protocol.

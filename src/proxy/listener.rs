@@ -1,8 +1,8 @@
 //! The accept loop, and the end of it.
 //!
 //! Pingora's own `Server` hides the port it bound, survives a bind that failed, has no deadline for a header and sleeps the whole grace at
-//! shutdown even when idle. So connections are accepted here, spread over the [event loops](super::event_loops), and handed to Pingora's
-//! `HttpProxy` one by one.
+//! shutdown even when idle. So connections are accepted here, spread over the [event loops](super::event_loops), and each is served
+//! under its deadline.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -15,15 +15,11 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use pingora::{
-    apps::HttpServerApp,
-    protocols::http::ServerSession,
-    proxy::{HttpProxy, ProxyHttp, http_proxy},
-    server::configuration::ServerConf,
-};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::Semaphore,
+    task::JoinSet,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -31,16 +27,32 @@ use crate::{
     metrics::{IntGauge, Metrics},
     proxy::{
         ListenSettings,
-        connection::{CONNECTION, Connection, Cut, DeadlineTimer},
+        connection::{Connection, Cut, DeadlineTimer},
         event_loops::{EventLoop, EventLoops},
         transport::{SharedTcp, Transport},
         trust::Trust,
     },
 };
 
-/// Accepts clients and serves them with the hooks of `P`.
-pub(super) struct Listener<P> {
-    workers: Vec<Worker<P>>,
+/// What is left to do with a connection whose requests are over.
+pub(super) type LastWork = BoxFuture<'static, ()>;
+
+/// What is done with the connections of one event loop.
+pub(super) trait Serve: Send + Sync + 'static {
+    /// Serves the requests of one connection, one after another. What is left to do with it then is returned, and done when all memory of
+    /// its requests is free: a socket may be idle for hours.
+    fn serve(&self, connection: &Arc<Connection>, transport: Transport) -> impl Future<Output = Option<LastWork>> + Send;
+
+    /// Looks after what the connections share. Runs on their event loop for as long as they are served.
+    fn tend(&self) -> impl Future<Output = ()> + Send;
+
+    /// Ends the connections that wait for a next request. Called once, when the gateway stops.
+    fn stop(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Accepts clients and has them served.
+pub(super) struct Listener<S> {
+    workers: Vec<Worker<S>>,
     settings: Arc<ArcSwap<ListenSettings>>,
     trust: Arc<Trust>,
     metrics: Arc<Metrics>,
@@ -48,35 +60,33 @@ pub(super) struct Listener<P> {
 
 /// What serves on one event loop. Each has a pool of connections to the upstream of its own: one that was opened on another loop would
 /// wake that loop's thread at each answer.
-struct Worker<P> {
-    proxy: Arc<HttpProxy<P>>,
+struct Worker<S> {
+    service: Arc<S>,
     event_loop: EventLoop,
 }
 
-impl<P> Listener<P>
-where
-    P: ProxyHttp + Clone + Send + Sync + 'static,
-    P::CTX: Send + Sync,
-{
+impl<S: Serve> Listener<S> {
+    /// `service` is called for each event loop.
     pub(super) fn new(
-        hooks: &P,
+        service: impl Fn() -> S,
         settings: Arc<ArcSwap<ListenSettings>>,
         trust: Arc<Trust>,
         metrics: Arc<Metrics>,
-        conf: ServerConf,
         loops: &EventLoops,
     ) -> Self {
-        let conf = Arc::new(conf);
-        let worker =
-            |event_loop: &EventLoop| Worker { proxy: Arc::new(http_proxy(&conf, hooks.clone())), event_loop: event_loop.clone() };
+        let worker = |event_loop: &EventLoop| Worker { service: Arc::new(service()), event_loop: event_loop.clone() };
         Self { workers: loops.iter().map(worker).collect(), settings, trust, metrics }
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is under way.
     pub(super) async fn run(self: Arc<Self>, socket: TcpListener, stop: CancellationToken, grace: Duration) {
-        let (stopping, shutdown) = watch::channel(false);
         let cut = CancellationToken::new();
         let connections = TaskTracker::new();
+        let mut tending = JoinSet::new();
+        for worker in &self.workers {
+            let service = Arc::clone(&worker.service);
+            tending.spawn_on(async move { service.tend().await }, worker.event_loop.handle());
+        }
         let max_connections = self.settings.load().max_connections;
         let places = Arc::new(Semaphore::new(max_connections));
         let accept = async {
@@ -88,10 +98,10 @@ where
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let (stream, peer) = accept(&socket).await;
                 let Some(worker) = self.least_busy() else { return };
-                let (taken_on, proxy) = (worker.event_loop.take_on(), Arc::clone(&worker.proxy));
-                let (this, shutdown, cut) = (Arc::clone(&self), shutdown.clone(), cut.clone());
+                let (taken_on, service) = (worker.event_loop.take_on(), Arc::clone(&worker.service));
+                let (this, cut) = (Arc::clone(&self), cut.clone());
                 let serving = async move {
-                    this.serve(&proxy, stream, peer, &shutdown, &cut).await;
+                    this.serve(&*service, stream, peer, &cut).await;
                     drop((place, taken_on));
                 };
                 connections.spawn_on(serving, worker.event_loop.handle());
@@ -102,10 +112,8 @@ where
             () = stop.cancelled() => {}
         }
         drop(socket);
-        stopping.send_replace(true);
-        // Ends the connections that wait for a next request.
         for worker in &self.workers {
-            worker.proxy.http_cleanup().await;
+            worker.service.stop().await;
         }
         connections.close();
         if tokio::time::timeout(grace, connections.wait()).await.is_err() {
@@ -116,37 +124,36 @@ where
     }
 
     /// The worker with the fewest connections. Sockets stay for hours, so taking turns would not do.
-    fn least_busy(&self) -> Option<&Worker<P>> {
+    fn least_busy(&self) -> Option<&Worker<S>> {
         self.workers.iter().min_by_key(|worker| worker.event_loop.connections())
     }
 
-    async fn serve(
-        &self,
-        proxy: &Arc<HttpProxy<P>>,
-        stream: std::net::TcpStream,
-        peer: SocketAddr,
-        shutdown: &watch::Receiver<bool>,
-        cut: &CancellationToken,
-    ) {
+    async fn serve(&self, service: &S, stream: std::net::TcpStream, peer: SocketAddr, cut: &CancellationToken) {
         self.metrics.proxy.connections_accepted.inc();
         let _counted = Counted::new(&self.metrics.proxy.connections);
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => SharedTcp::new(stream),
             Err(error) => return tracing::debug!(%error, "a connection cannot be watched"),
         };
-        let (header_timeout, stream_grace) = {
+        let (header_timeout, write_timeout, stream_grace) = {
             let listen = self.settings.load();
-            (listen.header_timeout, listen.stream_grace)
+            (listen.header_timeout, listen.write_timeout, listen.stream_grace)
         };
         let connection = Arc::new(Connection::new(peer, Some(stream.clone()), header_timeout));
-        let transport = Transport::new(stream, Arc::clone(&connection));
+        let transport = Transport::new(stream, Arc::clone(&connection), write_timeout);
         let unsent = transport.unsent();
         {
-            let mut work = pin!(CONNECTION.scope(Arc::clone(&connection), self.requests(proxy, &connection, transport, shutdown)));
+            let mut work: BoxFuture<'_, Option<LastWork>> = Box::pin(service.serve(&connection, transport));
             let mut cancelled = pin!(cut.cancelled());
             let mut timer = DeadlineTimer::new(&connection, &self.trust, stream_grace);
             poll_fn(|task| {
-                let is_done = work.as_mut().poll(task).is_ready();
+                let is_done = loop {
+                    match work.as_mut().poll(task) {
+                        Poll::Pending => break false,
+                        Poll::Ready(None) => break true,
+                        Poll::Ready(Some(last)) => work = Box::pin(last.map(|()| None)),
+                    }
+                };
                 // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the next write.
                 let _ = unsent.poll_send(task);
                 if is_done {
@@ -163,34 +170,10 @@ where
             })
             .await;
         }
-        // It holds the connection, which holds it: one of them has to let go.
-        drop(connection.take_last_work());
-        // Pingora answers what it cannot read by itself, with 400 or 405, and no hook of ours hears of it.
+        // What cannot be read is answered with 400 or 405, and never becomes a request.
         if connection.was_cut().is_none() && connection.is_in_header() {
             self.metrics.proxy.unreadable.inc();
             tracing::debug!(client = %peer, "a request header that cannot be read");
-        }
-    }
-
-    /// One request after another, as long as the connection can be used again; then what the last of them left to do.
-    async fn requests(
-        &self,
-        proxy: &Arc<HttpProxy<P>>,
-        connection: &Connection,
-        transport: Transport,
-        shutdown: &watch::Receiver<bool>,
-    ) {
-        let mut session = ServerSession::new_http1(Box::new(transport));
-        session.set_keepalive(Some(self.settings.load().keepalive_timeout.as_secs().max(1)));
-        while let Some(reused) = proxy.process_new_http(session, shutdown).await {
-            let (stream, settings) = reused.consume();
-            session = ServerSession::new_http1(stream);
-            if let Some(settings) = settings {
-                settings.apply_to_session(&mut session);
-            }
-        }
-        if let Some(work) = connection.take_last_work() {
-            work.await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The edge: connections, routes, where tokens sit, headers, answers, the access log. Built on Pingora.
 //!
 //! ```text
-//! listener -> event loop -> connection (deadline) -> transport -> Pingora's HttpProxy -> edge (the hooks) -> upstream
+//! listener -> event loop -> connection (deadline) -> service (its requests) -> edge (decisions) -> relay -> upstream
 //! ```
 //!
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
@@ -27,9 +27,14 @@ mod live;
 mod log_time;
 mod named_user;
 mod origin;
+mod patience;
 mod place;
+mod pool;
+mod relay;
 mod request;
 mod route;
+mod service;
+mod session;
 mod settings;
 mod shape;
 mod socket;
@@ -65,8 +70,6 @@ use crate::{exchange::Exchange, metrics::Metrics};
 
 /// Attempts at an upstream: a second one for an address that does not accept, or a pooled connection that was closed.
 const ATTEMPTS: usize = 2;
-/// Idle upstream connections that each event loop keeps.
-const UPSTREAM_POOL: usize = 1_024;
 
 /// Why the edge cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -89,11 +92,9 @@ pub enum ProxyError {
 
 /// The edge, ready to serve.
 pub struct Proxy {
-    listener: Arc<listener::Listener<edge::Edge>>,
+    listener: Arc<listener::Listener<service::Service>>,
     live: Arc<LiveProxy>,
     trust: Arc<trust::Trust>,
-    /// Tells sockets to say goodbye.
-    stopping: CancellationToken,
     /// What connections are served on.
     _loops: EventLoops,
 }
@@ -114,18 +115,18 @@ impl Proxy {
             check_system_authorities()?;
         }
         let conf = server_conf(system_authorities);
-        let stopping = CancellationToken::new();
         let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics), system_authorities));
         let trust = Arc::new(trust::Trust::new(Arc::clone(&live.live)));
         let edge = edge::Edge {
             live: Arc::clone(&live.live),
             trust: Arc::clone(&trust),
-            stopping: stopping.clone(),
+            stopping: CancellationToken::new(),
             connector: Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf)))),
             metrics: Arc::clone(&metrics),
         };
-        let listener = listener::Listener::new(&edge, Arc::clone(&live.listen), Arc::clone(&trust), metrics, conf, &loops);
-        Ok(Self { listener: Arc::new(listener), live, trust, stopping, _loops: loops })
+        let service = || service::Service { edge: edge.clone(), pool: pool::Pool::default() };
+        let listener = listener::Listener::new(service, Arc::clone(&live.listen), Arc::clone(&trust), metrics, &loops);
+        Ok(Self { listener: Arc::new(listener), live, trust, _loops: loops })
     }
 
     /// What changes the settings of the running edge.
@@ -137,13 +138,8 @@ impl Proxy {
     /// before, connections are cut.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         self.live.start_resolving(stop.clone());
-        let farewell = async {
-            stop.cancelled().await;
-            self.stopping.cancel();
-        };
-        let serving = async { tokio::join!(self.listener.run(socket, stop.clone(), grace), farewell) };
         tokio::select! {
-            _ = serving => {}
+            () = self.listener.run(socket, stop.clone(), grace) => {}
             () = self.trust.watch() => {}
         }
         self.live.stop_resolving().await;
@@ -153,8 +149,6 @@ impl Proxy {
 /// `system_authorities`: whether the system's certificate authorities are needed at all.
 fn server_conf(system_authorities: bool) -> ServerConf {
     ServerConf {
-        max_retries: ATTEMPTS,
-        upstream_keepalive_pool_size: UPSTREAM_POOL,
         // An empty file: nothing is loaded where nothing is needed.
         ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
         ..ServerConf::default()

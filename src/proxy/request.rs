@@ -57,8 +57,8 @@ pub(super) struct RequestContext<L> {
     metrics: Arc<Metrics>,
     started: Instant,
     access_log: Option<Arc<AccessLog>>,
-    /// Whether another one goes on in its place.
-    is_taken: bool,
+    /// Whether it has been counted and logged, or another one goes on in its place.
+    is_told: bool,
 }
 
 impl<L> RequestContext<L> {
@@ -78,7 +78,7 @@ impl<L> RequestContext<L> {
             metrics,
             started: Instant::now(),
             access_log,
-            is_taken: false,
+            is_told: false,
         }
     }
 
@@ -87,7 +87,7 @@ impl<L> RequestContext<L> {
     where
         L: Clone,
     {
-        self.is_taken = true;
+        self.is_told = true;
         Self {
             connection: Arc::clone(&self.connection),
             live: self.live.clone(),
@@ -96,7 +96,7 @@ impl<L> RequestContext<L> {
             request: self.request.take(),
             metrics: Arc::clone(&self.metrics),
             access_log: self.access_log.take(),
-            is_taken: false,
+            is_told: false,
             ..*self
         }
     }
@@ -111,6 +111,20 @@ impl<L> RequestContext<L> {
     pub(super) fn became_websocket(&mut self) {
         if !std::mem::replace(&mut self.is_websocket, true) {
             self.metrics.proxy.websockets.inc();
+        }
+    }
+
+    /// Counts and logs the request, which is over though this is not dropped yet. Its connection serves no other.
+    pub(super) fn conclude(&mut self) {
+        self.is_told = true;
+        let took = self.started.elapsed();
+        self.metrics.proxy.in_flight.dec();
+        if self.is_websocket {
+            self.metrics.proxy.websockets.dec();
+        }
+        self.count(took);
+        if let Some(log) = &self.access_log {
+            self.log(log, took);
         }
     }
 
@@ -187,18 +201,9 @@ impl<L> RequestContext<L> {
 
 impl<L> Drop for RequestContext<L> {
     fn drop(&mut self) {
-        if self.is_taken {
-            return;
+        if !self.is_told {
+            self.conclude();
+            self.connection.request_ended();
         }
-        let took = self.started.elapsed();
-        self.metrics.proxy.in_flight.dec();
-        if self.is_websocket {
-            self.metrics.proxy.websockets.dec();
-        }
-        self.count(took);
-        if let Some(log) = &self.access_log {
-            self.log(log, took);
-        }
-        self.connection.request_ended();
     }
 }

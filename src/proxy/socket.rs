@@ -6,12 +6,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use pingora::{
-    Error, ErrorType, Result,
-    protocols::{Stream, http::ServerSession},
-    proxy::Session,
-    upstreams::peer::HttpPeer,
-};
+use pingora::{Error, ErrorType, Result, protocols::Stream, upstreams::peer::HttpPeer};
 
 use crate::{
     proxy::{
@@ -19,35 +14,32 @@ use crate::{
         carriage::{Bounds, Ends, LAST_WORDS, carry},
         connection::Cut,
         edge::{Edge, RequestContext, show},
+        listener::LastWork,
         request::Outcome,
+        session::ClientSession,
         tunnel::{self, Handshake},
     },
     token::Timestamp,
 };
 
 impl Edge {
-    /// Opens a WebSocket, to be carried to its end when Pingora is done with the request: a socket may be idle for hours, and what Pingora
-    /// holds of a request is 80 KiB. What the upstream answers instead of 101 is relayed.
-    pub(super) async fn tunnel(&self, session: &mut Session, context: &mut RequestContext) -> Result<()> {
-        if let Some((ends, idle)) = self.open(session, context).await? {
-            leave_to_nobody(session);
-            let (edge, context) = (self.clone(), context.take());
-            let connection = Arc::clone(&context.connection);
-            connection.do_last(Box::pin(async move { edge.carry(ends, idle, &context).await }));
-        }
-        Ok(())
+    /// Opens a WebSocket, which what is returned carries to its end. What the upstream answers instead of 101 is relayed.
+    pub(super) async fn open_socket(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Option<LastWork>> {
+        let Some((ends, idle)) = self.open(client, context).await? else { return Ok(None) };
+        let (edge, context) = (self.clone(), context.take());
+        Ok(Some(Box::pin(async move { edge.carry(ends, idle, &context).await })))
     }
 
     /// Shakes hands with both sides. What is left to do: carry between these ends, until both have been idle for so long. None: there is no
     /// socket, and the client has its answer.
-    async fn open(&self, session: &mut Session, context: &mut RequestContext) -> Result<Option<(Ends, Option<Duration>)>> {
-        let mut request = session.req_header().clone();
+    async fn open(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Option<(Ends, Option<Duration>)>> {
+        let mut request = client.req_header().clone();
         self.write_upstream_header(&mut request, context)?;
         tunnel::ask_for_websocket(&mut request)?;
         let (stream, peer) = self.connect(context).await?;
         let client_left = async {
             match context.connection.client() {
-                Some(client) => client.left().await,
+                Some(socket) => socket.left().await,
                 None => std::future::pending().await,
             }
         };
@@ -57,9 +49,9 @@ impl Edge {
         };
         match handshake {
             Handshake::Answered(mut header, upstream) => {
-                show(session, &mut header, context)?;
+                show(client, &mut header, context)?;
                 context.outcome = Outcome::Upstream(header.status.as_u16());
-                tunnel::relay_answer(session, header, upstream).await?;
+                tunnel::relay_answer(client, header, upstream).await?;
                 Ok(None)
             }
             Handshake::Switched(mut header, upstream, from_upstream) => {
@@ -68,9 +60,9 @@ impl Edge {
                 }
                 context.outcome = Outcome::Upstream(header.status.as_u16());
                 context.became_websocket();
-                session.write_response_header(header, false).await.map_err(|error| error.into_down())?;
+                client.write_response_header(header).await.map_err(|error| error.into_down())?;
                 // What the client sent behind its header, before the answer, has been read already.
-                let early = session.as_downstream_mut().read_request_body().now_or_never();
+                let early = client.read_body_bytes().now_or_never();
                 let from_client = early.transpose().map_err(|error| error.into_down())?.flatten();
                 let ends = context.connection.client().map(|client| Ends { client, from_client, upstream, from_upstream });
                 Ok(ends.map(|ends| (ends, peer.options.read_timeout)))
@@ -79,7 +71,7 @@ impl Edge {
     }
 
     /// A connection of a tunnel's own; nothing has been sent before it stands, so another address may be tried.
-    async fn connect(&self, context: &mut RequestContext) -> Result<(Stream, Box<HttpPeer>)> {
+    async fn connect(&self, context: &mut RequestContext) -> Result<(Stream, Arc<HttpPeer>)> {
         let mut attempt = 1;
         loop {
             let peer = self.next_peer(context).await?;
@@ -124,11 +116,4 @@ impl Edge {
             context.connection.cut(cut);
         }
     }
-}
-
-/// Has Pingora end its session with nobody, in silence, in place of that with the client.
-fn leave_to_nobody(session: &mut Session) {
-    let nobody = tokio::io::duplex(1).0;
-    *session.as_downstream_mut() = ServerSession::new_http1(Box::new(nobody));
-    session.as_downstream_mut().set_keepalive(None);
 }

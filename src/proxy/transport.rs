@@ -12,6 +12,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -27,7 +28,7 @@ use tokio::{
     task::coop,
 };
 
-use crate::proxy::connection::Connection;
+use crate::proxy::{connection::Connection, patience::Patience};
 
 /// Holds the head of an answer and the start of its body; larger writes pass it by.
 const WRITE_BUFFER: usize = 4 * 1024;
@@ -38,11 +39,31 @@ pub(super) struct Transport {
     stream: SharedTcp,
     unsent: Unsent,
     connection: Arc<Connection>,
+    write_timeout: Duration,
+    /// With a client that does not take what is written.
+    patience: Patience,
+    is_blocked: bool,
 }
 
 impl Transport {
-    pub(super) fn new(stream: SharedTcp, connection: Arc<Connection>) -> Self {
-        Self { unsent: Unsent { stream: stream.clone(), bytes: Arc::default() }, stream, connection }
+    /// A write that the client does not take within `write_timeout` fails. Pingora itself has a timeout for bodies only.
+    pub(super) fn new(stream: SharedTcp, connection: Arc<Connection>, write_timeout: Duration) -> Self {
+        let unsent = Unsent { stream: stream.clone(), bytes: Arc::default() };
+        Self { stream, unsent, connection, write_timeout, patience: Patience::unlimited(), is_blocked: false }
+    }
+
+    /// Notes whether the client takes what is written, and bounds how long it does not.
+    fn bound<T>(&mut self, task: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let was_blocked = std::mem::replace(&mut self.is_blocked, written.is_pending());
+        self.connection.blocks_writes(self.is_blocked);
+        if self.is_blocked {
+            if !was_blocked {
+                self.patience.restart(Some(self.write_timeout));
+            }
+            ready!(self.patience.poll_exceeded(task));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        written
     }
 
     /// The write buffer, to be sent when the connection's task pauses.
@@ -172,16 +193,14 @@ impl AsyncRead for Transport {
 }
 
 impl AsyncWrite for Transport {
-    fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = self.unsent.poll_write(task, bytes);
-        self.connection.blocks_writes(written.is_pending());
-        written
+        self.bound(task, written)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = self.unsent.poll_send(task);
-        self.connection.blocks_writes(flushed.is_pending());
-        flushed
+        self.bound(task, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {

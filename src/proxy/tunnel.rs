@@ -12,12 +12,14 @@ use pingora::{
     Error, ErrorType, Result,
     connectors::TransportConnector,
     http::{RequestHeader, ResponseHeader},
-    protocols::{Stream, http::v1::client::HttpSession as UpstreamSession},
-    proxy::Session,
+    protocols::Stream,
     upstreams::peer::HttpPeer,
 };
 
-use crate::proxy::hop_by_hop::connection_options;
+use crate::proxy::{
+    hop_by_hop::connection_options,
+    session::{ClientSession, UpstreamSession},
+};
 
 /// Whether a header with this `Upgrade` asks for a WebSocket (RFC 6455 section 4.1). Other upgrades are forwarded as ordinary requests, and
 /// so is what has a body.
@@ -80,7 +82,7 @@ async fn final_header(upstream: &mut UpstreamSession) -> Result<Box<ResponseHead
 
 /// Relays an answer that is no 101.
 pub(super) async fn relay_answer(
-    session: &mut Session,
+    client: &mut ClientSession,
     mut header: Box<ResponseHeader>,
     mut upstream: Box<UpstreamSession>,
 ) -> Result<()> {
@@ -97,11 +99,15 @@ pub(super) async fn relay_answer(
         // The upstream ends this body by closing. Chunks tell the client whether it got all of it.
         header.insert_header(header::TRANSFER_ENCODING, "chunked")?;
     }
-    session.write_response_header(header, is_empty).await.map_err(|error| error.into_down())?;
+    client.write_response_header(header).await.map_err(|error| error.into_down())?;
     while let Some(piece) = upstream.read_body_bytes().await.map_err(|error| error.into_up())? {
-        session.write_response_body(Some(piece), false).await.map_err(|error| error.into_down())?;
+        // Nothing is what ends a chunked body.
+        if piece.is_empty() {
+            continue;
+        }
+        client.write_body(&piece).await.map_err(|error| error.into_down())?;
     }
-    if is_empty { Ok(()) } else { session.write_response_body(None, true).await.map_err(|error| error.into_down()) }
+    client.finish_body().await.map(drop).map_err(|error| error.into_down())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use pingora::{
     protocols::{ALPN, l4::socket::SocketAddr as PeerAddress, tls::CaType},
-    upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, Peer as _, PeerOptions},
+    upstreams::peer::{HttpPeer, Peer as _, PeerOptions},
     utils::tls::{WrappedX509, parse_x509},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -65,8 +65,7 @@ pub(super) struct Upstream {
 /// One address of a backend.
 #[derive(Debug)]
 struct Place {
-    /// Boxed, as each request gets a copy.
-    peer: Box<HttpPeer>,
+    peer: Arc<HttpPeer>,
     /// Milliseconds since the upstream's start; before then other addresses are better.
     avoided_until: AtomicU64,
 }
@@ -109,7 +108,7 @@ impl Upstream {
 
     /// The next peer in turn of those that accept connections, as far as is known. The first requests after the start wait for the name to
     /// be resolved, no longer than for a connection; none if it is not by then.
-    pub(super) async fn peer(&self) -> Option<Box<HttpPeer>> {
+    pub(super) async fn peer(&self) -> Option<Arc<HttpPeer>> {
         if !*self.is_resolved.borrow() {
             let mut resolution = self.is_resolved.subscribe();
             let resolved = resolution.wait_for(|is_resolved| *is_resolved);
@@ -117,13 +116,13 @@ impl Upstream {
         }
         let places = self.places.load();
         if let [only] = places.as_slice() {
-            return Some(only.peer.clone());
+            return Some(Arc::clone(&only.peer));
         }
         let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(places.len())?;
         let (before, after) = places.split_at_checked(turn)?;
         let (now, in_turn) = (self.now(), || after.iter().chain(before));
         let accepting = in_turn().find(|place| place.avoided_until.load(Ordering::Relaxed) <= now);
-        accepting.or_else(|| in_turn().next()).map(|place| place.peer.clone())
+        accepting.or_else(|| in_turn().next()).map(|place| Arc::clone(&place.peer))
     }
 
     /// Notes that an address did not accept a connection.
@@ -177,11 +176,10 @@ impl Upstream {
         addresses.dedup();
         let known = self.places.load();
         let places = addresses.into_iter().map(|address| {
-            let mut peer = Box::new(HttpPeer::new(address, self.settings.tls, self.settings.host.clone()));
+            let mut peer = HttpPeer::new(address, self.settings.tls, self.settings.host.clone());
             peer.options = self.options.clone();
-            peer.group_key = group_key(&self.settings);
             let same = known.iter().find(|place| place.peer.address() == peer.address());
-            same.map_or_else(|| Arc::new(Place { peer, avoided_until: AtomicU64::new(0) }), Arc::clone)
+            same.map_or_else(|| Arc::new(Place { peer: Arc::new(peer), avoided_until: AtomicU64::new(0) }), Arc::clone)
         });
         self.places.store(Arc::new(places.collect()));
         self.is_resolved.send_replace(true);
@@ -191,8 +189,6 @@ impl Upstream {
 fn options(settings: &UpstreamSettings) -> Result<PeerOptions, UpstreamError> {
     let mut options = PeerOptions::new();
     options.alpn = ALPN::H1;
-    // Whatever is hop-by-hop, requests for an upgrade included, goes with the strip list: no `upstream_request_filter` may do without one.
-    options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
     options.connection_timeout = Some(settings.connect_timeout);
     options.total_connection_timeout = Some(settings.connect_timeout);
     options.read_timeout = Some(settings.read_timeout);
@@ -221,15 +217,6 @@ fn authorities(settings: &UpstreamSettings) -> Result<Option<Arc<CaType>>, Upstr
         x509_parser::parse_x509_certificate(certificate).map_err(|cause| error(cause.to_string()))?;
     }
     Ok(Some(certificates.iter().map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509)).collect()))
-}
-
-/// Connections are pooled by address, name and this; upstreams that trust different authorities must not share one, neither at the
-/// same time nor before and after a reload.
-fn group_key(settings: &UpstreamSettings) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    (&settings.name, settings.tls, &settings.ca_file).hash(&mut hasher);
-    hasher.finish()
 }
 
 fn has_default_port(settings: &UpstreamSettings) -> bool {

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header;
-use pingora::{Error, ErrorType, proxy::Session};
+use pingora::{Error, ErrorType};
 
 use crate::{
-    proxy::place::{MOST_BODY_BYTES, check_body_headers},
+    proxy::{
+        place::{MOST_BODY_BYTES, check_body_headers},
+        session::ClientSession,
+    },
     token::Rejection,
 };
 
@@ -32,22 +35,19 @@ impl From<Box<Error>> for Stop {
     }
 }
 
-/// The whole body of a request, which must arrive within `deadline`. Pingora keeps a copy, which is sent on unless it is replaced.
+/// The whole body of a request, which must arrive within `deadline`.
 ///
 /// # Errors
 /// Those of [`check_body_headers`]; [`Rejection::BodyTooLarge`], [`Rejection::BodyTimeout`]; Pingora's own where the client leaves.
-pub(super) async fn read(session: &mut Session, deadline: Duration) -> Result<Bytes, Stop> {
-    check_body_headers(&session.req_header().headers)?;
-    let awaits_continue = session.req_header().headers.contains_key(header::EXPECT);
-    let http = session.as_downstream_mut();
-    // Without this, Pingora waits for the body again when it forwards the request.
-    http.enable_retry_buffering();
+pub(super) async fn read(client: &mut ClientSession, deadline: Duration) -> Result<Bytes, Stop> {
+    check_body_headers(&client.req_header().headers)?;
+    let awaits_continue = client.req_header().headers.contains_key(header::EXPECT);
     if awaits_continue {
-        http.write_continue_response().await.map_err(|error| error.into_down())?;
+        client.write_continue_response().await.map_err(|error| error.into_down())?;
     }
     let mut body = BytesMut::new();
     let reading = async {
-        while let Some(piece) = http.read_request_body().await.map_err(|error| error.into_down())? {
+        while let Some(piece) = client.read_body_bytes().await.map_err(|error| error.into_down())? {
             if body.len() + piece.len() > MOST_BODY_BYTES {
                 return Err(Stop::Refused(Rejection::BodyTooLarge));
             }

@@ -28,6 +28,7 @@ mod realm;
 mod recorder;
 mod refusal_docs;
 mod refusals;
+mod relay;
 mod reload;
 mod revocation;
 mod rotation;

@@ -1,0 +1,221 @@
+//! One request and its answer, between a client and an upstream.
+//!
+//! Pingora's HTTP/1.1 sessions, one for each side, read and write the messages: they say where a message ends, and whether its connection
+//! can be used again. Here is only what goes from one to the other, and when. Pingora's own proxy does that in two halves with channels between
+//! them, with modules and a cache on the way, which takes as many instructions as the sessions do.
+
+use std::{future::poll_fn, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, Version, header};
+use pingora::{
+    Error, ErrorType, Result,
+    http::{RequestHeader, ResponseHeader},
+    protocols::http::HttpTask,
+};
+
+use crate::proxy::{
+    patience::Patience,
+    session::{ClientSession, UpstreamSession},
+};
+
+/// The body of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Body<'a> {
+    /// What the client sends.
+    Client,
+    /// This, in place of what the client has sent. That has been read to its end.
+    Whole(&'a Bytes),
+}
+
+/// How long both sides may be silent while an answer is awaited.
+pub(super) struct Silence<'a> {
+    pub(super) patience: &'a mut Patience,
+    pub(super) limit: Option<Duration>,
+}
+
+/// Sends a request and relays the answer, of which each header is shown to `on_header` first. Says whether the upstream's connection can be
+/// used again.
+///
+/// # Errors
+/// Those of the client and of the upstream, told apart by their source; one without a source is ours. What was relayed before stays relayed.
+pub(super) async fn relay(
+    client: &mut ClientSession,
+    upstream: &mut UpstreamSession,
+    mut request: Box<RequestHeader>,
+    body: Body<'_>,
+    silence: Silence<'_>,
+    mut on_header: impl FnMut(&mut ClientSession, &mut ResponseHeader) -> Result<()>,
+) -> Result<bool> {
+    if matches!(body, Body::Client) {
+        frame(&mut request, client)?;
+    }
+    request.set_version(Version::HTTP_11);
+    upstream.write_request_header(request).await.map_err(|error| error.into_up())?;
+    let mut upload = Upload::begin(client, upstream, body).await;
+    let Silence { patience, limit } = silence;
+    let mut is_answered = false;
+    while !(is_answered && upload.is_over()) {
+        patience.restart(limit);
+        let event = if upload.is_over() {
+            // When the upstream pauses, the client is looked at: it has nothing more to say but that it leaves. One whose body the upstream
+            // did not take is in the middle of it.
+            tokio::select! {
+                biased;
+                piece = upstream.read_response_task() => Event::Answer(piece),
+                left = client.read_body_or_idle(true), if upload.is_complete() => Event::Body(left),
+                () = poll_fn(|task| patience.poll_exceeded(task)) => Event::Silence,
+            }
+        } else {
+            tokio::select! {
+                piece = upstream.read_response_task(), if !is_answered => Event::Answer(piece),
+                piece = client.read_body_or_idle(false) => Event::Body(piece),
+                () = poll_fn(|task| patience.poll_exceeded(task)), if !is_answered => Event::Silence,
+            }
+        };
+        match event {
+            Event::Answer(piece) => {
+                let mut piece = piece.map_err(|error| upload.trouble().unwrap_or(error).into_up())?;
+                if let HttpTask::Header(header, is_end) = &mut piece {
+                    mark_end(client, header, *is_end)?;
+                    on_header(client, header)?;
+                }
+                is_answered = piece.is_end();
+                write(client, piece).await.map_err(|error| error.into_down())?;
+            }
+            // The client has its answer, and does not send what nobody may want any more.
+            Event::Body(Err(_)) if is_answered => return Ok(false),
+            Event::Body(piece) => {
+                let piece = piece.map_err(|error| error.into_down())?;
+                let is_last = piece.is_none() || client.is_body_done();
+                upload.send(upstream, piece.as_ref(), is_last).await;
+            }
+            Event::Silence => {
+                let silent = || Error::explain(ErrorType::ReadTimedout, "the upstream is silent");
+                return Err(upload.trouble().unwrap_or_else(silent).into_up());
+            }
+        }
+    }
+    Ok(upload.is_complete())
+}
+
+/// What happens next, on either side.
+enum Event {
+    Answer(Result<HttpTask>),
+    Body(Result<Option<Bytes>>),
+    Silence,
+}
+
+/// How far the body of a request has got.
+enum Upload {
+    Underway,
+    Complete,
+    /// The upstream takes no more. It may have answered all the same, which is why this is no error yet.
+    Broken(Option<Box<Error>>),
+}
+
+impl Upload {
+    /// Sends what is there already: a body that was read whole, or what an attempt before this one has read.
+    async fn begin(client: &mut ClientSession, upstream: &mut UpstreamSession, body: Body<'_>) -> Self {
+        let mut upload = Self::Underway;
+        match body {
+            Body::Whole(bytes) => upload.send(upstream, Some(bytes), true).await,
+            Body::Client if client.is_body_empty() => upload.send(upstream, None, true).await,
+            Body::Client => {
+                if client.req_header().method.is_safe() {
+                    client.enable_retry_buffering();
+                }
+                if let Some(read_before) = client.get_retry_buffer() {
+                    let is_last = client.is_body_done();
+                    upload.send(upstream, Some(&read_before), is_last).await;
+                }
+            }
+        }
+        upload
+    }
+
+    async fn send(&mut self, upstream: &mut UpstreamSession, piece: Option<&Bytes>, is_last: bool) {
+        let sending = async {
+            // Nothing is what ends a chunked body.
+            if let Some(piece) = piece.filter(|piece| !piece.is_empty()) {
+                upstream.write_body(piece).await?;
+            }
+            if is_last {
+                upstream.finish_body().await?;
+            }
+            Ok(())
+        };
+        match sending.await {
+            Ok(()) if is_last => *self = Self::Complete,
+            Ok(()) => {}
+            Err(error) => *self = Self::Broken(Some(error)),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        !matches!(self, Self::Underway)
+    }
+
+    fn is_complete(&self) -> bool {
+        matches!(self, Self::Complete)
+    }
+
+    /// Why the upstream took no more.
+    fn trouble(&mut self) -> Option<Box<Error>> {
+        match self {
+            Self::Broken(error) => error.take(),
+            Self::Underway | Self::Complete => None,
+        }
+    }
+}
+
+/// Writes a piece of an answer. The last one leaves at once, whatever waits with it.
+async fn write(client: &mut ClientSession, piece: HttpTask) -> Result<()> {
+    let is_last = piece.is_end();
+    match piece {
+        HttpTask::Header(header, _) => client.write_response_header(header).await?,
+        // Nothing is what ends a chunked body.
+        HttpTask::Body(Some(bytes), _) if !bytes.is_empty() => drop(client.write_body(&bytes).await?),
+        HttpTask::Failed(error) => return Err(error),
+        // An upgrade never comes here, nor do trailers, which Pingora does not read.
+        HttpTask::Body(..) | HttpTask::UpgradedBody(..) | HttpTask::Trailer(_) | HttpTask::Done => {}
+    }
+    if is_last {
+        client.finish_body().await?;
+    }
+    Ok(())
+}
+
+/// Says where the client's body ends, which without a length are chunks. Any `Transfer-Encoding` of the client's must have been taken out.
+fn frame(request: &mut RequestHeader, client: &mut ClientSession) -> Result<()> {
+    if !client.is_body_empty() && !request.headers.contains_key(header::CONTENT_LENGTH) {
+        request.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    }
+    Ok(())
+}
+
+/// Makes an answer whose body the upstream ends by closing, or in a way that the client does not know, say where it ends.
+fn mark_end(client: &mut ClientSession, answer: &mut ResponseHeader, is_empty: bool) -> Result<()> {
+    let has_no_body = is_empty
+        || answer.status.is_informational()
+        || matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        || client.req_header().method == Method::HEAD;
+    if has_no_body {
+        return Ok(());
+    }
+    let knows_chunks = client.req_header().version == Version::HTTP_11;
+    if !knows_chunks {
+        answer.remove_header(&header::TRANSFER_ENCODING);
+    }
+    if answer.headers.contains_key(header::CONTENT_LENGTH) || answer.headers.contains_key(header::TRANSFER_ENCODING) {
+        return Ok(());
+    }
+    if knows_chunks {
+        answer.set_version(Version::HTTP_11);
+        answer.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
+    } else {
+        // The end of the connection is the end of the body.
+        client.set_server_keepalive(None);
+        Ok(())
+    }
+}

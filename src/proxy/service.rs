@@ -1,0 +1,226 @@
+//! The requests of one connection, one after another: each is read, decided, carried upstream or answered, and finished.
+
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+
+use http::Method;
+use pingora::{
+    Error, ErrorType, Result,
+    protocols::http::{ReusableHttpStream, ServerSession},
+    upstreams::peer::HttpPeer,
+};
+
+use crate::proxy::{
+    ATTEMPTS,
+    connection::Connection,
+    edge::{Admitted, Edge, RequestContext},
+    forward::Forward,
+    listener::{LastWork, Serve},
+    patience::Patience,
+    pool::Pool,
+    relay::{Body, Silence, relay},
+    session::{ClientSession, UpstreamSession},
+    transport::Transport,
+};
+
+/// What serves on one event loop.
+pub(super) struct Service {
+    pub(super) edge: Edge,
+    /// The loop's own connections to upstreams.
+    pub(super) pool: Pool,
+}
+
+/// Who is waited for, on one connection.
+struct Patiences {
+    /// The client, between two requests.
+    idle: Patience,
+    /// The upstream.
+    upstream: Patience,
+}
+
+/// Keep-alive is on; how long is waited is not Pingora's to say.
+const WITHOUT_TIMEOUT: Option<u64> = Some(0);
+
+/// What becomes of a connection after a request.
+enum Next {
+    /// Another request.
+    Request(ReusableHttpStream),
+    /// A WebSocket, to be carried to its end.
+    Socket(LastWork),
+    Close,
+}
+
+impl Serve for Service {
+    async fn serve(&self, connection: &Arc<Connection>, transport: Transport) -> Option<LastWork> {
+        let mut stopping = pin!(self.edge.stopping.cancelled());
+        let mut patience = Patiences { idle: Patience::unlimited(), upstream: Patience::unlimited() };
+        patience.idle.restart(Some(self.edge.live.load().listen.keepalive_timeout));
+        let mut client = ClientSession::new(Box::new(transport));
+        client.set_server_keepalive(WITHOUT_TIMEOUT);
+        loop {
+            let read = tokio::select! {
+                biased;
+                read = client.read_request() => read,
+                () = &mut stopping => return None,
+                // A header that has begun has a deadline of its own.
+                () = poll_fn(|task| if connection.is_in_header() { Poll::Pending } else { patience.idle.poll_exceeded(task) }) => return None,
+            };
+            match read {
+                Ok(Some(_)) if client.req_header().method != Method::CONNECT => {}
+                Ok(None) => return None,
+                unreadable => {
+                    Box::pin(refuse_unread(client, unreadable)).await;
+                    return None;
+                }
+            }
+            match self.request(client, connection, &mut patience).await {
+                Next::Request(stream) => {
+                    let (stream, read_already) = stream.into_parts();
+                    client = ClientSession::new(stream);
+                    client.set_server_keepalive(WITHOUT_TIMEOUT);
+                    if let Some(bytes) = read_already {
+                        connection.received_bytes();
+                        client.set_pipelined_prefix(bytes);
+                    }
+                }
+                Next::Socket(carried) => return Some(carried),
+                Next::Close => return None,
+            }
+        }
+    }
+
+    async fn tend(&self) {
+        self.pool.tend().await;
+    }
+
+    async fn stop(&self) {
+        self.edge.stopping.cancel();
+    }
+}
+
+impl Service {
+    async fn request(&self, mut client: ClientSession, connection: &Arc<Connection>, patience: &mut Patiences) -> Next {
+        let mut context = self.edge.begin(&mut client, connection);
+        let outcome = match self.edge.admit(&mut client, &mut context).await {
+            Ok(Admitted::Forward) => self.forward(&mut client, &mut context, &mut patience.upstream).await,
+            Ok(Admitted::Answered) => Ok(()),
+            // Boxed, so that it does not make every request's future large.
+            Ok(Admitted::WebSocket) => match Box::pin(self.edge.open_socket(&mut client, &mut context)).await {
+                Ok(Some(carried)) => return Next::Socket(carried),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        let is_answered = match outcome {
+            Ok(()) => true,
+            Err(error) => Box::pin(self.edge.fail(&mut client, &error, &mut context)).await,
+        };
+        if !is_answered || client.finish_body().await.is_err() {
+            return Next::Close;
+        }
+        if !client.is_body_done() {
+            context.conclude();
+            return Box::pin(linger(client)).await;
+        }
+        patience.idle.restart(Some(context.live.listen.keepalive_timeout));
+        match client.reuse().await {
+            Ok(Some(stream)) => Next::Request(stream),
+            Ok(None) | Err(_) => Next::Close,
+        }
+    }
+
+    /// Sends a request upstream and relays the answer.
+    async fn forward(&self, client: &mut ClientSession, context: &mut RequestContext, patience: &mut Patience) -> Result<()> {
+        let mut attempt = 1;
+        loop {
+            match self.attempt(client, context, patience).await {
+                Err(Failed { may_retry: true, .. }) if attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome.map_err(|failed| failed.error),
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        client: &mut ClientSession,
+        context: &mut RequestContext,
+        patience: &mut Patience,
+    ) -> Result<(), Failed> {
+        let for_good = |error| Failed { error, may_retry: false };
+        let peer = self.edge.next_peer(context).await.map_err(for_good)?;
+        let (mut upstream, is_reused) = match self.connect(&peer).await {
+            Ok(session) => session,
+            Err(error) => {
+                self.edge.avoid(context, &peer);
+                // Nothing has been sent yet, so another address may be tried whatever the method.
+                return Err(Failed { error: error.into_up(), may_retry: true });
+            }
+        };
+        // A copy: the next attempt begins with what the client said.
+        let mut request = Box::new(client.req_header().clone());
+        self.edge.write_upstream_header(&mut request, context).map_err(for_good)?;
+        let rewritten = context.forward.as_ref().and_then(Forward::body).cloned();
+        let body = rewritten.as_ref().map_or(Body::Client, Body::Whole);
+        let silence = Silence { patience, limit: peer.options.read_timeout };
+        let relayed =
+            relay(client, &mut upstream, request, body, silence, |client, answer| self.edge.relays(client, answer, context)).await;
+        match relayed {
+            Ok(is_reusable) => {
+                if is_reusable {
+                    self.pool.keep(peer, upstream).await;
+                }
+                Ok(())
+            }
+            Err(mut error) => {
+                // It may have reached the upstream. Only what changes nothing is sent again, and only where the connection had waited
+                // before, so that the upstream may have closed it at the same moment.
+                error.retry.decide_reuse(is_reused);
+                let may_retry = error.retry() && client.req_header().method.is_safe() && !client.retry_buffer_truncated();
+                Err(Failed { error, may_retry })
+            }
+        }
+    }
+
+    /// A connection to the peer, and whether it was used before.
+    async fn connect(&self, peer: &Arc<HttpPeer>) -> Result<(UpstreamSession, bool)> {
+        let (stream, is_reused) = match self.pool.take(peer) {
+            Some(stream) => (stream, true),
+            // Boxed, so that the rarer case does not make every request's future large.
+            None => (Box::pin(self.edge.connector.new_stream(&**peer)).await?, false),
+        };
+        let mut upstream = UpstreamSession::new_with_options(stream, &**peer);
+        upstream.write_timeout = peer.options.write_timeout;
+        Ok((upstream, is_reused))
+    }
+}
+
+/// An attempt that failed.
+struct Failed {
+    error: Box<Error>,
+    may_retry: bool,
+}
+
+/// Ends a connection whose client is still sending what nobody reads. It is read for some time, and thrown away: a connection that is closed
+/// with something unread is reset, and with it goes an answer that the client has not read yet.
+async fn linger(mut client: ClientSession) -> Next {
+    client.shutdown().await;
+    // However it ends, the connection is closed.
+    let _ = client.drain_request_body().await;
+    Next::Close
+}
+
+/// Answers what is no request that anybody could forward, and ends its connection.
+async fn refuse_unread(client: ClientSession, read: Result<Option<usize>>) {
+    let mut client = ServerSession::H1(client);
+    let status = match read {
+        // CONNECT, which means something else than other methods, and is framed otherwise.
+        Ok(_) => Some(405),
+        Err(error) if *error.etype() == ErrorType::InvalidHTTPHeader => Some(400),
+        Err(_) => None,
+    };
+    if let Some(status) = status {
+        // The client may be gone; there is nobody else to tell.
+        let _ = client.respond_error(status).await;
+    }
+    client.shutdown().await;
+}
