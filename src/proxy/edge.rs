@@ -112,7 +112,7 @@ impl Edge {
     }
 
     /// Notes an answer of the upstream, and makes it one for the client.
-    pub(super) fn relays(
+    pub(super) fn prepare_answer(
         &self,
         client: &mut ClientSession,
         answer: &mut ResponseHeader,

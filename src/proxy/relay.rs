@@ -51,9 +51,9 @@ pub(super) async fn relay(
         frame(&mut request, client)?;
     }
     request.set_version(Version::HTTP_11);
-    upstream.write_request_header(request).await.map_err(|error| error.into_up())?;
-    let mut upload = Upload::begin(client, upstream, body).await;
     let Silence { patience, limit } = silence;
+    taken(patience, upstream.write_timeout, upstream.write_request_header(request)).await.map_err(|error| error.into_up())?;
+    let mut upload = Upload::begin(client, upstream, patience, body).await;
     let mut is_answered = false;
     while !(is_answered && upload.is_over()) {
         patience.restart(limit);
@@ -88,7 +88,7 @@ pub(super) async fn relay(
             Event::Body(piece) => {
                 let piece = piece.map_err(|error| error.into_down())?;
                 let is_last = piece.is_none() || client.is_body_done();
-                upload.send(upstream, piece.as_ref(), is_last).await;
+                upload.send(upstream, patience, piece.as_ref(), is_last).await;
             }
             Event::Silence => {
                 let silent = || Error::explain(ErrorType::ReadTimedout, "the upstream is silent");
@@ -116,25 +116,26 @@ enum Upload {
 
 impl Upload {
     /// Sends what is there already: a body that was read whole, or what an attempt before this one has read.
-    async fn begin(client: &mut ClientSession, upstream: &mut UpstreamSession, body: Body<'_>) -> Self {
+    async fn begin(client: &mut ClientSession, upstream: &mut UpstreamSession, patience: &mut Patience, body: Body<'_>) -> Self {
         let mut upload = Self::Underway;
         match body {
-            Body::Whole(bytes) => upload.send(upstream, Some(bytes), true).await,
-            Body::Client if client.is_body_empty() => upload.send(upstream, None, true).await,
+            Body::Whole(bytes) => upload.send(upstream, patience, Some(bytes), true).await,
+            Body::Client if client.is_body_empty() => upload.send(upstream, patience, None, true).await,
             Body::Client => {
                 if client.req_header().method.is_safe() {
                     client.enable_retry_buffering();
                 }
                 if let Some(read_before) = client.get_retry_buffer() {
                     let is_last = client.is_body_done();
-                    upload.send(upstream, Some(&read_before), is_last).await;
+                    upload.send(upstream, patience, Some(&read_before), is_last).await;
                 }
             }
         }
         upload
     }
 
-    async fn send(&mut self, upstream: &mut UpstreamSession, piece: Option<&Bytes>, is_last: bool) {
+    async fn send(&mut self, upstream: &mut UpstreamSession, patience: &mut Patience, piece: Option<&Bytes>, is_last: bool) {
+        let limit = upstream.write_timeout;
         let sending = async {
             // Nothing is what ends a chunked body.
             if let Some(piece) = piece.filter(|piece| !piece.is_empty()) {
@@ -145,7 +146,7 @@ impl Upload {
             }
             Ok(())
         };
-        match sending.await {
+        match taken(patience, limit, sending).await {
             Ok(()) if is_last => *self = Self::Complete,
             Ok(()) => {}
             Err(error) => *self = Self::Broken(Some(error)),
@@ -166,6 +167,16 @@ impl Upload {
             Self::Broken(error) => error.take(),
             Self::Underway | Self::Complete => None,
         }
+    }
+}
+
+/// What is written to the upstream, which has to take it within the limit. Pingora bounds the writes, but not what is flushed behind them.
+async fn taken<T>(patience: &mut Patience, limit: Option<Duration>, writing: impl Future<Output = Result<T>>) -> Result<T> {
+    patience.restart(limit);
+    tokio::select! {
+        biased;
+        written = writing => written,
+        () = poll_fn(|task| patience.poll_exceeded(task)) => Err(Error::explain(ErrorType::WriteTimedout, "the upstream takes nothing")),
     }
 }
 
@@ -195,7 +206,7 @@ fn frame(request: &mut RequestHeader, client: &mut ClientSession) -> Result<()> 
 }
 
 /// Makes an answer whose body the upstream ends by closing, or in a way that the client does not know, say where it ends.
-fn mark_end(client: &mut ClientSession, answer: &mut ResponseHeader, is_empty: bool) -> Result<()> {
+pub(super) fn mark_end(client: &mut ClientSession, answer: &mut ResponseHeader, is_empty: bool) -> Result<()> {
     let has_no_body = is_empty
         || answer.status.is_informational()
         || matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)

@@ -29,8 +29,8 @@ pub(super) struct Service {
     pub(super) pool: Pool,
 }
 
-/// Who is waited for, on one connection.
-struct Patiences {
+/// How long is waited on one connection, and for whom.
+struct Timers {
     /// The client, between two requests.
     idle: Patience,
     /// The upstream.
@@ -52,8 +52,8 @@ enum Next {
 impl Serve for Service {
     async fn serve(&self, connection: &Arc<Connection>, transport: Transport) -> Option<LastWork> {
         let mut stopping = pin!(self.edge.stopping.cancelled());
-        let mut patience = Patiences { idle: Patience::unlimited(), upstream: Patience::unlimited() };
-        patience.idle.restart(Some(self.edge.live.load().listen.keepalive_timeout));
+        let mut timers = Timers { idle: Patience::unlimited(), upstream: Patience::unlimited() };
+        timers.idle.restart(Some(self.edge.live.load().listen.keepalive_timeout));
         let mut client = ClientSession::new(Box::new(transport));
         client.set_server_keepalive(WITHOUT_TIMEOUT);
         loop {
@@ -62,7 +62,7 @@ impl Serve for Service {
                 read = client.read_request() => read,
                 () = &mut stopping => return None,
                 // A header that has begun has a deadline of its own.
-                () = poll_fn(|task| if connection.is_in_header() { Poll::Pending } else { patience.idle.poll_exceeded(task) }) => return None,
+                () = poll_fn(|task| if connection.is_in_header() { Poll::Pending } else { timers.idle.poll_exceeded(task) }) => return None,
             };
             match read {
                 Ok(Some(_)) if client.req_header().method != Method::CONNECT => {}
@@ -72,7 +72,7 @@ impl Serve for Service {
                     return None;
                 }
             }
-            match self.request(client, connection, &mut patience).await {
+            match self.request(client, connection, &mut timers).await {
                 Next::Request(stream) => {
                     let (stream, read_already) = stream.into_parts();
                     client = ClientSession::new(stream);
@@ -98,10 +98,10 @@ impl Serve for Service {
 }
 
 impl Service {
-    async fn request(&self, mut client: ClientSession, connection: &Arc<Connection>, patience: &mut Patiences) -> Next {
+    async fn request(&self, mut client: ClientSession, connection: &Arc<Connection>, timers: &mut Timers) -> Next {
         let mut context = self.edge.begin(&mut client, connection);
         let outcome = match self.edge.admit(&mut client, &mut context).await {
-            Ok(Admitted::Forward) => self.forward(&mut client, &mut context, &mut patience.upstream).await,
+            Ok(Admitted::Forward) => self.forward(&mut client, &mut context, &mut timers.upstream).await,
             Ok(Admitted::Answered) => Ok(()),
             // Boxed, so that it does not make every request's future large.
             Ok(Admitted::WebSocket) => match Box::pin(self.edge.open_socket(&mut client, &mut context)).await {
@@ -122,7 +122,7 @@ impl Service {
             context.conclude();
             return Box::pin(linger(client)).await;
         }
-        patience.idle.restart(Some(context.live.listen.keepalive_timeout));
+        timers.idle.restart(Some(context.live.listen.keepalive_timeout));
         match client.reuse().await {
             Ok(Some(stream)) => Next::Request(stream),
             Ok(None) | Err(_) => Next::Close,
@@ -162,8 +162,10 @@ impl Service {
         let rewritten = context.forward.as_ref().and_then(Forward::body).cloned();
         let body = rewritten.as_ref().map_or(Body::Client, Body::Whole);
         let silence = Silence { patience, limit: peer.options.read_timeout };
-        let relayed =
-            relay(client, &mut upstream, request, body, silence, |client, answer| self.edge.relays(client, answer, context)).await;
+        let relayed = relay(client, &mut upstream, request, body, silence, |client, answer| {
+            self.edge.prepare_answer(client, answer, context)
+        })
+        .await;
         match relayed {
             Ok(is_reusable) => {
                 if is_reusable {

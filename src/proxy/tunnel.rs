@@ -18,6 +18,7 @@ use pingora::{
 
 use crate::proxy::{
     hop_by_hop::connection_options,
+    relay::mark_end,
     session::{ClientSession, UpstreamSession},
 };
 
@@ -94,11 +95,7 @@ pub(super) async fn relay_answer(
         header.remove_header(name);
     }
     let is_empty = upstream.is_body_done();
-    let has_end = header.headers.contains_key(header::CONTENT_LENGTH) || header.headers.contains_key(header::TRANSFER_ENCODING);
-    if !is_empty && !has_end {
-        // The upstream ends this body by closing. Chunks tell the client whether it got all of it.
-        header.insert_header(header::TRANSFER_ENCODING, "chunked")?;
-    }
+    mark_end(client, &mut header, is_empty)?;
     client.write_response_header(header).await.map_err(|error| error.into_down())?;
     while let Some(piece) = upstream.read_body_bytes().await.map_err(|error| error.into_up())? {
         // Nothing is what ends a chunked body.

@@ -122,6 +122,28 @@ async fn a_client_that_asks_and_asks_and_takes_no_answer_loses_its_place() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_takes_nothing_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let adjust = |config: &mut syncgate::config::Config| {
+        let upstream = &mut config.proxy.upstreams[0];
+        (upstream.write_timeout, upstream.read_timeout) = (Duration::from_secs(1), Duration::from_secs(1));
+    };
+    let kit = gateway_before(listener.local_addr().unwrap(), adjust).await;
+    let mut client = kit.connect().await;
+    send(&kit, &mut client, "PUT / HTTP/1.1", "Content-Length: 16777216\r\n").await;
+    let piece = vec![b'x'; 64 * 1024];
+    let sending = async {
+        for _ in 0..256 {
+            assert!(client.try_write(&piece).await);
+        }
+    };
+    let (_upstream, ()) = tokio::join!(listener.accept(), kit.within(sending));
+    kit.within(client.read_until("HTTP/1.1 504 ")).await;
+    drop(client);
+    kit.stop().await;
+}
+
+#[tokio::test]
 async fn a_body_may_go_on_after_its_answer_and_then_its_connection_serves_the_next() {
     let (kit, listener) = gateway().await;
     let mut client = kit.connect().await;
