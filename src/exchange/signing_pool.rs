@@ -1,25 +1,37 @@
 //! [`SigningPool`]: signs on threads of its own. An RSA-4096 signature would hold up an event loop for milliseconds.
+//!
+//! Where there are fewer cores than work, a signature can wait for a request, but not the other way round. So the threads are in the
+//! scheduler's idle class, which gives way the moment anything else wants the core; a merely nicer thread has its slice first, whatever
+//! its nice value. Were that all, a machine whose cores are never idle would sign nothing: one more thread, the relief, is of low
+//! priority only, and takes jobs while the others get nowhere.
 
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        Arc,
+        atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded};
 use tokio::sync::oneshot;
 
 use crate::metrics::Metrics;
 
+mod priority;
+
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A fixed number of threads and a bounded queue before them. The threads end when the pool is dropped.
+/// Many times what a signature takes, and too short for a user to notice.
+const STANDSTILL: Duration = Duration::from_millis(20);
+
+/// A fixed number of threads, one for their relief, and a bounded queue before them. The threads end when the pool is dropped.
 #[derive(Debug)]
 pub struct SigningPool {
-    jobs: SyncSender<Job>,
+    jobs: Sender<Job>,
     metrics: Arc<Metrics>,
 }
 
@@ -36,21 +48,26 @@ pub enum SigningRefused {
 
 impl SigningPool {
     /// Starts the threads; 0: one fewer than there are cores, at least one. At most `queue` jobs wait (at least 1), besides those under way.
+    /// The relief is not counted.
     pub fn new(threads: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
         let threads = match threads {
             // A core is left to the event loops: with all of them signing, users who log in make those who work wait.
             0 => thread::available_parallelism()?.get().saturating_sub(1).max(1),
             threads => threads,
         };
-        let (jobs, waiting) = sync_channel(queue.max(1));
-        let waiting = Arc::new(Mutex::new(waiting));
+        let (jobs, waiting) = bounded(queue.max(1));
+        let done = Arc::new(AtomicU64::new(0));
         for number in 0..threads {
-            let waiting = Arc::clone(&waiting);
+            let (waiting, done) = (waiting.clone(), Arc::clone(&done));
             thread::Builder::new().name(format!("signing-{number}")).spawn(move || {
-                give_way();
-                work(&waiting);
+                priority::give_way_at_once();
+                work(&waiting, &done);
             })?;
         }
+        thread::Builder::new().name("signing-relief".into()).spawn(move || {
+            priority::give_way();
+            relieve(&waiting, &done);
+        })?;
         Ok(Self { jobs, metrics })
     }
 
@@ -78,33 +95,36 @@ impl SigningPool {
     }
 }
 
-/// Lets the event loops go first where there are fewer cores than work: a signature can wait for a request, but not the other way round.
-/// Where that is not permitted, signing goes on as it is.
-#[cfg(target_os = "linux")]
-fn give_way() {
-    /// So many steps nicer than the rest of the process: about a tenth of its weight, and never nothing, so that users who log in are
-    /// served on a busy machine, too.
-    const STEPS: i32 = 10;
-    const NICEST: i32 = 19;
-    // On Linux both are of the calling thread alone.
-    if let Ok(nice) = rustix::process::getpriority_process(None) {
-        let _ = rustix::process::setpriority_process(None, (nice + STEPS).min(NICEST));
+/// One thread: a job after the other, until the pool is dropped. Counts those it has done.
+fn work(waiting: &Receiver<Job>, done: &AtomicU64) {
+    while let Ok(job) = waiting.recv() {
+        perform(job);
+        done.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Elsewhere it would be of the whole process.
-#[cfg(not(target_os = "linux"))]
-fn give_way() {}
-
-/// One thread: a job after the other, until the pool is dropped.
-fn work(waiting: &Mutex<Receiver<Job>>) {
+/// The relief: if jobs wait and none has been done for [`STANDSTILL`], takes them until the others get on, until the pool is dropped.
+fn relieve(waiting: &Receiver<Job>, done: &AtomicU64) {
+    let mut jobs = Select::new();
+    jobs.recv(waiting);
     loop {
-        // The lock is for taking a job, not for doing it: one thread waits at the queue, the others for their turn.
-        let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        // A panic has been reported by the panic hook, and the caller learns of it since its channel closes.
-        let _ = catch_unwind(AssertUnwindSafe(job));
+        // Until a job waits or the pool is dropped; takes none.
+        jobs.ready();
+        let before = done.load(Ordering::Relaxed);
+        thread::sleep(STANDSTILL);
+        while done.load(Ordering::Relaxed) == before {
+            match waiting.try_recv() {
+                Ok(job) => perform(job),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
+            }
+        }
     }
+}
+
+fn perform(job: Job) {
+    // A panic has been reported by the panic hook, and the caller learns of it since its channel closes.
+    let _ = catch_unwind(AssertUnwindSafe(job));
 }
 
 /// A job in the metric `syncgate_signing_queue`, from its acceptance to its end.

@@ -17,20 +17,33 @@ fn pool(threads: usize, queue: usize) -> (Arc<SigningPool>, Arc<Metrics>) {
     (Arc::new(SigningPool::new(threads, queue, Arc::clone(&metrics)).unwrap()), metrics)
 }
 
-/// Occupies one thread of the pool until the sender is dropped or used. Returns when the job is under way.
-async fn occupy(pool: &Arc<SigningPool>) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), SigningRefused>>) {
+type Occupied = (mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), SigningRefused>>);
+
+/// Occupies a thread of the pool until the sender is dropped or used. Returns when the job is under way, with the thread's name.
+async fn occupy_any(pool: &Arc<SigningPool>) -> (String, Occupied) {
     let (release, released) = mpsc::channel();
     let (begin, begun) = oneshot::channel();
     let pool = Arc::clone(pool);
     let job = tokio::spawn(async move {
         pool.run(move || {
-            let _ = begin.send(());
+            let _ = begin.send(thread::current().name().map(str::to_owned));
             let _ = released.recv_timeout(DEADLINE);
         })
         .await
     });
-    timeout(DEADLINE, begun).await.unwrap().unwrap();
-    (release, job)
+    let name = timeout(DEADLINE, begun).await.unwrap().unwrap();
+    (name.unwrap(), (release, job))
+}
+
+/// As [`occupy_any`], but not the relief, which is first where the machine leaves the others no time.
+async fn occupy(pool: &Arc<SigningPool>) -> Occupied {
+    for _ in 0..1_000 {
+        let (name, occupied) = occupy_any(pool).await;
+        if name != "signing-relief" {
+            return occupied;
+        }
+    }
+    panic!("only the relief works");
 }
 
 /// Puts a job into the queue and returns its future, polled once.
@@ -70,17 +83,20 @@ async fn many_callers_each_get_their_own_result() {
 async fn a_full_queue_refuses_at_once_and_accepts_again() {
     let (pool, metrics) = pool(1, 2);
     let (release, first) = occupy(&pool).await;
+    let (_, (release_relief, relief)) = occupy_any(&pool).await;
     let (second, third) = (enqueue(&pool, || 2), enqueue(&pool, || 3));
-    assert_eq!(metrics.exchange.signing_queue.get(), 3);
+    assert_eq!(metrics.exchange.signing_queue.get(), 4);
 
     assert_eq!(timeout(DEADLINE, pool.run(|| 4)).await.unwrap(), Err(SigningRefused::QueueFull));
-    assert_eq!(metrics.exchange.signing_queue.get(), 3);
+    assert_eq!(metrics.exchange.signing_queue.get(), 4);
 
     release.send(()).unwrap();
     assert_eq!(timeout(DEADLINE, first).await.unwrap().unwrap(), Ok(()));
     assert_eq!(timeout(DEADLINE, second).await.unwrap(), Ok(2));
     assert_eq!(timeout(DEADLINE, third).await.unwrap(), Ok(3));
     assert_eq!(timeout(DEADLINE, pool.run(|| 5)).await.unwrap(), Ok(5));
+    release_relief.send(()).unwrap();
+    assert_eq!(timeout(DEADLINE, relief).await.unwrap().unwrap(), Ok(()));
     assert_eq!(metrics.exchange.signing_queue.get(), 0);
 }
 
@@ -88,6 +104,7 @@ async fn a_full_queue_refuses_at_once_and_accepts_again() {
 async fn the_job_of_a_caller_that_left_is_skipped_and_the_others_are_done() {
     let (pool, metrics) = pool(1, 8);
     let (release, first) = occupy(&pool).await;
+    let (_, (release_relief, relief)) = occupy_any(&pool).await;
     let ran = Arc::new(AtomicBool::new(false));
     let abandoned = enqueue(&pool, {
         let ran = Arc::clone(&ran);
@@ -99,8 +116,10 @@ async fn the_job_of_a_caller_that_left_is_skipped_and_the_others_are_done() {
     release.send(()).unwrap();
     assert_eq!(timeout(DEADLINE, kept).await.unwrap(), Ok("done"));
     assert_eq!(timeout(DEADLINE, first).await.unwrap().unwrap(), Ok(()));
-    // One thread and a queue in order: the abandoned job's turn was before the one that is done.
+    // One free thread and a queue in order: the abandoned job's turn was before the one that is done.
     assert!(!ran.load(Ordering::SeqCst));
+    release_relief.send(()).unwrap();
+    assert_eq!(timeout(DEADLINE, relief).await.unwrap().unwrap(), Ok(()));
     assert_eq!(metrics.exchange.signing_queue.get(), 0);
 }
 
@@ -112,6 +131,48 @@ async fn a_caller_that_leaves_while_its_job_runs_disturbs_nobody() {
     assert!(timeout(DEADLINE, first).await.unwrap().unwrap_err().is_cancelled());
     release.send(()).unwrap();
     assert_eq!(timeout(DEADLINE, pool.run(|| 1)).await.unwrap(), Ok(1));
+}
+
+#[tokio::test]
+async fn while_no_thread_gets_on_the_relief_takes_what_waits() {
+    let (pool, _metrics) = pool(2, 8);
+    let _occupied = [occupy(&pool).await, occupy(&pool).await];
+    for number in 0..3 {
+        let job = move || (number, thread::current().name().map(str::to_owned));
+        let done = timeout(DEADLINE, pool.run(job)).await.unwrap().unwrap();
+        assert_eq!(done, (number, Some("signing-relief".to_owned())));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn signing_gives_way_at_once_and_its_relief_by_priority() {
+    use rustix::process::getpriority_process;
+    use std::collections::HashMap;
+    use thread_priority::{
+        NormalThreadSchedulePolicy::{Idle, Other},
+        ThreadSchedulePolicy::Normal,
+        thread_schedule_policy,
+    };
+
+    let (pool, _metrics) = pool(1, 8);
+    let asked_for = move || {
+        let name = thread::current().name().unwrap().to_owned();
+        (name, (thread_schedule_policy().unwrap(), getpriority_process(None).unwrap()))
+    };
+    let own = asked_for().1.1;
+    let mut seen = HashMap::new();
+    let started = std::time::Instant::now();
+    let mut occupied = None;
+    while seen.len() < 2 {
+        assert!(started.elapsed() < DEADLINE, "{seen:?}");
+        seen.extend([timeout(DEADLINE, pool.run(asked_for)).await.unwrap().unwrap()]);
+        if seen.contains_key("signing-0") && occupied.is_none() {
+            occupied = Some(occupy(&pool).await);
+        }
+    }
+    assert_eq!(seen["signing-0"].0, Normal(Idle));
+    assert_eq!(seen["signing-relief"], (Normal(Other), (own + 10).min(19)));
 }
 
 #[tokio::test]

@@ -132,19 +132,17 @@ impl World {
         self.metrics.exchange.cache_requests.with_label_values(&[cache, result]).get()
     }
 
-    /// Occupies the signing thread until the sender is dropped.
+    /// Occupies the signing thread and its relief until the sender is dropped.
     pub(super) async fn block_signing(&self) -> mpsc::Sender<()> {
         let (blocker, blocked) = mpsc::channel::<()>();
-        let (started, is_started) = tokio::sync::oneshot::channel();
-        let exchange = Arc::clone(&self.exchange);
-        tokio::spawn(async move {
-            let job = move || {
-                let _ = started.send(());
-                let _ = blocked.recv();
-            };
-            exchange.minting.pool.run(job).await
-        });
-        is_started.await.unwrap();
+        let blocked = Arc::new(std::sync::Mutex::new(blocked));
+        for _ in 0..2 {
+            let (started, is_started) = tokio::sync::oneshot::channel();
+            let (exchange, blocked) = (Arc::clone(&self.exchange), Arc::clone(&blocked));
+            let job = move || (started.send(()).unwrap(), blocked.lock().unwrap().recv());
+            tokio::spawn(async move { exchange.minting.pool.run(job).await });
+            is_started.await.unwrap();
+        }
         blocker
     }
 }

@@ -1,0 +1,32 @@
+//! How little a thread asks of the scheduler. Where that is not permitted, it goes on as it is; elsewhere than on Linux, nothing is asked
+//! for, as it would be of the whole process.
+
+/// The calling thread runs only where a core has nothing else to do, and stops the moment it has; else as [`give_way`].
+#[cfg(target_os = "linux")]
+pub(super) fn give_way_at_once() {
+    use thread_priority::{
+        NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy::Normal, set_thread_priority_and_policy,
+        thread_native_id,
+    };
+    // Where the idle class is refused, the nice value still counts.
+    let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, Normal(Idle));
+    give_way();
+}
+
+/// The calling thread has about a tenth of the weight of the rest of the process, never nothing: users who log in are served on a busy
+/// machine, too.
+#[cfg(target_os = "linux")]
+pub(super) fn give_way() {
+    const STEPS: i32 = 10;
+    const NICEST: i32 = 19;
+    // On Linux both are of the calling thread alone.
+    if let Ok(nice) = rustix::process::getpriority_process(None) {
+        let _ = rustix::process::setpriority_process(None, (nice + STEPS).min(NICEST));
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn give_way_at_once() {}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn give_way() {}
