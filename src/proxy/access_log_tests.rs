@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::*;
 
 const LINE: Line<'_> = Line {
+    at: SystemTime::UNIX_EPOCH,
     route: "docs",
     method: "GET",
     path: "/docs/1",

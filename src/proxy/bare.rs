@@ -156,7 +156,7 @@ impl ProxyHttp for Hooks {
             if client.get_keepalive_timeout() == Some(0) {
                 client.set_server_keepalive(Some(self.listen.keepalive_timeout.as_secs().max(1)));
             }
-            edge::limit(client, &self.listen);
+            edge::limit(client, &context.connection, &self.listen);
         }
         context.route = Some(Arc::clone(&self.route));
         Ok(())

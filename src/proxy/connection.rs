@@ -9,7 +9,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::{Duration, SystemTime},
@@ -65,11 +65,12 @@ impl Cut {
     }
 }
 
-/// Between requests; in a header; in a request; connected, and nothing has come yet.
+/// Between requests; in a header; in a request; connected, and nothing has come yet; in a header whose clock has not been started.
 const IDLE: u8 = 0;
 const HEADER: u8 = 1;
 const REQUEST: u8 = 2;
 const CONNECTED: u8 = 3;
+const HEADER_BEGAN: u8 = 4;
 
 /// What the transport, the request and the deadline know of one connection. One task uses it, so plain loads and stores do.
 #[derive(Debug)]
@@ -78,6 +79,8 @@ pub(super) struct Connection {
     peer: String,
     client: Option<SharedTcp>,
     header_timeout: Duration,
+    /// Milliseconds.
+    write_timeout: AtomicU64,
     phase: AtomicU8,
     /// Milliseconds since the epoch; `i64::MAX`: none.
     deadline: AtomicI64,
@@ -100,6 +103,7 @@ impl Connection {
             peer: peer.to_string(),
             client,
             header_timeout,
+            write_timeout: AtomicU64::new(u64::MAX),
             phase: AtomicU8::new(CONNECTED),
             // The first header is due from the start: a client that connects and says nothing takes up a place.
             deadline: AtomicI64::new(Timestamp::from(SystemTime::now()).plus(header_timeout).as_millis()),
@@ -121,20 +125,27 @@ impl Connection {
         self.client.clone()
     }
 
-    /// Bytes came in. The first ones of a request start the clock of its header.
+    /// Bytes came in. The first ones of a request begin its header.
     pub(super) fn received_bytes(&self) {
         let phase = self.phase.load(Ordering::Relaxed);
         if phase == CONNECTED {
             self.phase.store(HEADER, Ordering::Relaxed);
         } else if phase == IDLE {
-            self.phase.store(HEADER, Ordering::Relaxed);
-            self.set_deadline(Timestamp::from(SystemTime::now()).plus(self.header_timeout), Cut::HeaderTimeout);
+            self.phase.store(HEADER_BEGAN, Ordering::Relaxed);
         }
     }
 
     /// Whether a header was begun and no request came of it.
     pub(super) fn is_in_header(&self) -> bool {
-        self.phase.load(Ordering::Relaxed) == HEADER
+        matches!(self.phase.load(Ordering::Relaxed), HEADER | HEADER_BEGAN)
+    }
+
+    /// Starts the clock of a header that was begun. When the connection pauses, so that a header that came whole costs no look at the clock.
+    fn paused(&self) {
+        if self.phase.load(Ordering::Relaxed) == HEADER_BEGAN {
+            self.phase.store(HEADER, Ordering::Relaxed);
+            self.set_deadline(Timestamp::from(SystemTime::now()).plus(self.header_timeout), Cut::HeaderTimeout);
+        }
     }
 
     /// The header is complete and a request begins.
@@ -169,6 +180,16 @@ impl Connection {
     /// Notes that the gateway ends the connection now, so that what is dropped with it knows why.
     pub(super) fn cut(&self, cause: Cut) {
         self.cut.store(cause as u8, Ordering::Relaxed);
+    }
+
+    /// How long the client may take nothing of what is written to it.
+    pub(super) fn bound_writes(&self, limit: Duration) {
+        let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.write_timeout.store(millis, Ordering::Relaxed);
+    }
+
+    pub(super) fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.write_timeout.load(Ordering::Relaxed))
     }
 
     /// Notes whether the client takes what is written to it.
@@ -239,6 +260,7 @@ impl<'a> DeadlineTimer<'a> {
         if self.changes.poll(task).is_ready() {
             self.connection.end_unless(|identity| self.trust.holds(identity));
         }
+        self.connection.paused();
         let deadline = self.connection.deadline.load(Ordering::Relaxed);
         if deadline == i64::MAX {
             return Poll::Pending;

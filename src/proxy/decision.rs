@@ -38,7 +38,7 @@ pub(super) enum Decision {
 
 /// Decides about a request. The route is in the context from the moment it is known.
 pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestContext) -> Result<Decision, Stop> {
-    let RequestContext { live, connection, route: chosen, .. } = context;
+    let RequestContext { live, connection, route: chosen, began, .. } = context;
     let header_bytes = client.get_headers_raw_bytes().len();
     let is_too_large = header_bytes > live.listen.header_bytes;
     let preflight = if is_too_large { None } else { Preflight::of(client) };
@@ -62,7 +62,7 @@ pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestCont
     let (asks_for_websocket, accepts_events) = (tunnel::asks_for_websocket(request, fields.upgrade), fields.accepts_events);
     let is_websocket = asks_for_websocket && client.is_body_empty();
     let lifetime = lifetime::of(is_websocket, accepts_events);
-    let forward = by_route(client, live, route, connection, is_websocket, lifetime).await?;
+    let forward = by_route(client, live, route, connection, is_websocket, lifetime, Timestamp::from(*began)).await?;
     Ok(if is_websocket { Decision::OpenWebSocket(forward) } else { Decision::Forward(forward) })
 }
 
@@ -95,6 +95,7 @@ async fn by_route(
     connection: &Connection,
     is_websocket: bool,
     lifetime: Lifetime,
+    now: Timestamp,
 ) -> Result<Forward, Stop> {
     if let Some(passage) = route.passage() {
         let places = if passage.keeps_credentials() { &[][..] } else { &route.token_in };
@@ -118,7 +119,6 @@ async fn by_route(
             NewToken::from_authorization(token),
         )
     };
-    let now = Timestamp::from(SystemTime::now());
     let identity = match live.exchange.identify_next(connection.last_token(), &found.token, now).await {
         Ok(identity) => identity,
         Err(rejection) => {

@@ -79,7 +79,7 @@ impl Edge {
             RequestContext::new(Arc::clone(connection), live, Arc::clone(&self.metrics), access_log).began_after(changes);
         let header = client.req_header();
         context.request = Some((header.method.clone(), header.uri.clone()));
-        limit(client, &context.live.listen);
+        limit(client, connection, &context.live.listen);
         self.end_when_stopping(client);
         context
     }
@@ -267,11 +267,11 @@ pub(super) fn show(client: &ClientSession, answer: &mut ResponseHeader, context:
 }
 
 /// Gives the client's connection the limits of its request.
-pub(super) fn limit(client: &mut ClientSession, listen: &ListenSettings) {
+pub(super) fn limit(client: &mut ClientSession, connection: &Connection, listen: &ListenSettings) {
     // Without this, a client that sends its next request early has the one under way aborted.
     client.set_pipelining_enabled(true);
     client.set_read_timeout(Some(listen.body_timeout));
-    client.set_write_timeout(Some(listen.write_timeout));
+    connection.bound_writes(listen.write_timeout);
     // What is left of a refused request's body is read for so long, so that the client hears the refusal.
     client.set_total_drain_timeout(Some(DRAIN));
 }

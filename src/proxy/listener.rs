@@ -135,12 +135,13 @@ impl<S: Serve> Listener<S> {
             Ok(stream) => SharedTcp::new(stream),
             Err(error) => return tracing::debug!(%error, "a connection cannot be watched"),
         };
-        let (header_timeout, write_timeout, stream_grace) = {
+        let (connection, stream_grace) = {
             let listen = self.settings.load();
-            (listen.header_timeout, listen.write_timeout, listen.stream_grace)
+            let connection = Connection::new(peer, Some(stream.clone()), listen.header_timeout);
+            connection.bound_writes(listen.write_timeout);
+            (Arc::new(connection), listen.stream_grace)
         };
-        let connection = Arc::new(Connection::new(peer, Some(stream.clone()), header_timeout));
-        let transport = Transport::new(stream, Arc::clone(&connection), write_timeout);
+        let transport = Transport::new(stream, Arc::clone(&connection));
         let unsent = transport.unsent();
         {
             let mut work: BoxFuture<'_, Option<LastWork>> = Box::pin(service.serve(&connection, transport));

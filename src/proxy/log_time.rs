@@ -2,7 +2,6 @@
 
 use std::{
     cell::RefCell,
-    io::{self, Write as _},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -14,14 +13,27 @@ thread_local! {
 }
 
 /// Appends a time in UTC to the microsecond, as the other log lines have it: `2026-11-22T02:47:02.123456Z`.
-pub(super) fn write(at: SystemTime, out: &mut Vec<u8>) -> io::Result<()> {
+pub(super) fn write(at: SystemTime, out: &mut Vec<u8>) {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     LAST.with_borrow_mut(|(second, text)| {
         if *second != since.as_secs() {
             (*second, *text) = (since.as_secs(), whole_second(since.as_secs()).unwrap_or_default());
         }
-        write!(out, "{text}.{:06}Z", since.subsec_micros())
-    })
+        out.extend_from_slice(text.as_bytes());
+    });
+    out.push(b'.');
+    write_padded::<6>(since.subsec_micros(), out);
+    out.push(b'Z');
+}
+
+/// Appends the last so many digits of a number, with zeros before a short one.
+pub(super) fn write_padded<const DIGITS: usize>(mut number: u32, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    out.extend_from_slice(&digits);
 }
 
 /// Without the zone. None past the year 9999.
@@ -40,8 +52,17 @@ mod tests {
 
     fn text(micros: u64) -> String {
         let mut out = Vec::new();
-        write(UNIX_EPOCH + Duration::from_micros(micros), &mut out).unwrap();
+        write(UNIX_EPOCH + Duration::from_micros(micros), &mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_number_has_its_digits_and_no_others() {
+        for (number, expected) in [(0, "000"), (7, "007"), (42, "042"), (999, "999"), (1_234, "234")] {
+            let mut out = Vec::new();
+            write_padded::<3>(number, &mut out);
+            assert_eq!(out, expected.as_bytes());
+        }
     }
 
     #[test]

@@ -39,6 +39,17 @@ impl Patience {
         self.due = limit.and_then(|limit| Instant::now().checked_add(limit));
     }
 
+    /// Ready once the limit is exceeded, counted from the first poll: who is answered at once costs no look at the clock.
+    pub(super) fn exceeded(&mut self, limit: Option<Duration>) -> impl Future<Output = ()> {
+        let mut is_counting = false;
+        poll_fn(move |task| {
+            if !std::mem::replace(&mut is_counting, true) {
+                self.restart(limit);
+            }
+            self.poll_exceeded(task)
+        })
+    }
+
     /// Ready once the limit is exceeded.
     pub(super) fn poll_exceeded(&mut self, task: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else { return Poll::Pending };
@@ -99,6 +110,21 @@ mod tests {
         }
         let waited = exceeded(&mut patience).await;
         assert!(is_about(waited, 10), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_is_counted_from_its_first_poll() {
+        let mut patience = Patience::unlimited();
+        for _ in 0..2 {
+            let wait = patience.exceeded(Some(LIMIT));
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            let started = Instant::now();
+            wait.await;
+            assert!(is_about(started.elapsed(), 10), "{:?}", started.elapsed());
+        }
+        patience.restart(Some(LIMIT));
+        let unlimited = tokio::time::timeout(LIMIT * 2, patience.exceeded(None));
+        assert!(unlimited.await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,9 +23,16 @@ pub(super) const MOST: usize = 1_024;
 const TENDED_EVERY: Duration = Duration::from_secs(1);
 
 /// The connections that wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
-    waiting: Mutex<Vec<Peer>>,
+    waiting: Mutex<Connections>,
+}
+
+#[derive(Debug)]
+struct Connections {
+    peers: Vec<Peer>,
+    /// When they were looked at last.
+    tended: Instant,
 }
 
 /// Those to one peer. A reload that changes anything about an upstream makes new peers, so what was connected by other settings is not
@@ -40,14 +47,21 @@ struct Peer {
 #[derive(Debug)]
 struct Waiting {
     stream: Stream,
+    /// When the others were looked at, shortly before this one was put here: exact enough, and no look at the clock for each request.
     since: Instant,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { waiting: Mutex::new(Connections { peers: Vec::new(), tended: Instant::now() }) }
+    }
 }
 
 impl Pool {
     /// A connection that the peer has not closed, as far as is known.
     pub(super) fn take(&self, peer: &Arc<HttpPeer>) -> Option<Stream> {
-        let mut peers = self.peers();
-        let connections = &mut find(&mut peers, peer)?.connections;
+        let mut waiting = self.waiting();
+        let connections = &mut find(&mut waiting.peers, peer)?.connections;
         loop {
             let mut connection = connections.pop()?;
             if connection.is_quiet() {
@@ -75,12 +89,12 @@ impl Pool {
     }
 
     fn put(&self, peer: Arc<HttpPeer>, stream: Stream) {
-        let connection = Waiting { stream, since: Instant::now() };
-        let mut peers = self.peers();
+        let Connections { peers, tended } = &mut *self.waiting();
+        let connection = Waiting { stream, since: *tended };
         if peers.iter().map(|peer| peer.connections.len()).sum::<usize>() >= MOST {
-            close_oldest(&mut peers);
+            close_oldest(peers);
         }
-        match find(&mut peers, &peer) {
+        match find(peers, &peer) {
             Some(known) => known.connections.push(connection),
             None => peers.push(Peer { peer, connections: vec![connection] }),
         }
@@ -88,15 +102,16 @@ impl Pool {
 
     fn close_spent(&self) {
         let now = Instant::now();
-        let mut peers = self.peers();
+        let Connections { peers, tended } = &mut *self.waiting();
         for Peer { peer, connections } in peers.iter_mut() {
             let patience = peer.options.idle_timeout.unwrap_or(Duration::MAX);
             connections.retain_mut(|connection| now.duration_since(connection.since) < patience && connection.is_quiet());
         }
         peers.retain(|peer| !peer.connections.is_empty());
+        *tended = now;
     }
 
-    fn peers(&self) -> MutexGuard<'_, Vec<Peer>> {
+    fn waiting(&self) -> MutexGuard<'_, Connections> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -142,7 +157,7 @@ mod tests {
     }
 
     fn count(pool: &Pool) -> usize {
-        pool.peers().iter().map(|peer| peer.connections.len()).sum()
+        pool.waiting().peers.iter().map(|peer| peer.connections.len()).sum()
     }
 
     #[tokio::test]
@@ -179,6 +194,8 @@ mod tests {
     async fn what_waits_too_long_is_closed_without_being_asked_for() {
         let (pool, peer) = (Pool::default(), peer(Some(Duration::from_secs(5))));
         let tending = async {
+            // Once all have been looked at for the first time.
+            tokio::task::yield_now().await;
             let mut end = put(&pool, &peer);
             let closed = put(&pool, &peer);
             drop(closed);

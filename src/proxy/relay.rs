@@ -4,7 +4,7 @@
 //! can be used again. Here is only what goes from one to the other, and when. Pingora's own proxy does that in two halves with channels between
 //! them, with modules and a cache on the way, which takes as many instructions as the sessions do.
 
-use std::{future::poll_fn, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
@@ -28,10 +28,13 @@ pub(super) enum Body<'a> {
     Whole(&'a Bytes),
 }
 
-/// How long both sides may be silent while an answer is awaited.
-pub(super) struct Silence<'a> {
+/// How long the upstream is waited for.
+pub(super) struct Waiting<'a> {
     pub(super) patience: &'a mut Patience,
-    pub(super) limit: Option<Duration>,
+    /// While an answer is awaited, and the client says nothing either.
+    pub(super) silence: Option<Duration>,
+    /// While the upstream takes nothing.
+    pub(super) write: Option<Duration>,
 }
 
 /// Sends a request and relays the answer, of which each header is shown to `on_header` first. Says whether the upstream's connection can be
@@ -44,19 +47,17 @@ pub(super) async fn relay(
     upstream: &mut UpstreamSession,
     mut request: Box<RequestHeader>,
     body: Body<'_>,
-    silence: Silence<'_>,
+    mut waiting: Waiting<'_>,
     mut on_header: impl FnMut(&mut ClientSession, &mut ResponseHeader) -> Result<()>,
 ) -> Result<bool> {
     if matches!(body, Body::Client) {
         frame(&mut request, client)?;
     }
     request.set_version(Version::HTTP_11);
-    let Silence { patience, limit } = silence;
-    taken(patience, upstream.write_timeout, upstream.write_request_header(request)).await.map_err(|error| error.into_up())?;
-    let mut upload = Upload::begin(client, upstream, patience, body).await;
+    waiting.taken(upstream.write_request_header(request)).await.map_err(|error| error.into_up())?;
+    let mut upload = Upload::begin(client, upstream, &mut waiting, body).await;
     let mut is_answered = false;
     while !(is_answered && upload.is_over()) {
-        patience.restart(limit);
         let event = if upload.is_over() {
             // When the upstream pauses, the client is looked at: it has nothing more to say but that it leaves. One whose body the upstream
             // did not take is in the middle of it.
@@ -64,13 +65,13 @@ pub(super) async fn relay(
                 biased;
                 piece = upstream.read_response_task() => Event::Answer(piece),
                 left = client.read_body_or_idle(true), if upload.is_complete() => Event::Body(left),
-                () = poll_fn(|task| patience.poll_exceeded(task)) => Event::Silence,
+                () = waiting.silence() => Event::Silence,
             }
         } else {
             tokio::select! {
                 piece = upstream.read_response_task(), if !is_answered => Event::Answer(piece),
                 piece = client.read_body_or_idle(false) => Event::Body(piece),
-                () = poll_fn(|task| patience.poll_exceeded(task)), if !is_answered => Event::Silence,
+                () = waiting.silence(), if !is_answered => Event::Silence,
             }
         };
         match event {
@@ -88,7 +89,7 @@ pub(super) async fn relay(
             Event::Body(piece) => {
                 let piece = piece.map_err(|error| error.into_down())?;
                 let is_last = piece.is_none() || client.is_body_done();
-                upload.send(upstream, patience, piece.as_ref(), is_last).await;
+                upload.send(upstream, &mut waiting, piece.as_ref(), is_last).await;
             }
             Event::Silence => {
                 let silent = || Error::explain(ErrorType::ReadTimedout, "the upstream is silent");
@@ -97,6 +98,22 @@ pub(super) async fn relay(
         }
     }
     Ok(upload.is_complete())
+}
+
+impl Waiting<'_> {
+    /// Ready when nothing has been said for too long.
+    fn silence(&mut self) -> impl Future<Output = ()> {
+        self.patience.exceeded(self.silence)
+    }
+
+    /// What is written to the upstream, which has to take it in time. Pingora bounds the writes, but not what is flushed behind them.
+    async fn taken<T>(&mut self, writing: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            written = writing => written,
+            () = self.patience.exceeded(self.write) => Err(Error::explain(ErrorType::WriteTimedout, "the upstream takes nothing")),
+        }
+    }
 }
 
 /// What happens next, on either side.
@@ -116,26 +133,25 @@ enum Upload {
 
 impl Upload {
     /// Sends what is there already: a body that was read whole, or what an attempt before this one has read.
-    async fn begin(client: &mut ClientSession, upstream: &mut UpstreamSession, patience: &mut Patience, body: Body<'_>) -> Self {
+    async fn begin(client: &mut ClientSession, upstream: &mut UpstreamSession, waiting: &mut Waiting<'_>, body: Body<'_>) -> Self {
         let mut upload = Self::Underway;
         match body {
-            Body::Whole(bytes) => upload.send(upstream, patience, Some(bytes), true).await,
-            Body::Client if client.is_body_empty() => upload.send(upstream, patience, None, true).await,
+            Body::Whole(bytes) => upload.send(upstream, waiting, Some(bytes), true).await,
+            Body::Client if client.is_body_empty() => upload.send(upstream, waiting, None, true).await,
             Body::Client => {
                 if client.req_header().method.is_safe() {
                     client.enable_retry_buffering();
                 }
                 if let Some(read_before) = client.get_retry_buffer() {
                     let is_last = client.is_body_done();
-                    upload.send(upstream, patience, Some(&read_before), is_last).await;
+                    upload.send(upstream, waiting, Some(&read_before), is_last).await;
                 }
             }
         }
         upload
     }
 
-    async fn send(&mut self, upstream: &mut UpstreamSession, patience: &mut Patience, piece: Option<&Bytes>, is_last: bool) {
-        let limit = upstream.write_timeout;
+    async fn send(&mut self, upstream: &mut UpstreamSession, waiting: &mut Waiting<'_>, piece: Option<&Bytes>, is_last: bool) {
         let sending = async {
             // Nothing is what ends a chunked body.
             if let Some(piece) = piece.filter(|piece| !piece.is_empty()) {
@@ -146,7 +162,7 @@ impl Upload {
             }
             Ok(())
         };
-        match taken(patience, limit, sending).await {
+        match waiting.taken(sending).await {
             Ok(()) if is_last => *self = Self::Complete,
             Ok(()) => {}
             Err(error) => *self = Self::Broken(Some(error)),
@@ -167,16 +183,6 @@ impl Upload {
             Self::Broken(error) => error.take(),
             Self::Underway | Self::Complete => None,
         }
-    }
-}
-
-/// What is written to the upstream, which has to take it within the limit. Pingora bounds the writes, but not what is flushed behind them.
-async fn taken<T>(patience: &mut Patience, limit: Option<Duration>, writing: impl Future<Output = Result<T>>) -> Result<T> {
-    patience.restart(limit);
-    tokio::select! {
-        biased;
-        written = writing => written,
-        () = poll_fn(|task| patience.poll_exceeded(task)) => Err(Error::explain(ErrorType::WriteTimedout, "the upstream takes nothing")),
     }
 }
 

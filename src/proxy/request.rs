@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use http::{Method, Uri};
@@ -54,6 +54,8 @@ pub(super) struct RequestContext<L> {
     pub(super) broke_off: bool,
     /// How many changes of keys there had been when it began.
     pub(super) began_after_changes: u64,
+    /// When it began.
+    pub(super) began: SystemTime,
     metrics: Arc<Metrics>,
     started: Instant,
     access_log: Option<Arc<AccessLog>>,
@@ -75,6 +77,7 @@ impl<L> RequestContext<L> {
             is_websocket: false,
             broke_off: false,
             began_after_changes: 0,
+            began: SystemTime::now(),
             metrics,
             started: Instant::now(),
             access_log,
@@ -190,6 +193,7 @@ impl<L> RequestContext<L> {
             route: self.route.as_deref().map_or("none", |route| route.name.as_str()),
             method: method.get(..method.len().min(16)).unwrap_or_default(),
             path: path.get(..path.len().min(LOGGED_PATH)).unwrap_or_default(),
+            at: self.began.checked_add(took).unwrap_or(self.began),
             status: self.status(),
             reason: self.reason(),
             websocket: self.is_websocket,

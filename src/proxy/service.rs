@@ -1,6 +1,6 @@
 //! The requests of one connection, one after another: each is read, decided, carried upstream or answered, and finished.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use http::Method;
 use pingora::{
@@ -17,7 +17,7 @@ use crate::proxy::{
     listener::{LastWork, Serve},
     patience::Patience,
     pool::Pool,
-    relay::{Body, Silence, relay},
+    relay::{Body, Waiting, relay},
     session::{ClientSession, UpstreamSession},
     transport::Transport,
 };
@@ -33,6 +33,7 @@ pub(super) struct Service {
 struct Timers {
     /// The client, between two requests.
     idle: Patience,
+    keepalive: Duration,
     /// The upstream.
     upstream: Patience,
 }
@@ -52,17 +53,20 @@ enum Next {
 impl Serve for Service {
     async fn serve(&self, connection: &Arc<Connection>, transport: Transport) -> Option<LastWork> {
         let mut stopping = pin!(self.edge.stopping.cancelled());
-        let mut timers = Timers { idle: Patience::unlimited(), upstream: Patience::unlimited() };
-        timers.idle.restart(Some(self.edge.live.load().listen.keepalive_timeout));
+        let keepalive = self.edge.live.load().listen.keepalive_timeout;
+        let mut timers = Timers { idle: Patience::unlimited(), keepalive, upstream: Patience::unlimited() };
         let mut client = ClientSession::new(Box::new(transport));
         client.set_server_keepalive(WITHOUT_TIMEOUT);
         loop {
-            let read = tokio::select! {
-                biased;
-                read = client.read_request() => read,
-                () = &mut stopping => return None,
-                // A header that has begun has a deadline of its own.
-                () = poll_fn(|task| if connection.is_in_header() { Poll::Pending } else { timers.idle.poll_exceeded(task) }) => return None,
+            let read = {
+                let mut idle = pin!(timers.idle.exceeded(Some(timers.keepalive)));
+                tokio::select! {
+                    biased;
+                    read = client.read_request() => read,
+                    () = &mut stopping => return None,
+                    // A header that has begun has a deadline of its own.
+                    () = poll_fn(|task| if connection.is_in_header() { Poll::Pending } else { idle.as_mut().poll(task) }) => return None,
+                }
             };
             match read {
                 Ok(Some(_)) if client.req_header().method != Method::CONNECT => {}
@@ -122,7 +126,7 @@ impl Service {
             context.conclude();
             return Box::pin(linger(client)).await;
         }
-        timers.idle.restart(Some(context.live.listen.keepalive_timeout));
+        timers.keepalive = context.live.listen.keepalive_timeout;
         match client.reuse().await {
             Ok(Some(stream)) => Next::Request(stream),
             Ok(None) | Err(_) => Next::Close,
@@ -161,8 +165,8 @@ impl Service {
         self.edge.write_upstream_header(&mut request, context).map_err(for_good)?;
         let rewritten = context.forward.as_ref().and_then(Forward::body).cloned();
         let body = rewritten.as_ref().map_or(Body::Client, Body::Whole);
-        let silence = Silence { patience, limit: peer.options.read_timeout };
-        let relayed = relay(client, &mut upstream, request, body, silence, |client, answer| {
+        let waiting = Waiting { patience, silence: peer.options.read_timeout, write: peer.options.write_timeout };
+        let relayed = relay(client, &mut upstream, request, body, waiting, |client, answer| {
             self.edge.prepare_answer(client, answer, context)
         })
         .await;
@@ -190,9 +194,7 @@ impl Service {
             // Boxed, so that the rarer case does not make every request's future large.
             None => (Box::pin(self.edge.connector.new_stream(&**peer)).await?, false),
         };
-        let mut upstream = UpstreamSession::new_with_options(stream, &**peer);
-        upstream.write_timeout = peer.options.write_timeout;
-        Ok((upstream, is_reused))
+        Ok((UpstreamSession::new_with_options(stream, &**peer), is_reused))
     }
 }
 

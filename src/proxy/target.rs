@@ -47,9 +47,9 @@ pub(super) fn host(field: Single<'_>) -> Result<&str, Rejection> {
 
 /// The name of `name` or `name:port`: what most clients send, told without parsing.
 fn plain_name(authority: &[u8]) -> Option<&str> {
-    let end = authority.iter().position(|byte| *byte == b':').unwrap_or(authority.len());
+    let end = authority.iter().position(|byte| !is_plain(*byte)).unwrap_or(authority.len());
     let (name, rest) = authority.split_at_checked(end)?;
-    let is_name = !name.is_empty() && !name.ends_with(b".") && name.iter().all(|byte| is_plain(*byte));
+    let is_name = !name.is_empty() && !name.ends_with(b".");
     let is_port = match rest {
         [] => true,
         [b':', port @ ..] => (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit),

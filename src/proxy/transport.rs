@@ -12,7 +12,6 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -39,17 +38,16 @@ pub(super) struct Transport {
     stream: SharedTcp,
     unsent: Unsent,
     connection: Arc<Connection>,
-    write_timeout: Duration,
     /// With a client that does not take what is written.
     patience: Patience,
     is_blocked: bool,
 }
 
 impl Transport {
-    /// A write that the client does not take within `write_timeout` fails. Pingora itself has a timeout for bodies only.
-    pub(super) fn new(stream: SharedTcp, connection: Arc<Connection>, write_timeout: Duration) -> Self {
+    /// A write that the client does not take within the connection's limit fails. Pingora itself has a timeout for bodies only.
+    pub(super) fn new(stream: SharedTcp, connection: Arc<Connection>) -> Self {
         let unsent = Unsent { stream: stream.clone(), bytes: Arc::default() };
-        Self { stream, unsent, connection, write_timeout, patience: Patience::unlimited(), is_blocked: false }
+        Self { stream, unsent, connection, patience: Patience::unlimited(), is_blocked: false }
     }
 
     /// Notes whether the client takes what is written, and bounds how long it does not.
@@ -58,7 +56,7 @@ impl Transport {
         self.connection.blocks_writes(self.is_blocked);
         if self.is_blocked {
             if !was_blocked {
-                self.patience.restart(Some(self.write_timeout));
+                self.patience.restart(Some(self.connection.write_timeout()));
             }
             ready!(self.patience.poll_exceeded(task));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
