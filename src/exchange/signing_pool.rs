@@ -1,37 +1,38 @@
 //! [`SigningPool`]: signs on threads of its own. An RSA-4096 signature would hold up an event loop for milliseconds.
 //!
 //! Where there are fewer cores than work, a signature can wait for a request, but not the other way round. So the threads are in the
-//! scheduler's idle class, which gives way the moment anything else wants the core; a merely nicer thread has its slice first, whatever
-//! its nice value. Were that all, a machine whose cores are never idle would sign nothing: one more thread, the relief, is of low
-//! priority only, and takes jobs while the others get nowhere.
+//! scheduler's idle class, which gives way at once when another thread of the process wants the core; a merely nicer thread has its slice
+//! first, whatever its nice value. Were that all, next to nothing would be signed where no core is ever idle. So there is one more thread,
+//! the relief, of low priority only: it takes over from the others while they get nowhere.
 
 use std::{
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError, bounded};
-use tokio::sync::oneshot;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use tokio::time::timeout;
 
-use crate::metrics::Metrics;
+use crate::{
+    exchange::signing_pool::task::{Task, Work},
+    metrics::Metrics,
+};
 
 mod priority;
-
-type Job = Box<dyn FnOnce() + Send>;
-
-/// Many times what a signature takes, and too short for a user to notice.
-const STANDSTILL: Duration = Duration::from_millis(20);
+mod task;
 
 /// A fixed number of threads, one for their relief, and a bounded queue before them. The threads end when the pool is dropped.
 #[derive(Debug)]
 pub struct SigningPool {
-    jobs: Sender<Job>,
+    tasks: Sender<Arc<dyn Work>>,
+    /// Tasks that the relief should look at.
+    overdue: Sender<Arc<dyn Work>>,
+    pace: Arc<Pace>,
     metrics: Arc<Metrics>,
 }
 
@@ -46,6 +47,11 @@ pub enum SigningRefused {
     Panicked,
 }
 
+/// Many times what a signature takes, and too short for a user to notice.
+const STANDSTILL: Duration = Duration::from_millis(50);
+/// How many overdue tasks wait for the relief. Those beyond are shown to it again.
+const OVERDUE: usize = 64;
+
 impl SigningPool {
     /// Starts the threads; 0: one fewer than there are cores, at least one. At most `queue` jobs wait (at least 1), besides those under way.
     /// The relief is not counted.
@@ -55,91 +61,92 @@ impl SigningPool {
             0 => thread::available_parallelism()?.get().saturating_sub(1).max(1),
             threads => threads,
         };
-        let (jobs, waiting) = bounded(queue.max(1));
-        let done = Arc::new(AtomicU64::new(0));
+        let (tasks, waiting) = bounded(queue.max(1));
+        let (overdue, shown) = bounded(OVERDUE);
+        let pace = Arc::new(Pace::new());
         for number in 0..threads {
-            let (waiting, done) = (waiting.clone(), Arc::clone(&done));
+            let (waiting, pace) = (waiting.clone(), Arc::clone(&pace));
             thread::Builder::new().name(format!("signing-{number}")).spawn(move || {
                 priority::give_way_at_once();
-                work(&waiting, &done);
+                work(&waiting, &pace);
             })?;
         }
+        let pace_of_others = Arc::clone(&pace);
         thread::Builder::new().name("signing-relief".into()).spawn(move || {
             priority::give_way();
-            relieve(&waiting, &done);
+            relieve(&shown, &waiting, &pace_of_others);
         })?;
-        Ok(Self { jobs, metrics })
+        Ok(Self { tasks, overdue, pace, metrics })
     }
 
-    /// Runs a job on one of the threads. If the queue is full, it is refused at once.
+    /// Runs a job on one of the threads. If the queue is full, it is refused at once. It may run twice, where the thread that began with it
+    /// gets no time; the first result counts.
     ///
     /// A caller that goes away, by dropping the future, disturbs nobody; its job is skipped if it has not begun.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, SigningRefused> {
-        let (result, wanted) = oneshot::channel();
-        let counted = Counted::new(&self.metrics);
-        let job = Box::new(move || {
-            if result.is_closed() {
-                return;
-            }
-            let value = job();
-            drop(counted);
-            // If the caller has gone meanwhile, nobody wants the result.
-            let _ = result.send(value);
-        });
-        self.jobs.try_send(job).map_err(|error| match error {
+    pub async fn run<T: Send + 'static>(&self, job: impl Fn() -> T + Send + Sync + 'static) -> Result<T, SigningRefused> {
+        let (task, mut answer) = Task::new(job, &self.metrics);
+        let task: Arc<dyn Work> = Arc::new(task);
+        self.tasks.try_send(Arc::clone(&task)).map_err(|error| match error {
             TrySendError::Full(_) => SigningRefused::QueueFull,
             // Threads end after the pool only, and panics do not end them.
             TrySendError::Disconnected(_) => SigningRefused::Panicked,
         })?;
-        wanted.await.map_err(|_| SigningRefused::Panicked)
-    }
-}
-
-/// One thread: a job after the other, until the pool is dropped. Counts those it has done.
-fn work(waiting: &Receiver<Job>, done: &AtomicU64) {
-    while let Ok(job) = waiting.recv() {
-        perform(job);
-        done.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// The relief: if jobs wait and none has been done for [`STANDSTILL`], takes them until the others get on, until the pool is dropped.
-fn relieve(waiting: &Receiver<Job>, done: &AtomicU64) {
-    let mut jobs = Select::new();
-    jobs.recv(waiting);
-    loop {
-        // Until a job waits or the pool is dropped; takes none.
-        jobs.ready();
-        let before = done.load(Ordering::Relaxed);
-        thread::sleep(STANDSTILL);
-        while done.load(Ordering::Relaxed) == before {
-            match waiting.try_recv() {
-                Ok(job) => perform(job),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return,
+        loop {
+            match timeout(STANDSTILL, &mut answer).await {
+                Ok(answer) => return answer.map_err(|_| SigningRefused::Panicked),
+                Err(_) if self.pace.stands_still() => drop(self.overdue.try_send(Arc::clone(&task))),
+                Err(_) => {}
             }
         }
     }
 }
 
-fn perform(job: Job) {
-    // A panic has been reported by the panic hook, and the caller learns of it since its channel closes.
-    let _ = catch_unwind(AssertUnwindSafe(job));
+/// When one of the threads, the relief aside, last began with a task or was done with one.
+#[derive(Debug)]
+struct Pace {
+    start: Instant,
+    /// Milliseconds after the start.
+    last_step: AtomicU64,
 }
 
-/// A job in the metric `syncgate_signing_queue`, from its acceptance to its end.
-struct Counted(Arc<Metrics>);
+impl Pace {
+    fn new() -> Self {
+        Self { start: Instant::now(), last_step: AtomicU64::new(0) }
+    }
 
-impl Counted {
-    fn new(metrics: &Arc<Metrics>) -> Self {
-        metrics.exchange.signing_queue.inc();
-        Self(Arc::clone(metrics))
+    fn step(&self) {
+        self.last_step.store(self.millis(), Ordering::Relaxed);
+    }
+
+    fn stands_still(&self) -> bool {
+        let since = self.millis().saturating_sub(self.last_step.load(Ordering::Relaxed));
+        Duration::from_millis(since) >= STANDSTILL
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.exchange.signing_queue.dec();
+/// One thread: a task after the other, until the pool is dropped.
+fn work(waiting: &Receiver<Arc<dyn Work>>, pace: &Pace) {
+    while let Ok(task) = waiting.recv() {
+        pace.step();
+        task.perform();
+        pace.step();
+    }
+}
+
+/// The relief: while the others stand still, does again what one of them has begun with, and then what waits.
+fn relieve(overdue: &Receiver<Arc<dyn Work>>, waiting: &Receiver<Arc<dyn Work>>, pace: &Pace) {
+    while let Ok(task) = overdue.recv() {
+        if task.has_begun() && pace.stands_still() {
+            task.perform();
+        }
+        while pace.stands_still() {
+            let Ok(task) = waiting.try_recv() else { break };
+            task.perform();
+        }
     }
 }
 

@@ -135,13 +135,14 @@ impl World {
     /// Occupies the signing thread and its relief until the sender is dropped.
     pub(super) async fn block_signing(&self) -> mpsc::Sender<()> {
         let (blocker, blocked) = mpsc::channel::<()>();
-        let blocked = Arc::new(std::sync::Mutex::new(blocked));
+        let blocked = std::sync::Mutex::new(blocked);
+        let (started, mut is_started) = tokio::sync::mpsc::unbounded_channel();
+        let exchange = Arc::clone(&self.exchange);
+        // What a thread has begun and does not end is begun by the relief, too.
+        let job = move || (started.send(()).unwrap(), blocked.lock().unwrap().recv());
+        tokio::spawn(async move { exchange.minting.pool.run(job).await });
         for _ in 0..2 {
-            let (started, is_started) = tokio::sync::oneshot::channel();
-            let (exchange, blocked) = (Arc::clone(&self.exchange), Arc::clone(&blocked));
-            let job = move || (started.send(()).unwrap(), blocked.lock().unwrap().recv());
-            tokio::spawn(async move { exchange.minting.pool.run(job).await });
-            is_started.await.unwrap();
+            is_started.recv().await.unwrap();
         }
         blocker
     }

@@ -308,6 +308,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_clock_of_a_later_header_starts_with_its_first_pause() {
+        let connection = connection();
+        connection.received_bytes();
+        connection.request_began();
+        connection.request_ended();
+        let trust = Trust::without_keys();
+        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::ZERO);
+        assert!(poll_fn(|task| Poll::Ready(timer.poll(task))).await.is_pending());
+        connection.received_bytes();
+        assert!(connection.is_in_header());
+        let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
+        assert_eq!(cut, Ok(Cut::HeaderTimeout));
+    }
+
+    #[tokio::test]
     async fn a_complete_header_stops_the_clock_and_the_token_sets_another() {
         let connection = connection();
         connection.received_bytes();

@@ -33,7 +33,7 @@ pub(super) struct Waiting<'a> {
     pub(super) patience: &'a mut Patience,
     /// While an answer is awaited, and the client says nothing either.
     pub(super) silence: Option<Duration>,
-    /// While the upstream takes nothing.
+    /// For each piece that the upstream is to take.
     pub(super) write: Option<Duration>,
 }
 
@@ -106,7 +106,7 @@ impl Waiting<'_> {
         self.patience.exceeded(self.silence)
     }
 
-    /// What is written to the upstream, which has to take it in time. Pingora bounds the writes, but not what is flushed behind them.
+    /// What is written to the upstream, which has to take it in time. Pingora would bound the writes, but not what is flushed behind them.
     async fn taken<T>(&mut self, writing: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;

@@ -183,6 +183,12 @@ impl<L> RequestContext<L> {
         }
     }
 
+    /// The clock is looked at again only after a time in which it may have been set, or stood still.
+    fn ended(&self, took: Duration) -> SystemTime {
+        const SHORT: Duration = Duration::from_secs(1);
+        self.began.checked_add(took).filter(|_| took < SHORT).unwrap_or_else(SystemTime::now)
+    }
+
     fn log(&self, log: &AccessLog, took: Duration) {
         /// Longer paths are cut in the log.
         const LOGGED_PATH: usize = 256;
@@ -193,7 +199,7 @@ impl<L> RequestContext<L> {
             route: self.route.as_deref().map_or("none", |route| route.name.as_str()),
             method: method.get(..method.len().min(16)).unwrap_or_default(),
             path: path.get(..path.len().min(LOGGED_PATH)).unwrap_or_default(),
-            at: self.began.checked_add(took).unwrap_or(self.began),
+            at: self.ended(took),
             status: self.status(),
             reason: self.reason(),
             websocket: self.is_websocket,

@@ -44,7 +44,8 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// A write that the client does not take within the connection's limit fails. Pingora itself has a timeout for bodies only.
+    /// A write that the client does not take within the connection's limit fails. Pingora's own timeout, which is for
+    /// bodies only, is off.
     pub(super) fn new(stream: SharedTcp, connection: Arc<Connection>) -> Self {
         let unsent = Unsent { stream: stream.clone(), bytes: Arc::default() };
         Self { stream, unsent, connection, patience: Patience::unlimited(), is_blocked: false }

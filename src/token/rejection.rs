@@ -83,7 +83,7 @@ pub enum Rejection {
     PowerfulClaim,
     /// Signing failed: our own trouble.
     SigningFailed,
-    /// More signatures are waiting than the queue holds.
+    /// More signatures are waiting than the queue holds, or none was made within ten seconds.
     SigningOverloaded,
     /// A request target that is neither a path nor `*` with `OPTIONS`.
     TargetMalformed,

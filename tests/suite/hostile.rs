@@ -61,20 +61,31 @@ async fn header_blocks_that_are_too_large_are_refused() {
 #[tokio::test]
 async fn a_header_that_drips_is_cut_off() {
     let kit = Kit::start_with(|config| config.proxy.listen.header_timeout = Duration::from_millis(300)).await;
-    let mut slow = kit.connect().await;
-    slow.write(b"GET /echo HTTP/1.1\r\nHost: gateway\r\n").await;
-    let dripping = async {
-        // Each drip is well within any timeout of a single read.
-        for _ in 0..200 {
-            if !slow.try_write(b"X-Drip: 1\r\n").await {
-                return;
+    // In the first header of a connection, behind another request, and one that came together with the request before it.
+    let begun = "GET /echo HTTP/1.1\r\nHost: gateway\r\n";
+    let whole = format!("{begun}\r\n");
+    for (number, parts) in [vec![begun], vec![&*whole, begun], vec![&*format!("{whole}{begun}")]].iter().enumerate() {
+        let mut slow = kit.connect().await;
+        for (number, part) in parts.iter().enumerate() {
+            slow.write(part.as_bytes()).await;
+            if number + 1 < parts.len() {
+                slow.read_until("HTTP/1.1 401 ").await;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("the connection was never closed");
-    };
-    kit.within(dripping).await;
-    kit.eventually(|| kit.metric("syncgate_connections_cut_total", &[("cause", "header_timeout")]) == 1.0).await;
+        let dripping = async {
+            // Each drip is well within any timeout of a single read.
+            for _ in 0..200 {
+                if !slow.try_write(b"X-Drip: 1\r\n").await {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            panic!("the connection was never closed");
+        };
+        kit.within(dripping).await;
+        let cut = || kit.metric("syncgate_connections_cut_total", &[("cause", "header_timeout")]);
+        kit.eventually(|| cut() == (number + 1) as f64).await;
+    }
     kit.assert_serves().await;
     kit.stop().await;
 }

@@ -1,14 +1,14 @@
 //! How little a thread asks of the scheduler. Where that is not permitted, it goes on as it is; elsewhere than on Linux, nothing is asked
 //! for, as it would be of the whole process.
 
-/// The calling thread runs only where a core has nothing else to do, and stops the moment it has; else as [`give_way`].
+/// The calling thread runs only where a core has nothing else to do, and stops the moment it has. Where that is refused: [`give_way`].
 #[cfg(target_os = "linux")]
 pub(super) fn give_way_at_once() {
     use thread_priority::{
         NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy::Normal, set_thread_priority_and_policy,
         thread_native_id,
     };
-    // Where the idle class is refused, the nice value still counts.
+    // The nice value means nothing in the idle class.
     let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, Normal(Idle));
     give_way();
 }

@@ -1,0 +1,86 @@
+//! [`Task`]: a job for which somebody waits, and which two threads may do. The first that is done answers.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::sync::oneshot;
+
+use crate::metrics::Metrics;
+
+/// A task, whatever comes of it.
+pub(super) trait Work: Send + Sync {
+    /// Does the job and answers, unless nobody waits any more.
+    fn perform(&self);
+
+    /// Whether some thread is at it, or was.
+    fn has_begun(&self) -> bool;
+}
+
+/// A job and its caller.
+pub(super) struct Task<T, J> {
+    job: J,
+    has_begun: AtomicBool,
+    /// None once it has its answer.
+    caller: Mutex<Option<Caller<T>>>,
+}
+
+struct Caller<T> {
+    answer: oneshot::Sender<T>,
+    counted: Counted,
+}
+
+impl<T, J> Task<T, J> {
+    /// A task, and where its answer comes. Without an answer, the job has panicked or the task was dropped.
+    pub(super) fn new(job: J, metrics: &Arc<Metrics>) -> (Self, oneshot::Receiver<T>) {
+        let (answer, answered) = oneshot::channel();
+        let caller = Caller { answer, counted: Counted::new(metrics) };
+        (Self { job, has_begun: AtomicBool::new(false), caller: Mutex::new(Some(caller)) }, answered)
+    }
+
+    fn caller(&self) -> MutexGuard<'_, Option<Caller<T>>> {
+        self.caller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Send, J: Fn() -> T + Send + Sync> Work for Task<T, J> {
+    fn perform(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
+        if self.caller().as_ref().is_none_or(|caller| caller.answer.is_closed()) {
+            *self.caller() = None;
+            return;
+        }
+        // A panic has been reported by the panic hook, and the caller learns of it since its channel closes.
+        let value = catch_unwind(AssertUnwindSafe(&self.job));
+        let Some(Caller { answer, counted }) = self.caller().take() else { return };
+        drop(counted);
+        if let Ok(value) = value {
+            // If the caller has gone meanwhile, nobody wants the result.
+            let _ = answer.send(value);
+        }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+}
+
+/// A task in the metric `syncgate_signing_queue`, from its acceptance to its end.
+struct Counted(Arc<Metrics>);
+
+impl Counted {
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.exchange.signing_queue.inc();
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.exchange.signing_queue.dec();
+    }
+}
