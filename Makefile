@@ -95,8 +95,7 @@ bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes d
 	@$(MAKE) --no-print-directory bench-report
 
 bench-peers-pgo: release-pgo ## As bench-peers, with a gateway built as release-pgo does beside the others
-	RUSTFLAGS="-Cprofile-use=$(PGO)/merged.profdata" $(CARGO) bench --locked --bench requests --no-run --target-dir $(PGO)
-	@$(MAKE) --no-print-directory bench-peers PEERS="-- --profiled $$(ls -t $(PGO)/release/deps/requests-* | grep -v '\.d$$' | head -1)"
+	@$(MAKE) --no-print-directory bench-peers PEERS="-- --profiled $(PGO)/syncgate"
 
 bench-report: deps ## Write what bench-peers and the scale bench measured into docs/benchmarks.md, with plots
 	$(CARGO) bench --locked --profile dev --bench report

@@ -5,7 +5,7 @@
 pub mod process;
 pub mod role;
 #[path = "../measure/short_token.rs"]
-mod short_token;
+pub mod short_token;
 
 /// The middle one of at least one value.
 pub fn median(values: &[f64]) -> f64 {

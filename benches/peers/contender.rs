@@ -22,42 +22,41 @@ pub struct Contender {
 }
 
 enum Program {
-    Own(RoleProcess),
-    Other(Peer),
+    Played(RoleProcess),
+    Peer(Peer),
 }
 
 impl Contender {
-    /// The gateway or the bare proxy. A gateway has a token of its own, as long as that of the others.
-    pub fn own(case: Case, process: RoleProcess, token: &str) -> Self {
-        let token = if process.token().is_empty() { token } else { process.token() }.to_owned();
-        Self { case, token, program: Program::Own(process) }
+    /// A proxy that this program plays.
+    pub fn played(case: Case, process: RoleProcess, token: &str) -> Self {
+        Self { case, token: token.to_owned(), program: Program::Played(process) }
     }
 
-    /// A proxy of others.
-    pub fn other(case: Case, peer: Peer, token: &str) -> Self {
-        Self { case, token: token.to_owned(), program: Program::Other(peer) }
+    /// A proxy as users run it.
+    pub fn peer(case: Case, peer: Peer, token: &str) -> Self {
+        Self { case, token: token.to_owned(), program: Program::Peer(peer) }
     }
 
     pub fn address(&self) -> SocketAddr {
         match &self.program {
-            Program::Own(process) => process.address(),
-            Program::Other(peer) => peer.address(),
+            Program::Played(process) => process.address(),
+            Program::Peer(peer) => peer.address(),
         }
     }
 
     /// Of all its processes since the start.
     pub fn cpu_time(&self) -> io::Result<Duration> {
         match &self.program {
-            Program::Own(process) => process.cpu_time(),
-            Program::Other(peer) => peer.cpu_time(),
+            Program::Played(process) => process.cpu_time(),
+            Program::Peer(peer) => peer.cpu_time(),
         }
     }
 
     /// So that the logs do not fill the memory.
     pub fn empty_log(&self) -> io::Result<()> {
         match &self.program {
-            Program::Own(process) => process.empty_log(),
-            Program::Other(peer) => peer.empty_log(),
+            Program::Played(process) => process.empty_log(),
+            Program::Peer(peer) => peer.empty_log(),
         }
     }
 

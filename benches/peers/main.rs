@@ -2,10 +2,11 @@
 //!
 //! Each proxy has one worker and runs on the last core; load and upstream share the first. First each has to show that it does its
 //! work. Then they take turns in short rounds: CPU time for each request under a closed loop, then latency at a fixed rate that all of
-//! them can bear. Results go to `target/bench/peers.json`, from which `make bench-report` makes the tables and plots.
+//! them can bear. Where a process happens to lie in memory decides on some per cent, so all are started several times. Results go to
+//! `target/bench/peers.json`, from which `make bench-report` makes the tables and plots.
 //!
-//! `make bench-peers`; with `-- --test` one tiny round, or none where the peers are not installed. With `-- --profiled PROGRAM`, a build of
-//! the bench `requests` that was optimised with a profile takes part: `make bench-peers-pgo`.
+//! `make bench-peers`; with `-- --test` one tiny round, or none where the peers are not installed. With `-- --profiled PROGRAM`, a gateway
+//! that was optimised with a profile takes part: `make bench-peers-pgo`.
 
 mod contender;
 mod facts;
@@ -16,38 +17,25 @@ mod load;
 mod peer;
 mod results;
 
-use std::{
-    error::Error,
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{error::Error, fs, net::SocketAddr, path::PathBuf};
 
 use contender::Contender;
 use harness::{
     median,
     process::RoleProcess,
     role::{self, Part, Role},
+    short_token::short,
 };
 use issuer::Issuer;
 use peer::{PEERS, Peer};
 use results::{Case, Proxy, Results, Setting};
-use syncgate::demo::http_client;
+use syncgate::demo::{DemoIssuer, http_client};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What this program plays itself.
-const OWN: [(Case, Role); 4] = [
-    (Case::Pingora, Role::Bare { log: true }),
-    (Case::PingoraWithoutLog, Role::Bare { log: false }),
-    (Case::Syncgate, Role::Gateway { log: true }),
-    (Case::SyncgateWithoutLog, Role::Gateway { log: false }),
-];
-
-/// What a program that was optimised with a profile plays, if there is one.
-const PROFILED: [(Case, Role); 2] =
-    [(Case::PingoraProfiled, Role::Bare { log: true }), (Case::SyncgateProfiled, Role::Gateway { log: true })];
+const PLAYED: [(Case, Role); 2] = [(Case::Pingora, Role::Bare { log: true }), (Case::PingoraWithoutLog, Role::Bare { log: false })];
 
 /// Latency is measured at this part of what the slowest proxy can do.
 const LATENCY_LOAD: f64 = 0.3;
@@ -72,7 +60,8 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
     let mut setting = Setting {
         connections: 64,
         token_bytes: 0,
-        cpu_rounds: if is_test { 1 } else { 21 },
+        starts: if is_test { 1 } else { 7 },
+        cpu_rounds: if is_test { 1 } else { 3 },
         cpu_seconds: 1,
         latency_rounds: if is_test { 1 } else { 3 },
         latency_seconds: if is_test { 1 } else { 5 },
@@ -83,25 +72,31 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
     let (Some(&own_core), Some(&proxy_core)) = (cores.first(), cores.last()) else { return Err("no core to run on".into()) };
     role::pin_to(own_core)?;
     let upstream = RoleProcess::start(&Part { role: Role::Upstream, core: own_core, upstream: None })?;
-    let contenders = start(upstream.address(), proxy_core)?;
-    setting.token_bytes = contenders.first().map_or(0, |contender| contender.token.len());
-    for contender in &contenders {
-        contender.check()?;
-    }
-    eprintln!(
-        "All {} proxies pass their check: 200 with the token, 401 without or with a forged one from those that verify.",
-        contenders.len()
-    );
-
-    let mut proxies: Vec<_> = contenders
-        .iter()
-        .map(|own| Proxy { case: own.case, cpu_us: Vec::new(), rate: Vec::new(), latency_us: Vec::new() })
-        .collect();
-    measure_cpu(&contenders, &mut proxies, &setting)?;
-    if is_test && load::load_generator().is_err() {
+    let (token, issuer) = issue()?;
+    setting.token_bytes = token.len();
+    let measures_latency = !is_test || load::load_generator().is_ok();
+    if !measures_latency {
         eprintln!("SKIPPED: latencies: the example syncgate-load is not built");
-    } else {
-        measure_latency(&contenders, &mut proxies, &mut setting)?;
+    }
+    let mut proxies = Vec::new();
+    for turn in 0..setting.starts {
+        let contenders = start(upstream.address(), proxy_core, &token, &issuer)?;
+        for contender in &contenders {
+            contender.check()?;
+        }
+        eprintln!(
+            "start {} of {}: all {} proxies pass their check: 200 with the token, 401 without or with a forged one from those that verify",
+            turn + 1,
+            setting.starts,
+            contenders.len()
+        );
+        if proxies.is_empty() {
+            proxies.extend(contenders.iter().map(|contender| unmeasured(contender.case)));
+        }
+        measure_cpu(&contenders, &mut proxies, &setting)?;
+        if measures_latency && turn < setting.latency_rounds {
+            measure_latency(&contenders, &mut proxies, &mut setting)?;
+        }
     }
     let results = Results { machine, versions: facts::versions(), setting, proxies };
     print(&results);
@@ -114,32 +109,37 @@ fn missing() -> Vec<&'static str> {
     ["nginx", "haproxy", "envoy", "wrk"].into_iter().filter(|program| !is_there(program)).collect()
 }
 
-/// All proxies, in the order of the rounds. The peers get the first gateway's token and trust its issuer.
-fn start(upstream: SocketAddr, core: usize) -> Result<Vec<Contender>, Box<dyn Error>> {
-    let mut own = Vec::new();
-    for (case, role) in OWN {
-        own.push((case, RoleProcess::start(&Part { role, core, upstream: Some(upstream) })?));
-    }
-    if let Some(program) = std::env::args().skip_while(|argument| argument != "--profiled").nth(1) {
-        for (case, role) in PROFILED {
-            own.push((case, RoleProcess::start_of(Path::new(&program), &Part { role, core, upstream: Some(upstream) })?));
-        }
-    }
-    let (token, keys_url) = {
-        let gateway = own.iter().map(|(_, process)| process).find(|process| !process.token().is_empty());
-        let gateway = gateway.ok_or("no gateway gave a token")?;
-        (gateway.token().to_owned(), gateway.keys_url().to_owned())
-    };
+/// A token that all accept, and its issuer.
+fn issue() -> Result<(String, Issuer), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let client = http_client()?;
-    let key_set = runtime.block_on(async { client.get(keys_url).send().await?.text().await })?;
-    let issuer = Issuer::of(&token, key_set)?;
+    runtime.block_on(async {
+        let issuer = DemoIssuer::start().await?;
+        let token = short(issuer.token("alice")).sign();
+        let key_set = http_client()?.get(issuer.keys_url()).send().await?.text().await?;
+        let issuer = Issuer::of(&token, key_set)?;
+        Ok((token, issuer))
+    })
+}
+
+/// All proxies, in the order of the rounds.
+fn start(upstream: SocketAddr, core: usize, token: &str, issuer: &Issuer) -> Result<Vec<Contender>, Box<dyn Error>> {
     let mut contenders = Vec::new();
     for case in PEERS {
-        contenders.push(Contender::other(case, Peer::start(case, core, upstream, &issuer)?, &token));
+        contenders.push(Contender::peer(case, Peer::start(case, core, upstream, issuer)?, token));
     }
-    contenders.extend(own.into_iter().map(|(case, process)| Contender::own(case, process, &token)));
+    if let Some(program) = std::env::args().skip_while(|argument| argument != "--profiled").nth(1) {
+        let case = Case::SyncgateProfiled;
+        contenders.push(Contender::peer(case, Peer::start_of(program.as_ref(), case, core, upstream, issuer)?, token));
+    }
+    for (case, role) in PLAYED {
+        let process = RoleProcess::start(&Part { role, core, upstream: Some(upstream) })?;
+        contenders.push(Contender::played(case, process, token));
+    }
     Ok(contenders)
+}
+
+fn unmeasured(case: Case) -> Proxy {
+    Proxy { case, cpu_us: Vec::new(), rate: Vec::new(), latency_us: Vec::new() }
 }
 
 fn measure_cpu(contenders: &[Contender], proxies: &mut [Proxy], setting: &Setting) -> Result<(), Box<dyn Error>> {
@@ -163,18 +163,16 @@ fn measure_cpu(contenders: &[Contender], proxies: &mut [Proxy], setting: &Settin
 }
 
 fn measure_latency(contenders: &[Contender], proxies: &mut [Proxy], setting: &mut Setting) -> Result<(), Box<dyn Error>> {
-    let slowest = proxies.iter().map(|proxy| median(&proxy.rate)).fold(f64::INFINITY, f64::min);
-    setting.latency_rate = (slowest * LATENCY_LOAD / 100.0).floor().max(1.0) as u64 * 100;
-    for round in 0..setting.latency_rounds {
-        for turn in 0..contenders.len() {
-            let index = (turn + round) % contenders.len();
-            let contender = &contenders[index];
-            let latency = load::open_loop(contender, setting.connections, setting.latency_rate, setting.latency_seconds)?;
-            proxies[index].latency_us.push(latency);
-            contender.empty_log()?;
-        }
-        eprintln!("latency at {} requests/s: round {} of {}", setting.latency_rate, round + 1, setting.latency_rounds);
+    if setting.latency_rate == 0 {
+        let slowest = proxies.iter().map(|proxy| median(&proxy.rate)).fold(f64::INFINITY, f64::min);
+        setting.latency_rate = (slowest * LATENCY_LOAD / 100.0).floor().max(1.0) as u64 * 100;
     }
+    for (contender, proxy) in contenders.iter().zip(proxies) {
+        let latency = load::open_loop(contender, setting.connections, setting.latency_rate, setting.latency_seconds)?;
+        proxy.latency_us.push(latency);
+        contender.empty_log()?;
+    }
+    eprintln!("latency at {} requests/s: measured", setting.latency_rate);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Another proxy as a process: its config written, started on the proxies' core, its CPU time read.
+//! A proxy as users run it, a process of its own: its config written, started on the proxies' core, its CPU time read.
 
 use std::{
     error::Error,
@@ -20,8 +20,8 @@ use crate::{
     results::Case,
 };
 
-/// The other proxies, in the order in which the results name them.
-pub const PEERS: [Case; 7] = [
+/// Them, in the order in which the results name them.
+pub const PEERS: [Case; 9] = [
     Case::Nginx,
     Case::NginxWithoutLog,
     Case::Haproxy,
@@ -29,6 +29,8 @@ pub const PEERS: [Case; 7] = [
     Case::Envoy,
     Case::EnvoyJwtAuthn,
     Case::EnvoyJwtAuthnCache,
+    Case::Syncgate,
+    Case::SyncgateWithoutLog,
 ];
 
 /// A running peer. Dropping it ends it.
@@ -41,6 +43,17 @@ pub struct Peer {
 impl Peer {
     /// Writes the config, starts the peer on a core and waits until it listens.
     pub fn start(case: Case, core: usize, upstream: SocketAddr, issuer: &Issuer) -> Result<Self, Box<dyn Error>> {
+        Self::start_of(&program(case), case, core, upstream, issuer)
+    }
+
+    /// The same, of another build.
+    pub fn start_of(
+        program: &Path,
+        case: Case,
+        core: usize,
+        upstream: SocketAddr,
+        issuer: &Issuer,
+    ) -> Result<Self, Box<dyn Error>> {
         let folder = folder_in_memory()?;
         let address = free_address()?;
         let config = config(case, folder.path(), address, upstream, issuer);
@@ -48,9 +61,15 @@ impl Peer {
         fs::write(&config_file, config)?;
         fs::write(folder.path().join("issuer.json"), &issuer.key_set)?;
         fs::write(folder.path().join("issuer.pem"), &issuer.key_pem)?;
-        let said = folder.path().join("errors.log");
-        let mut command = command(case, &config_file);
-        command.stdin(Stdio::null()).stdout(append(&log_file(folder.path()))?).stderr(append(&said)?);
+        let (log, mut said) = (log_file(folder.path()), folder.path().join("errors.log"));
+        let mut command = Command::new(program);
+        command.args(arguments(case)).arg(&config_file);
+        if case.is_syncgate() {
+            make_key(program, folder.path())?;
+            // Its access log is among its other words.
+            said.clone_from(&log);
+        }
+        command.stdin(Stdio::null()).stdout(append(&log)?).stderr(append(&said)?);
         // A process starts on the core of the thread that starts it.
         let child = thread::spawn(move || role::pin_to(core).and_then(|()| command.spawn()));
         let child = child.join().map_err(|_| "the thread that starts peers ended early")??;
@@ -104,6 +123,7 @@ fn config(case: Case, folder: &Path, listen: SocketAddr, upstream: SocketAddr, i
         Case::Haproxy => include_str!("conf/haproxy.cfg"),
         Case::HaproxyJwtVerify => include_str!("conf/haproxy-jwt.cfg"),
         Case::EnvoyJwtAuthn | Case::EnvoyJwtAuthnCache => include_str!("conf/envoy-jwt.yaml"),
+        _ if case.is_syncgate() => include_str!("conf/syncgate.yaml"),
         _ => include_str!("conf/envoy.yaml"),
     };
     // Lines written together, as the gateway and Envoy do it.
@@ -116,6 +136,7 @@ fn config(case: Case, folder: &Path, listen: SocketAddr, upstream: SocketAddr, i
         ("upstream", upstream.to_string()),
         ("upstream_host", upstream.ip().to_string()),
         ("upstream_port", upstream.port().to_string()),
+        ("log_requests", (case != Case::SyncgateWithoutLog).to_string()),
         ("access_log", if case == Case::NginxWithoutLog { "off".to_owned() } else { log }),
         ("issuer", issuer.name.clone()),
         ("audience", issuer.audience.clone()),
@@ -127,15 +148,30 @@ fn config(case: Case, folder: &Path, listen: SocketAddr, upstream: SocketAddr, i
     values.iter().fold(template.to_owned(), |config, (name, value)| config.replace(&format!("${{{name}}}"), value))
 }
 
-fn command(case: Case, config: &Path) -> Command {
-    let (program, arguments): (_, &[&str]) = match case {
-        Case::Nginx | Case::NginxWithoutLog => ("nginx", &["-c"]),
-        Case::Haproxy | Case::HaproxyJwtVerify => ("haproxy", &["-db", "-f"]),
-        _ => ("envoy", &["--concurrency", "1", "--disable-hot-restart", "--log-level", "warn", "-c"]),
-    };
-    let mut command = Command::new(program);
-    command.args(arguments).arg(config);
-    command
+fn program(case: Case) -> PathBuf {
+    match case {
+        Case::Nginx | Case::NginxWithoutLog => "nginx".into(),
+        Case::Haproxy | Case::HaproxyJwtVerify => "haproxy".into(),
+        _ if case.is_syncgate() => env!("CARGO_BIN_EXE_syncgate").into(),
+        _ => "envoy".into(),
+    }
+}
+
+/// All but the config's name, which is the last.
+fn arguments(case: Case) -> &'static [&'static str] {
+    match case {
+        Case::Nginx | Case::NginxWithoutLog => &["-c"],
+        Case::Haproxy | Case::HaproxyJwtVerify => &["-db", "-f"],
+        _ if case.is_syncgate() => &["run", "--config"],
+        _ => &["--concurrency", "1", "--disable-hot-restart", "--log-level", "warn", "-c"],
+    }
+}
+
+/// What syncgate signs with.
+fn make_key(program: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let made =
+        Command::new(program).args(["keys", "generate", "--bits", "2048", "--out"]).arg(folder.join("signing.pem")).output()?;
+    if made.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&made.stderr).into()) }
 }
 
 fn log_file(folder: &Path) -> PathBuf {

@@ -23,10 +23,12 @@ pub struct Fact {
 pub struct Setting {
     pub connections: usize,
     pub token_bytes: usize,
-    /// Of CPU time: how many rounds, and seconds of each proxy in each.
+    /// How often all proxies were started.
+    pub starts: usize,
+    /// Of CPU time: how many rounds with each start, and seconds of each proxy in each.
     pub cpu_rounds: usize,
     pub cpu_seconds: u64,
-    /// Of latency.
+    /// Of latency: with how many of the starts.
     pub latency_rounds: usize,
     pub latency_seconds: u64,
     /// Requests a second while latency is measured; 0 if it was not.
@@ -68,8 +70,7 @@ pub enum Case {
     PingoraWithoutLog,
     Syncgate,
     SyncgateWithoutLog,
-    /// Built with a profile, as `make release-pgo` does.
-    PingoraProfiled,
+    /// Built with a profile: `make release-pgo`.
     SyncgateProfiled,
 }
 
@@ -88,7 +89,6 @@ impl Case {
             Self::PingoraWithoutLog => "bare Pingora, no log",
             Self::Syncgate => "syncgate",
             Self::SyncgateWithoutLog => "syncgate, no log",
-            Self::PingoraProfiled => "bare Pingora, PGO",
             Self::SyncgateProfiled => "syncgate, PGO",
         }
     }

@@ -71,9 +71,12 @@ fn work(case: Case) -> &'static str {
 }
 
 fn measured(setting: &Setting) -> String {
-    let Setting { connections, token_bytes, cpu_rounds, cpu_seconds, latency_rounds, latency_seconds, latency_rate } = setting;
+    let Setting { connections, token_bytes, starts, cpu_rounds, cpu_seconds, latency_rounds, latency_seconds, latency_rate } =
+        setting;
     let mut text = format!(
-        "A token of {token_bytes} bytes, {connections} connections. CPU time: median of {cpu_rounds} interleaved rounds of {cpu_seconds} s each in a closed loop."
+        "A token of {token_bytes} bytes, {connections} connections. CPU time: all proxies are started {starts} times; median of {} interleaved \
+         rounds of {cpu_seconds} s each in a closed loop.",
+        starts * cpu_rounds
     );
     if *latency_rate > 0 {
         text += &format!(
@@ -102,8 +105,6 @@ fn targets(results: &Results) -> Result<String, String> {
     }
     if let Ok(profiled) = find(results, Case::SyncgateProfiled) {
         for (case, bound) in BOUNDS {
-            // What is built alike is compared with what is built alike.
-            let case = if case == Case::Pingora { Case::PingoraProfiled } else { case };
             compare(profiled, find(results, case)?, Some(bound));
         }
     }
@@ -176,7 +177,7 @@ fn tone_of_maker(case: Case) -> Tone {
         Case::Nginx | Case::NginxWithoutLog => Tone::Grey,
         Case::Haproxy | Case::HaproxyJwtVerify => Tone::Blue,
         Case::Envoy | Case::EnvoyJwtAuthn | Case::EnvoyJwtAuthnCache => Tone::Violet,
-        Case::Pingora | Case::PingoraWithoutLog | Case::PingoraProfiled => Tone::Green,
+        Case::Pingora | Case::PingoraWithoutLog => Tone::Green,
         Case::Syncgate | Case::SyncgateWithoutLog | Case::SyncgateProfiled => Tone::Accent,
     }
 }
