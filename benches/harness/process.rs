@@ -106,12 +106,24 @@ pub fn cpu_time(process: u32) -> io::Result<Duration> {
     let mut total = Duration::ZERO;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {
         let thread = thread?.path();
-        // In nanoseconds; `stat` next to it counts in hundredths of a second.
-        let line = fs::read_to_string(thread.join("schedstat"))?;
+        // In nanoseconds; `stat` next to it counts in hundredths of a second. A thread that has just ended has no file any more.
+        let Some(line) = unless_gone(fs::read_to_string(thread.join("schedstat")))? else { continue };
         total += Duration::from_nanos(line.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or_default());
-        for child in fs::read_to_string(thread.join("children"))?.split_whitespace() {
+        let children = unless_gone(fs::read_to_string(thread.join("children")))?;
+        for child in children.iter().flat_map(|children| children.split_whitespace()) {
             total += child.parse().map(cpu_time).map_err(io::Error::other)??;
         }
     }
     Ok(total)
+}
+
+fn unless_gone(read: io::Result<String>) -> io::Result<Option<String>> {
+    match read {
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) =>
+        {
+            Ok(None)
+        }
+        read => read.map(Some),
+    }
 }

@@ -93,7 +93,7 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
         if proxies.is_empty() {
             proxies.extend(contenders.iter().map(|contender| unmeasured(contender.case)));
         }
-        measure_cpu(&contenders, &mut proxies, &setting)?;
+        measure_cpu(&contenders, &mut proxies, &setting, turn * setting.cpu_rounds)?;
         if measures_latency && turn < setting.latency_rounds {
             measure_latency(&contenders, &mut proxies, &mut setting)?;
         }
@@ -127,7 +127,7 @@ fn start(upstream: SocketAddr, core: usize, token: &str, issuer: &Issuer) -> Res
     for case in PEERS {
         contenders.push(Contender::peer(case, Peer::start(case, core, upstream, issuer)?, token));
     }
-    if let Some(program) = std::env::args().skip_while(|argument| argument != "--profiled").nth(1) {
+    if let Some(program) = profiled()? {
         let case = Case::SyncgateProfiled;
         contenders.push(Contender::peer(case, Peer::start_of(program.as_ref(), case, core, upstream, issuer)?, token));
     }
@@ -138,15 +138,26 @@ fn start(upstream: SocketAddr, core: usize, token: &str, issuer: &Issuer) -> Res
     Ok(contenders)
 }
 
+/// The program of `--profiled`.
+fn profiled() -> Result<Option<PathBuf>, Box<dyn Error>> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--profiled");
+    match (arguments.next(), arguments.next().map(PathBuf::from)) {
+        (None, _) => Ok(None),
+        (Some(_), Some(program)) if program.is_file() => Ok(Some(program)),
+        _ => Err("--profiled wants a program; `make release-pgo` builds it".into()),
+    }
+}
+
 fn unmeasured(case: Case) -> Proxy {
     Proxy { case, cpu_us: Vec::new(), rate: Vec::new(), latency_us: Vec::new() }
 }
 
-fn measure_cpu(contenders: &[Contender], proxies: &mut [Proxy], setting: &Setting) -> Result<(), Box<dyn Error>> {
+/// `first`: whose turn is first.
+fn measure_cpu(contenders: &[Contender], proxies: &mut [Proxy], setting: &Setting, first: usize) -> Result<(), Box<dyn Error>> {
     // The first round fills pools and caches and is not counted.
     for round in 0..=setting.cpu_rounds {
         for turn in 0..contenders.len() {
-            let index = (turn + round) % contenders.len();
+            let index = (first + turn + round) % contenders.len();
             let (contender, proxy) = (&contenders[index], &mut proxies[index]);
             let before = contender.cpu_time()?;
             let (requests, rate) = load::closed_loop(contender, setting.connections, setting.cpu_seconds)?;

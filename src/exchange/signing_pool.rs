@@ -3,7 +3,8 @@
 //! Where there are fewer cores than work, a signature can wait for a request, but not the other way round. So the threads are in the
 //! scheduler's idle class, which gives way at once when another thread of the process wants the core; a merely nicer thread has its slice
 //! first, whatever its nice value. Were that all, next to nothing would be signed where no core is ever idle. So there is one more thread,
-//! the relief, of low priority only: it takes over from the others while they get nowhere.
+//! the relief, of low priority only. Who waits for a signature shows it to the relief, if the other threads get nowhere or it takes too
+//! long: the relief then makes it, whether another thread has begun with it or not.
 
 use std::{
     io,
@@ -30,7 +31,7 @@ mod task;
 #[derive(Debug)]
 pub struct SigningPool {
     tasks: Sender<Arc<dyn Work>>,
-    /// Tasks that the relief should look at.
+    /// Tasks for the relief. They stand in the queue, too, or have been begun.
     overdue: Sender<Arc<dyn Work>>,
     pace: Arc<Pace>,
     metrics: Arc<Metrics>,
@@ -49,6 +50,10 @@ pub enum SigningRefused {
 
 /// Many times what a signature takes, and too short for a user to notice.
 const STANDSTILL: Duration = Duration::from_millis(50);
+/// What a user notices.
+const TOO_LONG: Duration = Duration::from_millis(500);
+/// At least so often it is asked whether a task is overdue.
+const ASKED_EVERY: Duration = Duration::from_secs(1);
 /// How many overdue tasks wait for the relief. Those beyond are shown to it again.
 const OVERDUE: usize = 64;
 
@@ -85,18 +90,34 @@ impl SigningPool {
     /// A caller that goes away, by dropping the future, disturbs nobody; its job is skipped if it has not begun.
     pub async fn run<T: Send + 'static>(&self, job: impl Fn() -> T + Send + Sync + 'static) -> Result<T, SigningRefused> {
         let (task, mut answer) = Task::new(job, &self.metrics);
-        let task: Arc<dyn Work> = Arc::new(task);
-        self.tasks.try_send(Arc::clone(&task)).map_err(|error| match error {
-            TrySendError::Full(_) => SigningRefused::QueueFull,
-            // Threads end after the pool only, and panics do not end them.
-            TrySendError::Disconnected(_) => SigningRefused::Panicked,
-        })?;
-        loop {
-            match timeout(STANDSTILL, &mut answer).await {
-                Ok(answer) => return answer.map_err(|_| SigningRefused::Panicked),
-                Err(_) if self.pace.stands_still() => drop(self.overdue.try_send(Arc::clone(&task))),
-                Err(_) => {}
+        let own = Arc::new(task);
+        let task: Arc<dyn Work> = own.clone();
+        match self.tasks.try_send(Arc::clone(&task)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                own.withdraw();
+                // The queue may be full of what nobody waits for, nor shows to the relief.
+                self.show_if_overdue(&task, Duration::ZERO);
+                return Err(SigningRefused::QueueFull);
             }
+            // Threads end after the pool only, and panics do not end them.
+            Err(TrySendError::Disconnected(_)) => return Err(SigningRefused::Panicked),
+        }
+        let (mut waited, mut next) = (Duration::ZERO, STANDSTILL);
+        loop {
+            if let Ok(answer) = timeout(next, &mut answer).await {
+                return answer.map_err(|_| SigningRefused::Panicked);
+            }
+            waited += next;
+            next = (next * 2).min(ASKED_EVERY);
+            self.show_if_overdue(&task, waited);
+        }
+    }
+
+    fn show_if_overdue(&self, task: &Arc<dyn Work>, waited: Duration) {
+        if waited >= TOO_LONG || self.pace.stands_still() {
+            // If the relief has enough to do, this one is shown again.
+            let _ = self.overdue.try_send(Arc::clone(task));
         }
     }
 }
@@ -115,7 +136,7 @@ impl Pace {
     }
 
     fn step(&self) {
-        self.last_step.store(self.millis(), Ordering::Relaxed);
+        self.last_step.fetch_max(self.millis(), Ordering::Relaxed);
     }
 
     fn stands_still(&self) -> bool {
@@ -137,12 +158,10 @@ fn work(waiting: &Receiver<Arc<dyn Work>>, pace: &Pace) {
     }
 }
 
-/// The relief: while the others stand still, does again what one of them has begun with, and then what waits.
+/// The relief: performs what is overdue, and then, while the others stand still, what waits.
 fn relieve(overdue: &Receiver<Arc<dyn Work>>, waiting: &Receiver<Arc<dyn Work>>, pace: &Pace) {
     while let Ok(task) = overdue.recv() {
-        if task.has_begun() && pace.stands_still() {
-            task.perform();
-        }
+        task.perform();
         while pace.stands_still() {
             let Ok(task) = waiting.try_recv() else { break };
             task.perform();

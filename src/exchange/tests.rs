@@ -138,7 +138,7 @@ impl World {
         let blocked = std::sync::Mutex::new(blocked);
         let (started, mut is_started) = tokio::sync::mpsc::unbounded_channel();
         let exchange = Arc::clone(&self.exchange);
-        // What a thread has begun and does not end is begun by the relief, too.
+        // What the one has begun and does not end is shown to the other, and stays in the queue if the relief is first.
         let job = move || (started.send(()).unwrap(), blocked.lock().unwrap().recv());
         tokio::spawn(async move { exchange.minting.pool.run(job).await });
         for _ in 0..2 {

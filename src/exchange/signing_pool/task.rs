@@ -2,10 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::oneshot;
@@ -16,15 +13,11 @@ use crate::metrics::Metrics;
 pub(super) trait Work: Send + Sync {
     /// Does the job and answers, unless nobody waits any more.
     fn perform(&self);
-
-    /// Whether some thread is at it, or was.
-    fn has_begun(&self) -> bool;
 }
 
 /// A job and its caller.
 pub(super) struct Task<T, J> {
     job: J,
-    has_begun: AtomicBool,
     /// None once it has its answer.
     caller: Mutex<Option<Caller<T>>>,
 }
@@ -35,11 +28,16 @@ struct Caller<T> {
 }
 
 impl<T, J> Task<T, J> {
-    /// A task, and where its answer comes. Without an answer, the job has panicked or the task was dropped.
+    /// A task, and where its answer comes. Without an answer, the job has panicked.
     pub(super) fn new(job: J, metrics: &Arc<Metrics>) -> (Self, oneshot::Receiver<T>) {
         let (answer, answered) = oneshot::channel();
         let caller = Caller { answer, counted: Counted::new(metrics) };
-        (Self { job, has_begun: AtomicBool::new(false), caller: Mutex::new(Some(caller)) }, answered)
+        (Self { job, caller: Mutex::new(Some(caller)) }, answered)
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn withdraw(&self) {
+        *self.caller() = None;
     }
 
     fn caller(&self) -> MutexGuard<'_, Option<Caller<T>>> {
@@ -49,10 +47,8 @@ impl<T, J> Task<T, J> {
 
 impl<T: Send, J: Fn() -> T + Send + Sync> Work for Task<T, J> {
     fn perform(&self) {
-        self.has_begun.store(true, Ordering::Relaxed);
         if self.caller().as_ref().is_none_or(|caller| caller.answer.is_closed()) {
-            *self.caller() = None;
-            return;
+            return self.withdraw();
         }
         // A panic has been reported by the panic hook, and the caller learns of it since its channel closes.
         let value = catch_unwind(AssertUnwindSafe(&self.job));
@@ -62,10 +58,6 @@ impl<T: Send, J: Fn() -> T + Send + Sync> Work for Task<T, J> {
             // If the caller has gone meanwhile, nobody wants the result.
             let _ = answer.send(value);
         }
-    }
-
-    fn has_begun(&self) -> bool {
-        self.has_begun.load(Ordering::Relaxed)
     }
 }
 
