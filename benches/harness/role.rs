@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::short_token::short;
+use super::{nginx, short_token::short};
 
 /// What the upstream answers.
 pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 43\r\n\r\n{\"ok\":true,\"id\":\"42\",\"rev\":\"1-0123456789a\"}";
@@ -36,15 +36,18 @@ pub enum Role {
     Bare { log: bool },
     /// The gateway.
     Gateway { log: bool },
+    /// nginx as a plain proxy, with its log.
+    Nginx,
 }
 
 impl Role {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Upstream,
         Self::Bare { log: true },
         Self::Bare { log: false },
         Self::Gateway { log: true },
         Self::Gateway { log: false },
+        Self::Nginx,
     ];
 
     pub fn name(self) -> &'static str {
@@ -54,6 +57,7 @@ impl Role {
             Self::Bare { log: false } => "bare-without-log",
             Self::Gateway { log: true } => "gateway",
             Self::Gateway { log: false } => "gateway-without-log",
+            Self::Nginx => "nginx",
         }
     }
 
@@ -64,6 +68,7 @@ impl Role {
             Self::Bare { log: false } => "bare, no log",
             Self::Gateway { log: true } => "gateway, log",
             Self::Gateway { log: false } => "gateway, no log",
+            Self::Nginx => "nginx, log",
         }
     }
 }
@@ -124,14 +129,18 @@ pub fn end_with_parent() {
 
 /// Plays a part until standard input ends.
 pub fn play(part: Part) -> Result<(), Box<dyn Error>> {
-    end_with_parent();
     pin_to(part.core)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let upstream = || part.upstream.ok_or("a proxy needs an upstream");
+    if part.role == Role::Nginx {
+        return nginx::play(upstream()?);
+    }
+    end_with_parent();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     match part.role {
         Role::Upstream => Ok(runtime.block_on(serve_answers())?),
         Role::Bare { log } => runtime.block_on(serve_bare(upstream()?, log)),
         Role::Gateway { log } => runtime.block_on(serve_gateway(upstream()?, log)),
+        Role::Nginx => Ok(()),
     }
 }
 

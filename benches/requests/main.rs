@@ -2,7 +2,8 @@
 //!
 //! The bench starts itself again in other roles: the upstream, the gateway, the bare proxy. Each proxy is one process, pinned to the
 //! last core; load and upstream share the first. The proxies take turns in short rounds and are started anew after some. What is compared is
-//! the CPU time of the proxy's process for each request, which other work on the machine disturbs less than the clock.
+//! the CPU time of the proxy's process for each request, which other work on the machine disturbs less than the clock. nginx takes part where
+//! it is installed.
 //!
 //! `cargo bench --bench requests`; with `-- --test` one short round each. With `-- --against NAME=PROGRAM`, which may be given often, the
 //! gateways of other builds of this bench take part: that is how a change, a compiler's option or an allocator is measured.
@@ -84,6 +85,10 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
         eprintln!("start {} of {starts}, a token of {} bytes", start + 1, token.len());
     }
     println!("{table}");
+    let place = |role| contenders.iter().position(|contender| contender.build.is_none() && contender.role == role);
+    if let (Some(gateway), Some(nginx)) = (place(Role::Gateway { log: true }), place(Role::Nginx)) {
+        println!("gateway, log: {:.3} x nginx, log", table.ratio(gateway, nginx));
+    }
     Ok(())
 }
 
@@ -112,7 +117,11 @@ impl Contender {
 
 /// This build's proxies, the yardstick first, and those of `--against`.
 fn contenders() -> Result<Vec<Contender>, Box<dyn Error>> {
-    let own = PROXIES.into_iter().map(|role| Contender { role, build: None });
+    let nginx = harness::nginx::program().map(|_| Role::Nginx);
+    if nginx.is_none() {
+        eprintln!("SKIPPED: nginx, which is not installed");
+    }
+    let own = PROXIES.into_iter().chain(nginx).map(|role| Contender { role, build: None });
     let others = other_builds()?.into_iter().flat_map(|build| {
         [Role::Bare { log: true }, Role::Gateway { log: true }].map(|role| Contender { role, build: Some(build.clone()) })
     });

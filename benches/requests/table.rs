@@ -35,11 +35,24 @@ impl Table {
         }
     }
 
+    /// Of the CPU time of two proxies: of each round, then the median of each start, then of all.
+    pub fn ratio(&self, own: usize, other: usize) -> f64 {
+        median(&self.of_starts(|start| start.ratio(own, other)))
+    }
+
     /// A figure of each start, in order of size.
     fn of_starts(&self, figure: impl Fn(&Start) -> f64) -> Vec<f64> {
         let mut figures: Vec<_> = self.starts.iter().map(figure).collect();
         figures.sort_by(f64::total_cmp);
         figures
+    }
+}
+
+impl Start {
+    /// Of each round, then the median: what slows the machine down for a while slows both.
+    fn ratio(&self, own: usize, other: usize) -> f64 {
+        let ratios: Vec<_> = self.cpu[own].iter().zip(&self.cpu[other]).map(|(own, other)| own / other).collect();
+        median(&ratios)
     }
 }
 
@@ -49,11 +62,7 @@ impl fmt::Display for Table {
         for (proxy, title) in self.titles.iter().enumerate() {
             let cpu = median(&self.of_starts(|start| median(&start.cpu[proxy])));
             let rate = median(&self.of_starts(|start| median(&start.rate[proxy])));
-            // Of each round, then the median: what slows the machine down for a while slows both.
-            let of_rounds = |start: &Start| {
-                start.cpu[proxy].iter().zip(&start.cpu[0]).map(|(own, yardstick)| own / yardstick).collect::<Vec<_>>()
-            };
-            let ratios = self.of_starts(|start| median(&of_rounds(start)));
+            let ratios = self.of_starts(|start| start.ratio(proxy, 0));
             let (least, most) = (ratios.first().copied().unwrap_or_default(), ratios.last().copied().unwrap_or_default());
             let spread = format!("{least:.3} to {most:.3}");
             writeln!(out, "{title:<20} {:>14.1} {rate:>12.0} {:>10.3} {spread:>16}", cpu * 1e6, median(&ratios))?;
