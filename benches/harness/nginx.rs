@@ -4,14 +4,15 @@ use std::{
     error::Error,
     fs,
     io::{self, Read as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
-use super::{process::folder_in_memory, role::announce};
+use super::{
+    process::{end, folder_in_memory, free_address, wait_until_it_listens},
+    role::announce,
+};
 
 const CONFIG: &str = include_str!("../peers/conf/nginx.conf");
 
@@ -25,19 +26,15 @@ pub fn program() -> Option<PathBuf> {
 /// Runs it until standard input ends.
 pub fn play(upstream: SocketAddr) -> Result<(), Box<dyn Error>> {
     let folder = folder_in_memory()?;
-    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    let address = free_address()?;
     let mut nginx = start(folder.path(), address, upstream)?;
-    let served = wait(&mut nginx, address).and_then(|()| {
+    let served = wait_until_it_listens(&mut nginx, address).and_then(|()| {
         announce(address, "", "")?;
         // Ended by its reader, or with it.
         let _ = io::stdin().read(&mut [0]);
         Ok(())
     });
-    // Asked to end, it ends its worker too. It may have ended by itself.
-    if let Some(process) = i32::try_from(nginx.id()).ok().and_then(rustix::process::Pid::from_raw) {
-        let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
-    }
-    nginx.wait()?;
+    end(&mut nginx);
     served
 }
 
@@ -52,18 +49,4 @@ fn start(folder: &Path, address: SocketAddr, upstream: SocketAddr) -> Result<Chi
     fs::write(&file, config)?;
     let program = program().ok_or("nginx is not installed")?;
     Ok(Command::new(program).arg("-c").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?)
-}
-
-fn wait(nginx: &mut Child, address: SocketAddr) -> Result<(), Box<dyn Error>> {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect(address).is_err() {
-        if let Some(status) = nginx.try_wait()? {
-            return Err(format!("nginx ended with {status}").into());
-        }
-        if Instant::now() > deadline {
-            return Err("nginx does not listen".into());
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }

@@ -1,9 +1,10 @@
 //! This program once more, in another role, and the CPU time it has used.
 
 use std::{
+    error::Error,
     fs::{self, File, OpenOptions},
     io::{self, BufRead as _, BufReader},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -105,6 +106,34 @@ impl Drop for RoleProcess {
 pub fn folder_in_memory() -> io::Result<tempfile::TempDir> {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
+}
+
+/// Free a moment ago. If another process takes it before a server does, the server says so.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// Waits for a server that says nothing itself.
+pub fn wait_until_it_listens(server: &mut Child, address: SocketAddr) -> Result<(), Box<dyn Error>> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(address).is_err() {
+        if let Some(status) = server.try_wait()? {
+            return Err(format!("ended with {status}").into());
+        }
+        if Instant::now() > deadline {
+            return Err("does not listen".into());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Asks a server to end, and waits for it: nginx ends its workers, too. It may have ended by itself.
+pub fn end(server: &mut Child) {
+    if let Some(process) = i32::try_from(server.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
+    }
+    let _ = server.wait();
 }
 
 /// CPU time of a process and of all that it started and that still run, since their start. Linux only.

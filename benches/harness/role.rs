@@ -129,18 +129,18 @@ pub fn end_with_parent() {
 
 /// Plays a part until standard input ends.
 pub fn play(part: Part) -> Result<(), Box<dyn Error>> {
+    // Who plays nginx has to end it first.
+    if part.role != Role::Nginx {
+        end_with_parent();
+    }
     pin_to(part.core)?;
     let upstream = || part.upstream.ok_or("a proxy needs an upstream");
-    if part.role == Role::Nginx {
-        return nginx::play(upstream()?);
-    }
-    end_with_parent();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     match part.role {
         Role::Upstream => Ok(runtime.block_on(serve_answers())?),
         Role::Bare { log } => runtime.block_on(serve_bare(upstream()?, log)),
         Role::Gateway { log } => runtime.block_on(serve_gateway(upstream()?, log)),
-        Role::Nginx => Ok(()),
+        Role::Nginx => nginx::play(upstream()?),
     }
 }
 

@@ -4,16 +4,16 @@ use std::{
     error::Error,
     fs::{self, OpenOptions},
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
     harness::{
-        process::{cpu_time, folder_in_memory},
+        process::{cpu_time, end, folder_in_memory, free_address, wait_until_it_listens},
         role,
     },
     issuer::Issuer,
@@ -74,7 +74,8 @@ impl Peer {
         let child = thread::spawn(move || role::pin_to(core).and_then(|()| command.spawn()));
         let child = child.join().map_err(|_| "the thread that starts peers ended early")??;
         let mut peer = Self { child, address, folder };
-        peer.wait().map_err(|error| format!("{}: {error}: {}", case.title(), fs::read_to_string(said).unwrap_or_default()))?;
+        let listens = wait_until_it_listens(&mut peer.child, address);
+        listens.map_err(|error| format!("{}: {error}: {}", case.title(), fs::read_to_string(said).unwrap_or_default()))?;
         Ok(peer)
     }
 
@@ -91,29 +92,11 @@ impl Peer {
     pub fn empty_log(&self) -> io::Result<()> {
         OpenOptions::new().write(true).open(log_file(self.folder.path()))?.set_len(0)
     }
-
-    fn wait(&mut self) -> Result<(), Box<dyn Error>> {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(self.address).is_err() {
-            if let Some(status) = self.child.try_wait()? {
-                return Err(format!("ended with {status}").into());
-            }
-            if Instant::now() > deadline {
-                return Err("does not listen".into());
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // Asked to end, nginx ends its worker too. It may have ended by itself.
-        if let Some(process) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
-        }
-        let _ = self.child.wait();
+        end(&mut self.child);
     }
 }
 
@@ -180,9 +163,4 @@ fn log_file(folder: &Path) -> PathBuf {
 
 fn append(path: &Path) -> io::Result<fs::File> {
     OpenOptions::new().create(true).append(true).open(path)
-}
-
-/// Free a moment ago. Another process could take it before the peer does, which then says so.
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
