@@ -180,7 +180,7 @@ impl ProxyHttp for Hooks {
         request: &mut RequestHeader,
         _context: &mut RequestContext<()>,
     ) -> Result<()> {
-        self.strip.apply(request, |_| false)
+        self.strip.apply(request)
     }
 
     async fn response_filter(

@@ -11,7 +11,7 @@ use http::{StatusCode, header};
 use pingora::{
     Error, ErrorType, Result,
     connectors::TransportConnector,
-    http::{RequestHeader, ResponseHeader},
+    http::ResponseHeader,
     upstreams::peer::{HttpPeer, Peer as _},
 };
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ use crate::{
         shape::Fault,
         trust::Trust,
         upstream::Upstream,
+        upstream_session::{Changes, Malformed, UpstreamRequest},
         whole_body::Stop,
     },
     token::{Rejection, Timestamp},
@@ -168,16 +169,25 @@ impl Edge {
         written.is_ok()
     }
 
-    /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
-    pub(super) fn write_upstream_header(&self, request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    /// The request as the upstream sees it. `change` has the last word.
+    pub(super) fn upstream_request(
+        &self,
+        client: &ClientSession,
+        context: &RequestContext,
+        change: impl FnOnce(&mut Changes<'_>),
+    ) -> Result<UpstreamRequest> {
         let (Some(forward), Some(route), Some(upstream)) = (&context.forward, &context.route, upstream(context)) else {
             return Error::e_explain(ErrorType::InternalError, "a request without a right to be is not forwarded");
         };
-        forward.write(request, &route.strip)?;
-        match upstream.host_value() {
-            Some(host) => request.insert_header(header::HOST, host),
-            None => Ok(()),
+        let client = client.req_header();
+        let is_unwanted = route.strip.of(&client.headers)?;
+        let mut changes = forward.changes();
+        if let Some(host) = upstream.host_value() {
+            changes.set(header::HOST, host.clone());
         }
+        change(&mut changes);
+        UpstreamRequest::new(client, changes, is_unwanted)
+            .map_err(|Malformed(what)| Error::explain(ErrorType::HTTPStatus(400), what).into_down())
     }
 
     pub(super) fn avoid(&self, context: &RequestContext, peer: &HttpPeer) {

@@ -3,17 +3,14 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderValue, header};
-use pingora::{
-    Result,
-    http::{RequestHeader, ResponseHeader},
-};
+use pingora::{Result, http::ResponseHeader};
 
 use crate::{
     exchange::Admission,
     proxy::{
-        hygiene::StripList,
         place::{NewToken, Rewrite},
         route::{Passage, Placeholder},
+        upstream_session::Changes,
     },
     token::{Rejection, Timestamp},
 };
@@ -74,27 +71,24 @@ impl Forward {
         self.rewrite.body.as_ref()
     }
 
-    /// Writes what the upstream sees in place of what the client said. Running it again on a retry changes nothing more.
-    pub(super) fn write(&self, request: &mut RequestHeader, strip: &StripList) -> Result<()> {
-        strip.apply(request, |name| self.rewrite.headers.iter().any(|(replaced, _)| replaced == name))?;
+    /// What the upstream sees in place of what the client said.
+    pub(super) fn changes(&self) -> Changes<'_> {
+        let mut changes = Changes::default();
         if let Some(target) = &self.rewrite.target {
-            request.set_raw_path(target)?;
+            changes.set_target(target);
         }
         for (name, value) in &self.rewrite.headers {
             match value {
-                // Spelled as most clients and servers do, which takes no memory.
-                Some(value) if name == header::AUTHORIZATION => request.insert_header("Authorization", value)?,
-                Some(value) => request.insert_header(name, value)?,
-                None => drop(request.remove_header(name)),
+                Some(value) => changes.set(name.clone(), value.clone()),
+                None => changes.remove(name.clone()),
             }
         }
         if let Some(body) = &self.rewrite.body {
-            for name in [header::EXPECT, header::CONTENT_ENCODING] {
-                request.remove_header(&name);
-            }
-            request.insert_header(header::CONTENT_LENGTH, body.len())?;
+            changes.remove(header::EXPECT);
+            changes.remove(header::CONTENT_ENCODING);
+            changes.set(header::CONTENT_LENGTH, body.len().into());
         }
-        Ok(())
+        changes
     }
 
     /// Makes the subprotocol of a 101 one that the client knows: its own, where the backend answers with what was offered; never a token.

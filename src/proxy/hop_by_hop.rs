@@ -3,7 +3,7 @@
 //! Pingora can take them out, but looks for each of ten names in two maps. Here they go in the one pass of the
 //! [strip list](super::hygiene) that every request has anyway.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::{Error, ErrorType, Result};
 
 /// Names that never go further. `Transfer-Encoding` is among them: how the body is framed is told to the upstream anew.
@@ -48,9 +48,12 @@ impl Nominations {
 
 /// What `Connection` says, item by item (RFC 9110 section 7.6.1). Each may be anything but empty.
 pub(super) fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let values = headers.get_all(header::CONNECTION).iter();
-    let options = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    options.map(<[u8]>::trim_ascii).filter(|option| !option.is_empty())
+    list(headers.get_all(header::CONNECTION).iter().map(HeaderValue::as_bytes))
+}
+
+/// The items of a list (RFC 9110 section 5.6.1), which may be spread over several fields. None is empty.
+pub(super) fn list<'a>(values: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
 }
 
 fn nominated_name(name: &[u8]) -> Option<HeaderName> {

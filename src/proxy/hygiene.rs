@@ -2,7 +2,7 @@
 //!
 //! Many servers (CGI, WSGI, PHP and what stands on them) read `X_Remote_User` as `X-Remote-User`, so a dash and an underscore are one.
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use pingora::{Result, http::RequestHeader};
 
 use crate::proxy::{
@@ -66,13 +66,20 @@ impl StripList {
         Self { kept, ..self }
     }
 
-    /// Removes them, but for those that are replaced right after. Running it again changes nothing more, as a retried request needs.
+    /// Those of a header: what is listed, and what its `Connection` names.
     ///
     /// Errors: 400 for a `Connection` that names what is not its own.
-    pub(super) fn apply(&self, request: &mut RequestHeader, is_replaced: impl Fn(&HeaderName) -> bool) -> Result<()> {
-        let nominations = Nominations::of(&request.headers)?;
-        let is_unwanted = |name: &&HeaderName| (self.matches(name.as_str()) || nominations.name(name)) && !is_replaced(name);
-        let unwanted: Vec<_> = request.headers.keys().filter(is_unwanted).cloned().collect();
+    pub(super) fn of<'a>(&'a self, headers: &HeaderMap) -> Result<impl Fn(&HeaderName) -> bool + use<'a>> {
+        let nominations = Nominations::of(headers)?;
+        Ok(move |name: &HeaderName| self.matches(name.as_str()) || nominations.name(name))
+    }
+
+    /// Removes them.
+    ///
+    /// Errors: 400 for a `Connection` that names what is not its own.
+    pub(super) fn apply(&self, request: &mut RequestHeader) -> Result<()> {
+        let is_unwanted = self.of(&request.headers)?;
+        let unwanted: Vec<_> = request.headers.keys().filter(|name| is_unwanted(name)).cloned().collect();
         for name in unwanted {
             request.remove_header(&name);
         }
@@ -125,7 +132,7 @@ mod tests {
         for name in names {
             request.append_header(*name, "x").unwrap();
         }
-        list.apply(&mut request, |_| false).unwrap();
+        list.apply(&mut request).unwrap();
         request.headers.keys().map(ToString::to_string).collect()
     }
 
@@ -168,10 +175,10 @@ mod tests {
         for (name, value) in [("Connection", "keep-alive, X-Private"), ("X-Private", "1"), ("X-Custom", "2")] {
             request.append_header(name, value).unwrap();
         }
-        list.apply(&mut request, |_| false).unwrap();
+        list.apply(&mut request).unwrap();
         assert_eq!(request.headers.keys().collect::<Vec<_>>(), ["x-custom"]);
         request.insert_header("Connection", "host").unwrap();
-        assert!(list.apply(&mut request, |_| false).is_err());
+        assert!(list.apply(&mut request).is_err());
     }
 
     #[test]

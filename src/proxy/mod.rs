@@ -43,6 +43,7 @@ mod transport;
 mod trust;
 mod tunnel;
 mod upstream;
+mod upstream_session;
 mod whole_body;
 
 use std::{sync::Arc, time::Duration};

@@ -71,9 +71,8 @@ impl Pool {
     }
 
     /// Keeps the connection of an exchange that is complete, if both sides agree to that.
-    pub(super) async fn keep(&self, peer: Arc<HttpPeer>, mut session: UpstreamSession) {
-        session.respect_keepalive();
-        if let Some(stream) = session.reuse().await {
+    pub(super) fn keep(&self, peer: Arc<HttpPeer>, session: UpstreamSession) {
+        if let Some(stream) = session.into_persistent() {
             self.put(peer, stream);
         }
     }

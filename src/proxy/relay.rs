@@ -1,6 +1,6 @@
 //! One request and its answer, between a client and an upstream.
 //!
-//! Pingora's HTTP/1.1 sessions, one for each side, read and write the messages: they say where a message ends, and whether its connection
+//! Two sessions, one for each side, read and write the messages: they say where a message ends, and whether its connection
 //! can be used again. Here is only what goes from one to the other, and when. Pingora's own proxy does that in two halves with channels between
 //! them, with modules and a cache on the way, which takes as many instructions as the sessions do.
 
@@ -8,15 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
-use pingora::{
-    Error, ErrorType, Result,
-    http::{RequestHeader, ResponseHeader},
-    protocols::http::HttpTask,
-};
+use pingora::{Error, ErrorType, Result, RetryType, http::ResponseHeader};
 
 use crate::proxy::{
     patience::Patience,
     session::{ClientSession, UpstreamSession},
+    upstream_session::{Piece, UpstreamRequest},
 };
 
 /// The body of a request.
@@ -45,16 +42,12 @@ pub(super) struct Waiting<'a> {
 pub(super) async fn relay(
     client: &mut ClientSession,
     upstream: &mut UpstreamSession,
-    mut request: Box<RequestHeader>,
+    request: &UpstreamRequest,
     body: Body<'_>,
     mut waiting: Waiting<'_>,
     mut on_header: impl FnMut(&mut ClientSession, &mut ResponseHeader) -> Result<()>,
 ) -> Result<bool> {
-    if matches!(body, Body::Client) {
-        frame(&mut request, client)?;
-    }
-    request.set_version(Version::HTTP_11);
-    waiting.taken(upstream.write_request_header(request)).await.map_err(|error| error.into_up())?;
+    upstream.begin(request);
     let mut upload = Upload::begin(client, upstream, &mut waiting, body).await;
     let mut is_answered = false;
     while !(is_answered && upload.is_over()) {
@@ -63,25 +56,25 @@ pub(super) async fn relay(
             // did not take is in the middle of it.
             tokio::select! {
                 biased;
-                piece = upstream.read_response_task() => Event::Answer(piece),
+                piece = upstream.read() => Event::Answer(piece),
                 left = client.read_body_or_idle(true), if upload.is_complete() => Event::Body(left),
                 () = waiting.silence() => Event::Silence,
             }
         } else {
             tokio::select! {
-                piece = upstream.read_response_task(), if !is_answered => Event::Answer(piece),
+                piece = upstream.read(), if !is_answered => Event::Answer(piece),
                 piece = client.read_body_or_idle(false) => Event::Body(piece),
                 () = waiting.silence(), if !is_answered => Event::Silence,
             }
         };
         match event {
             Event::Answer(piece) => {
-                let mut piece = piece.map_err(|error| upload.trouble().unwrap_or(error).into_up())?;
-                if let HttpTask::Header(header, is_end) = &mut piece {
-                    mark_end(client, header, *is_end)?;
+                let mut piece = piece.map_err(|error| upload.cause(error).into_up())?;
+                if let Piece::Header { header, is_last } = &mut piece {
+                    mark_end(client, header, *is_last)?;
                     on_header(client, header)?;
                 }
-                is_answered = piece.is_end();
+                is_answered = piece.is_last();
                 write(client, piece).await.map_err(|error| error.into_down())?;
             }
             // The client has its answer, and does not send what nobody may want any more.
@@ -106,7 +99,7 @@ impl Waiting<'_> {
         self.patience.exceeded(self.silence)
     }
 
-    /// What is written to the upstream, which has to take it in time. Pingora would bound the writes, but not what is flushed behind them.
+    /// What is written to the upstream, which has to take it in time.
     async fn taken<T>(&mut self, writing: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
@@ -118,7 +111,7 @@ impl Waiting<'_> {
 
 /// What happens next, on either side.
 enum Event {
-    Answer(Result<HttpTask>),
+    Answer(Result<Piece>),
     Body(Result<Option<Bytes>>),
     Silence,
 }
@@ -142,27 +135,16 @@ impl Upload {
                 if client.req_header().method.is_safe() {
                     client.enable_retry_buffering();
                 }
-                if let Some(read_before) = client.get_retry_buffer() {
-                    let is_last = client.is_body_done();
-                    upload.send(upstream, waiting, Some(&read_before), is_last).await;
-                }
+                let read_before = client.get_retry_buffer();
+                let is_last = read_before.is_some() && client.is_body_done();
+                upload.send(upstream, waiting, read_before.as_ref(), is_last).await;
             }
         }
         upload
     }
 
     async fn send(&mut self, upstream: &mut UpstreamSession, waiting: &mut Waiting<'_>, piece: Option<&Bytes>, is_last: bool) {
-        let sending = async {
-            // Nothing is what ends a chunked body.
-            if let Some(piece) = piece.filter(|piece| !piece.is_empty()) {
-                upstream.write_body(piece).await?;
-            }
-            if is_last {
-                upstream.finish_body().await?;
-            }
-            Ok(())
-        };
-        match waiting.taken(sending).await {
+        match waiting.taken(upstream.send(piece.map_or(&[], |piece| piece), is_last)).await {
             Ok(()) if is_last => *self = Self::Complete,
             Ok(()) => {}
             Err(error) => *self = Self::Broken(Some(error)),
@@ -177,6 +159,12 @@ impl Upload {
         matches!(self, Self::Complete)
     }
 
+    /// Why the answer could not be read: most often since the upstream takes no more.
+    fn cause(&mut self, error: Box<Error>) -> Box<Error> {
+        // Where nothing was answered at all, that is what matters: it may be asked again.
+        if matches!(error.retry, RetryType::ReusedOnly) { error } else { self.trouble().unwrap_or(error) }
+    }
+
     /// Why the upstream took no more.
     fn trouble(&mut self) -> Option<Box<Error>> {
         match self {
@@ -187,26 +175,16 @@ impl Upload {
 }
 
 /// Writes a piece of an answer. The last one leaves at once, whatever waits with it.
-async fn write(client: &mut ClientSession, piece: HttpTask) -> Result<()> {
-    let is_last = piece.is_end();
+async fn write(client: &mut ClientSession, piece: Piece) -> Result<()> {
+    let is_last = piece.is_last();
     match piece {
-        HttpTask::Header(header, _) => client.write_response_header(header).await?,
+        Piece::Header { header, .. } => client.write_response_header(header).await?,
         // Nothing is what ends a chunked body.
-        HttpTask::Body(Some(bytes), _) if !bytes.is_empty() => drop(client.write_body(&bytes).await?),
-        HttpTask::Failed(error) => return Err(error),
-        // An upgrade never comes here, nor do trailers, which Pingora does not read.
-        HttpTask::Body(..) | HttpTask::UpgradedBody(..) | HttpTask::Trailer(_) | HttpTask::Done => {}
+        Piece::Body { bytes, .. } if !bytes.is_empty() => drop(client.write_body(&bytes).await?),
+        Piece::Body { .. } => {}
     }
     if is_last {
         client.finish_body().await?;
-    }
-    Ok(())
-}
-
-/// Says where the client's body ends, which without a length are chunks. Any `Transfer-Encoding` of the client's must have been taken out.
-fn frame(request: &mut RequestHeader, client: &mut ClientSession) -> Result<()> {
-    if !client.is_body_empty() && !request.headers.contains_key(header::CONTENT_LENGTH) {
-        request.insert_header(header::TRANSFER_ENCODING, "chunked")?;
     }
     Ok(())
 }

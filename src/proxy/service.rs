@@ -20,6 +20,7 @@ use crate::proxy::{
     relay::{Body, Waiting, relay},
     session::{ClientSession, UpstreamSession},
     transport::Transport,
+    upstream_session::UpstreamRequest,
 };
 
 /// What serves on one event loop.
@@ -135,9 +136,17 @@ impl Service {
 
     /// Sends a request upstream and relays the answer.
     async fn forward(&self, client: &mut ClientSession, context: &mut RequestContext, patience: &mut Patience) -> Result<()> {
+        let body = context.forward.as_ref().and_then(Forward::body).cloned();
+        let body = body.as_ref().map_or(Body::Client, Body::Whole);
+        let is_empty = client.is_body_empty();
+        let request = self.edge.upstream_request(client, context, |changes| {
+            if !is_empty {
+                changes.announce_body();
+            }
+        })?;
         let mut attempt = 1;
         loop {
-            match self.attempt(client, context, patience).await {
+            match self.attempt(client, context, patience, &request, body).await {
                 Err(Failed { may_retry: true, .. }) if attempt < ATTEMPTS => attempt += 1,
                 outcome => return outcome.map_err(|failed| failed.error),
             }
@@ -149,6 +158,8 @@ impl Service {
         client: &mut ClientSession,
         context: &mut RequestContext,
         patience: &mut Patience,
+        request: &UpstreamRequest,
+        body: Body<'_>,
     ) -> Result<(), Failed> {
         let for_good = |error| Failed { error, may_retry: false };
         let peer = self.edge.next_peer(context).await.map_err(for_good)?;
@@ -160,11 +171,6 @@ impl Service {
                 return Err(Failed { error: error.into_up(), may_retry: true });
             }
         };
-        // A copy: the next attempt begins with what the client said.
-        let mut request = Box::new(client.req_header().clone());
-        self.edge.write_upstream_header(&mut request, context).map_err(for_good)?;
-        let rewritten = context.forward.as_ref().and_then(Forward::body).cloned();
-        let body = rewritten.as_ref().map_or(Body::Client, Body::Whole);
         let waiting = Waiting { patience, silence: peer.options.read_timeout, write: peer.options.write_timeout };
         let relayed = relay(client, &mut upstream, request, body, waiting, |client, answer| {
             self.edge.prepare_answer(client, answer, context)
@@ -173,7 +179,7 @@ impl Service {
         match relayed {
             Ok(is_reusable) => {
                 if is_reusable {
-                    self.pool.keep(peer, upstream).await;
+                    self.pool.keep(peer, upstream);
                 }
                 Ok(())
             }
@@ -194,7 +200,7 @@ impl Service {
             // Boxed, so that the rarer case does not make every request's future large.
             None => (Box::pin(self.edge.connector.new_stream(&**peer)).await?, false),
         };
-        Ok((UpstreamSession::new_with_options(stream, &**peer), is_reused))
+        Ok((UpstreamSession::new(stream), is_reused))
     }
 }
 

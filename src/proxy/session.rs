@@ -1,3 +1,5 @@
-//! Pingora's HTTP/1.1 sessions, by the side that they speak with: each reads and writes the messages of one request.
+//! The sessions of one request, by the side that they speak with.
 
-pub(super) use pingora::protocols::http::v1::{client::HttpSession as UpstreamSession, server::HttpSession as ClientSession};
+pub(super) use pingora::protocols::http::v1::server::HttpSession as ClientSession;
+
+pub(super) use crate::proxy::upstream_session::UpstreamSession;

@@ -33,9 +33,7 @@ impl Edge {
     /// Shakes hands with both sides. What is left to do: carry between these ends, until both have been idle for so long. None: there is no
     /// socket, and the client has its answer.
     async fn open(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Option<(Ends, Option<Duration>)>> {
-        let mut request = client.req_header().clone();
-        self.write_upstream_header(&mut request, context)?;
-        tunnel::ask_for_websocket(&mut request)?;
+        let request = self.upstream_request(client, context, tunnel::ask_for_websocket)?;
         let (stream, peer) = self.connect(context).await?;
         let client_left = async {
             match context.connection.client() {
@@ -44,14 +42,14 @@ impl Edge {
             }
         };
         let handshake = tokio::select! {
-            handshake = tunnel::shake_hands(stream, &peer, request) => handshake?,
+            handshake = tunnel::shake_hands(stream, &peer, &request) => handshake?,
             () = client_left => return Err(Error::explain(ErrorType::ConnectionClosed, "the client left").into_down()),
         };
         match handshake {
-            Handshake::Answered(mut header, upstream) => {
-                show(client, &mut header, context)?;
-                context.outcome = Outcome::Upstream(header.status.as_u16());
-                tunnel::relay_answer(client, header, upstream).await?;
+            Handshake::Answered(mut answered) => {
+                show(client, &mut answered.header, context)?;
+                context.outcome = Outcome::Upstream(answered.header.status.as_u16());
+                tunnel::relay_answer(client, answered, &peer).await?;
                 Ok(None)
             }
             Handshake::Switched(mut header, upstream, from_upstream) => {

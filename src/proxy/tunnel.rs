@@ -6,8 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
-use http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderValue, StatusCode, Version, header};
 use pingora::{
     Error, ErrorType, Result,
     connectors::TransportConnector,
@@ -20,6 +19,7 @@ use crate::proxy::{
     hop_by_hop::connection_options,
     relay::mark_end,
     session::{ClientSession, UpstreamSession},
+    upstream_session::{Changes, Piece, UpstreamRequest},
 };
 
 /// Whether a header with this `Upgrade` asks for a WebSocket (RFC 6455 section 4.1). Other upgrades are forwarded as ordinary requests, and
@@ -31,12 +31,12 @@ pub(super) fn asks_for_websocket(request: &RequestHeader, upgrade: Option<&Heade
         && connection_options(&request.headers).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
 }
 
-/// Makes a request for the upstream, whose hop-by-hop fields are gone, ask for a WebSocket.
-pub(super) fn ask_for_websocket(request: &mut RequestHeader) -> Result<()> {
+/// Makes a request for the upstream ask for a WebSocket.
+pub(super) fn ask_for_websocket(changes: &mut Changes<'_>) {
     // There is no body, whatever a client says of its length.
-    request.remove_header(&header::CONTENT_LENGTH);
-    request.insert_header(header::CONNECTION, "Upgrade")?;
-    request.insert_header(header::UPGRADE, "websocket")
+    changes.remove(header::CONTENT_LENGTH);
+    changes.set(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    changes.set(header::UPGRADE, HeaderValue::from_static("websocket"));
 }
 
 /// What the upstream made of a handshake.
@@ -44,7 +44,14 @@ pub(super) enum Handshake {
     /// 101: the header, and the connection with what came behind it.
     Switched(Box<ResponseHeader>, Stream, Option<Bytes>),
     /// Another answer, to be relayed as it is.
-    Answered(Box<ResponseHeader>, Box<UpstreamSession>),
+    Answered(Answered),
+}
+
+/// The header of an answer that is no 101, and where its body comes from.
+pub(super) struct Answered {
+    pub(super) header: Box<ResponseHeader>,
+    is_last: bool,
+    upstream: UpstreamSession,
 }
 
 /// Connects, TLS included. All errors are the upstream's.
@@ -57,54 +64,46 @@ pub(super) async fn connect(connector: &TransportConnector, peer: &HttpPeer) -> 
 }
 
 /// Shakes hands on a new connection. All errors are the upstream's.
-pub(super) async fn shake_hands(stream: Stream, peer: &HttpPeer, request: RequestHeader) -> Result<Handshake> {
-    let mut upstream = UpstreamSession::new_with_options(stream, peer);
-    upstream.read_timeout = peer.options.read_timeout;
-    upstream.write_timeout = peer.options.write_timeout;
-    upstream.write_request_header(Box::new(request)).await.map_err(|error| error.into_up())?;
-    let header = final_header(&mut upstream).await.map_err(|error| error.into_up())?;
-    if header.status != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(Handshake::Answered(header, Box::new(upstream)));
-    }
-    // What the upstream sent right behind its header has been read already.
-    let early = upstream.read_body_bytes().now_or_never().transpose().map_err(|error| error.into_up())?.flatten();
-    Ok(Handshake::Switched(header, upstream.into_inner(), early))
-}
-
-/// The header of the answer; informational ones before it are passed over.
-async fn final_header(upstream: &mut UpstreamSession) -> Result<Box<ResponseHeader>> {
+pub(super) async fn shake_hands(stream: Stream, peer: &HttpPeer, request: &UpstreamRequest) -> Result<Handshake> {
+    let mut upstream = UpstreamSession::new(stream);
+    upstream.begin(request);
+    within(peer.options.write_timeout, ErrorType::WriteTimedout, upstream.send(b"", true)).await?;
     loop {
-        let header = upstream.read_resp_header_parts().await?;
-        if !header.status.is_informational() || header.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(header);
+        match within(peer.options.read_timeout, ErrorType::ReadTimedout, upstream.read()).await? {
+            Piece::Header { header, .. } if header.status == StatusCode::SWITCHING_PROTOCOLS => {
+                let (stream, early) = upstream.into_switched();
+                return Ok(Handshake::Switched(header, stream, early));
+            }
+            // It is followed by another one.
+            Piece::Header { header, .. } if header.status.is_informational() => {}
+            Piece::Header { header, is_last } => return Ok(Handshake::Answered(Answered { header, is_last, upstream })),
+            Piece::Body { .. } => return Err(Error::explain(ErrorType::InvalidHTTPHeader, "a body without a header").into_up()),
         }
     }
 }
 
 /// Relays an answer that is no 101.
-pub(super) async fn relay_answer(
-    client: &mut ClientSession,
-    mut header: Box<ResponseHeader>,
-    mut upstream: Box<UpstreamSession>,
-) -> Result<()> {
-    let nominated: Vec<_> = connection_options(&header.headers).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
-    for name in &nominated {
-        header.remove_header(name);
-    }
-    for name in ["connection", "keep-alive", "proxy-connection", "upgrade"] {
-        header.remove_header(name);
-    }
-    let is_empty = upstream.is_body_done();
-    mark_end(client, &mut header, is_empty)?;
+pub(super) async fn relay_answer(client: &mut ClientSession, answered: Answered, peer: &HttpPeer) -> Result<()> {
+    let Answered { mut header, mut is_last, mut upstream } = answered;
+    mark_end(client, &mut header, is_last)?;
     client.write_response_header(header).await.map_err(|error| error.into_down())?;
-    while let Some(piece) = upstream.read_body_bytes().await.map_err(|error| error.into_up())? {
+    while !is_last {
+        let piece = within(peer.options.read_timeout, ErrorType::ReadTimedout, upstream.read()).await?;
+        is_last = piece.is_last();
         // Nothing is what ends a chunked body.
-        if piece.is_empty() {
-            continue;
+        if let Piece::Body { bytes, .. } = piece
+            && !bytes.is_empty()
+        {
+            client.write_body(&bytes).await.map_err(|error| error.into_down())?;
         }
-        client.write_body(&piece).await.map_err(|error| error.into_down())?;
     }
     client.finish_body().await.map(drop).map_err(|error| error.into_down())
+}
+
+/// Waits for the upstream, for so long.
+async fn within<T>(limit: Option<Duration>, exceeded: ErrorType, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let done = tokio::time::timeout(limit.unwrap_or(Duration::MAX), work).await;
+    done.unwrap_or_else(|_| Err(Error::explain(exceeded, "the upstream is silent"))).map_err(|error| error.into_up())
 }
 
 #[cfg(test)]

@@ -10,19 +10,19 @@ use tokio::{
 use crate::kit::{Kit, Raw, gateway_before};
 
 /// A gateway before a listener that the test itself answers for. Its connections share one event loop, and so those to the listener.
-async fn gateway() -> (Kit, TcpListener) {
+pub(crate) async fn gateway() -> (Kit, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     (gateway_before(listener.local_addr().unwrap(), |config| config.threads = 1).await, listener)
 }
 
 /// The next connection and all of its first message up to `end`.
-async fn accept(kit: &Kit, listener: &TcpListener, end: &str) -> (TcpStream, String) {
+pub(crate) async fn accept(kit: &Kit, listener: &TcpListener, end: &str) -> (TcpStream, String) {
     let (mut stream, _) = kit.within(listener.accept()).await.unwrap();
     let message = read_until(kit, &mut stream, end).await;
     (stream, message)
 }
 
-async fn read_until(kit: &Kit, stream: &mut TcpStream, end: &str) -> String {
+pub(crate) async fn read_until(kit: &Kit, stream: &mut TcpStream, end: &str) -> String {
     let mut message = Vec::new();
     while !String::from_utf8_lossy(&message).ends_with(end) {
         let count = kit.within(stream.read_buf(&mut message)).await.unwrap();
@@ -31,12 +31,12 @@ async fn read_until(kit: &Kit, stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(message).unwrap()
 }
 
-async fn is_closed(kit: &Kit, stream: &mut TcpStream) -> bool {
+pub(crate) async fn is_closed(kit: &Kit, stream: &mut TcpStream) -> bool {
     matches!(kit.within(stream.read(&mut [0])).await, Ok(0) | Err(_))
 }
 
 /// Sends a request with alice's token, and these headers.
-async fn send(kit: &Kit, client: &mut Raw, line: &str, headers: &str) {
+pub(crate) async fn send(kit: &Kit, client: &mut Raw, line: &str, headers: &str) {
     let token = kit.issuer.token("alice").sign();
     client.write(format!("{line}\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{headers}\r\n").as_bytes()).await;
 }
@@ -165,7 +165,7 @@ async fn a_body_may_go_on_after_its_answer_and_then_its_connection_serves_the_ne
     kit.stop().await;
 }
 
-/// Pingora reads pieces without bytes where a chunk is split in its framing, or where there are trailers.
+/// An empty piece would end them, and the last one may be empty.
 #[tokio::test]
 async fn chunks_end_once_however_they_come() {
     let (kit, listener) = gateway().await;
