@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "no bench needs all of it")]
 
+pub mod closed_loop;
 pub mod nginx;
 pub mod process;
 pub mod role;

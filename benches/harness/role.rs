@@ -13,7 +13,7 @@ use syncgate::{
     config::{LogFormat, LogLevel, LogSettings},
     demo::{FREE_PORT, World, http_client, world, world::WorldOptions},
     metrics::Metrics,
-    proxy::{AccessLog, AccessLogFormat, EventLoops, ListenSettings, RouteSettings, UnauthenticatedProxyForBenches},
+    proxy::{Access, AccessLog, AccessLogFormat, EventLoops, ListenSettings, RouteSettings, UnauthenticatedProxyForBenches},
     server::install_crypto,
 };
 use tokio::{
@@ -36,17 +36,20 @@ pub enum Role {
     Bare { log: bool },
     /// The gateway.
     Gateway { log: bool },
+    /// The gateway, whose route is public: it reads no token and forwards what came, with its log.
+    Public,
     /// nginx as a plain proxy, with its log.
     Nginx,
 }
 
 impl Role {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Upstream,
         Self::Bare { log: true },
         Self::Bare { log: false },
         Self::Gateway { log: true },
         Self::Gateway { log: false },
+        Self::Public,
         Self::Nginx,
     ];
 
@@ -57,6 +60,7 @@ impl Role {
             Self::Bare { log: false } => "bare-without-log",
             Self::Gateway { log: true } => "gateway",
             Self::Gateway { log: false } => "gateway-without-log",
+            Self::Public => "public",
             Self::Nginx => "nginx",
         }
     }
@@ -68,6 +72,7 @@ impl Role {
             Self::Bare { log: false } => "bare, no log",
             Self::Gateway { log: true } => "gateway, log",
             Self::Gateway { log: false } => "gateway, no log",
+            Self::Public => "public route, log",
             Self::Nginx => "nginx, log",
         }
     }
@@ -139,7 +144,8 @@ pub fn play(part: Part) -> Result<(), Box<dyn Error>> {
     match part.role {
         Role::Upstream => Ok(runtime.block_on(serve_answers())?),
         Role::Bare { log } => runtime.block_on(serve_bare(upstream()?, log)),
-        Role::Gateway { log } => runtime.block_on(serve_gateway(upstream()?, log)),
+        Role::Gateway { log } => runtime.block_on(serve_gateway(upstream()?, log, Access::Protected)),
+        Role::Public => runtime.block_on(serve_gateway(upstream()?, true, Access::Public { pass_authorization: true })),
         Role::Nginx => nginx::play(upstream()?),
     }
 }
@@ -175,10 +181,11 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-async fn serve_gateway(address: SocketAddr, log: bool) -> Result<(), Box<dyn Error>> {
+async fn serve_gateway(address: SocketAddr, log: bool, access: Access) -> Result<(), Box<dyn Error>> {
     // The world's own issuer makes the token; its backend stays idle.
     let options = WorldOptions::default().config(move |config| {
         config.proxy.upstreams = vec![world::upstream("default", address)];
+        config.proxy.routes.iter_mut().for_each(|route| route.access = access);
         config.issuers.iter_mut().for_each(|issuer| issuer.jwks.refresh = Duration::from_secs(3600));
         config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: log };
         config.threads = 1;
@@ -187,7 +194,10 @@ async fn serve_gateway(address: SocketAddr, log: bool) -> Result<(), Box<dyn Err
     while http_client()?.get(world.admin_url("/readyz")).send().await?.status() != 200 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let token = short(world.issuer.token("alice")).sign();
+    let token = match access {
+        Access::Protected => short(world.issuer.token("alice")).sign(),
+        Access::Public { .. } => String::new(),
+    };
     announce(world.gateway.address(), &token, &world.issuer.keys_url())?;
     std::future::pending().await
 }

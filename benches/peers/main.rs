@@ -1,8 +1,8 @@
 //! The gateway beside nginx, HAProxy and Envoy, all at the same work: the same upstream and answer, tokens of one shape.
 //!
 //! Each proxy has one worker and runs on the last core; load and upstream share the first. First each has to show that it does its
-//! work. Then they take turns in short rounds: CPU time for each request under a closed loop, then latency at a fixed rate that all of
-//! them can bear. Where a process happens to lie in memory decides on some per cent, so all are started several times. Results go to
+//! work. Then each is loaded as fast as it answers, which fills pools and caches; they take short turns, some hundreds of requests each, for the
+//! CPU time of one; and last comes latency at a fixed rate that all of them can bear. Where a process happens to lie in memory decides on some per cent, so all are started several times. Results go to
 //! `target/bench/peers.json`, from which `make bench-report` makes the tables and plots.
 //!
 //! `make bench-peers`; with `-- --test` one tiny round, or none where the peers are not installed. With `-- --profiled PROGRAM`, a gateway
@@ -21,6 +21,7 @@ use std::{error::Error, fs, net::SocketAddr, path::PathBuf};
 
 use contender::Contender;
 use harness::{
+    closed_loop::ClosedLoop,
     median,
     process::RoleProcess,
     role::{self, Part, Role},
@@ -61,8 +62,8 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
         connections: 64,
         token_bytes: 0,
         starts: if is_test { 1 } else { 7 },
-        cpu_rounds: if is_test { 1 } else { 3 },
-        cpu_seconds: 1,
+        cpu_rounds: if is_test { 1 } else { 40 },
+        cpu_requests: 640,
         latency_rounds: if is_test { 1 } else { 3 },
         latency_seconds: if is_test { 1 } else { 5 },
         latency_rate: 0,
@@ -93,7 +94,8 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
         if proxies.is_empty() {
             proxies.extend(contenders.iter().map(|contender| unmeasured(contender.case)));
         }
-        measure_cpu(&contenders, &mut proxies, &setting, turn * setting.cpu_rounds)?;
+        measure_rate(&contenders, &mut proxies, &setting)?;
+        measure_cpu(&contenders, &mut proxies, &setting, turn)?;
         if measures_latency && turn < setting.latency_rounds {
             measure_latency(&contenders, &mut proxies, &mut setting)?;
         }
@@ -152,24 +154,33 @@ fn unmeasured(case: Case) -> Proxy {
     Proxy { case, cpu_us: Vec::new(), rate: Vec::new(), latency_us: Vec::new() }
 }
 
-/// `first`: whose turn is first.
+/// As fast as each answers. Fills pools and caches, too.
+fn measure_rate(contenders: &[Contender], proxies: &mut [Proxy], setting: &Setting) -> Result<(), Box<dyn Error>> {
+    for (contender, proxy) in contenders.iter().zip(proxies) {
+        proxy.rate.push(load::rate(contender, setting.connections)?);
+        contender.empty_log()?;
+    }
+    Ok(())
+}
+
+/// Turns so short that what slows the machine down for a tenth of a second slows all proxies of a round. `first`: whose turn is first.
 fn measure_cpu(contenders: &[Contender], proxies: &mut [Proxy], setting: &Setting, first: usize) -> Result<(), Box<dyn Error>> {
-    // The first round fills pools and caches and is not counted.
-    for round in 0..=setting.cpu_rounds {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let connect =
+        |contender: &Contender| runtime.block_on(ClosedLoop::connect(contender.address(), setting.connections, &contender.token));
+    let mut loops = contenders.iter().map(connect).collect::<Result<Vec<_>, _>>()?;
+    for round in 0..setting.cpu_rounds {
         for turn in 0..contenders.len() {
             let index = (first + turn + round) % contenders.len();
-            let (contender, proxy) = (&contenders[index], &mut proxies[index]);
+            let contender = &contenders[index];
             let before = contender.cpu_time()?;
-            let (requests, rate) = load::closed_loop(contender, setting.connections, setting.cpu_seconds)?;
+            runtime.block_on(loops[index].run(setting.cpu_requests))?;
             let cpu = contender.cpu_time()?.saturating_sub(before);
             contender.empty_log()?;
-            if round > 0 {
-                proxy.cpu_us.push(cpu.as_secs_f64() * 1e6 / requests as f64);
-                proxy.rate.push(rate);
-            }
+            proxies[index].cpu_us.push(cpu.as_secs_f64() * 1e6 / setting.cpu_requests as f64);
         }
-        eprintln!("CPU time: round {round} of {}{}", setting.cpu_rounds, if round == 0 { " (warm-up, not counted)" } else { "" });
     }
+    eprintln!("CPU time: {} rounds measured", setting.cpu_rounds);
     Ok(())
 }
 

@@ -25,9 +25,9 @@ pub struct Setting {
     pub token_bytes: usize,
     /// How often all proxies were started.
     pub starts: usize,
-    /// Of CPU time: how many rounds with each start, and seconds of each proxy in each.
+    /// Of CPU time: how many rounds with each start, and requests to each proxy in each.
     pub cpu_rounds: usize,
-    pub cpu_seconds: u64,
+    pub cpu_requests: usize,
     /// Of latency: with how many of the starts.
     pub latency_rounds: usize,
     pub latency_seconds: u64,
@@ -41,7 +41,7 @@ pub struct Proxy {
     pub case: Case,
     /// CPU time for each request, in microseconds.
     pub cpu_us: Vec<f64>,
-    /// Requests a second in the closed loop.
+    /// Requests a second, as fast as it answers: for each start.
     pub rate: Vec<f64>,
     pub latency_us: Vec<Percentiles>,
 }

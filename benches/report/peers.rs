@@ -71,11 +71,11 @@ fn work(case: Case) -> &'static str {
 }
 
 fn measured(setting: &Setting) -> String {
-    let Setting { connections, token_bytes, starts, cpu_rounds, cpu_seconds, latency_rounds, latency_seconds, latency_rate } =
+    let Setting { connections, token_bytes, starts, cpu_rounds, cpu_requests, latency_rounds, latency_seconds, latency_rate } =
         setting;
     let mut text = format!(
         "A token of {token_bytes} bytes, {connections} connections. CPU time: all proxies are started {starts} times; median of {} interleaved \
-         rounds of {cpu_seconds} s each in a closed loop.",
+         turns of {cpu_requests} requests each in a closed loop.",
         starts * cpu_rounds
     );
     if *latency_rate > 0 {

@@ -2,8 +2,8 @@
 //!
 //! The bench starts itself again in other roles: the upstream, the gateway, the bare proxy. Each proxy is one process, pinned to the
 //! last core; load and upstream share the first. The proxies take turns in short rounds and are started anew after some. What is compared is
-//! the CPU time of the proxy's process for each request, which other work on the machine disturbs less than the clock. nginx takes part where
-//! it is installed.
+//! the CPU time of the proxy's process for each request, which other work on the machine disturbs less than the clock. The gateway takes part
+//! with a public route, too, which says what the token costs, and nginx where it is installed.
 //!
 //! `cargo bench --bench requests`; with `-- --test` one short round each. With `-- --against NAME=PROGRAM`, which may be given often, the
 //! gateways of other builds of this bench take part: that is how a change, a compiler's option or an allocator is measured.
@@ -12,16 +12,15 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
-mod load;
 mod table;
 
 use std::{error::Error, path::Path, time::Duration};
 
 use harness::{
+    closed_loop::ClosedLoop,
     process::RoleProcess,
     role::{self, Part, Role},
 };
-use load::Load;
 
 #[cfg(not(knob = "system_allocator"))]
 #[global_allocator]
@@ -29,8 +28,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Keep-alive connections to each proxy.
 const CONNECTIONS: usize = 64;
-const PROXIES: [Role; 4] =
-    [Role::Bare { log: true }, Role::Bare { log: false }, Role::Gateway { log: true }, Role::Gateway { log: false }];
+const PROXIES: [Role; 5] =
+    [Role::Bare { log: true }, Role::Bare { log: false }, Role::Gateway { log: true }, Role::Gateway { log: false }, Role::Public];
 
 fn main() -> Result<(), Box<dyn Error>> {
     match Part::of_this_process()? {
@@ -64,7 +63,7 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
         let token = proxies.iter().map(RoleProcess::token).find(|token| !token.is_empty()).ok_or("no gateway gave a token")?;
         let connect = |proxy: &RoleProcess| {
             let own_token = if proxy.token().is_empty() { token } else { proxy.token() };
-            runtime.block_on(Load::connect(proxy.address(), CONNECTIONS, own_token))
+            runtime.block_on(ClosedLoop::connect(proxy.address(), CONNECTIONS, own_token))
         };
         let mut loads = proxies.iter().map(connect).collect::<Result<Vec<_>, _>>()?;
         // The first rounds fill pools and caches and are not counted.
@@ -86,8 +85,10 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
     }
     println!("{table}");
     let place = |role| contenders.iter().position(|contender| contender.build.is_none() && contender.role == role);
-    if let (Some(gateway), Some(nginx)) = (place(Role::Gateway { log: true }), place(Role::Nginx)) {
-        println!("gateway, log: {:.3} x nginx, log", table.ratio(gateway, nginx));
+    for yardstick in [Role::Public, Role::Nginx] {
+        if let (Some(gateway), Some(other)) = (place(Role::Gateway { log: true }), place(yardstick)) {
+            println!("gateway, log: {:.3} x {}", table.ratio(gateway, other), yardstick.title());
+        }
     }
     Ok(())
 }

@@ -16,12 +16,12 @@ use tokio::{
 const BODY: usize = 43;
 
 /// Connections to one proxy.
-pub struct Load {
+pub struct ClosedLoop {
     clients: Vec<TcpStream>,
     request: Vec<u8>,
 }
 
-impl Load {
+impl ClosedLoop {
     pub async fn connect(proxy: SocketAddr, connections: usize, token: &str) -> io::Result<Self> {
         let request = format!(
             "GET /docs/42?include=meta HTTP/1.1\r\nHost: sync.contoso.example\r\nUser-Agent: bench/1\r\nAccept: application/json\r\n\
