@@ -180,7 +180,12 @@ impl ProxyHttp for Hooks {
         request: &mut RequestHeader,
         _context: &mut RequestContext<()>,
     ) -> Result<()> {
-        self.strip.apply(request)
+        let is_unwanted = self.strip.unwanted_in(&request.headers)?;
+        let unwanted: Vec<_> = request.headers.keys().filter(|name| is_unwanted(name)).cloned().collect();
+        for name in unwanted {
+            request.remove_header(&name);
+        }
+        Ok(())
     }
 
     async fn response_filter(

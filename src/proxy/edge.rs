@@ -135,6 +135,10 @@ impl Edge {
     /// Answers a request that could not be forwarded, unless an answer has begun, or nobody is left to hear one. Says whether it was
     /// answered; its connection is of no further use either way.
     pub(super) async fn fail(&self, client: &mut ClientSession, error: &Error, context: &mut RequestContext) -> bool {
+        let failure = failure(error);
+        if let (Failure::Upstream(fault), Some(upstream)) = (&failure, upstream(context)) {
+            upstream.complain(*fault, error);
+        }
         if client.response_written().is_some_and(|answer| !is_interim(answer.status)) {
             context.broke_off = true;
             return false;
@@ -143,7 +147,7 @@ impl Edge {
         let route = route.as_deref();
         // The answer must say what is about to happen.
         client.set_server_keepalive(None);
-        let written = match failure(error) {
+        let written = match failure {
             Failure::Upstream(fault) => {
                 if context.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
                     context.outcome = Outcome::UpstreamFailed(fault);
@@ -180,14 +184,15 @@ impl Edge {
             return Error::e_explain(ErrorType::InternalError, "a request without a right to be is not forwarded");
         };
         let client = client.req_header();
-        let is_unwanted = route.strip.of(&client.headers)?;
+        let is_unwanted = route.strip.unwanted_in(&client.headers)?;
         let mut changes = forward.changes();
         if let Some(host) = upstream.host_value() {
             changes.set(header::HOST, host.clone());
         }
         change(&mut changes);
-        UpstreamRequest::new(client, changes, is_unwanted)
-            .map_err(|Malformed(what)| Error::explain(ErrorType::HTTPStatus(400), what).into_down())
+        UpstreamRequest::new(client, changes, is_unwanted).map_err(|Malformed(what)| {
+            Error::explain(ErrorType::InternalError, format!("a request that cannot be written: {what}"))
+        })
     }
 
     pub(super) fn avoid(&self, context: &RequestContext, peer: &HttpPeer) {

@@ -20,6 +20,9 @@ pub(super) const NAMES: [&str; 10] = [
     "upgrade",
 ];
 
+/// Names of an answer that go no further. How its body is framed is needed longer, and told to the client anew. Trailers are dropped.
+pub(super) const NAMES_OF_ANSWERS: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "trailer", "upgrade"];
+
 /// More than any client names, so that a header costs little to read.
 const MOST_NOMINATIONS: usize = 9;
 /// What a client must not take from the upstream: whom it speaks to, and for whom.

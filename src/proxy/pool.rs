@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use crate::proxy::session::UpstreamSession;
+use crate::proxy::upstream_session::UpstreamSession;
 
 /// How many wait at most, of all upstreams.
 pub(super) const MOST: usize = 1_024;

@@ -2,18 +2,18 @@
 //!
 //! Two sessions, one for each side, read and write the messages: they say where a message ends, and whether its connection
 //! can be used again. Here is only what goes from one to the other, and when. Pingora's own proxy does that in two halves with channels between
-//! them, with modules and a cache on the way, which takes as many instructions as the sessions do.
+//! them, with modules and a cache on the way, which takes as many instructions as two of its sessions do.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderValue, Version, header};
 use pingora::{Error, ErrorType, Result, RetryType, http::ResponseHeader};
 
 use crate::proxy::{
     patience::Patience,
-    session::{ClientSession, UpstreamSession},
-    upstream_session::{Piece, UpstreamRequest},
+    session::ClientSession,
+    upstream_session::{Piece, UpstreamSession},
 };
 
 /// The body of a request.
@@ -42,12 +42,10 @@ pub(super) struct Waiting<'a> {
 pub(super) async fn relay(
     client: &mut ClientSession,
     upstream: &mut UpstreamSession,
-    request: &UpstreamRequest,
     body: Body<'_>,
     mut waiting: Waiting<'_>,
     mut on_header: impl FnMut(&mut ClientSession, &mut ResponseHeader) -> Result<()>,
 ) -> Result<bool> {
-    upstream.begin(request);
     let mut upload = Upload::begin(client, upstream, &mut waiting, body).await;
     let mut is_answered = false;
     while !(is_answered && upload.is_over()) {
@@ -100,7 +98,7 @@ impl Waiting<'_> {
     }
 
     /// What is written to the upstream, which has to take it in time.
-    async fn taken<T>(&mut self, writing: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn taken(&mut self, writing: impl Future<Output = Result<()>>) -> Result<()> {
         tokio::select! {
             biased;
             written = writing => written,
@@ -175,7 +173,7 @@ impl Upload {
 }
 
 /// Writes a piece of an answer. The last one leaves at once, whatever waits with it.
-async fn write(client: &mut ClientSession, piece: Piece) -> Result<()> {
+pub(super) async fn write(client: &mut ClientSession, piece: Piece) -> Result<()> {
     let is_last = piece.is_last();
     match piece {
         Piece::Header { header, .. } => client.write_response_header(header).await?,
@@ -191,11 +189,7 @@ async fn write(client: &mut ClientSession, piece: Piece) -> Result<()> {
 
 /// Makes an answer whose body the upstream ends by closing, or in a way that the client does not know, say where it ends.
 pub(super) fn mark_end(client: &mut ClientSession, answer: &mut ResponseHeader, is_empty: bool) -> Result<()> {
-    let has_no_body = is_empty
-        || answer.status.is_informational()
-        || matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-        || client.req_header().method == Method::HEAD;
-    if has_no_body {
+    if is_empty || answer.status.is_informational() {
         return Ok(());
     }
     let knows_chunks = client.req_header().version == Version::HTTP_11;
@@ -206,7 +200,6 @@ pub(super) fn mark_end(client: &mut ClientSession, answer: &mut ResponseHeader, 
         return Ok(());
     }
     if knows_chunks {
-        answer.set_version(Version::HTTP_11);
         answer.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
     } else {
         // The end of the connection is the end of the body.

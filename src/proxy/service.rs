@@ -5,7 +5,10 @@ use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 use http::Method;
 use pingora::{
     Error, ErrorType, Result,
-    protocols::http::{ReusableHttpStream, ServerSession},
+    protocols::{
+        Stream,
+        http::{ReusableHttpStream, ServerSession},
+    },
     upstreams::peer::HttpPeer,
 };
 
@@ -18,9 +21,9 @@ use crate::proxy::{
     patience::Patience,
     pool::Pool,
     relay::{Body, Waiting, relay},
-    session::{ClientSession, UpstreamSession},
+    session::ClientSession,
     transport::Transport,
-    upstream_session::UpstreamRequest,
+    upstream_session::{UpstreamRequest, UpstreamSession},
 };
 
 /// What serves on one event loop.
@@ -163,8 +166,8 @@ impl Service {
     ) -> Result<(), Failed> {
         let for_good = |error| Failed { error, may_retry: false };
         let peer = self.edge.next_peer(context).await.map_err(for_good)?;
-        let (mut upstream, is_reused) = match self.connect(&peer).await {
-            Ok(session) => session,
+        let (stream, is_reused) = match self.connect(&peer).await {
+            Ok(connected) => connected,
             Err(error) => {
                 self.edge.avoid(context, &peer);
                 // Nothing has been sent yet, so another address may be tried whatever the method.
@@ -172,10 +175,9 @@ impl Service {
             }
         };
         let waiting = Waiting { patience, silence: peer.options.read_timeout, write: peer.options.write_timeout };
-        let relayed = relay(client, &mut upstream, request, body, waiting, |client, answer| {
-            self.edge.prepare_answer(client, answer, context)
-        })
-        .await;
+        let mut upstream = UpstreamSession::new(stream, request);
+        let relayed =
+            relay(client, &mut upstream, body, waiting, |client, answer| self.edge.prepare_answer(client, answer, context)).await;
         match relayed {
             Ok(is_reusable) => {
                 if is_reusable {
@@ -194,13 +196,12 @@ impl Service {
     }
 
     /// A connection to the peer, and whether it was used before.
-    async fn connect(&self, peer: &Arc<HttpPeer>) -> Result<(UpstreamSession, bool)> {
-        let (stream, is_reused) = match self.pool.take(peer) {
-            Some(stream) => (stream, true),
+    async fn connect(&self, peer: &Arc<HttpPeer>) -> Result<(Stream, bool)> {
+        match self.pool.take(peer) {
+            Some(stream) => Ok((stream, true)),
             // Boxed, so that the rarer case does not make every request's future large.
-            None => (Box::pin(self.edge.connector.new_stream(&**peer)).await?, false),
-        };
-        Ok((UpstreamSession::new(stream), is_reused))
+            None => Ok((Box::pin(self.edge.connector.new_stream(&**peer)).await?, false)),
+        }
     }
 }
 

@@ -1,5 +1,4 @@
-//! The sessions of one request, by the side that they speak with.
+//! Pingora's HTTP/1.1 session with a client: it reads and writes the messages of one request. The one with an upstream is in
+//! [`upstream_session`](super::upstream_session).
 
 pub(super) use pingora::protocols::http::v1::server::HttpSession as ClientSession;
-
-pub(super) use crate::proxy::upstream_session::UpstreamSession;

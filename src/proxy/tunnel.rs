@@ -17,9 +17,9 @@ use pingora::{
 
 use crate::proxy::{
     hop_by_hop::connection_options,
-    relay::mark_end,
-    session::{ClientSession, UpstreamSession},
-    upstream_session::{Changes, Piece, UpstreamRequest},
+    relay::{mark_end, write},
+    session::ClientSession,
+    upstream_session::{Changes, Piece, UpstreamRequest, UpstreamSession},
 };
 
 /// Whether a header with this `Upgrade` asks for a WebSocket (RFC 6455 section 4.1). Other upgrades are forwarded as ordinary requests, and
@@ -65,8 +65,7 @@ pub(super) async fn connect(connector: &TransportConnector, peer: &HttpPeer) -> 
 
 /// Shakes hands on a new connection. All errors are the upstream's.
 pub(super) async fn shake_hands(stream: Stream, peer: &HttpPeer, request: &UpstreamRequest) -> Result<Handshake> {
-    let mut upstream = UpstreamSession::new(stream);
-    upstream.begin(request);
+    let mut upstream = UpstreamSession::new(stream, request);
     within(peer.options.write_timeout, ErrorType::WriteTimedout, upstream.send(b"", true)).await?;
     loop {
         match within(peer.options.read_timeout, ErrorType::ReadTimedout, upstream.read()).await? {
@@ -84,26 +83,24 @@ pub(super) async fn shake_hands(stream: Stream, peer: &HttpPeer, request: &Upstr
 
 /// Relays an answer that is no 101.
 pub(super) async fn relay_answer(client: &mut ClientSession, answered: Answered, peer: &HttpPeer) -> Result<()> {
-    let Answered { mut header, mut is_last, mut upstream } = answered;
+    let Answered { mut header, is_last, mut upstream } = answered;
     mark_end(client, &mut header, is_last)?;
-    client.write_response_header(header).await.map_err(|error| error.into_down())?;
-    while !is_last {
-        let piece = within(peer.options.read_timeout, ErrorType::ReadTimedout, upstream.read()).await?;
-        is_last = piece.is_last();
-        // Nothing is what ends a chunked body.
-        if let Piece::Body { bytes, .. } = piece
-            && !bytes.is_empty()
-        {
-            client.write_body(&bytes).await.map_err(|error| error.into_down())?;
+    let mut piece = Piece::Header { header, is_last };
+    loop {
+        let is_last = piece.is_last();
+        write(client, piece).await.map_err(|error| error.into_down())?;
+        if is_last {
+            return Ok(());
         }
+        piece = within(peer.options.read_timeout, ErrorType::ReadTimedout, upstream.read()).await?;
     }
-    client.finish_body().await.map(drop).map_err(|error| error.into_down())
 }
 
 /// Waits for the upstream, for so long.
 async fn within<T>(limit: Option<Duration>, exceeded: ErrorType, work: impl Future<Output = Result<T>>) -> Result<T> {
     let done = tokio::time::timeout(limit.unwrap_or(Duration::MAX), work).await;
-    done.unwrap_or_else(|_| Err(Error::explain(exceeded, "the upstream is silent"))).map_err(|error| error.into_up())
+    done.unwrap_or_else(|_| Err(Error::explain(exceeded, "the upstream neither says nor takes anything")))
+        .map_err(|error| error.into_up())
 }
 
 #[cfg(test)]

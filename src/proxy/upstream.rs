@@ -13,6 +13,7 @@ use std::{
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use pingora::{
+    Error,
     protocols::{ALPN, l4::socket::SocketAddr as PeerAddress, tls::CaType},
     upstreams::peer::{HttpPeer, Peer as _, PeerOptions},
     utils::tls::{WrappedX509, parse_x509},
@@ -21,10 +22,13 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::proxy::{HostHeader, UpstreamSettings};
+use crate::proxy::{HostHeader, UpstreamSettings, answer::UpstreamFault};
 
 /// For so long an address that did not accept a connection is tried after all others only.
 const AVOIDED: Duration = Duration::from_secs(10);
+
+/// How often an upstream's failures are told: when it is down, every request is one.
+const COMPLAINS_EVERY: Duration = Duration::from_secs(10);
 
 /// Why an upstream cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +64,8 @@ pub(super) struct Upstream {
     is_resolved: watch::Sender<bool>,
     next: AtomicUsize,
     start: Instant,
+    /// Milliseconds since the start.
+    complains_after: AtomicU64,
 }
 
 /// One address of a backend.
@@ -90,6 +96,7 @@ impl Upstream {
             is_resolved: watch::Sender::new(false),
             next: AtomicUsize::new(0),
             start: Instant::now(),
+            complains_after: AtomicU64::new(0),
         })
     }
 
@@ -130,6 +137,17 @@ impl Upstream {
         let until = self.now().saturating_add(u64::try_from(AVOIDED.as_millis()).unwrap_or(u64::MAX));
         for place in self.places.load().iter().filter(|place| place.peer.address() == address) {
             place.avoided_until.store(until, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells the operator why it failed a request, once in a while.
+    pub(super) fn complain(&self, fault: UpstreamFault, error: &Error) {
+        let (now, not_before) = (self.now(), self.complains_after.load(Ordering::Relaxed));
+        let next = now.saturating_add(u64::try_from(COMPLAINS_EVERY.as_millis()).unwrap_or(u64::MAX));
+        let is_due = now >= not_before
+            && self.complains_after.compare_exchange(not_before, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_due {
+            tracing::warn!(upstream = self.name(), kind = fault.label(), cause = %error, "an upstream failed a request");
         }
     }
 

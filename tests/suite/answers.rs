@@ -1,8 +1,16 @@
 //! What upstreams answer, well or badly, and what a client hears of it.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use std::time::Duration;
 
-use crate::relay::{accept, gateway, is_closed, read_until, send};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+
+use crate::{
+    kit::gateway_before,
+    relay::{accept, gateway, is_closed, read_until, send},
+};
 
 #[tokio::test]
 async fn an_answer_is_told_as_it_came_and_its_connection_is_used_again() {
@@ -47,17 +55,40 @@ async fn an_answer_is_told_as_it_came_and_its_connection_is_used_again() {
     kit.stop().await;
 }
 
+const UPGRADE: &str =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n";
+
 #[tokio::test]
 async fn a_socket_has_what_came_with_the_switch_to_it() {
     let (kit, listener) = gateway().await;
     let mut client = kit.connect().await;
-    let upgrade =
-        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n";
-    send(&kit, &mut client, "GET /live HTTP/1.1", upgrade).await;
+    send(&kit, &mut client, "GET /live HTTP/1.1", UPGRADE).await;
     let (mut upstream, _) = accept(&kit, &listener, "\r\n\r\n").await;
+    let interim = "HTTP/1.1 103 Early Hints\r\n\r\n";
     let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\u{1}\u{5}hello";
-    upstream.write_all(switch.as_bytes()).await.unwrap();
+    upstream.write_all(format!("{interim}{switch}").as_bytes()).await.unwrap();
+    kit.within(client.read_until("HTTP/1.1 101 ")).await;
     kit.within(client.read_until("\r\n\r\n\u{1}\u{5}hello")).await;
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_falls_silent_in_a_handshake_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let adjust = |config: &mut syncgate::config::Config| config.proxy.upstreams[0].read_timeout = Duration::from_millis(300);
+    let kit = gateway_before(listener.local_addr().unwrap(), adjust).await;
+    for said in ["", "HTTP/1.1 101 Switch", "HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\nnot"] {
+        let mut client = kit.connect().await;
+        send(&kit, &mut client, "GET /live HTTP/1.1", UPGRADE).await;
+        let (mut upstream, _) = accept(&kit, &listener, "\r\n\r\n").await;
+        upstream.write_all(said.as_bytes()).await.unwrap();
+        if said.contains("403") {
+            // Its answer has begun, so it breaks off.
+            assert!(kit.within(client.read_to_end()).await.ends_with(b"\r\n\r\nnot"));
+        } else {
+            assert_eq!(kit.within(client.answer()).await.unwrap().status, 504, "{said}");
+        }
+    }
     kit.stop().await;
 }
 

@@ -4,7 +4,8 @@ use bytes::{Buf as _, Bytes};
 use http::StatusCode;
 use httparse::Status;
 
-use super::head::{Fields, Malformed};
+use super::{Malformed, head::Fields};
+use crate::proxy::hop_by_hop::list;
 
 /// Most bytes of the line before a chunk, which may carry extensions.
 const LONGEST_CHUNK_LINE: usize = 4 * 1024;
@@ -187,9 +188,10 @@ fn count_down(left: &mut u64, there: usize) -> usize {
 }
 
 /// Whether chunks are the last transfer coding, if there is any.
-fn is_chunked<'a>(mut codings: impl DoubleEndedIterator<Item = &'a [u8]>) -> Option<bool> {
-    let coding = codings.next_back()?.rsplit(|byte| *byte == b',').next().unwrap_or_default();
-    Some(coding.trim_ascii().eq_ignore_ascii_case(b"chunked"))
+fn is_chunked<'a>(codings: impl Iterator<Item = &'a [u8]>) -> Option<bool> {
+    let mut codings = codings.peekable();
+    codings.peek()?;
+    Some(list(codings).last().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")))
 }
 
 /// One length, however often it is said, and what was said of it before.
@@ -266,6 +268,7 @@ mod tests {
     fn what_are_no_chunks_is_refused() {
         let long_line = format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(LONGEST_CHUNK_LINE));
         let long_trailer = format!("0\r\nX: {}\r\n\r\n", "x".repeat(LONGEST_TRAILER));
+        let many_trailers = format!("0\r\n{}\r\n", "X: x\r\n".repeat(LONGEST_TRAILER / 6 + 1));
         for body in [
             "\r\n\r\n",
             ";\r\n\r\n",
@@ -279,6 +282,7 @@ mod tests {
             &long_line,
             &long_line[..LONGEST_CHUNK_LINE + 2],
             &long_trailer,
+            &many_trailers,
             &long_trailer[..LONGEST_TRAILER + 4],
         ] {
             let mut unread = Bytes::from(body.to_owned());

@@ -7,28 +7,21 @@ use http::StatusCode;
 use httparse::{Header, ParserConfig, Response, Status};
 use pingora::http::{ResponseHeader, header_value_from_raw};
 
-use super::framing::AnswerBody;
-use crate::proxy::hop_by_hop::list;
+use super::{Malformed, framing::AnswerBody};
+use crate::proxy::hop_by_hop::{self, list};
 
 /// Most bytes of a header.
 const LONGEST: usize = 256 * 1024;
 /// Most fields of one.
 const MOST_FIELDS: usize = 256;
-/// Most that it may say of its connection.
+/// Most that it may say of its connection: each field is compared with each.
 const MOST_OPTIONS: usize = 32;
 /// Fields that an answer gets on its way to a client: `Date`, `Connection`, and what says where its body ends.
 const ROOM: usize = 3;
 
-/// Fields that are between the upstream and the gateway (RFC 9110 section 7.6.1).
-const HOP_BY_HOP: [&str; 4] = ["connection", "keep-alive", "proxy-connection", "upgrade"];
-
-/// What an upstream may not say, in a few words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::proxy) struct Malformed(pub(in crate::proxy) &'static str);
-
 /// A header, and what it says of the bytes behind it.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct AnswerHead {
     /// Without the fields that are between the upstream and the gateway.
     pub(super) header: Box<ResponseHeader>,
     /// None behind an interim answer.
@@ -37,7 +30,7 @@ pub(super) struct Head {
     pub(super) is_persistent: bool,
 }
 
-impl Head {
+impl AnswerHead {
     /// Takes a header off the beginning of what was read; `answers_head` says that the request's method was HEAD. None: there is more
     /// to come.
     pub(super) fn take(unread: &mut Bytes, answers_head: bool) -> Result<Option<Self>, Malformed> {
@@ -46,11 +39,14 @@ impl Head {
         let mut parser = ParserConfig::default();
         // As lenient as other proxies are with servers.
         parser.allow_spaces_after_header_name_in_responses(true).allow_obsolete_multiline_headers_in_responses(true);
-        let malformed = |_| Malformed("the header is not one of HTTP/1");
+        let malformed = |error| match error {
+            httparse::Error::TooManyHeaders => Malformed("the header has more than 256 fields"),
+            _ => Malformed("the header is not one of HTTP/1"),
+        };
         let length = match parser.parse_response_with_uninit_headers(&mut parsed, unread, &mut room).map_err(malformed)? {
             Status::Complete(length) if length <= LONGEST => length,
             Status::Partial if unread.len() <= LONGEST => return Ok(None),
-            _ => return Err(Malformed("the header is too long")),
+            _ => return Err(Malformed("the header is longer than 256 KiB")),
         };
         let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed("there is no such status"))?;
         let fields = Fields(parsed.headers);
@@ -73,7 +69,7 @@ pub(super) struct Fields<'a>(&'a [Header<'a>]);
 
 impl<'a> Fields<'a> {
     /// The values of a name.
-    pub(super) fn values(self, name: &'static str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+    pub(super) fn values(self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
@@ -96,10 +92,10 @@ impl Connection<'_> {
         !says("close") && (is_current || (says("keep-alive") && !is_chunked_unknowingly()))
     }
 
-    /// Whether a field goes no further. How the body is framed is told anew.
-    fn withholds(&self, name: &str) -> bool {
+    /// Whether a field goes no further. How the body is framed is needed longer.
+    fn is_hop_by_hop(&self, name: &str) -> bool {
         let is_framing = || ["content-length", "transfer-encoding"].iter().any(|known| name.eq_ignore_ascii_case(known));
-        HOP_BY_HOP.iter().any(|known| name.eq_ignore_ascii_case(known))
+        hop_by_hop::NAMES_OF_ANSWERS.iter().any(|known| name.eq_ignore_ascii_case(known))
             || (self.options.iter().any(|option| option.eq_ignore_ascii_case(name.as_bytes())) && !is_framing())
     }
 }
@@ -115,12 +111,12 @@ fn header(
     let malformed = |_| Malformed("the header holds what no header may");
     let mut header = ResponseHeader::build(status, Some(fields.0.len() + ROOM)).map_err(malformed)?;
     header.set_reason_phrase(reason).map_err(malformed)?;
-    let is_chunked = fields.values("transfer-encoding").next().is_some();
+    let has_coding = fields.values("transfer-encoding").next().is_some();
     // These say nothing of a body (RFC 9110 section 8.6, RFC 9112 section 6.1), and whoever believes them waits for one.
     let is_bodiless = status.is_informational() || status == StatusCode::NO_CONTENT;
-    let mut has_length = is_chunked || is_bodiless;
+    let mut has_length = has_coding || is_bodiless;
     for field in fields.0 {
-        if connection.is_some_and(|connection| connection.withholds(field.name)) {
+        if connection.is_some_and(|connection| connection.is_hop_by_hop(field.name)) {
             continue;
         }
         let mut value = field.value;
@@ -134,6 +130,7 @@ fn header(
             continue;
         }
         let name = bytes.slice_ref(field.name.as_bytes());
+        // The value must have been parsed, as it has: nothing looks at its bytes any more.
         header.append_header(name, header_value_from_raw(bytes.slice_ref(value))).map_err(malformed)?;
     }
     Ok(Box::new(header))
@@ -144,11 +141,11 @@ mod tests {
     use super::*;
     use crate::proxy::upstream_session::framing::Chunks;
 
-    fn take(text: &str) -> Result<Head, Malformed> {
-        Head::take(&mut Bytes::copy_from_slice(text.as_bytes()), false).map(|head| head.expect("a whole header"))
+    fn take(text: &str) -> Result<AnswerHead, Malformed> {
+        AnswerHead::take(&mut Bytes::copy_from_slice(text.as_bytes()), false).map(|head| head.expect("a whole header"))
     }
 
-    fn fields(head: &Head) -> Vec<(String, String)> {
+    fn fields(head: &AnswerHead) -> Vec<(String, String)> {
         let fields = head.header.case_header_iter();
         fields.map(|(name, value)| (String::from_utf8_lossy(name.as_slice()).into(), value.to_str().unwrap().into())).collect()
     }
@@ -160,7 +157,7 @@ mod tests {
     #[test]
     fn what_is_behind_a_header_stays() {
         let mut unread = Bytes::from_static(b"HTTP/1.1 200 Fine\r\nContent-Length: 3\r\nX-Couch-Body-Time: 0\r\n\r\nabcd");
-        let head = Head::take(&mut unread, false).unwrap().unwrap();
+        let head = AnswerHead::take(&mut unread, false).unwrap().unwrap();
         assert_eq!((head.header.status, head.header.get_reason_phrase()), (StatusCode::OK, Some("Fine")));
         assert_eq!(fields(&head), pairs(&[("Content-Length", "3"), ("X-Couch-Body-Time", "0")]), "spelled as they came");
         assert_eq!((head.body, head.is_persistent), (Some(AnswerBody::Length(3)), true));
@@ -172,17 +169,17 @@ mod tests {
         let whole = b"HTTP/1.1 204 No Content\r\nServer: couch\r\n\r\n";
         for end in 1..whole.len() {
             let mut unread = Bytes::copy_from_slice(&whole[..end]);
-            assert!(Head::take(&mut unread, false).unwrap().is_none(), "{end}");
+            assert!(AnswerHead::take(&mut unread, false).unwrap().is_none(), "{end}");
             assert_eq!(unread.len(), end);
         }
-        assert!(Head::take(&mut Bytes::from_static(whole), false).unwrap().is_some());
+        assert!(AnswerHead::take(&mut Bytes::from_static(whole), false).unwrap().is_some());
     }
 
     #[test]
     fn what_is_between_the_upstream_and_the_gateway_goes_no_further() {
         let head = take(
             "HTTP/1.1 426 Upgrade Required\r\nconnection: Upgrade, X-Private, Content-Length\r\nUpgrade: h2c\r\nKeep-Alive: timeout=5\r\n\
-             Proxy-Connection: keep-alive\r\nx-private: gone\r\nContent-Length: 2\r\nServer: couch\r\n\r\n",
+             Proxy-Connection: keep-alive\r\nTrailer: X-Checksum\r\nx-private: gone\r\nContent-Length: 2\r\nServer: couch\r\n\r\n",
         )
         .unwrap();
         assert_eq!(fields(&head), pairs(&[("Content-Length", "2"), ("Server", "couch")]));
@@ -214,7 +211,10 @@ mod tests {
             ("Transfer-Encoding: gzip, Chunked\r\n", chunked()),
             ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n", chunked()),
             ("Transfer-Encoding: chunked, gzip\r\n", AnswerBody::UntilClosed),
-            ("Transfer-Encoding: chunked, \r\n", AnswerBody::UntilClosed),
+            // Empty items count for nothing (RFC 9110 section 5.6.1.2).
+            ("Transfer-Encoding: chunked, \r\n", chunked()),
+            ("Transfer-Encoding: ,\r\nContent-Length: 5\r\n", AnswerBody::UntilClosed),
+            ("Transfer-Encoding: gzip\r\nContent-Length: 5\r\n", AnswerBody::UntilClosed),
             ("", AnswerBody::UntilClosed),
         ] {
             assert_eq!(take(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n")).unwrap().body, Some(body), "{fields}");
@@ -224,7 +224,7 @@ mod tests {
             assert_eq!((fields(&head), head.body), (pairs(told), Some(AnswerBody::Length(0))));
         }
         let mut answer = Bytes::from_static(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-        assert_eq!(Head::take(&mut answer, true).unwrap().unwrap().body, Some(AnswerBody::Length(0)), "an answer to HEAD");
+        assert_eq!(AnswerHead::take(&mut answer, true).unwrap().unwrap().body, Some(AnswerBody::Length(0)), "an answer to HEAD");
     }
 
     #[test]
@@ -233,6 +233,7 @@ mod tests {
             ("Content-Length: 5\r\nServer: a\r\ncontent-length: 5\r\n", &[("Content-Length", "5"), ("Server", "a")][..]),
             ("Content-Length: 5, 5\r\n", &[("Content-Length", "5")]),
             ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", &[("Transfer-Encoding", "chunked")]),
+            ("Content-Length: 5\r\nTransfer-Encoding: gzip\r\n", &[("Transfer-Encoding", "gzip")]),
             ("Content-Length: five\r\nTransfer-Encoding: chunked\r\n", &[("Transfer-Encoding", "chunked")]),
         ] {
             assert_eq!(fields(&take(&format!("HTTP/1.1 200 OK\r\n{said}\r\n")).unwrap()), pairs(told));
@@ -289,7 +290,7 @@ mod tests {
         assert!(take(&long(LONGEST - 100)).is_ok());
         assert!(take(&long(LONGEST)).is_err());
         let unfinished = Bytes::from(long(LONGEST).trim_end().to_owned());
-        assert!(Head::take(&mut unfinished.clone(), false).is_err());
+        assert!(AnswerHead::take(&mut unfinished.clone(), false).is_err());
         let many = |count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(count));
         assert!(take(&many(MOST_FIELDS)).is_ok());
         assert!(take(&many(MOST_FIELDS + 1)).is_err());
@@ -302,7 +303,7 @@ mod tests {
         #[test]
         fn whatever_comes_is_no_reason_to_panic(bytes: Vec<u8>, answers_head: bool) {
             for start in [&b""[..], b"HTTP/1.1 200 OK\r\n"] {
-                let _ = Head::take(&mut Bytes::from([start, &bytes].concat()), answers_head);
+                let _ = AnswerHead::take(&mut Bytes::from([start, &bytes].concat()), answers_head);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! A connection to an upstream, while one request and its answer are on it (RFC 9112).
 //!
 //! In place of Pingora's session for this side, which wants a copy of the client's header to change, copies the answer's, and makes that one
-//! without room for the fields that every answer gets on its way. This is only what reads and writes: what the bytes say is in [`head`] and
-//! [`framing`], and what they are in [`request`], which are pure.
+//! without room for the fields that every answer gets on its way. Here is what reads and writes. [`request`] makes a request's header, [`head`]
+//! parses an answer's, [`framing`] finds where bodies end; they are pure.
 
 mod framing;
 mod head;
@@ -20,17 +20,18 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use pingora::{Error, ErrorType, Result, RetryType, http::ResponseHeader, protocols::Stream};
 use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 
+pub(super) use self::request::{Changes, UpstreamRequest};
 use self::{
     framing::{AnswerBody, RequestBody},
-    head::Head,
-};
-pub(super) use self::{
-    head::Malformed,
-    request::{Changes, UpstreamRequest},
+    head::AnswerHead,
 };
 
 /// Most bytes that are read at once.
-const PIECE: usize = 64 * 1024;
+const MOST_READ: usize = 64 * 1024;
+
+/// What cannot be read, or cannot be written, in a few words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed(pub(super) &'static str);
 
 /// The upstream's side of one request.
 pub(super) struct UpstreamSession {
@@ -50,7 +51,7 @@ pub(super) enum Piece {
     Header {
         /// Without the fields that concern this connection alone, but for a switch of protocols.
         header: Box<ResponseHeader>,
-        /// Whether there is no body.
+        /// Whether the answer ends with it.
         is_last: bool,
     },
     /// A part of the body.
@@ -72,34 +73,27 @@ impl Piece {
 #[derive(Debug)]
 enum Answer {
     Awaited,
-    /// There was an interim one.
-    Promised,
-    Begun {
-        body: AnswerBody,
-        is_persistent: bool,
-    },
+    AfterInterim,
+    Begun { body: AnswerBody, is_persistent: bool },
 }
 
 impl UpstreamSession {
-    pub(super) fn new(stream: Stream) -> Self {
+    /// Nothing is sent yet: the header goes with the first part of the body.
+    pub(super) fn new(stream: Stream, request: &UpstreamRequest) -> Self {
         Self {
             stream,
-            unsent_head: Bytes::new(),
+            unsent_head: request.head.clone(),
             unread: Bytes::new(),
-            request_body: RequestBody::NONE,
-            answers_head: false,
+            request_body: request.body.clone(),
+            answers_head: request.is_head,
             answer: Answer::Awaited,
         }
     }
 
-    /// Begins with a request. Its header is sent with the first part of its body.
-    pub(super) fn begin(&mut self, request: &UpstreamRequest) {
-        self.unsent_head = request.head.clone();
-        self.request_body = request.body.clone();
-        self.answers_head = request.is_head;
-    }
-
     /// Sends a part of the request's body, which may be empty, in one go with what frames it.
+    ///
+    /// # Errors
+    /// The upstream takes no more, or the last part leaves the body shorter than its header says.
     pub(super) async fn send(&mut self, part: &[u8], is_last: bool) -> Result<()> {
         let head = std::mem::take(&mut self.unsent_head);
         let (before, part, after) = self.request_body.frame(part);
@@ -113,7 +107,10 @@ impl UpstreamSession {
         sending.await.map_err(|error| Error::because(ErrorType::WriteError, "sending a request", error))
     }
 
-    /// Waits for what comes next of the answer. Nothing is lost if it is dropped while it waits. Behind the last piece there is nothing.
+    /// Waits for what comes next of the answer; not to be asked behind the last piece. Nothing is lost if it is dropped while it waits.
+    ///
+    /// # Errors
+    /// What was read is no answer, or the connection is lost. The request may be sent again (`ReusedOnly`) where nothing of an answer came.
     pub(super) async fn read(&mut self) -> Result<Piece> {
         loop {
             if let Some(piece) = self.take().map_err(|Malformed(what)| Error::explain(ErrorType::InvalidHTTPHeader, what))? {
@@ -127,7 +124,7 @@ impl UpstreamSession {
         }
     }
 
-    /// The connection, if the exchange is complete and the upstream keeps it.
+    /// The connection, if the answer is complete and the upstream keeps it. Whether the request is complete is for the caller to know.
     pub(super) fn into_persistent(self) -> Option<Stream> {
         let is_complete = |body: &AnswerBody| body.is_done() && self.unread.is_empty();
         matches!(&self.answer, Answer::Begun { body, is_persistent: true } if is_complete(body)).then_some(self.stream)
@@ -141,14 +138,14 @@ impl UpstreamSession {
     /// The next piece, if enough of it has been read.
     fn take(&mut self) -> Result<Option<Piece>, Malformed> {
         match &mut self.answer {
-            Answer::Awaited | Answer::Promised => {
+            Answer::Awaited | Answer::AfterInterim => {
                 if self.unread.is_empty() {
                     return Ok(None);
                 }
-                let Some(head) = Head::take(&mut self.unread, self.answers_head)? else { return Ok(None) };
-                let Head { header, body, is_persistent } = head;
+                let Some(head) = AnswerHead::take(&mut self.unread, self.answers_head)? else { return Ok(None) };
+                let AnswerHead { header, body, is_persistent } = head;
                 let is_last = body.as_ref().is_some_and(AnswerBody::is_done);
-                self.answer = body.map_or(Answer::Promised, |body| Answer::Begun { body, is_persistent });
+                self.answer = body.map_or(Answer::AfterInterim, |body| Answer::Begun { body, is_persistent });
                 Ok(Some(Piece::Header { header, is_last }))
             }
             Answer::Begun { body, .. } => {
@@ -181,7 +178,7 @@ impl UpstreamSession {
     /// Reads what is there. While it waits it holds no buffer, since an answer may be long in coming.
     async fn read_more(&mut self) -> io::Result<usize> {
         poll_fn(|task| {
-            let mut room = [MaybeUninit::uninit(); PIECE];
+            let mut room = [MaybeUninit::uninit(); MOST_READ];
             let mut piece = ReadBuf::uninit(&mut room);
             ready!(Pin::new(&mut self.stream).poll_read(task, &mut piece))?;
             append(&mut self.unread, piece.filled());
@@ -213,10 +210,9 @@ mod tests {
     /// A session whose request has been sent, and the upstream's end.
     async fn asked(method: &str) -> (UpstreamSession, DuplexStream) {
         let (stream, mut upstream) = duplex(64 * 1024);
-        let mut session = UpstreamSession::new(Box::new(stream));
         let client = pingora::http::RequestHeader::build(method, b"/docs", None).unwrap();
         let request = UpstreamRequest::new(&client, Changes::default(), |_: &HeaderName| false).unwrap();
-        session.begin(&request);
+        let mut session = UpstreamSession::new(Box::new(stream), &request);
         session.send(b"", true).await.unwrap();
         let mut sent = vec![0; request.head.len()];
         upstream.read_exact(&mut sent).await.unwrap();
@@ -302,5 +298,23 @@ mod tests {
             error.retry.decide_reuse(true);
             assert_eq!(error.retry(), may_retry, "{answer:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_reset_before_an_answer_is_no_answer() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (upstream, _) = listener.accept().await.unwrap();
+        let client = pingora::http::RequestHeader::build("GET", b"/docs", None).unwrap();
+        let request = UpstreamRequest::new(&client, Changes::default(), |_: &HeaderName| false).unwrap();
+        let mut session = UpstreamSession::new(Box::new(pingora::protocols::l4::stream::Stream::from(stream)), &request);
+        session.send(b"", true).await.unwrap();
+        // What is unread when it closes resets the connection.
+        upstream.readable().await.unwrap();
+        drop(upstream);
+        let mut error = session.read().await.unwrap_err();
+        assert_eq!(*error.etype(), ErrorType::ReadError);
+        error.retry.decide_reuse(true);
+        assert!(error.retry());
     }
 }

@@ -7,11 +7,11 @@ use http::{HeaderName, HeaderValue, Method, header};
 use pingora::http::RequestHeader;
 
 use super::{
+    Malformed,
     framing::{RequestBody, content_length},
-    head::Malformed,
 };
 
-/// A typical header with a token in it.
+/// Bytes of a typical header with a token in it.
 const USUAL_LENGTH: usize = 1_536;
 
 /// A request for an upstream, but for its body. It can be sent more than once.
@@ -74,7 +74,7 @@ impl UpstreamRequest {
         is_unwanted: impl Fn(&HeaderName) -> bool,
     ) -> Result<Self, Malformed> {
         let Changes { target, mut fields, has_body } = changes;
-        let mut head = Head::begin(client.method.as_str(), target.unwrap_or(client.raw_path()))?;
+        let mut head = HeadWriter::begin(client.method.as_str(), target.unwrap_or(client.raw_path()))?;
         let mut as_spelled = client.case_header_iter();
         for (name, value) in &client.headers {
             let spelled = as_spelled.next().map(|(spelled, _)| spelled.as_slice());
@@ -100,13 +100,13 @@ impl UpstreamRequest {
 }
 
 /// A header as it is written.
-struct Head {
+struct HeadWriter {
     bytes: Vec<u8>,
     /// Of the body, as far as a field has said.
     length: Option<u64>,
 }
 
-impl Head {
+impl HeadWriter {
     fn begin(method: &str, target: &[u8]) -> Result<Self, Malformed> {
         // They would end the target, or the line (RFC 9112 section 3).
         if target.is_empty() || target.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r' | b' ')) {
@@ -204,6 +204,17 @@ mod tests {
         changes.set_target(b"/other");
         let expected = "GET /other HTTP/1.1\r\nx-user: alice\r\nAuthorization: Bearer b\r\nx: y\r\nx-new: 2\r\n\r\n";
         assert_eq!(written(&header, changes).0, expected);
+    }
+
+    #[test]
+    fn what_the_gateway_writes_is_spelled_as_most_do() {
+        let mut changes = Changes::default();
+        for name in [header::AUTHORIZATION, header::CONNECTION, header::COOKIE, header::HOST, header::UPGRADE, header::ORIGIN] {
+            changes.set(name, HeaderValue::from_static("1"));
+        }
+        let expected =
+            "GET / HTTP/1.1\r\nHost: 1\r\nAuthorization: 1\r\nConnection: 1\r\nCookie: 1\r\nUpgrade: 1\r\norigin: 1\r\n\r\n";
+        assert_eq!(written(&client("GET", "/", &[("HOST", "a")]), changes).0, expected);
     }
 
     #[test]
