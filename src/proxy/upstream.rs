@@ -142,13 +142,16 @@ impl Upstream {
 
     /// Tells the operator why it failed a request, once in a while.
     pub(super) fn complain(&self, fault: UpstreamFault, error: &Error) {
-        let (now, not_before) = (self.now(), self.complains_after.load(Ordering::Relaxed));
-        let next = now.saturating_add(u64::try_from(COMPLAINS_EVERY.as_millis()).unwrap_or(u64::MAX));
-        let is_due = now >= not_before
-            && self.complains_after.compare_exchange(not_before, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if is_due {
+        if self.may_complain(self.now()) {
             tracing::warn!(upstream = self.name(), kind = fault.label(), cause = %error, "an upstream failed a request");
         }
+    }
+
+    /// Milliseconds since the start. True once in each span, for one of those that ask.
+    fn may_complain(&self, now: u64) -> bool {
+        let not_before = self.complains_after.load(Ordering::Relaxed);
+        let next = now.saturating_add(u64::try_from(COMPLAINS_EVERY.as_millis()).unwrap_or(u64::MAX));
+        now >= not_before && self.complains_after.compare_exchange(not_before, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     fn now(&self) -> u64 {
@@ -291,6 +294,15 @@ mod tests {
         // Of none that accepts, each is tried in turn.
         upstream.avoid(&PeerAddress::Inet(address(2)));
         assert_eq!(next(&upstream, 2).await, ["127.0.0.1:5984", "127.0.0.2:5984"]);
+    }
+
+    #[test]
+    fn failures_are_told_now_and_then() {
+        let upstream = upstream();
+        assert_eq!(
+            [0, 1, 9_999, 10_000, 10_001, 60_000].map(|now| upstream.may_complain(now)),
+            [true, false, false, true, false, true]
+        );
     }
 
     #[tokio::test]
