@@ -85,7 +85,7 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
     }
     println!("{table}");
     let place = |role| contenders.iter().position(|contender| contender.build.is_none() && contender.role == role);
-    for yardstick in [Role::Public, Role::Nginx] {
+    for yardstick in [Role::Bare { log: false }, Role::Public, Role::Nginx] {
         if let (Some(gateway), Some(other)) = (place(Role::Gateway { log: true }), place(yardstick)) {
             println!("gateway, log: {:.3} x {}", table.ratio(gateway, other), yardstick.title());
         }
