@@ -81,7 +81,7 @@ fn measured(setting: &Setting) -> String {
     if *latency_rate > 0 {
         text += &format!(
             " Latency: median of {latency_rounds} interleaved rounds of {latency_seconds} s each at {latency_rate} requests/s for all, \
-             which is 30 % of what the slowest of them answered in the closed loop of the first start."
+             which is 30 % of what the slowest of them answered wrk at the first start."
         );
     }
     text + "\n"

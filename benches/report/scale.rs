@@ -117,7 +117,7 @@ fn logins(cold: &Cold) -> String {
     let rows = [
         ("p99 of active users, quiet, ms", format!("{:.2}", quiet_p99_us / 1e3)),
         ("p99 of active users, while others log in, ms", format!("{:.2}", cold_p99_us / 1e3)),
-        ("ratio, at most 2", format!("{ratio:.2}, {verdict}")),
+        ("ratio, the median of those of the rounds; at most 2", format!("{ratio:.2}, {verdict}")),
         ("active users refused", hot_refused.to_string()),
         ("new users served", cold_served.to_string()),
         ("new users refused (503, to try again)", cold_refused.to_string()),

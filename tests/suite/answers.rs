@@ -93,6 +93,27 @@ async fn an_upstream_that_falls_silent_in_a_handshake_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_client_reads_the_end_of_a_body_where_the_gateway_did() {
+    let (kit, listener) = gateway().await;
+    for said in [
+        "Transfer-Encoding: chunked,\r\nContent-Length: 4\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: \r\n",
+        "Transfer-Encoding: , chunked\r\n",
+    ] {
+        let mut client = kit.connect().await;
+        send(&kit, &mut client, "GET / HTTP/1.1", "").await;
+        let (mut upstream, _) = accept(&kit, &listener, "\r\n\r\n").await;
+        upstream
+            .write_all(format!("HTTP/1.1 200 OK\r\n{said}Connection: close\r\n\r\n4\r\nbody\r\n0\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
+        kit.within(client.read_until("Transfer-Encoding: chunked\r\n")).await;
+        kit.within(client.read_until("\r\n\r\n4\r\nbody\r\n0\r\n\r\n")).await;
+    }
+    kit.stop().await;
+}
+
+#[tokio::test]
 async fn an_answer_to_head_has_a_length_and_no_body() {
     let (kit, listener) = gateway().await;
     let mut client = kit.connect().await;

@@ -112,6 +112,7 @@ fn header(
     let mut header = ResponseHeader::build(status, Some(fields.0.len() + ROOM)).map_err(malformed)?;
     header.set_reason_phrase(reason).map_err(malformed)?;
     let has_coding = fields.values("transfer-encoding").next().is_some();
+    let mut codings: Vec<_> = list(fields.values("transfer-encoding")).collect();
     // These say nothing of a body (RFC 9110 section 8.6, RFC 9112 section 6.1), and whoever believes them waits for one.
     let is_bodiless = status.is_informational() || status == StatusCode::NO_CONTENT;
     let mut has_length = has_coding || is_bodiless;
@@ -119,19 +120,24 @@ fn header(
         if connection.is_some_and(|connection| connection.is_hop_by_hop(field.name)) {
             continue;
         }
-        let mut value = field.value;
+        let mut value = bytes.slice_ref(field.value);
         if field.name.eq_ignore_ascii_case("content-length") {
             if std::mem::replace(&mut has_length, true) {
                 continue;
             }
             // Where there are several, they are the same.
-            value = list(iter::once(value)).next().unwrap_or(value);
-        } else if is_bodiless && field.name.eq_ignore_ascii_case("transfer-encoding") {
-            continue;
+            value = bytes.slice_ref(list(iter::once(field.value)).next().unwrap_or(field.value));
+        } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
+            // Told once and plainly: what writes the answer does not read every list as what has read it.
+            let codings = std::mem::take(&mut codings);
+            if is_bodiless || codings.is_empty() {
+                continue;
+            }
+            value = codings.join(&b", "[..]).into();
         }
         let name = bytes.slice_ref(field.name.as_bytes());
         // The value must have been parsed, as it has: nothing looks at its bytes any more.
-        header.append_header(name, header_value_from_raw(bytes.slice_ref(value))).map_err(malformed)?;
+        header.append_header(name, header_value_from_raw(value)).map_err(malformed)?;
     }
     Ok(Box::new(header))
 }
@@ -228,12 +234,15 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_told_once_and_not_beside_chunks() {
+    fn how_the_body_is_framed_is_told_once_and_in_one_way() {
         for (said, told) in [
             ("Content-Length: 5\r\nServer: a\r\ncontent-length: 5\r\n", &[("Content-Length", "5"), ("Server", "a")][..]),
             ("Content-Length: 5, 5\r\n", &[("Content-Length", "5")]),
             ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", &[("Transfer-Encoding", "chunked")]),
             ("Content-Length: 5\r\nTransfer-Encoding: gzip\r\n", &[("Transfer-Encoding", "gzip")]),
+            ("Transfer-Encoding: chunked, ,\r\nTransfer-Encoding: \r\n", &[("Transfer-Encoding", "chunked")]),
+            ("Transfer-Encoding: gzip\r\ntransfer-encoding: ,chunked\r\n", &[("Transfer-Encoding", "gzip, chunked")]),
+            ("Transfer-Encoding: ,\r\nContent-Length: 5\r\n", &[]),
             ("Content-Length: five\r\nTransfer-Encoding: chunked\r\n", &[("Transfer-Encoding", "chunked")]),
         ] {
             assert_eq!(fields(&take(&format!("HTTP/1.1 200 OK\r\n{said}\r\n")).unwrap()), pairs(told));
