@@ -1,12 +1,12 @@
-//! Header fields that are between a client and the gateway, and go no further (RFC 9110 section 7.6.1).
+//! Header fields that are between a client and the gateway, or the gateway and an upstream, and go no further (RFC 9110 section 7.6.1).
 //!
-//! Pingora can take them out, but looks for each of ten names in two maps. Here they go in the one pass of the
+//! Pingora can take those of requests out, but looks for each of ten names in two maps. Here they go in the one pass of the
 //! [strip list](super::hygiene) that every request has anyway.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::{Error, ErrorType, Result};
 
-/// Names that never go further. `Transfer-Encoding` is among them: how the body is framed is told to the upstream anew.
+/// Names of a request that never go further. `Transfer-Encoding` is among them: how the body is framed is told to the upstream anew.
 pub(super) const NAMES: [&str; 10] = [
     "connection",
     "http2-settings",

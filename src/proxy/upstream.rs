@@ -147,7 +147,7 @@ impl Upstream {
         }
     }
 
-    /// Milliseconds since the start. True once in each span, for one of those that ask.
+    /// Once in each span, for one of those that ask. `now`: milliseconds since the start.
     fn may_complain(&self, now: u64) -> bool {
         let not_before = self.complains_after.load(Ordering::Relaxed);
         let next = now.saturating_add(u64::try_from(COMPLAINS_EVERY.as_millis()).unwrap_or(u64::MAX));

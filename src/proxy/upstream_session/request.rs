@@ -14,8 +14,7 @@ use super::{
 /// Bytes of a typical header with a token in it.
 const USUAL_LENGTH: usize = 1_536;
 
-/// A request for an upstream, but for its body. It can be sent more than once.
-#[derive(Debug)]
+/// A request for an upstream, but for its body. It can be sent more than once, and not be printed: it holds a token.
 pub(in crate::proxy) struct UpstreamRequest {
     /// The header on the wire.
     pub(super) head: Bytes,
@@ -25,8 +24,8 @@ pub(in crate::proxy) struct UpstreamRequest {
     pub(super) is_head: bool,
 }
 
-/// What the upstream sees in place of what the client said.
-#[derive(Debug, Default)]
+/// What the upstream sees in place of what the client said. Not to be printed either.
+#[derive(Default)]
 pub(in crate::proxy) struct Changes<'a> {
     target: Option<&'a [u8]>,
     fields: Vec<(HeaderName, Option<HeaderValue>)>,
