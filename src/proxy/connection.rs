@@ -26,7 +26,7 @@ use crate::{
         transport::SharedTcp,
         trust::{Changes, Trust},
     },
-    token::Timestamp,
+    token::{Rejection, Timestamp},
 };
 
 /// Why the gateway ended a connection. The closed list behind the label `cause`.
@@ -63,6 +63,14 @@ impl Cut {
             Self::KeyUntrusted => "key_untrusted",
         }
     }
+
+    /// What a request is told that ends with this before an answer has begun.
+    pub(super) const fn rejection(self) -> Rejection {
+        match self {
+            Self::KeyUntrusted => Rejection::UnknownKey,
+            _ => Rejection::Expired,
+        }
+    }
 }
 
 /// Between requests; in a header; in a request; connected, and nothing has come yet; in a header whose clock has not been started.
@@ -90,6 +98,8 @@ pub(super) struct Connection {
     cause: AtomicU8,
     /// Why the connection was ended; `UNCUT` while it was not.
     cut: AtomicU8,
+    /// Why the request under way is to end; `UNCUT` while it may go on.
+    told: AtomicU8,
     /// Whom the request under way is admitted as.
     identity: Mutex<Option<Arc<Identity>>>,
     last_token: Mutex<LastToken>,
@@ -110,6 +120,7 @@ impl Connection {
             is_blocked: AtomicBool::new(false),
             cause: AtomicU8::new(Cut::HeaderTimeout as u8),
             cut: AtomicU8::new(UNCUT),
+            told: AtomicU8::new(UNCUT),
             identity: Mutex::default(),
             last_token: Mutex::default(),
         }
@@ -151,6 +162,7 @@ impl Connection {
     /// The header is complete and a request begins.
     pub(super) fn request_began(&self) {
         self.phase.store(REQUEST, Ordering::Relaxed);
+        self.told.store(UNCUT, Ordering::Relaxed);
         self.deadline.store(i64::MAX, Ordering::Relaxed);
     }
 
@@ -180,6 +192,23 @@ impl Connection {
     /// Notes that the gateway ends the connection now, so that what is dropped with it knows why.
     pub(super) fn cut(&self, cause: Cut) {
         self.cut.store(cause as u8, Ordering::Relaxed);
+    }
+
+    /// Tells the request under way that what it rests on has ended, so that it may say so instead of being cut. Says whether that was news
+    /// to it: an end that it does not heed by moving the deadline cuts the connection.
+    pub(super) fn tell_end(&self, cause: Cut) -> bool {
+        let may_answer = matches!(cause, Cut::TokenEnd | Cut::KeyUntrusted)
+            && self.phase.load(Ordering::Relaxed) == REQUEST
+            && !self.is_blocked.load(Ordering::Relaxed);
+        may_answer && self.told.swap(cause as u8, Ordering::Relaxed) == UNCUT
+    }
+
+    /// Why the request under way is to end, if it was told so.
+    pub(super) fn told_end(&self) -> Option<Cut> {
+        match self.told.load(Ordering::Relaxed) {
+            UNCUT => None,
+            told => Cut::from_stored(told),
+        }
     }
 
     /// How long the client may take nothing of what is written to it.

@@ -132,6 +132,24 @@ impl Edge {
         Ok(())
     }
 
+    /// Ends a request whose token, or its key, has. While no answer has begun it is a refusal, and the client knows what to do; else the
+    /// answer breaks off, and shows that it is not complete.
+    pub(super) async fn answer_end(&self, client: &mut ClientSession, context: &mut RequestContext, cause: Cut) -> Result<()> {
+        let connection = Arc::clone(&context.connection);
+        connection.cut(cause);
+        self.metrics.proxy.connections_cut.with_label_values(&[cause.label()]).inc();
+        let has_begun = client.response_written().is_some_and(|answer| !is_interim(answer.status));
+        if has_begun || context.outcome != Outcome::Unanswered {
+            return Err(Error::explain(ErrorType::ConnectionClosed, "the token has ended").into_down());
+        }
+        // The refusal, and the rest of an upload that nobody reads any more, have a time of their own.
+        connection.rests_on(None);
+        connection.set_deadline(Timestamp::from(SystemTime::now()).plus(DRAIN), cause);
+        client.set_server_keepalive(None);
+        context.outcome = Outcome::Ended(cause);
+        answer::refuse(client, cause.rejection(), context.route.as_deref(), &context.live.realm).await
+    }
+
     /// Answers a request that could not be forwarded, unless an answer has begun, or nobody is left to hear one. Says whether it was
     /// answered; its connection is of no further use either way.
     pub(super) async fn fail(&self, client: &mut ClientSession, error: &Error, context: &mut RequestContext) -> bool {

@@ -10,7 +10,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::Arc,
-    task::Poll,
+    task::{Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -148,26 +148,30 @@ impl<S: Serve> Listener<S> {
             let mut cancelled = pin!(cut.cancelled());
             let mut timer = DeadlineTimer::new(&connection, &self.trust, stream_grace);
             poll_fn(|task| {
-                let is_done = loop {
-                    match work.as_mut().poll(task) {
-                        Poll::Pending => break false,
-                        Poll::Ready(None) => break true,
-                        Poll::Ready(Some(last)) => work = Box::pin(last.map(|()| None)),
+                loop {
+                    let is_done = loop {
+                        match work.as_mut().poll(task) {
+                            Poll::Pending => break false,
+                            Poll::Ready(None) => break true,
+                            Poll::Ready(Some(last)) => work = Box::pin(last.map(|()| None)),
+                        }
+                    };
+                    // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the next write.
+                    let _ = unsent.poll_send(task);
+                    if is_done {
+                        return Poll::Ready(());
                     }
-                };
-                // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the next write.
-                let _ = unsent.poll_send(task);
-                if is_done {
-                    return Poll::Ready(());
+                    let cause = match cancelled.as_mut().poll(task) {
+                        Poll::Ready(()) => Poll::Ready(Cut::Shutdown),
+                        Poll::Pending => timer.poll(task),
+                    };
+                    let cause = ready!(cause);
+                    if !connection.tell_end(cause) {
+                        connection.cut(cause);
+                        self.metrics.proxy.connections_cut.with_label_values(&[cause.label()]).inc();
+                        return Poll::Ready(());
+                    }
                 }
-                let cause = match cancelled.as_mut().poll(task) {
-                    Poll::Ready(()) => Poll::Ready(Cut::Shutdown),
-                    Poll::Pending => timer.poll(task),
-                };
-                cause.map(|cause| {
-                    connection.cut(cause);
-                    self.metrics.proxy.connections_cut.with_label_values(&[cause.label()]).inc();
-                })
             })
             .await;
         }

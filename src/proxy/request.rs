@@ -14,7 +14,7 @@ use crate::{
     proxy::{
         access_log::{AccessLog, Line},
         answer::UpstreamFault,
-        connection::Connection,
+        connection::{Connection, Cut},
         forward::Forward,
         route::Route,
     },
@@ -28,6 +28,8 @@ pub(super) enum Outcome {
     Unanswered,
     /// Refused by the gateway.
     Refused(Rejection),
+    /// Refused by the gateway when what it rests on ended before an answer began.
+    Ended(Cut),
     /// A preflight, answered by the gateway.
     Preflight,
     /// The upstream answered with this status.
@@ -136,6 +138,7 @@ impl<L> RequestContext<L> {
         match self.outcome {
             Outcome::Unanswered => 0,
             Outcome::Refused(rejection) => rejection.status(),
+            Outcome::Ended(cause) => cause.rejection().status(),
             Outcome::Preflight => 204,
             Outcome::Upstream(status) | Outcome::Client(status) => status,
             Outcome::UpstreamFailed(fault) => fault.status(),
@@ -151,6 +154,7 @@ impl<L> RequestContext<L> {
         match (self.connection.was_cut(), self.outcome) {
             (_, Outcome::Refused(rejection)) => rejection.label(),
             (_, Outcome::UpstreamFailed(fault)) => fault.label(),
+            (_, Outcome::Ended(cause)) => cause.label(),
             (Some(cut), _) => cut.label(),
             (None, Outcome::Unanswered) => "client_left",
             (None, Outcome::Client(_)) => "client_error",

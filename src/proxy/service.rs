@@ -1,6 +1,12 @@
 //! The requests of one connection, one after another: each is read, decided, carried upstream or answered, and finished.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::{Future as _, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use http::Method;
 use pingora::{
@@ -108,16 +114,18 @@ impl Serve for Service {
 impl Service {
     async fn request(&self, mut client: ClientSession, connection: &Arc<Connection>, timers: &mut Timers) -> Next {
         let mut context = self.edge.begin(&mut client, connection);
-        let outcome = match self.edge.admit(&mut client, &mut context).await {
-            Ok(Admitted::Forward) => self.forward(&mut client, &mut context, &mut timers.upstream).await,
-            Ok(Admitted::Answered) => Ok(()),
-            // Boxed, so that it does not make every request's future large.
-            Ok(Admitted::WebSocket) => match Box::pin(self.edge.open_socket(&mut client, &mut context)).await {
-                Ok(Some(carried)) => return Next::Socket(carried),
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
+        let outcome = {
+            let mut work = pin!(self.carry_out(&mut client, &mut context, &mut timers.upstream));
+            poll_fn(|task| match connection.told_end() {
+                Some(cause) => Poll::Ready(Err(cause)),
+                None => work.as_mut().poll(task).map(Ok),
+            })
+            .await
+        };
+        let outcome = match outcome {
+            Ok(Ok(Some(carried))) => return Next::Socket(carried),
+            Ok(outcome) => outcome.map(drop),
+            Err(cause) => Box::pin(self.edge.answer_end(&mut client, &mut context, cause)).await,
         };
         let is_answered = match outcome {
             Ok(()) => true,
@@ -134,6 +142,21 @@ impl Service {
         match client.reuse().await {
             Ok(Some(stream)) => Next::Request(stream),
             Ok(None) | Err(_) => Next::Close,
+        }
+    }
+
+    /// Decides about a request, and forwards it if it may. What is returned carries a WebSocket to its end.
+    async fn carry_out(
+        &self,
+        client: &mut ClientSession,
+        context: &mut RequestContext,
+        patience: &mut Patience,
+    ) -> Result<Option<LastWork>> {
+        match self.edge.admit(client, context).await? {
+            Admitted::Forward => self.forward(client, context, patience).await.map(|()| None),
+            Admitted::Answered => Ok(None),
+            // Boxed, so that it does not make every request's future large.
+            Admitted::WebSocket => Box::pin(self.edge.open_socket(client, context)).await,
         }
     }
 

@@ -12,6 +12,7 @@ mod corpus_keys;
 mod corpus_tokens;
 mod demo_backend;
 mod demo_issuer;
+mod ends;
 mod every_rejection;
 mod explain;
 mod hop_by_hop;
