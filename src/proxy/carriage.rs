@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::proxy::{
-    connection::Cut,
+    cut::Cut,
     frames::{self, FrameTracker, Towards},
     transport::SharedTcp,
 };

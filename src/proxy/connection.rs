@@ -23,55 +23,12 @@ use tokio::{
 use crate::{
     exchange::{Identity, LastToken},
     proxy::{
+        cut::Cut,
         transport::SharedTcp,
         trust::{Changes, Trust},
     },
-    token::{Rejection, Timestamp},
+    token::Timestamp,
 };
-
-/// Why the gateway ended a connection. The closed list behind the label `cause`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
-    /// The header took too long.
-    HeaderTimeout,
-    /// The token that a request rests on ended.
-    TokenEnd,
-    /// The stream reached its configured age.
-    MaxAge,
-    /// The gateway stops.
-    Shutdown,
-    /// Neither side of a socket has sent anything for long.
-    Idle,
-    /// The key that verified the token is trusted no longer.
-    KeyUntrusted,
-}
-
-impl Cut {
-    const ALL: [Self; 6] = [Self::HeaderTimeout, Self::TokenEnd, Self::MaxAge, Self::Shutdown, Self::Idle, Self::KeyUntrusted];
-
-    fn from_stored(stored: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|cut| *cut as u8 == stored)
-    }
-
-    pub(super) const fn label(self) -> &'static str {
-        match self {
-            Self::HeaderTimeout => "header_timeout",
-            Self::TokenEnd => "token_end",
-            Self::MaxAge => "max_age",
-            Self::Shutdown => "shutdown",
-            Self::Idle => "idle",
-            Self::KeyUntrusted => "key_untrusted",
-        }
-    }
-
-    /// What a request is told that ends with this before an answer has begun.
-    pub(super) const fn rejection(self) -> Rejection {
-        match self {
-            Self::KeyUntrusted => Rejection::UnknownKey,
-            _ => Rejection::Expired,
-        }
-    }
-}
 
 /// Between requests; in a header; in a request; connected, and nothing has come yet; in a header whose clock has not been started.
 const IDLE: u8 = 0;

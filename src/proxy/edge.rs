@@ -21,7 +21,8 @@ use crate::{
     proxy::{
         ListenSettings,
         answer::{self, UpstreamFault},
-        connection::{Connection, Cut},
+        connection::Connection,
+        cut::Cut,
         decision::{self, Decision},
         failure::{Failure, failure},
         forward::Forward,

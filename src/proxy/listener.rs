@@ -27,7 +27,8 @@ use crate::{
     metrics::{IntGauge, Metrics},
     proxy::{
         ListenSettings,
-        connection::{Connection, Cut, DeadlineTimer},
+        connection::{Connection, DeadlineTimer},
+        cut::Cut,
         event_loops::{EventLoop, EventLoops},
         transport::{SharedTcp, Transport},
         trust::Trust,

@@ -12,6 +12,7 @@ mod bare;
 mod carriage;
 mod connection;
 mod cors;
+mod cut;
 mod decision;
 mod edge;
 mod event_loops;

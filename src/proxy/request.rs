@@ -14,7 +14,8 @@ use crate::{
     proxy::{
         access_log::{AccessLog, Line},
         answer::UpstreamFault,
-        connection::{Connection, Cut},
+        connection::Connection,
+        cut::Cut,
         forward::Forward,
         route::Route,
     },

@@ -12,7 +12,7 @@ use crate::{
     proxy::{
         ATTEMPTS,
         carriage::{Bounds, Ends, LAST_WORDS, carry},
-        connection::Cut,
+        cut::Cut,
         edge::{Edge, RequestContext, show},
         listener::LastWork,
         request::Outcome,
