@@ -29,7 +29,7 @@ enum KeysCommand {
 
 /// Make a new signing key.
 ///
-/// Writes the private key to a file that only you can read, and prints the public key on standard output. Give the file to the
+/// Writes the private key to a file that only you can read, and the public key to another one or to standard output. Give the first to the
 /// gateway (`signing` in its config) and the public key to the backend, which pins it: it then accepts the tokens that the gateway
 /// signs, and no others. Take RSA unless you know that the backend verifies the algorithm of another key.
 #[derive(Debug, Args)]
@@ -43,9 +43,11 @@ The algorithm of the config must fit: signing.algorithm RS256 (default), RS384, 
 for EC, EdDSA for Ed25519.
 
 Examples:
-  syncgate keys generate > public.pem
-  syncgate keys generate --bits 4096 --out /etc/syncgate/signing-key.pem
-  syncgate keys generate --type ec > public.pem")]
+  syncgate keys generate --public public.pem
+  syncgate keys generate --bits 4096 --out /etc/syncgate/signing-key.pem --public public.pem
+  syncgate keys generate --type ec --public public.pem
+
+With `> public.pem` in place of --public the shell empties that file also when no key is made.")]
 struct GenerateArgs {
     /// Kind of key.
     #[arg(long = "type", value_enum, default_value = "rsa")]
@@ -56,7 +58,10 @@ struct GenerateArgs {
     /// Where the private key goes: PEM (PKCS#8), not encrypted, mode 0600.
     #[arg(long, value_name = "FILE", default_value = "signing-key.pem")]
     out: PathBuf,
-    /// Replace the file if it exists. The key in it is lost: backends that pin it refuse every token from then on.
+    /// Where the public key goes: PEM. Default: standard output. It is written after the private key, and not if that fails.
+    #[arg(long, value_name = "FILE")]
+    public: Option<PathBuf>,
+    /// Replace the files if they exist. The key in them is lost: backends that pin it refuse every token from then on.
     #[arg(long)]
     force: bool,
 }
@@ -130,8 +135,13 @@ impl GenerateArgs {
         };
         let private = PrivateKeyPem::generate(kind).map_err(trouble)?;
         let key = private.signing_key().map_err(trouble)?;
-        private.create(&self.out, self.force).map_err(trouble)?;
-        print(output, &public_key(&key, PublicFormat::Pem)?)?;
+        match &self.public {
+            Some(public) => private.create_pair(&self.out, public, self.force).map_err(trouble)?,
+            None => {
+                private.create(&self.out, self.force).map_err(trouble)?;
+                print(output, &public_key(&key, PublicFormat::Pem)?)?;
+            }
+        }
         print(
             note,
             &format!(
@@ -269,6 +279,45 @@ mod tests {
         let (second, _) = run(&[&generate[..], &["--force"]].concat()).unwrap();
         assert_ne!(second, first);
         assert_eq!(run(&["public", "--key", text(&path)]).unwrap().0, second);
+    }
+
+    #[test]
+    fn the_public_key_goes_to_a_file_of_its_own_and_a_refusal_changes_neither() {
+        let folder = tempfile::tempdir().unwrap();
+        let [private, public] = ["signing.pem", "public.pem"].map(|name| folder.path().join(name));
+        let generate = ["generate", "--type", "ec", "--out", text(&private), "--public", text(&public)];
+        let (output, note) = run(&generate).unwrap();
+        assert_eq!(output, "");
+        assert!(note.contains(text(&private)), "{note}");
+        let contents = || [&private, &public].map(|path| fs::read_to_string(path).unwrap_or_default());
+        let [first_private, first_public] = contents();
+        assert_eq!(run(&["public", "--key", text(&private)]).unwrap().0, first_public);
+        assert_eq!(fs::metadata(&private).unwrap().permissions().mode() & 0o7777, 0o600);
+
+        let refusal = |path: &Path| {
+            format!("{} exists already and is left as it is: choose another file, or --force to replace it", path.display())
+        };
+        assert_eq!(run(&generate).unwrap_err(), refusal(&public));
+        assert_eq!(contents(), [first_private.clone(), first_public.clone()]);
+        fs::remove_file(&public).unwrap();
+        assert_eq!(run(&generate).unwrap_err(), refusal(&private));
+        assert_eq!(contents(), [first_private.clone(), String::new()]);
+        fs::rename(&private, &public).unwrap();
+        assert_eq!(run(&generate).unwrap_err(), refusal(&public));
+        assert_eq!(contents(), [String::new(), first_private.clone()]);
+
+        run(&[&generate[..], &["--force"]].concat()).unwrap();
+        assert_ne!(contents(), [first_private, first_public]);
+        assert_eq!(run(&["public", "--key", text(&private)]).unwrap().0, contents()[1]);
+
+        let missing = folder.path().join("missing").join("public.pem");
+        let other = folder.path().join("other.pem");
+        let error = run(&["generate", "--type", "ec", "--out", text(&other), "--public", text(&missing)]).unwrap_err();
+        let remedy = format!("print its public key with `syncgate keys public --key {}`", other.display());
+        assert!(error.contains(&remedy), "{error}");
+        run(&["public", "--key", text(&other)]).unwrap();
+        let error = run(&["generate", "--type", "ec", "--out", text(&missing), "--public", text(&missing)]).unwrap_err();
+        assert_eq!(error, "the private and the public key cannot go to the same file");
     }
 
     #[test]

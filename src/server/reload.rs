@@ -56,9 +56,9 @@ impl Gateway {
         let live = self.proxy.prepare(&config.proxy, Arc::clone(&exchange), access_log)?;
 
         // From here on nothing can fail.
-        if !is_same(&running.signing_key, &signing_key) {
-            let name = |key: &SigningKey| key.signer().thumbprint().unwrap_or("a secret").to_owned();
-            let (before, now) = (name(&running.signing_key), name(&signing_key));
+        if !running.signing_key.signs_like(&signing_key) {
+            let name = |key: &SigningKey, secret: &str| key.signer().thumbprint().unwrap_or(secret).to_owned();
+            let (before, now) = (name(&running.signing_key, "a secret"), name(&signing_key, "another secret"));
             tracing::warn!(before, now, "tokens are signed by another key from now on, which the backend must know");
             exchange.replace_signing_key(signing_key.clone());
         }
@@ -86,12 +86,6 @@ impl Gateway {
         }
         Ok(())
     }
-}
-
-/// Whether both sign alike. Of two secrets nobody can tell, so the newer one counts.
-fn is_same(one: &SigningKey, other: &SigningKey) -> bool {
-    let (one, other) = (one.signer(), other.signer());
-    one.thumbprint().is_some() && one.thumbprint() == other.thumbprint() && one.algorithm() == other.algorithm()
 }
 
 /// A config less its changes that only a restart can make.

@@ -54,6 +54,17 @@ pub enum SigningError {
         /// What can be made.
         accepted: &'static str,
     },
+    /// The public key would replace the private one.
+    #[error("the private and the public key cannot go to the same file")]
+    OneFileForBoth,
+    /// The private key was written, the public key was not.
+    #[error("{cause}. The private key is in {}: print its public key with `syncgate keys public --key {}`", private.display(), private.display())]
+    PublicKey {
+        /// The file with the private key.
+        private: PathBuf,
+        /// Why the public key was not written.
+        cause: PrivateFileError,
+    },
     /// The cryptographic library made no key.
     #[error("no key could be generated: the cryptographic library failed")]
     Generation,

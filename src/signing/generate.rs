@@ -4,7 +4,10 @@ use std::{fmt, path::Path};
 
 use zeroize::Zeroizing;
 
-use crate::signing::{SigningError, SigningKey, ec, ed25519, key_file, pem, rsa};
+use crate::{
+    private_file::PrivateFileError,
+    signing::{SigningError, SigningKey, ec, ed25519, key_file, pem, rsa},
+};
 
 /// A kind of key to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,23 @@ impl PrivateKeyPem {
     /// Writes it to a file with mode 0600 from its first byte on. An existing file is an error, unless it is to be replaced.
     pub fn create(&self, path: &Path, replace: bool) -> Result<(), SigningError> {
         Ok(key_file::create(path, self.0.as_bytes(), replace)?)
+    }
+
+    /// As [`create`](Self::create), and then writes the public half to a file that everybody may read. Neither is touched where one of
+    /// them exists and is not to be replaced.
+    pub fn create_pair(&self, private: &Path, public: &Path, replace: bool) -> Result<(), SigningError> {
+        if private == public {
+            return Err(SigningError::OneFileForBoth);
+        }
+        // A key whose public half cannot be put where it belongs would only stand in the way of the next one.
+        if !replace && public.symlink_metadata().is_ok() {
+            return Err(PrivateFileError::Exists { path: public.to_owned() }.into());
+        }
+        let key = self.signing_key()?;
+        let pem = key.public().ok_or(SigningError::Generation)?.pem();
+        self.create(private, replace)?;
+        key_file::create_public(public, pem.as_bytes(), replace)
+            .map_err(|cause| SigningError::PublicKey { private: private.to_owned(), cause })
     }
 
     /// The key itself, with the usual algorithm of its kind.

@@ -15,9 +15,14 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> 
 }
 
 /// Writes a file that only its owner can read, from its first byte on. An existing file stays as it is unless it is to be replaced;
-/// then it is replaced as a whole or not at all.
+/// it is there as a whole or not at all.
 pub(super) fn create(path: &Path, content: &[u8], replace: bool) -> Result<(), PrivateFileError> {
     private_file::write(path, content, replace)
+}
+
+/// Writes a file that everybody may read. The rest is as with [`create`].
+pub(super) fn create_public(path: &Path, content: &[u8], replace: bool) -> Result<(), PrivateFileError> {
+    private_file::write_public(path, content, replace)
 }
 
 #[cfg(test)]
@@ -56,7 +61,7 @@ mod tests {
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
         let error = read(&path).unwrap_err();
-        assert!(matches!(&error, PrivateFileError::Read { source, .. } if source.kind() == io::ErrorKind::IsADirectory), "{error}");
+        assert!(matches!(&error, PrivateFileError::Folder { path: folder } if *folder == path), "{error}");
 
         let path = folder.path().join("long.pem");
         create(&path, &vec![b'x'; MAX_BYTES], false).unwrap();

@@ -101,6 +101,22 @@ impl SigningKey {
         self.public.as_ref()
     }
 
+    /// Whether both make tokens that a backend cannot tell apart: the same algorithm with the same key or secret.
+    pub fn signs_like(&self, other: &Self) -> bool {
+        if self.signer.algorithm() != other.signer.algorithm() {
+            return false;
+        }
+        match (self.signer.thumbprint(), other.signer.thumbprint()) {
+            (Some(one), Some(other)) => one == other,
+            // An HMAC of anything tells two secrets apart, and neither of them can be had from it. No token is signed with this text.
+            (None, None) => {
+                let [one, other] = [self, other].map(|key| key.signer.try_sign(b"the same secret?").ok());
+                one.is_some() && one == other
+            }
+            _ => false,
+        }
+    }
+
     fn read(path: &Path, passphrase: Option<&SecretSource>, algorithm: Option<Algorithm>) -> Result<Self, SigningError> {
         let data = key_file::read(path)?;
         let passphrase = passphrase.map(SecretText::read).transpose()?;

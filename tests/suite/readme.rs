@@ -1,6 +1,6 @@
 //! What the README says of refusals, metrics and settings is what the code has.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use syncgate::token::Rejection;
 
@@ -91,4 +91,25 @@ fn every_dependency_has_its_reason() {
         let listed = section.split(['|', ',', ':', '.', ' ', '\n']).any(|word| word.trim() == name);
         assert!(listed, "the README does not say why {name} is there");
     }
+}
+
+#[test]
+fn the_recipe_for_a_key_works_and_a_second_run_changes_nothing() {
+    let readme = read("README.md");
+    let (_, step) = readme.split_once("**1. Make a key.**").unwrap();
+    let recipe = step.split("```").nth(1).unwrap().strip_prefix("sh\n").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // By a shell, with the command where a release build has it: in the path.
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_syncgate"));
+    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let run = || Command::new("sh").args(["-c", recipe]).env("PATH", &path).current_dir(folder.path()).output().unwrap();
+    let contents = || ["signing.pem", "public.pem"].map(|name| fs::read_to_string(folder.path().join(name)).unwrap());
+    let first = run();
+    assert!(first.status.success(), "{first:?}");
+    let made = contents();
+    assert!(made[0].starts_with("-----BEGIN PRIVATE KEY-----\n") && made[1].starts_with("-----BEGIN PUBLIC KEY-----\n"));
+    let second = run();
+    assert_eq!(second.status.code(), Some(2), "{second:?}");
+    assert_eq!(contents(), made);
+    assert!(String::from_utf8_lossy(&second.stderr).contains("exists already and is left as it is"), "{second:?}");
 }

@@ -1,12 +1,12 @@
 //! A new config under traffic.
 
-use std::{fs, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use syncgate::{
     config::{Config, LogLevel},
     demo::{DemoBackend, DemoKey, issuer::Endpoint, world},
-    signing::SigningKeySource,
+    signing::{SecretSource, SigningKeySource},
     token::{MintingProfile, Permission, PermissionSettings},
 };
 
@@ -125,6 +125,36 @@ async fn the_signing_key_is_read_again() {
     assert_eq!(kit.get("/docs", &token).await.status(), 401, "the backend pins the old one");
     kit.eventually(|| kit.metric("syncgate_upstream_unauthorized_total", &[]) == 1.0).await;
     assert_eq!(work(&kit).0, 1.0, "the user is known as before");
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_stays_the_same_is_no_other_key_and_drops_no_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    let write = |text: &str| {
+        fs::write(&secret, text).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write("0123456789abcdef0123456789abcdef");
+    let source = SigningKeySource::Secret(SecretSource::File(secret.clone()));
+    let kit = Kit::start_with(move |config| {
+        config.signing.key = source;
+        config.signing.algorithm = jsonwebtoken::Algorithm::HS256;
+    })
+    .await;
+    let token = kit.issuer.token("alice").sign();
+    kit.get("/echo", &token).await;
+    assert_eq!(work(&kit), (1.0, 1.0));
+    for _ in 0..3 {
+        reload(&kit, |_| {});
+        kit.get("/echo", &token).await;
+    }
+    assert_eq!(work(&kit), (1.0, 1.0), "the minted token serves on");
+    write("another-secret-of-32-bytes-or-so");
+    reload(&kit, |_| {});
+    kit.get("/echo", &token).await;
+    assert_eq!(work(&kit), (1.0, 2.0), "it is signed with the new secret");
     kit.stop().await;
 }
 
