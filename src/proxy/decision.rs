@@ -59,7 +59,8 @@ pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestCont
         return Err(Rejection::HeadersTooLarge.into());
     }
     route.allowed_origins.check_socket(&request.headers)?;
-    let (asks_for_websocket, accepts_events) = (tunnel::asks_for_websocket(request, fields.upgrade), fields.accepts_events);
+    let (asks_for_websocket, accepts_events) =
+        (fields.names_websocket && tunnel::asks_for_websocket(request), fields.accepts_events);
     let is_websocket = asks_for_websocket && client.is_body_empty();
     let lifetime = lifetime::of(is_websocket, accepts_events);
     let forward = by_route(client, live, route, connection, is_websocket, lifetime, Timestamp::from(*began)).await?;
@@ -111,13 +112,11 @@ async fn by_route(
         route.allowed_origins.check_cookie(&request.method, &request.headers)?;
     }
     let exchanged = |token| {
-        Rewrite::exchange(
-            found.place,
-            &route.token_in,
-            route.token_out.as_ref(),
-            parts(request),
-            NewToken::from_authorization(token),
-        )
+        let (places, parts) = (&route.token_in, parts(request));
+        let token = NewToken::from_authorization(token);
+        let mut rewrite = Rewrite::exchange(found.place, places, route.token_out.as_ref(), parts, token)?;
+        rewrite.take_copies(parts, &found.token)?;
+        Ok::<_, Rejection>(rewrite)
     };
     let identity = match live.exchange.identify_next(connection.last_token(), &found.token, now).await {
         Ok(identity) => identity,
@@ -158,7 +157,9 @@ async fn by_body(
     route.permission.check(identity.verified(), nonce(route, request))?;
     let admission = live.exchange.admit(&identity, route.profile, Lifetime::Ttl, now).await?;
     let token = NewToken::from_authorization(admission.authorization());
-    let rewrite = Rewrite { body: Some(Bytes::from(found.replaced(token.as_str()))), ..Rewrite::default() };
+    let body = Some(Bytes::from(found.replaced(token.as_str())));
+    let mut rewrite = Rewrite { body, may_come_back: true, ..Rewrite::default() };
+    rewrite.take_copies(parts(request), found.token.as_bytes())?;
     Ok(Forward::admitted(admission, rewrite))
 }
 

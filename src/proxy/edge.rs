@@ -124,6 +124,7 @@ impl Edge {
             // Sockets have a tunnel of their own; nobody asked for this.
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the upstream switched protocols unasked").into_up());
         }
+        hide_token(answer, context)?;
         if !answer.status.is_informational() {
             context.outcome = Outcome::Upstream(answer.status.as_u16());
             show(client, answer, context)?;
@@ -290,6 +291,11 @@ impl Edge {
 
 fn upstream(context: &RequestContext) -> Option<&Arc<Upstream>> {
     context.live.upstreams.get(context.route.as_ref()?.upstream)
+}
+
+/// Takes the gateway's token out of what the upstream says.
+pub(super) fn hide_token(answer: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
+    context.forward.as_ref().map_or(Ok(()), |forward| forward.hide_token(answer))
 }
 
 /// Lets the page that asked see an answer of the upstream, where the gateway does that.

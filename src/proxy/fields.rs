@@ -2,15 +2,15 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::proxy::lifetime;
+use crate::proxy::{lifetime, switch};
 
 /// Those fields of one request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fields<'a> {
     pub(super) host: Single<'a>,
     pub(super) content_length: Single<'a>,
-    /// The first `Upgrade`.
-    pub(super) upgrade: Option<&'a HeaderValue>,
+    /// Whether an `Upgrade` names a WebSocket.
+    pub(super) names_websocket: bool,
     /// Whether an `Accept` names an event stream.
     pub(super) accepts_events: bool,
 }
@@ -31,7 +31,7 @@ impl<'a> Fields<'a> {
             match *name {
                 header::HOST => fields.host.add(value),
                 header::CONTENT_LENGTH => fields.content_length.add(value),
-                header::UPGRADE => fields.upgrade = fields.upgrade.or(Some(value)),
+                header::UPGRADE => fields.names_websocket |= switch::names_websocket(value),
                 header::ACCEPT => fields.accepts_events |= lifetime::names_events(value),
                 _ => {}
             }
@@ -55,19 +55,18 @@ mod tests {
         let once = HeaderValue::from_static("once");
         let mut headers = HeaderMap::new();
         headers.append(header::HOST, once.clone());
-        headers.append(header::UPGRADE, HeaderValue::from_static("first"));
+        headers.append(header::UPGRADE, HeaderValue::from_static("h2c"));
         headers.append(header::ACCEPT, HeaderValue::from_static("*/*"));
         let fields = Fields::of(&headers);
         assert_eq!((fields.host, fields.content_length), (Single::Once(&once), Single::Absent));
-        assert!(!fields.accepts_events);
+        assert!(!fields.accepts_events && !fields.names_websocket);
 
         headers.append(header::HOST, once.clone());
         headers.append(header::CONTENT_LENGTH, once.clone());
-        headers.append(header::UPGRADE, HeaderValue::from_static("second"));
+        headers.append(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.append(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         let fields = Fields::of(&headers);
         assert_eq!((fields.host, fields.content_length), (Single::Often, Single::Once(&once)));
-        assert_eq!(fields.upgrade.unwrap(), "first");
-        assert!(fields.accepts_events);
+        assert!(fields.accepts_events && fields.names_websocket);
     }
 }

@@ -1,14 +1,13 @@
 //! [`Forward`]: the right of a request to go upstream, and what is changed in it on the way.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use pingora::{Result, http::ResponseHeader};
 
 use crate::{
     exchange::Admission,
     proxy::{
-        place::{NewToken, Rewrite},
+        place::{self, NewToken, Rewrite, Trace},
         route::{Passage, Placeholder},
         upstream_session::Changes,
     },
@@ -91,25 +90,55 @@ impl Forward {
         changes
     }
 
-    /// Makes the subprotocol of a 101 one that the client knows: its own, where the backend answers with what was offered; never a token.
-    pub(super) fn write_protocol(&self, answer: &mut ResponseHeader) -> Result<()> {
-        let Some(chosen) = answer.headers.get(header::SEC_WEBSOCKET_PROTOCOL) else { return Ok(()) };
+    /// Takes the user token out of an answer, where it was put into something that backends send back: a query, a cookie, a subprotocol,
+    /// any header but `Authorization`. A redirect loses the parameter that holds it; any other line that does goes as a whole. Where a
+    /// backend answers with the subprotocol that was offered, the client gets what it has offered itself.
+    pub(super) fn hide_token(&self, answer: &mut ResponseHeader) -> Result<()> {
+        if !self.rewrite.may_come_back {
+            return Ok(());
+        }
+        self.write_protocol(answer)?;
+        let Right::Admission(admission) = &self.right else { return Ok(()) };
+        let token = NewToken::from_authorization(admission.authorization()).as_str();
+        Trace::of(token.as_bytes()).map_or(Ok(()), |trace| answer_without(answer, &trace))
+    }
+
+    fn write_protocol(&self, answer: &mut ResponseHeader) -> Result<()> {
+        let Some(offered) = &self.rewrite.offered else { return Ok(()) };
         let sent = self.rewrite.headers.iter().rev().find(|(name, _)| name == header::SEC_WEBSOCKET_PROTOCOL);
-        let Some((_, Some(sent))) = sent else { return Ok(()) };
-        match &self.rewrite.offered {
-            Some(offered) if chosen == sent => answer.insert_header(header::SEC_WEBSOCKET_PROTOCOL, offered),
-            _ if self.holds_token(chosen.as_bytes()) => {
-                answer.remove_header(&header::SEC_WEBSOCKET_PROTOCOL);
-                Ok(())
+        let chosen = answer.headers.get(header::SEC_WEBSOCKET_PROTOCOL);
+        match (chosen, sent) {
+            (Some(chosen), Some((_, Some(sent)))) if chosen == sent => {
+                answer.insert_header(header::SEC_WEBSOCKET_PROTOCOL, offered)
             }
             _ => Ok(()),
         }
     }
+}
 
-    fn holds_token(&self, value: &[u8]) -> bool {
-        let Right::Admission(admission) = &self.right else { return false };
-        let token = NewToken::from_authorization(admission.authorization()).as_str();
-        let holds = |text: &str| !text.is_empty() && value.windows(text.len()).any(|window| window == text.as_bytes());
-        holds(token) || holds(&URL_SAFE_NO_PAD.encode(token))
+/// Takes out of an answer every line that holds a token.
+fn answer_without(answer: &mut ResponseHeader, trace: &Trace<'_>) -> Result<()> {
+    /// They hold one URL, which means something without a parameter, too.
+    const LINKS: [HeaderName; 2] = [header::LOCATION, header::CONTENT_LOCATION];
+    let holds = |value: &HeaderValue| trace.is_in(value.as_bytes());
+    let mut names: Vec<_> = answer.headers.iter().filter(|(_, value)| holds(value)).map(|(name, _)| name.clone()).collect();
+    names.dedup();
+    for name in names {
+        let lines: Vec<_> = answer.headers.get_all(&name).iter().cloned().collect();
+        answer.remove_header(&name);
+        for line in lines {
+            if !holds(&line) {
+                answer.append_header(name.clone(), line)?;
+            } else if LINKS.contains(&name) {
+                let rest = place::url_without(line.as_bytes(), trace);
+                if let Some(rest) = HeaderValue::from_bytes(&rest).ok().filter(|rest| !holds(rest)) {
+                    answer.append_header(name.clone(), rest)?;
+                }
+            }
+        }
     }
+    if answer.get_reason_phrase().is_some_and(|reason| trace.is_in(reason.as_bytes())) {
+        answer.set_reason_phrase(None)?;
+    }
+    Ok(())
 }

@@ -39,6 +39,7 @@ mod session;
 mod settings;
 mod shape;
 mod socket;
+mod switch;
 mod target;
 mod transport;
 mod trust;

@@ -13,10 +13,11 @@ use crate::{
         ATTEMPTS,
         carriage::{Bounds, Ends, LAST_WORDS, carry},
         cut::Cut,
-        edge::{Edge, RequestContext, show},
+        edge::{Edge, RequestContext, hide_token, show},
         listener::LastWork,
         request::Outcome,
         session::ClientSession,
+        switch,
         tunnel::{self, Handshake},
     },
     token::Timestamp,
@@ -34,6 +35,7 @@ impl Edge {
     /// socket, and the client has its answer.
     async fn open(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Option<(Ends, Option<Duration>)>> {
         let request = self.upstream_request(client, context, tunnel::ask_for_websocket)?;
+        let accept = switch::expected_accept(&client.req_header().headers).unwrap_or_default();
         let (stream, peer) = self.connect(context).await?;
         let client_left = async {
             match context.connection.client() {
@@ -42,20 +44,19 @@ impl Edge {
             }
         };
         let handshake = tokio::select! {
-            handshake = tunnel::shake_hands(stream, &peer, &request) => handshake?,
+            handshake = tunnel::shake_hands(stream, &peer, &request, &accept) => handshake?,
             () = client_left => return Err(Error::explain(ErrorType::ConnectionClosed, "the client left").into_down()),
         };
         match handshake {
             Handshake::Answered(mut answered) => {
+                hide_token(&mut answered.header, context)?;
                 show(client, &mut answered.header, context)?;
                 context.outcome = Outcome::Upstream(answered.header.status.as_u16());
                 tunnel::relay_answer(client, answered, &peer).await?;
                 Ok(None)
             }
             Handshake::Switched(mut header, upstream, from_upstream) => {
-                if let Some(forward) = &context.forward {
-                    forward.write_protocol(&mut header)?;
-                }
+                hide_token(&mut header, context)?;
                 context.outcome = Outcome::Upstream(header.status.as_u16());
                 context.became_websocket();
                 client.write_response_header(header).await.map_err(|error| error.into_down())?;

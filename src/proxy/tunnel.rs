@@ -19,16 +19,17 @@ use crate::proxy::{
     hop_by_hop::connection_options,
     relay::{mark_end, write},
     session::ClientSession,
+    switch,
     upstream_session::{Changes, Piece, UpstreamRequest, UpstreamSession},
 };
 
-/// Whether a header with this `Upgrade` asks for a WebSocket (RFC 6455 section 4.1). Other upgrades are forwarded as ordinary requests, and
-/// so is what has a body.
-pub(super) fn asks_for_websocket(request: &RequestHeader, upgrade: Option<&HeaderValue>) -> bool {
-    upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-        && request.version == Version::HTTP_11
+/// Whether a header whose `Upgrade` names a WebSocket asks for one, with a key that the upstream can answer (RFC 6455 section 4.2.1). Other
+/// upgrades are forwarded as ordinary requests, and so is what has a body.
+pub(super) fn asks_for_websocket(request: &RequestHeader) -> bool {
+    request.version == Version::HTTP_11
         && request.method == http::Method::GET
         && connection_options(&request.headers).any(|option| option.eq_ignore_ascii_case(b"upgrade"))
+        && switch::has_one_key(&request.headers)
 }
 
 /// Makes a request for the upstream ask for a WebSocket.
@@ -41,7 +42,7 @@ pub(super) fn ask_for_websocket(changes: &mut Changes<'_>) {
 
 /// What the upstream made of a handshake.
 pub(super) enum Handshake {
-    /// 101: the header, and the connection with what came behind it.
+    /// 101, and the one that was asked for: the header, and the connection with what came behind it.
     Switched(Box<ResponseHeader>, Stream, Option<Bytes>),
     /// Another answer, to be relayed as it is.
     Answered(Answered),
@@ -63,13 +64,15 @@ pub(super) async fn connect(connector: &TransportConnector, peer: &HttpPeer) -> 
         .map_err(|error| error.into_up())
 }
 
-/// Shakes hands on a new connection. All errors are the upstream's.
-pub(super) async fn shake_hands(stream: Stream, peer: &HttpPeer, request: &UpstreamRequest) -> Result<Handshake> {
+/// Shakes hands on a new connection, for a client whose handshake demands this `Sec-WebSocket-Accept`. All errors are the upstream's.
+pub(super) async fn shake_hands(stream: Stream, peer: &HttpPeer, request: &UpstreamRequest, accept: &str) -> Result<Handshake> {
     let mut upstream = UpstreamSession::new(stream, request);
     within(peer.options.write_timeout, ErrorType::WriteTimedout, upstream.send(b"", true)).await?;
     loop {
         match within(peer.options.read_timeout, ErrorType::ReadTimedout, upstream.read()).await? {
             Piece::Header { header, .. } if header.status == StatusCode::SWITCHING_PROTOCOLS => {
+                let malformed = |what| Error::explain(ErrorType::InvalidHTTPHeader, what).into_up();
+                switch::check(&header.headers, accept).map_err(malformed)?;
                 let (stream, early) = upstream.into_switched();
                 return Ok(Handshake::Switched(header, stream, early));
             }
@@ -109,42 +112,33 @@ mod tests {
 
     fn request(headers: &[(&'static str, &str)]) -> RequestHeader {
         let mut request = RequestHeader::build("GET", b"/live", None).unwrap();
-        for (name, value) in headers {
+        for (name, value) in [("Upgrade", "websocket"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")].iter().chain(headers) {
             request.append_header(*name, *value).unwrap();
         }
         request
     }
 
-    fn asks(headers: &[(&'static str, &str)]) -> bool {
-        let request = request(headers);
-        asks_for_websocket(&request, request.headers.get(header::UPGRADE))
-    }
-
     #[test]
-    fn a_websocket_is_asked_for_by_two_headers() {
+    fn a_websocket_is_asked_for_by_a_get_whose_connection_upgrades() {
         for headers in [
-            &[("Connection", "Upgrade"), ("Upgrade", "websocket")][..],
-            &[("connection", "keep-alive, upgrade"), ("upgrade", "WebSocket")],
-            &[("connection", "keep-alive"), ("connection", "upgrade"), ("upgrade", "websocket")],
+            &[("Connection", "Upgrade")][..],
+            &[("connection", "keep-alive, upgrade")],
+            &[("connection", "keep-alive"), ("connection", "upgrade")],
         ] {
-            assert!(asks(headers), "{headers:?}");
+            assert!(asks_for_websocket(&request(headers)), "{headers:?}");
         }
-        for headers in [
-            &[][..],
-            &[("upgrade", "websocket")],
-            &[("connection", "upgrade")],
-            &[("connection", "upgrade"), ("upgrade", "h2c")],
-            &[("connection", "keep-alive"), ("upgrade", "websocket")],
-        ] {
-            assert!(!asks(headers), "{headers:?}");
+        for headers in [&[][..], &[("connection", "keep-alive")], &[("connection", "upgrade"), ("sec-websocket-key", "second")]] {
+            assert!(!asks_for_websocket(&request(headers)), "{headers:?}");
         }
-        let mut other = request(&[("connection", "upgrade"), ("upgrade", "websocket")]);
-        let asks = |request: &RequestHeader| asks_for_websocket(request, request.headers.get(header::UPGRADE));
-        assert!(asks(&other));
+        let mut other = request(&[("connection", "upgrade")]);
+        assert!(asks_for_websocket(&other));
         other.set_method(http::Method::POST);
-        assert!(!asks(&other));
+        assert!(!asks_for_websocket(&other));
         other.set_method(http::Method::GET);
         other.set_version(Version::HTTP_10);
-        assert!(!asks(&other));
+        assert!(!asks_for_websocket(&other));
+        other.set_version(Version::HTTP_11);
+        other.remove_header(&header::SEC_WEBSOCKET_KEY);
+        assert!(!asks_for_websocket(&other));
     }
 }

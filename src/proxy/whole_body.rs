@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header;
+use http::{HeaderValue, header};
 use pingora::{Error, ErrorType};
 
 use crate::{
     proxy::{
+        hop_by_hop::list,
         place::{MOST_BODY_BYTES, check_body_headers},
         session::ClientSession,
     },
@@ -41,7 +42,8 @@ impl From<Box<Error>> for Stop {
 /// Those of [`check_body_headers`]; [`Rejection::BodyTooLarge`], [`Rejection::BodyTimeout`]; Pingora's own where the client leaves.
 pub(super) async fn read(client: &mut ClientSession, deadline: Duration) -> Result<Bytes, Stop> {
     check_body_headers(&client.req_header().headers)?;
-    let awaits_continue = client.req_header().headers.contains_key(header::EXPECT);
+    let expectations = client.req_header().headers.get_all(header::EXPECT).iter().map(HeaderValue::as_bytes);
+    let awaits_continue = list(expectations).any(|expectation| expectation.eq_ignore_ascii_case(b"100-continue"));
     if awaits_continue {
         client.write_continue_response().await.map_err(|error| error.into_down())?;
     }

@@ -9,6 +9,7 @@ use tokio::{
 
 use crate::{
     kit::gateway_before,
+    recorder::switch,
     relay::{accept, gateway, is_closed, read_until, send},
 };
 
@@ -65,8 +66,8 @@ async fn a_socket_has_what_came_with_the_switch_to_it() {
     send(&kit, &mut client, "GET /live HTTP/1.1", UPGRADE).await;
     let (mut upstream, _) = accept(&kit, &listener, "\r\n\r\n").await;
     let interim = "HTTP/1.1 103 Early Hints\r\n\r\n";
-    let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\u{1}\u{5}hello";
-    upstream.write_all(format!("{interim}{switch}").as_bytes()).await.unwrap();
+    let switch = switch(UPGRADE, "");
+    upstream.write_all(format!("{interim}{switch}\u{1}\u{5}hello").as_bytes()).await.unwrap();
     kit.within(client.read_until("HTTP/1.1 101 ")).await;
     kit.within(client.read_until("\r\n\r\n\u{1}\u{5}hello")).await;
     kit.stop().await;

@@ -21,6 +21,7 @@ mod hostile_provider;
 mod interop;
 mod key_admin;
 mod kit;
+mod leaks;
 mod lifecycle;
 mod load;
 mod minting;

@@ -12,7 +12,7 @@ use syncgate::demo::DemoKey;
 
 use crate::{
     kit::{Answer, Kit},
-    recorder::{Recorder, Request, gateway_with},
+    recorder::{Recorder, Request, gateway_with, switch},
 };
 
 /// What its clients demand, to the letter.
@@ -59,10 +59,9 @@ fn serve(request: &Request, pinned: &OnceLock<String>) -> String {
     if path.starts_with("/realm-sync/") {
         let token = authorization.and_then(|value| value.strip_prefix("Realm-Access-Token version=1 token=\"")?.strip_suffix('"'));
         return match (token.and_then(|token| own_user(token, "access")), request.header("sec-websocket-protocol")) {
-            (Some(_), Some(protocol @ "io.realm.sync.22")) => format!(
-                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nserver: realm-sync-server/22\r\n\
-                 Sec-WebSocket-Protocol: {protocol}\r\n\r\n"
-            ),
+            (Some(_), Some(protocol @ "io.realm.sync.22")) => {
+                switch(&request.head, &format!("server: realm-sync-server/22\r\nSec-WebSocket-Protocol: {protocol}\r\n"))
+            }
             _ => problem(401, 611, "The provided credentials are invalid."),
         };
     }

@@ -15,6 +15,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
 use crate::kit::{Kit, gateway_before};
 
 /// One request as it came.
@@ -84,7 +86,7 @@ impl Recorder {
     pub async fn socket(protocol: impl Fn(&Request) -> Option<String> + Send + Sync + 'static) -> Self {
         Self::start(move |request| {
             let chosen = protocol(request).map(|chosen| format!("Sec-WebSocket-Protocol: {chosen}\r\n")).unwrap_or_default();
-            format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{chosen}\r\n")
+            switch(&request.head, &chosen)
         })
         .await
     }
@@ -101,6 +103,16 @@ impl Recorder {
     pub fn last(&self) -> Request {
         self.all().pop().expect("nothing came")
     }
+}
+
+/// The answer to a handshake, with these fields besides.
+pub fn switch(handshake: &str, more: &str) -> String {
+    let key =
+        handshake.lines().filter_map(|line| line.split_once(": ")).find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"));
+    let accept = key.map(|(_, key)| derive_accept_key(key.trim().as_bytes())).unwrap_or_default();
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n{more}\r\n"
+    )
 }
 
 async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Request>>>, answer: Arc<impl Fn(&Request) -> String>) {

@@ -15,7 +15,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::kit::{Kit, gateway_before};
+use crate::{
+    kit::{Kit, gateway_before},
+    recorder::switch,
+};
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_a_502() {
@@ -230,7 +233,7 @@ async fn a_socket_whose_client_takes_nothing_is_given_up() {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = vec![0; 16 * 1024];
         assert!(stream.read(&mut request).await.unwrap() > 0);
-        stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n").await.unwrap();
+        stream.write_all(switch(&handshake(""), "").as_bytes()).await.unwrap();
         let frame = [&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0][..], &[0; 0x1_0000]].concat();
         while stream.write_all(&frame).await.is_ok() {}
     });

@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::json_member::{self, Members};
-use crate::token::{Rejection, is_strict_object, one_token};
+use crate::{
+    proxy::hop_by_hop::list,
+    token::{Rejection, is_strict_object, one_token},
+};
 
 /// Most bytes of a body that holds a token. It is read whole before anything is forwarded.
 pub(in crate::proxy) const MOST_BODY_BYTES: usize = 64 * 1024;
@@ -90,8 +93,8 @@ impl BodyToken {
 /// # Errors
 /// [`Rejection::BodyNotJson`]; [`Rejection::BodyTooLarge`] for a length beyond [`MOST_BODY_BYTES`].
 pub(in crate::proxy) fn check_headers(headers: &HeaderMap) -> Result<(), Rejection> {
-    let is_plain = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
+    if !list(codings).all(|coding| coding.eq_ignore_ascii_case(b"identity")) {
         return Err(Rejection::BodyNotJson);
     }
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
@@ -179,7 +182,12 @@ mod tests {
         }
         assert_eq!(check(&[]), Err(Rejection::BodyNotJson));
         assert_eq!(check(&[json.clone(), json.clone()]), Err(Rejection::BodyNotJson));
-        assert_eq!(check(&[json.clone(), (header::CONTENT_ENCODING, "gzip")]), Err(Rejection::BodyNotJson));
+        for coding in ["gzip", "identity, gzip", "gzip, identity", "x"] {
+            assert_eq!(check(&[json.clone(), (header::CONTENT_ENCODING, coding)]), Err(Rejection::BodyNotJson), "{coding}");
+        }
+        for coding in ["identity", "Identity, identity", ""] {
+            assert_eq!(check(&[json.clone(), (header::CONTENT_ENCODING, coding)]), Ok(()), "{coding}");
+        }
         assert_eq!(check(&[json.clone(), (header::CONTENT_LENGTH, "65536")]), Ok(()));
         assert_eq!(check(&[json, (header::CONTENT_LENGTH, "65537")]), Err(Rejection::BodyTooLarge));
     }

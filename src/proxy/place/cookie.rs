@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use http::{HeaderMap, header};
 
+use super::Trace;
 use crate::token::{Rejection, one_token};
 
 /// A token among cookies.
@@ -43,9 +44,18 @@ pub(super) fn replaced(found: &InCookies, token: &str) -> Vec<u8> {
 /// All cookies but those of this name; empty if no other is left.
 pub(super) fn without(headers: &HeaderMap, name: &str) -> Vec<u8> {
     let line = line(headers);
+    line_without(&line, |cookie| is_named(&line, cookie, name))
+}
+
+/// All cookies of a line but those that hold a token.
+pub(super) fn without_token(line: &[u8], trace: &Trace<'_>) -> Vec<u8> {
+    line_without(line, |cookie| trace.is_in(line.get(cookie.clone()).unwrap_or_default()))
+}
+
+fn line_without(line: &[u8], goes: impl Fn(&Range<usize>) -> bool) -> Vec<u8> {
     let (mut rest, mut last_end) = (Vec::new(), 0);
-    for cookie in cookies(&line) {
-        if !is_named(&line, &cookie, name) {
+    for cookie in cookies(line) {
+        if !goes(&cookie) {
             // With what separates it from the one before, unless it is the first now.
             let start = if rest.is_empty() { cookie.start } else { last_end };
             rest.extend_from_slice(line.get(start..cookie.end).unwrap_or_default());
@@ -66,7 +76,7 @@ pub(super) fn extended(headers: &HeaderMap, name: &str, token: &str) -> Vec<u8> 
 }
 
 /// All cookies in one line.
-fn line(headers: &HeaderMap) -> Vec<u8> {
+pub(super) fn line(headers: &HeaderMap) -> Vec<u8> {
     let values: Vec<_> = headers.get_all(header::COOKIE).iter().map(|value| value.as_bytes()).collect();
     values.join(&b"; "[..])
 }

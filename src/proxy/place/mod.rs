@@ -10,6 +10,7 @@ mod json_member;
 mod protocol;
 mod query;
 mod rewrite;
+mod trace;
 mod zero;
 
 #[cfg(test)]
@@ -22,8 +23,9 @@ use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 pub use self::body::{BodyCondition, BodyPlace};
 pub(super) use self::{
     body::{BodyContent, MOST_BODY_BYTES, PassedBody, check_headers as check_body_headers},
-    query::value as query_value,
+    query::{url_without, value as query_value},
     rewrite::{NewToken, Rewrite},
+    trace::Trace,
 };
 use crate::token::Rejection;
 

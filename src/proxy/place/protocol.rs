@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, header::SEC_WEBSOCKET_PROTOCOL};
 
-use super::{ProtocolForm, zero};
+use super::{ProtocolForm, Trace, zero};
 use crate::token::{Rejection, one_token};
 
 /// What stands before the token in the form of Kubernetes.
@@ -75,6 +75,17 @@ pub(super) fn without(headers: &HeaderMap, form: &ProtocolForm) -> Result<String
         }
     }
     Ok(kept.join(", "))
+}
+
+/// The subprotocols of a line but those that hold a token.
+pub(super) fn without_token(line: &[u8], trace: &Trace<'_>) -> Vec<u8> {
+    let elements = line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    elements.filter(|element| !trace.is_in(element)).collect::<Vec<_>>().join(&b", "[..])
+}
+
+/// All subprotocols in one line.
+pub(super) fn line(headers: &HeaderMap) -> Result<Vec<u8>, Rejection> {
+    List::of(headers).map(|list| list.text.into_bytes())
 }
 
 /// The elements in one line; several headers mean the same as one.

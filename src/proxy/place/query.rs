@@ -7,6 +7,7 @@ use std::{borrow::Cow, ops::Range};
 
 use percent_encoding::percent_decode;
 
+use super::Trace;
 use crate::token::{Rejection, one_token};
 
 /// A token in a query.
@@ -70,8 +71,17 @@ pub(super) fn extended(target: &[u8], name: &str, token: &str) -> Vec<u8> {
 
 /// The target without parameters of this name, in whatever spelling.
 pub(super) fn without(target: &[u8], name: &str) -> Vec<u8> {
+    without_pairs(target, |pair| is_named(target, pair, name))
+}
+
+/// A URL, or a target, without the parameters that hold a token.
+pub(in crate::proxy) fn url_without(url: &[u8], trace: &Trace<'_>) -> Vec<u8> {
+    without_pairs(url, |pair| trace.is_in(url.get(pair.clone()).unwrap_or_default()))
+}
+
+fn without_pairs(target: &[u8], goes: impl Fn(&Range<usize>) -> bool) -> Vec<u8> {
     let all: Vec<_> = pairs(target).collect();
-    let kept: Vec<_> = all.iter().filter(|pair| !is_named(target, pair, name)).collect();
+    let kept: Vec<_> = all.iter().filter(|pair| !goes(pair)).collect();
     let (Some(first), true) = (all.first(), kept.len() < all.len()) else { return target.to_vec() };
     // The question mark goes too, if nothing is left behind it.
     let start = if kept.is_empty() { first.start.saturating_sub(1) } else { first.start };

@@ -5,10 +5,10 @@ use std::ptr;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{COOKIE, SEC_WEBSOCKET_PROTOCOL},
+    header::{AUTHORIZATION, COOKIE, REFERER, SEC_WEBSOCKET_PROTOCOL},
 };
 
-use super::{Parts, ProtocolForm, TokenPlace, cookie, header, protocol, query};
+use super::{Parts, ProtocolForm, TokenPlace, Trace, cookie, header, protocol, query};
 use crate::token::Rejection;
 
 /// A token to be put in place of the client's: `Bearer <token>`, as a header value.
@@ -44,6 +44,8 @@ pub(in crate::proxy) struct Rewrite {
     pub(in crate::proxy) body: Option<Bytes>,
     /// The subprotocol that the client offered in place of ours, where its backend answers with what was offered.
     pub(in crate::proxy) offered: Option<HeaderValue>,
+    /// Whether the token was put into something that backends are known to send back.
+    pub(in crate::proxy) may_come_back: bool,
 }
 
 impl Rewrite {
@@ -61,19 +63,86 @@ impl Rewrite {
         // Most often it is the very same one.
         let is_unwanted = |place: &&TokenPlace| !ptr::eq(*place, to) && *place != to;
         // In place, if it can be: what surrounds the token stays as it is.
-        if !places.iter().any(|place| is_unwanted(&place)) {
+        if places.iter().any(|place| is_unwanted(&place)) {
+            let (target, headers) = rewrite.take_all(places.iter().filter(is_unwanted), parts)?;
+            rewrite.put(to, Parts { target: &target, headers: &headers }, token)?;
+        } else {
             rewrite.put(to, parts, token)?;
-            return Ok(rewrite);
         }
-        let (target, headers) = rewrite.take_all(places.iter().filter(is_unwanted), parts)?;
-        rewrite.put(to, Parts { target: &target, headers: &headers }, token)?;
+        rewrite.clean_referer(places, parts)?;
         Ok(rewrite)
+    }
+
+    /// Takes out what holds the client's token beside its place, which is another one than the gateway looks in. Of cookies, subprotocols and
+    /// parameters those alone that hold it go; of all else the whole line.
+    ///
+    /// # Errors
+    /// [`Rejection::AmbiguousToken`] for a path that holds it: without it, it would be another path.
+    pub(in crate::proxy) fn take_copies(&mut self, parts: Parts<'_>, token: &[u8]) -> Result<(), Rejection> {
+        let Some(trace) = Trace::of(token) else { return Ok(()) };
+        let target = self.target.as_deref().unwrap_or(parts.target);
+        if trace.is_in(target) {
+            let rest = query::url_without(target, &trace);
+            if trace.is_in(&rest) {
+                return Err(Rejection::AmbiguousToken);
+            }
+            self.target = Some(rest);
+        }
+        // Most headers hold nothing that is long enough.
+        let is_long = |value: &HeaderValue| value.len() >= trace.shortest_text();
+        for (name, value) in parts.headers.iter().filter(|(_, value)| is_long(value)) {
+            let written = self.headers.iter().rev().find(|(changed, _)| changed == name);
+            let holds = match written {
+                // What holds the new token alone is not looked through.
+                Some((_, Some(written))) if *name == COOKIE || *name == SEC_WEBSOCKET_PROTOCOL => trace.is_in(written.as_bytes()),
+                Some(_) => false,
+                None => trace.is_in(value.as_bytes()),
+            };
+            if holds {
+                let rest = self.line_without(name, parts.headers, &trace)?;
+                self.headers.push((name.clone(), rest));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left of a header without what holds a token.
+    fn line_without(&self, name: &HeaderName, headers: &HeaderMap, trace: &Trace<'_>) -> Result<Option<HeaderValue>, Rejection> {
+        let written = self.headers.iter().rev().find_map(|(changed, value)| value.as_ref().filter(|_| changed == name));
+        let as_sent = |lines: Vec<u8>| written.map_or(lines, |written| written.as_bytes().to_vec());
+        let rest = match *name {
+            COOKIE => cookie::without_token(&as_sent(cookie::line(headers)), trace),
+            SEC_WEBSOCKET_PROTOCOL => protocol::without_token(&as_sent(protocol::line(headers)?), trace),
+            REFERER => only(headers, name).map(|value| query::url_without(value.as_bytes(), trace)).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        if rest.is_empty() || trace.is_in(&rest) { Ok(None) } else { secret(&rest).map(Some) }
+    }
+
+    /// Takes out of `Referer`, which a browser fills with the URL of its page, the parameters in which clients put tokens. It may hold an
+    /// older one than the request does.
+    fn clean_referer(&mut self, places: &[TokenPlace], parts: Parts<'_>) -> Result<(), Rejection> {
+        let names = places.iter().filter_map(|place| if let TokenPlace::Query(name) = place { Some(name) } else { None });
+        for name in names.filter(|_| parts.headers.contains_key(REFERER)) {
+            let written = self.headers.iter().rev().find(|(changed, _)| *changed == REFERER);
+            let Some(sent) = written.map_or(only(parts.headers, &REFERER), |(_, value)| value.as_ref()) else {
+                // Several of them: nobody knows which one counts.
+                self.headers.push((REFERER, None));
+                return Ok(());
+            };
+            let rest = query::without(sent.as_bytes(), name);
+            if rest != sent.as_bytes() {
+                self.headers.push((REFERER, Some(secret(&rest)?)));
+            }
+        }
+        Ok(())
     }
 
     /// Takes out whatever stands in these places.
     pub(in crate::proxy) fn drop_all(places: &[TokenPlace], parts: Parts<'_>) -> Result<Self, Rejection> {
         let mut rewrite = Self::default();
         rewrite.take_all(places, parts)?;
+        rewrite.clean_referer(places, parts)?;
         Ok(rewrite)
     }
 
@@ -121,6 +190,7 @@ impl Rewrite {
     }
 
     fn put(&mut self, place: &TokenPlace, parts: Parts<'_>, token: NewToken<'_>) -> Result<(), Rejection> {
+        self.may_come_back = !matches!(place, TokenPlace::Header { name, .. } if *name == AUTHORIZATION);
         match place {
             TokenPlace::Header { name, scheme } => {
                 self.headers.push((name.clone(), Some(header::value(scheme.as_deref(), &token)?)));
@@ -149,6 +219,12 @@ impl Rewrite {
         }
         Ok(())
     }
+}
+
+/// The value of a header that is there once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 /// A header value that is not shown.
