@@ -74,6 +74,8 @@ pub struct ProxyMetrics {
     pub websockets: IntGauge,
     /// `syncgate_access_log_dropped_total`: lines that nobody took fast enough.
     pub access_log_dropped: IntCounter,
+    /// `syncgate_clock_steps_total{direction}`: how often the system's clock was set, `forward` or `back`.
+    pub clock_steps: IntCounterVec,
 }
 
 /// The series of one route, resolved.
@@ -167,6 +169,10 @@ pub struct JwksMetrics {
     pub conflicts: IntCounterVec,
     /// `syncgate_jwks_issuer_changes_total{issuer}`: a discovery document named another issuer than before. Never normal.
     pub issuer_changes: IntCounterVec,
+    /// `syncgate_jwks_issuer_mismatch{issuer}`: 1 if a discovery document names another issuer than the config.
+    pub issuer_mismatch: IntGaugeVec,
+    /// `syncgate_clock_skew_seconds{issuer}`: how far our clock is ahead of the provider's, by the date of its last answer; behind: negative.
+    pub clock_skew: GaugeVec,
     /// `syncgate_jwks_last_success_timestamp_seconds{issuer}`: of several sources the one fetched longest ago; 0 before the first.
     pub last_success: GaugeVec,
     /// `syncgate_jwks_age_seconds{issuer}`: since the last success; absent before the first. Brought up to date at each scrape.
@@ -225,6 +231,11 @@ impl Metrics {
                 websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
                 access_log_dropped: declare
                     .counter("access_log_dropped_total", "Access log lines dropped, since the log was not read fast enough.")?,
+                clock_steps: declare.counters(
+                    "clock_steps_total",
+                    "Times that the system's clock was set, by direction.",
+                    &["direction"],
+                )?,
             },
             exchange: ExchangeMetrics {
                 duration: declare.histograms(
@@ -260,6 +271,16 @@ impl Metrics {
                 issuer_changes: declare.counters(
                     "jwks_issuer_changes_total",
                     "Discovery documents that named another issuer than before.",
+                    &["issuer"],
+                )?,
+                issuer_mismatch: declare.gauges(
+                    "jwks_issuer_mismatch",
+                    "Whether a discovery document names another issuer than the config.",
+                    &["issuer"],
+                )?,
+                clock_skew: declare.float_gauges(
+                    "clock_skew_seconds",
+                    "How far the clock is ahead of the provider's, by the date of its last answer.",
                     &["issuer"],
                 )?,
                 last_success: declare.float_gauges(

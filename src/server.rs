@@ -4,6 +4,7 @@ mod reload;
 mod sweep;
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -18,7 +19,7 @@ use crate::{
     admin::Admin,
     config::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings},
     exchange::{Exchange, IssuerKeys, SigningPool},
-    jwks::{JwksError, JwksSettings, KeyStore, Refresher},
+    jwks::{JwksError, JwksSettings, KeyStore, Purges, Refresher},
     metrics::{Metrics, MetricsError},
     proxy::{AccessLog, AccessLogFormat, EventLoops, LiveProxy, Proxy, ProxyError},
     signing::{SigningError, SigningKey},
@@ -80,9 +81,13 @@ struct Running {
     signing_key: SigningKey,
     exchange: Arc<Exchange>,
     issuers: Vec<RunningIssuer>,
+    purged: Purged,
     /// The admin listener, and the task of each issuer.
     tasks: JoinSet<()>,
 }
+
+/// What operators have denied, by the issuer's name: also of issuers that a reload took away, since another may bring them back.
+type Purged = HashMap<String, Arc<Purges>>;
 
 /// One issuer whose keys are kept fresh.
 #[derive(Clone, Debug)]
@@ -112,7 +117,8 @@ impl Gateway {
             SigningPool::new(config.signing.threads, config.signing.queue, Arc::clone(&metrics)).map_err(StartError::Threads)?;
 
         let (stop_edge, stop_rest) = (CancellationToken::new(), CancellationToken::new());
-        let issuers = issuers(&config, &[], &metrics, &stop_rest)?;
+        let mut purged = Purged::new();
+        let issuers = issuers(&config, &[], &mut purged, &metrics, &stop_rest)?;
         let exchange = Arc::new(Exchange::new(
             issuer_keys(&config, &issuers),
             config.token_limits.clone(),
@@ -133,6 +139,7 @@ impl Gateway {
         let (socket, address) = bind("listen", config.proxy.listen.address).await?;
         let (admin_socket, admin_address) = bind("admin", config.admin.address).await?;
         let mut tasks = JoinSet::new();
+        expect_names(&config, &issuers);
         let issuers = spawn(issuers, &mut tasks);
         tasks.spawn(Arc::clone(&admin).run(admin_socket, stop_rest.clone()));
         let live = proxy.live();
@@ -142,7 +149,7 @@ impl Gateway {
         reload::note_success(&metrics);
         tracing::info!(%address, %admin_address, version = env!("CARGO_PKG_VERSION"), "serving");
         let shutdown_delay = config.shutdown_delay;
-        let running = Mutex::new(Running { config, signing_key, exchange, issuers, tasks });
+        let running = Mutex::new(Running { config, signing_key, exchange, issuers, purged, tasks });
         Ok(Self {
             address,
             admin_address,
@@ -212,6 +219,7 @@ impl Gateway {
 fn issuers(
     config: &Config,
     before: &[RunningIssuer],
+    purged: &mut Purged,
     metrics: &Arc<Metrics>,
     stop: &CancellationToken,
 ) -> Result<Vec<(RunningIssuer, Option<Refresher>)>, JwksError> {
@@ -220,7 +228,8 @@ fn issuers(
         if let Some(same) = old.filter(|issuer| issuer.jwks == *jwks) {
             return Ok((same.clone(), None));
         }
-        let refresher = Refresher::new(&rules.name, jwks, Arc::clone(metrics))?;
+        let purges = purged.entry(rules.name.clone()).or_default();
+        let refresher = Refresher::new(&rules.name, jwks, purges, Arc::clone(metrics))?;
         if let Some(old) = old {
             refresher.inherit(&old.keys);
         }
@@ -234,6 +243,13 @@ fn issuers(
 fn issuer_keys(config: &Config, issuers: &[(RunningIssuer, Option<Refresher>)]) -> Vec<IssuerKeys> {
     let trusted = config.issuers.iter().map(|issuer| TrustedIssuer::new(issuer.rules.clone()));
     trusted.zip(issuers).map(|(issuer, (running, _))| IssuerKeys { issuer, keys: Arc::clone(&running.keys) }).collect()
+}
+
+/// Says which issuer each one's discovery documents ought to name.
+fn expect_names(config: &Config, issuers: &[(RunningIssuer, Option<Refresher>)]) {
+    for (IssuerConfig { rules, .. }, (running, _)) in config.issuers.iter().zip(issuers) {
+        running.keys.expect(&rules.name, rules.issuer.clone());
+    }
 }
 
 /// Starts the tasks that are to be started.

@@ -46,7 +46,7 @@ async fn fetch_keys(issuer: &Issuer) -> Result<Arc<KeyStore>, Box<dyn Error>> {
     // Nobody fetches later, so no token is to wait for that.
     let unknown_kid = UnknownKidSettings { budget: 0, ..UnknownKidSettings::default() };
     let settings = JwksSettings { unknown_kid, ..JwksSettings::new(vec![KeySource::Jwks(issuer.demo().keys_url())]) };
-    let refresher = Refresher::new("contoso", &settings, Arc::new(Metrics::new()?))?;
+    let refresher = Refresher::new("contoso", &settings, &Arc::default(), Arc::new(Metrics::new()?))?;
     let store = refresher.store();
     let stop = CancellationToken::new();
     let ready = async {

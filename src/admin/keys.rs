@@ -32,6 +32,8 @@ pub(super) struct IssuerKeys {
     pub(super) ready: bool,
     /// The `iss` values that its discovery documents name.
     pub(super) discovered_issuers: Vec<String>,
+    /// Those that they name and the config does not take: tokens of these are answered 503.
+    pub(super) misnamed_issuers: Vec<String>,
     pub(super) keys: Vec<Key>,
     pub(super) sources: Vec<Source>,
     /// Names that the config denies.
@@ -85,6 +87,7 @@ impl IssuerKeys {
             ready: store.is_ready(now),
             keys: view.keys.iter().map(|key| Key::of(key, place(key.source))).collect(),
             sources: view.sources.iter().map(Source::of).collect(),
+            misnamed_issuers: store.misnamed().iter().map(ToString::to_string).collect(),
             discovered_issuers: view.discovered_issuers.iter().map(ToString::to_string).collect(),
             denied: view.denied,
             purged: view.purged,

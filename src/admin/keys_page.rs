@@ -45,6 +45,12 @@ impl Page {
         if !issuer.discovered_issuers.is_empty() {
             self.raw(&format!("<p>Its discovery document names the issuer {}</p>\n", names(&issuer.discovered_issuers)));
         }
+        if !issuer.misnamed_issuers.is_empty() {
+            self.raw(&format!(
+                "<p class=\"bad\">The discovery document names another issuer than the config, {}: its tokens are answered 503</p>\n",
+                names(&issuer.misnamed_issuers)
+            ));
+        }
         if !issuer.denied.is_empty() {
             self.raw(&format!("<p>Denied by the config: {}</p>\n", names(&issuer.denied)));
         }
@@ -197,6 +203,7 @@ mod tests {
             name: "contoso".into(),
             ready: true,
             discovered_issuers: vec![hostile.into()],
+            misnamed_issuers: vec![hostile.into()],
             keys: vec![key],
             sources: vec![source, another],
             denied: vec![hostile.into()],
@@ -204,7 +211,7 @@ mod tests {
         };
         let page = render(&Keys { now: "2026-11-21T19:43:07Z".into(), issuers: vec![issuer] });
         assert!(!page.contains("<script") && !page.contains("\" onload") && !page.contains('\u{202e}') && !page.contains('\0'));
-        assert_eq!(page.matches("&lt;script&gt;").count(), 9, "{page}");
+        assert_eq!(page.matches("&lt;script&gt;").count(), 10, "{page}");
         assert!(page.contains("<time datetime=\"2026-11-21T19:43:07Z\">2026-11-21 19:43:07</time>"));
     }
 }

@@ -148,6 +148,7 @@ impl Admin {
         for issuer in &shown.issuers {
             let name = [issuer.name.as_str()];
             self.metrics.jwks.keys.with_label_values(&name).set(number(issuer.keys.load(now).keys().len()));
+            self.metrics.jwks.issuer_mismatch.with_label_values(&name).set(i64::from(!issuer.keys.misnamed().is_empty()));
             if let Some(age) = issuer.keys.age(now) {
                 self.metrics.jwks.age.with_label_values(&name).set(age.as_secs_f64());
             }

@@ -19,6 +19,10 @@ async fn an_unknown_key_is_a_401_only_when_the_provider_was_asked_since_the_toke
     assert_eq!(told(&world, 41).await, Rejection::KeyNotFetchedYet, "the provider's clock may be behind by the leeway");
     publish(0, LEEWAY);
     publish(1, LEEWAY);
+    assert_eq!(told(&world, LEEWAY + 1).await, Rejection::KeyNotFetchedYet, "an iat is cut: it may have been made a moment later");
+    publish(0, LEEWAY + 1);
+    publish(1, LEEWAY + 1);
+    assert_eq!(told(&world, LEEWAY + 1).await, Rejection::UnknownKey);
     assert_eq!(told(&world, 3_000).await, Rejection::KeysUnavailable, "keys ended");
     publish(0, 3_000);
     assert_eq!(told(&world, 3_001).await, Rejection::UnknownKey);

@@ -1,8 +1,11 @@
 //! [`Identity`], the first layer of the cache, with the slots of the second; [`Admission`], what a request is given.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
@@ -21,6 +24,8 @@ pub struct Identity {
     pub(super) issuer: u64,
     /// The generation of the issuer's keys at which the key was last found among them.
     pub(super) trusted_at: AtomicU64,
+    /// The latest time at which it was verified, or a token was minted for it, in milliseconds since the epoch.
+    latest: AtomicI64,
     /// One for each minting profile and lifetime.
     slots: Box<[Slot]>,
 }
@@ -46,9 +51,34 @@ pub(super) struct Minted {
 }
 
 impl Identity {
-    pub(super) fn new(verified: VerifiedToken, digest: TokenDigest, issuer: u64, generation: u64, profiles: usize) -> Self {
+    /// One that was verified at `now`.
+    pub(super) fn new(
+        verified: VerifiedToken,
+        digest: TokenDigest,
+        issuer: u64,
+        generation: u64,
+        profiles: usize,
+        now: Timestamp,
+    ) -> Self {
         let slots = std::iter::repeat_with(Slot::default).take(profiles * LIFETIMES.len()).collect();
-        Self { verified, digest, issuer, trusted_at: AtomicU64::new(generation), slots }
+        let latest = AtomicI64::new(now.as_millis());
+        Self { verified, digest, issuer, trusted_at: AtomicU64::new(generation), latest, slots }
+    }
+
+    /// The time at which a token is minted for it `now`: never earlier than for its tokens before, since some backends refuse an older
+    /// `iat`, and never so late that the token would have ended.
+    pub(super) fn minting_time(&self, now: Timestamp) -> Timestamp {
+        let latest = Timestamp::from_millis(self.latest.fetch_max(now.as_millis(), Ordering::Relaxed));
+        let last_moment = Timestamp::from_seconds(self.verified.end().as_seconds()).minus(Duration::from_millis(1));
+        latest.min(last_moment).max(now)
+    }
+
+    /// Whether the clock was ahead when this was verified, or when a token was minted for it: by more than clocks are corrected in
+    /// passing. What was found out by such a clock is not used, and its tokens would be of the future.
+    pub(super) fn is_of_the_future(&self, now: Timestamp) -> bool {
+        /// How far a clock that is kept right is ever set back.
+        const CORRECTION: Duration = Duration::from_secs(60);
+        self.latest.load(Ordering::Relaxed) > now.plus(CORRECTION).as_millis()
     }
 
     /// The digest of its token.

@@ -67,7 +67,14 @@ mod tests {
     use crate::token::{Timestamp, testing::verified};
 
     fn identity() -> Arc<Identity> {
-        Arc::new(Identity::new(verified("user", Timestamp::from_seconds(2_000_000_000)), Default::default(), 0, 0, 1))
+        Arc::new(Identity::new(
+            verified("user", Timestamp::from_seconds(2_000_000_000)),
+            Default::default(),
+            0,
+            0,
+            1,
+            Timestamp::MIN,
+        ))
     }
 
     #[test]

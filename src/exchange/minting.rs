@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     Admission, Exchange, Identity, ProfileId, SigningPool, SigningRefused,
@@ -37,10 +37,9 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Minting {
     profiles: Vec<MintingProfile>,
     minters: Vec<Arc<Minter>>,
-    /// Shared, as the threads and the clock are, by the exchanges before and after a change of the settings.
+    /// Shared, as the threads are, by the exchanges before and after a change of the settings.
     active: Arc<ArcSwap<ActiveKey>>,
     pub(super) pool: Arc<SigningPool>,
-    clock: Arc<SteadyClock>,
     identities: Arc<IdentityCache>,
     metrics: Arc<Metrics>,
     hits: IntCounter,
@@ -77,7 +76,6 @@ impl Minting {
             profiles,
             active: Arc::new(ArcSwap::from_pointee(ActiveKey { key, number: 0 })),
             pool: Arc::new(pool),
-            clock: Arc::default(),
             identities,
             hits: requests("hit"),
             misses: requests("miss"),
@@ -85,7 +83,7 @@ impl Minting {
             duration: metrics.exchange.duration.with_label_values(&["mint"]),
             metrics,
         };
-        minting.show_key();
+        minting.show_key(None);
         minting
     }
 
@@ -96,7 +94,6 @@ impl Minting {
             profiles,
             active: Arc::clone(&self.active),
             pool: Arc::clone(&self.pool),
-            clock: Arc::clone(&self.clock),
             identities: Arc::clone(&self.identities),
             renewals: self.renewals.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -112,8 +109,8 @@ impl Minting {
     }
 
     pub(super) fn replace_key(&self, key: SigningKey) {
-        self.active.rcu(|active| ActiveKey { key: key.clone(), number: active.number.wrapping_add(1) });
-        self.show_key();
+        let before = self.active.rcu(|active| ActiveKey { key: key.clone(), number: active.number.wrapping_add(1) });
+        self.show_key(Some(&before.key));
     }
 
     /// The admission, if the token was minted before by the key that is active now. If it is time, has the token renewed.
@@ -128,11 +125,15 @@ impl Minting {
         self.hits.inc();
         if minted.claim_renewal(now) {
             let (minting, identity, old) = (Arc::clone(self), Arc::clone(identity), Arc::clone(&minted));
-            tokio::spawn(async move {
+            let renewal = async move {
                 let renewal = minting.renew(&identity, profile, lifetime, &old, now);
                 // What failed is tried again by a later request, and reported by the first that must wait for it.
                 let _ = timeout(Exchange::SIGNING_TIMEOUT, renewal).await;
-            });
+            };
+            // Without a runtime nothing is renewed in the background, and the first that finds the token ended waits for another.
+            if let Ok(runtime) = Handle::try_current() {
+                runtime.spawn(renewal);
+            }
         }
         Some(Admission::new(minted, identity.verified.end()))
     }
@@ -204,7 +205,7 @@ impl Minting {
         if now >= identity.verified.end() {
             return Err(Rejection::Expired);
         }
-        let now = self.clock.advance(now);
+        let now = identity.minting_time(now);
         let active = self.active.load_full();
         let (minter, user, lifetime) = (Arc::clone(order.minter), Arc::clone(identity), order.lifetime);
         let started = Instant::now();
@@ -225,13 +226,23 @@ impl Minting {
         (now < minted.usable_until && minted.key == self.active.load().number).then_some(minted)
     }
 
-    fn show_key(&self) {
-        let active = self.active.load();
-        let signer = active.key.signer();
-        let algorithm = format!("{:?}", signer.algorithm());
-        let thumbprint = signer.thumbprint().unwrap_or("none");
-        self.metrics.exchange.signing_key.reset();
-        self.metrics.exchange.signing_key.with_label_values(&[algorithm.as_str(), thumbprint]).set(1);
+    /// Shows the active key in place of the one before, and both rather than none in between.
+    fn show_key(&self, before: Option<&SigningKey>) {
+        let labels = |key: &SigningKey| {
+            let signer = key.signer();
+            [format!("{:?}", signer.algorithm()), signer.thumbprint().unwrap_or("none").to_owned()]
+        };
+        let shown = labels(&self.active.load().key);
+        self.metrics.exchange.signing_key.with_label_values(&shown).set(1);
+        if let Some(before) = before.map(labels).filter(|before| *before != shown) {
+            // Fails only where it is not shown.
+            let _ = self.metrics.exchange.signing_key.remove_label_values(&[before[0].as_str(), before[1].as_str()]);
+        }
+    }
+
+    /// The thumbprint of the key that signs (RFC 7638); none for a shared secret.
+    pub(super) fn thumbprint(&self) -> Option<String> {
+        self.active.load().key.signer().thumbprint().map(str::to_owned)
     }
 }
 
@@ -256,27 +267,6 @@ impl Minted {
         let due = self.renew_at.load(Ordering::Relaxed);
         let next = now.plus(RENEWAL_PAUSE).as_millis();
         now.as_millis() >= due && self.renew_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
-}
-
-/// The time at which tokens are minted: never earlier than it was before, so that no renewed token has an older `iat`, which some
-/// backends refuse.
-///
-/// It moves only when a token is minted for an identity that has not ended. So if the system's clock leaps ahead and back, it is ahead
-/// by the life of a client's token at most.
-#[derive(Debug)]
-struct SteadyClock(AtomicI64);
-
-impl SteadyClock {
-    fn advance(&self, now: Timestamp) -> Timestamp {
-        let latest = self.0.fetch_max(now.as_millis(), Ordering::Relaxed);
-        now.max(Timestamp::from_millis(latest))
-    }
-}
-
-impl Default for SteadyClock {
-    fn default() -> Self {
-        Self(AtomicI64::new(Timestamp::MIN.as_millis()))
     }
 }
 

@@ -161,6 +161,11 @@ impl Exchange {
         self.minting.replace_key(key);
     }
 
+    /// The RFC 7638 thumbprint of the key that signs; none where it is a shared secret.
+    pub fn signing_thumbprint(&self) -> Option<String> {
+        self.minting.thumbprint()
+    }
+
     /// Drops every cached identity that can no longer be used: ended, of a key that is not trusted any more, of settings that are not in
     /// use. None of them would be used again; this gives back their memory and lets others have their places. Takes about 0.2
     /// microseconds for each cached identity, in small pieces.

@@ -167,19 +167,50 @@ async fn a_longest_life_that_is_shorter_than_the_identity_makes_tokens_to_the_en
 }
 
 #[tokio::test]
-async fn the_issue_date_never_goes_back_with_the_clock() {
+async fn the_issue_date_of_an_identity_never_goes_back_with_the_clock() {
     let world = World::new();
-    let (token, other) = (token("alice"), tests::token("bob"));
+    let token = token("alice");
     let first = request(&world, &token, USER_ID, at(1_000)).await.unwrap();
     assert_eq!(dates(&first), (990, 1_300));
-    // The clock is set back by ten minutes. The cached token is good for longer then, and a new one is not dated before it.
-    assert_eq!(request(&world, &token, USER_ID, at(400)).await.unwrap().authorization(), first.authorization());
-    for (token, profile) in [(&token, OTHER), (&other, USER_ID)] {
-        assert_eq!(dates(&request(&world, token, profile, at(400)).await.unwrap()), (990, 1_300));
-    }
+    // The clock is corrected by a minute. The cached token is good for longer then, and a new one is not dated before it.
+    assert_eq!(request(&world, &token, USER_ID, at(940)).await.unwrap().authorization(), first.authorization());
+    assert_eq!(dates(&request(&world, &token, OTHER, at(940)).await.unwrap()), (990, 1_300));
+    assert_eq!(dates(&request(&world, &tests::token("bob"), USER_ID, at(940)).await.unwrap()), (930, 1_240), "nobody else's");
     // With another key everything is minted anew: not earlier either.
     world.exchange.replace_signing_key(SigningKey::generate_rsa(2048).unwrap());
-    assert_eq!(dates(&request(&world, &token, USER_ID, at(401)).await.unwrap()), (990, 1_300));
+    assert_eq!(dates(&request(&world, &token, USER_ID, at(941)).await.unwrap()), (990, 1_300));
+}
+
+#[tokio::test]
+async fn a_short_step_of_the_clock_is_over_with_the_step() {
+    let world = World::new();
+    let (here, there) = (token("alice"), token("bob"));
+    request(&world, &here, USER_ID, at(0)).await.unwrap();
+    // 50 minutes ahead for a moment, in which one who was here and one who was not come.
+    for user in [&here, &there] {
+        request(&world, user, USER_ID, at(3_000)).await.unwrap();
+    }
+    // Half an hour is left of these tokens, or they are new, or they came meanwhile: all are minted by the clock of now.
+    let ending = tests::token_until("carol", 1_800);
+    for (user, second) in [(&here, 3), (&there, 3), (&ending, 4), (&token("dora"), 5)] {
+        for profile in [USER_ID, OTHER] {
+            let admission = request(&world, user, profile, at(second)).await.unwrap();
+            assert_eq!(dates(&admission), (second - 10, second + 300));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_issue_date_that_is_kept_does_not_end_a_token() {
+    let world = World::new();
+    let (token, end) = (token("alice"), LIFETIME + 60);
+    request(&world, &token, USER_ID, at(end - 1)).await.unwrap();
+    let identity = world.identify(&token, at(end).minus(Duration::from_millis(1))).await.unwrap();
+    // In its last second nothing can be minted that has not ended; it leaves its mark on the time all the same.
+    let last = world.exchange.admit(&identity, OTHER, Lifetime::Ttl, at(end).minus(Duration::from_millis(1))).await;
+    assert!(last.is_ok());
+    let corrected = request(&world, &token, OTHER, at(end - 30)).await.unwrap();
+    assert_eq!(dates(&corrected).1, end);
 }
 
 #[tokio::test]

@@ -30,8 +30,17 @@ pub(super) fn token(user: &str) -> String {
     token_of(user, "a", 0)
 }
 
+/// One that ends at this second, leeway not included.
+pub(super) fn token_until(user: &str, end: i64) -> String {
+    token_of_until(user, "a", 0, end)
+}
+
 fn token_of(user: &str, kid: &str, key: usize) -> String {
-    let (from, to) = (at(0).as_seconds(), at(LIFETIME).as_seconds());
+    token_of_until(user, kid, key, LIFETIME)
+}
+
+fn token_of_until(user: &str, kid: &str, key: usize, end: i64) -> String {
+    let (from, to) = (at(0).as_seconds(), at(end).as_seconds());
     sign(
         kid,
         key,

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -186,13 +186,19 @@ impl Verifying {
         self.issuers.iter().map(|issuer| issuer.keys.generation(now)).collect()
     }
 
-    /// The issuer that the token says it comes from. While an issuer has not been discovered, an unknown one may be that.
+    /// The issuer that the token says it comes from. While an issuer has not been discovered, an unknown one may be that; and one that a
+    /// provider's own discovery document names is unknown by a mistake in the config.
     fn choose(&self, token: &UnverifiedToken<'_>) -> Result<Arc<Issuer>, Rejection> {
         let trusted: Vec<_> = self.issuers.iter().map(|issuer| issuer.trusted()).collect();
         match TrustedIssuer::choose(trusted.iter().map(AsRef::as_ref), token) {
             Ok(index) => self.issuers.get(index).map(Arc::clone).ok_or(Rejection::UnknownIssuer),
             Err(Rejection::UnknownIssuer) if trusted.iter().any(|one| one.settings().issuer == IssuerRule::Discovered) => {
                 Err(Rejection::KeysUnavailable)
+            }
+            Err(Rejection::UnknownIssuer)
+                if token.issuer().is_some_and(|iss| self.issuers.iter().any(|issuer| issuer.keys.is_misnamed(iss))) =>
+            {
+                Err(Rejection::IssuerMismatch)
             }
             Err(rejection) => Err(rejection),
         }
@@ -211,13 +217,13 @@ impl Verifying {
         let started = Instant::now();
         let verified = issuer.trusted().verify(token, &keys, now);
         self.duration.observe(started.elapsed().as_secs_f64());
-        Ok(Arc::new(Identity::new(verified?, digest, issuer.id, generation, self.profiles)))
+        Ok(Arc::new(Identity::new(verified?, digest, issuer.id, generation, self.profiles, now)))
     }
 
-    /// Whether the token has not ended, the settings that it was verified by are those of now, and its key is still trusted.
+    /// Whether the token has not ended, the settings and the clock that it was verified by are those of now, and its key is still trusted.
     fn holds(&self, identity: &Identity, now: Timestamp) -> bool {
         let Some(issuer) = self.issuers.iter().find(|issuer| issuer.id == identity.issuer) else { return false };
-        if now >= identity.verified.end() {
+        if now >= identity.verified.end() || identity.is_of_the_future(now) {
             return false;
         }
         let generation = issuer.keys.generation(now);
@@ -236,13 +242,17 @@ impl Verifying {
 /// What to say of a token whose key is not there.
 ///
 /// A 401 logs the user out, so it needs proof: that the provider was asked after the token was made and did not have the key. The
-/// provider's clock may differ from ours by the leeway; and whatever it says, the token was made before it came here.
+/// provider's clock may differ from ours by the leeway, and an `iat` is cut to the second; whatever it says, the token was made before it
+/// came here.
 fn unknown_key(issuer: &Issuer, token: &UnverifiedToken<'_>, now: Timestamp) -> Rejection {
     let Issuer { keys, .. } = issuer;
-    let made = token.issued_at().map_or(now, |issued_at| issued_at.plus(issuer.trusted().settings().leeway).min(now));
+    /// What an `iat` may have lost.
+    const CUT: Duration = Duration::from_secs(1);
+    let leeway = issuer.trusted().settings().leeway;
+    let made = token.issued_at().map_or(now, |issued_at| issued_at.plus(CUT).plus(leeway).min(now));
     if !keys.is_ready(now) || keys.last_success().is_none() {
         Rejection::KeysUnavailable
-    } else if keys.was_answered_without(token.bearer().key_id(), made) {
+    } else if keys.was_answered_without(token.bearer().key_id(), made, now) {
         Rejection::UnknownKey
     } else {
         Rejection::KeyNotFetchedYet

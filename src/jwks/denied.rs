@@ -4,9 +4,6 @@ use std::collections::HashSet;
 
 use crate::token::{KeyId, VerificationKey};
 
-/// Most keys that are denied in memory; the config holds as many as its file.
-const MOST_PURGED: usize = 256;
-
 /// Names of keys: a `kid`, or the RFC 7638 thumbprint of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Denied {
@@ -20,23 +17,9 @@ impl Denied {
         Self { configured: names.to_vec(), purged: Vec::new() }
     }
 
-    /// Denies one more, until the process ends. `false`: so many are denied already that this one is not.
-    pub(super) fn purge(&mut self, name: &str) -> bool {
-        if self.names(name) {
-            return true;
-        }
-        let has_room = self.purged.len() < MOST_PURGED;
-        if has_room {
-            self.purged.push(name.to_owned());
-        }
-        has_room
-    }
-
-    /// Takes over what was denied in memory.
-    pub(super) fn inherit(&mut self, old: &Self) {
-        for name in &old.purged {
-            self.purge(name);
-        }
+    /// The same, with these names denied in memory.
+    pub(super) fn purged(self, names: &[String]) -> Self {
+        Self { purged: names.to_vec(), ..self }
     }
 
     /// Whether this very name is denied.

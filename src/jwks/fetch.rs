@@ -2,18 +2,32 @@
 //!
 //! Redirects are not followed: a redirect to another host would let that host name the trusted keys, and no provider needs one.
 
-use std::{error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use http::{HeaderMap, header};
 use reqwest::{Certificate, Client, Proxy, StatusCode, Url, redirect, tls::Version};
-use serde::Deserialize;
 
-use super::{JwksError, JwksSettings, KeySource, cache_control, key_file};
+use super::{
+    JwksError, JwksSettings, KeySource,
+    answer::{self, Unpacked},
+    cache_control,
+    discovery::Discovery,
+    key_file,
+};
 use crate::token::{KeySet, KeySetError, KeySetLimits};
 
 /// Idle connections serve the second request of one fetch, not the next fetch an hour later.
 const POOL_IDLE: Duration = Duration::from_secs(10);
 /// Longer URLs are refused, also since they are logged.
-const LONGEST_URL: usize = 2048;
+pub(super) const LONGEST_URL: usize = 2048;
+/// What documents are served as (RFC 7517 section 8.5.2, RFC 8259 section 11), and whatever a server says of them.
+const ACCEPT: &str = "application/jwk-set+json, application/json, */*;q=0.1";
 
 /// Fetches the key sets of one issuer.
 #[derive(Debug)]
@@ -37,8 +51,17 @@ pub(super) struct Fetched {
     pub(super) keys: KeySet,
     /// How long the answer says that it stays fresh.
     pub(super) max_age: Option<Duration>,
-    /// The issuer that the discovery document names.
+    /// The issuer that the discovery document names, or its template of issuers.
     pub(super) issuer: Option<Arc<str>>,
+    /// How far our clock is ahead of the provider's, in seconds; negative: behind.
+    pub(super) clock_skew: Option<f64>,
+}
+
+/// An answer with a document.
+struct Document {
+    headers: HeaderMap,
+    body: Vec<u8>,
+    clock_skew: Option<f64>,
 }
 
 /// Why a fetch failed. No text of the provider's stands in it unescaped.
@@ -52,6 +75,8 @@ pub(super) enum FetchError {
     Status { url: Url, status: StatusCode },
     #[error("{url}: more than {limit} bytes")]
     TooLarge { url: Url, limit: usize },
+    #[error("{url}: {problem}")]
+    Coding { url: Url, problem: String },
     #[error("{url}: not a discovery document: {problem}")]
     Discovery { url: Url, problem: String },
     #[error("{url}: the jwks_uri {problem}")]
@@ -132,30 +157,39 @@ impl Fetcher {
         let keys = tokio::task::spawn_blocking(move || key_file::read(&place, &limits)).await;
         let keys = keys.unwrap_or_else(|error| Err(error.to_string()));
         let keys = keys.map_err(|problem| FetchError::File { path, problem: printable(&problem) })?;
-        Ok(Fetched { keys, max_age: None, issuer: None })
+        Ok(Fetched { keys, max_age: None, issuer: None, clock_skew: None })
     }
 
     /// `url` is left at what is being fetched, so that a time-out can name it.
     async fn keys_of(&self, is_discovery: bool, url: &mut Url) -> Result<Fetched, FetchError> {
         let mut issuer = None;
         if is_discovery {
-            let (document, _) = self.get(url).await?;
-            let discovery = Discovery::parse(url, &document)?;
+            let Document { headers, body, .. } = self.get(url).await?;
+            if let Some(problem) = answer::other_than_object(&headers, &body) {
+                return Err(FetchError::Discovery { url: url.clone(), problem });
+            }
+            let discovery = Discovery::parse(url, &body)?;
             *url = discovery.jwks_uri(url)?;
             issuer = discovery.issuer();
         }
-        let (document, max_age) = self.get(url).await?;
-        let keys = KeySet::parse(&document, &self.limits)
-            .map_err(|error: KeySetError| FetchError::Keys { url: url.clone(), problem: printable(&error.to_string()) })?;
-        Ok(Fetched { keys, max_age, issuer })
+        let Document { headers, body, clock_skew } = self.get(url).await?;
+        let failed = |problem| FetchError::Keys { url: url.clone(), problem };
+        if let Some(other) = answer::other_than_object(&headers, &body) {
+            return Err(failed(format!("not a key set: {other}")));
+        }
+        let keys = KeySet::parse(&body, &self.limits).map_err(|error: KeySetError| failed(printable(&error.to_string())))?;
+        let cache_control = headers.get_all(header::CACHE_CONTROL).iter();
+        let max_age = cache_control::max_age(cache_control.filter_map(|value| value.to_str().ok()));
+        Ok(Fetched { keys, max_age, issuer, clock_skew })
     }
 
-    /// The body of an answer, and how long it says that it stays fresh.
-    async fn get(&self, url: &Url) -> Result<(Vec<u8>, Option<Duration>), FetchError> {
+    async fn get(&self, url: &Url) -> Result<Document, FetchError> {
         let network = |error: reqwest::Error| FetchError::Network { url: url.clone(), cause: causes(&error.without_url()) };
         let too_large = || FetchError::TooLarge { url: url.clone(), limit: self.limits.bytes };
-        let request = self.client.get(url.clone()).header(http::header::ACCEPT, "application/json");
+        let request = self.client.get(url.clone()).header(header::ACCEPT, ACCEPT);
+        let sent = SystemTime::now();
         let mut response = request.send().await.map_err(network)?;
+        let clock_skew = answer::clock_skew(response.headers(), sent, SystemTime::now());
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status { url: url.clone(), status: response.status() });
         }
@@ -163,8 +197,7 @@ impl Fetcher {
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let cache_control = response.headers().get_all(http::header::CACHE_CONTROL).iter();
-        let max_age = cache_control::max_age(cache_control.filter_map(|value| value.to_str().ok()));
+        let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(network)? {
             if chunk.len() > self.limits.bytes.saturating_sub(body.len()) {
@@ -172,42 +205,16 @@ impl Fetcher {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok((body, max_age))
-    }
-}
-
-/// What is read of a discovery document (OpenID Connect Discovery 1.0 section 3).
-#[derive(Deserialize)]
-struct Discovery {
-    jwks_uri: String,
-    #[serde(default)]
-    issuer: serde_json::Value,
-}
-
-impl Discovery {
-    fn parse(url: &Url, document: &[u8]) -> Result<Self, FetchError> {
-        serde_json::from_slice(document)
-            .map_err(|error| FetchError::Discovery { url: url.clone(), problem: printable(&error.to_string()) })
-    }
-
-    /// Where the keys are, query string included.
-    fn jwks_uri(&self, url: &Url) -> Result<Url, FetchError> {
-        safe_url(&self.jwks_uri).map_err(|problem| FetchError::JwksUri {
-            url: url.clone(),
-            problem: format!("{} {problem}", printable(&self.jwks_uri)),
-        })
-    }
-
-    /// The issuer. A template (`{tenantid}`) names nobody; what is no text, or is too long, is left out.
-    fn issuer(&self) -> Option<Arc<str>> {
-        let issuer = self.issuer.as_str()?;
-        let is_one = !issuer.is_empty() && issuer.len() <= LONGEST_URL && !issuer.contains(['{', '}']);
-        is_one.then(|| issuer.into())
+        let body = answer::unpack(&headers, body, self.limits.bytes).map_err(|problem| match problem {
+            Unpacked::TooLarge => too_large(),
+            Unpacked::Unreadable(problem) => FetchError::Coding { url: url.clone(), problem },
+        })?;
+        Ok(Document { headers, body, clock_skew })
     }
 }
 
 /// A URL that keys may be fetched from: https, or http from this machine, without user and password.
-fn safe_url(text: &str) -> Result<Url, String> {
+pub(super) fn safe_url(text: &str) -> Result<Url, String> {
     if text.len() > LONGEST_URL {
         return Err(format!("is longer than {LONGEST_URL} bytes"));
     }
@@ -230,8 +237,11 @@ fn is_loopback(url: &Url) -> bool {
 
 fn hint(status: StatusCode) -> &'static str {
     match status.as_u16() {
+        304 => "; it was asked for without a condition, so something between is mistaken: look at caches and proxies",
         300..=399 => "; redirects are not followed, configure the URL that it leads to",
+        401 | 403 => "; keys are published for everybody: is the URL right, and does a proxy or firewall on the way want a login?",
         404 => "; is the tenant or policy in the URL right?",
+        407 => "; the proxy wants a login: set proxy_credentials_file",
         _ => "",
     }
 }

@@ -24,14 +24,22 @@ const DOCUMENTS: &[Lead] = &[
         Some("https://sts.windows.net/d062b2b0-9aca-4ff7-b32a-ba47231a4002/"),
         Err("https://contoso.com/d: the jwks_uri JsonWebKeySet.json is no URL: relative URL without a base"),
     ),
-    // The issuer of every tenant is a template, which names nobody.
-    ("dockyard-azure.json", None, Ok("https://login.microsoftonline.com/common/discovery/v2.0/keys")),
+    // The issuer of every tenant is a template.
+    (
+        "dockyard-azure.json",
+        Some("https://login.microsoftonline.com/{tenantid}/v2.0"),
+        Ok("https://login.microsoftonline.com/common/discovery/v2.0/keys"),
+    ),
     (
         "dockyard-keycloak.json",
         Some("http://localhost:8080/realms/master"),
         Ok("http://localhost:8080/realms/master/protocol/openid-connect/certs"),
     ),
-    ("wellknown-entra-organizations.json", None, Ok("https://login.microsoftonline.com/organizations/discovery/v2.0/keys")),
+    (
+        "wellknown-entra-organizations.json",
+        Some("https://login.microsoftonline.com/{tenantid}/v2.0"),
+        Ok("https://login.microsoftonline.com/organizations/discovery/v2.0/keys"),
+    ),
     ("wellknown-google.json", Some("https://accounts.google.com"), Ok("https://www.googleapis.com/oauth2/v3/certs")),
 ];
 

@@ -202,7 +202,7 @@ async fn max_age_and_issuer_come_with_the_keys() {
     provider.set("/keys", Answer::Headed(document(&[("a", 0)]), "Cache-Control: public, max-age=600\r\n".into()));
     for (issuer, known) in [
         (json!("https://contoso.com/"), Some("https://contoso.com/")),
-        (json!("https://login.microsoftonline.com/{tenantid}/v2.0"), None),
+        (json!("https://login.microsoftonline.com/{tenantid}/v2.0"), Some("https://login.microsoftonline.com/{tenantid}/v2.0")),
         (json!(7), None),
         (json!(""), None),
     ] {

@@ -92,7 +92,7 @@ async fn year(record: &Record, keep: Duration) -> Outcome {
     let epoch = Timestamp::from_seconds(1_700_000_000);
     let fetch = || {
         let keys = KeySet::from_keys(record.at(start.elapsed()).set.keys().iter().cloned());
-        std::future::ready(Ok(Fetched { keys, max_age: None, issuer: None }))
+        std::future::ready(Ok(Fetched { keys, max_age: None, issuer: None, clock_skew: None }))
     };
     let interval = schedule::interval(HOUR, keep);
     let fetching = keys.keep_fresh(0, interval, fetch, || epoch.plus(start.elapsed()));

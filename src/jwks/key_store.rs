@@ -10,17 +10,18 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::{
     JwksSettings,
     demand::{Demand, KeysAwaited},
     denied::Denied,
     merge::{Conflict, HeldKeys, Keep},
+    purges::Purges,
 };
 use crate::{
     metrics::IntCounter,
-    token::{KeySet, Timestamp},
+    token::{IssuerRule, KeySet, Timestamp},
 };
 
 /// The trusted keys of one issuer, swapped whole by the refresh task and loaded by every request.
@@ -31,6 +32,11 @@ use crate::{
 pub struct KeyStore {
     current: ArcSwap<Published>,
     pub(super) demand: Demand,
+    purges: Arc<Purges>,
+    /// Which issuer the discovery documents ought to name.
+    pub(super) expected: ArcSwapOption<IssuerRule>,
+    /// The wrong ones that the operator was told of.
+    pub(super) told_misnamed: ArcSwap<Vec<Arc<str>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +61,8 @@ pub(super) struct Answer {
     kids: Arc<HashSet<Box<str>>>,
     /// The issuer that its discovery document named first.
     pub(super) issuer: Option<Arc<str>>,
+    /// The issuer that it named last, or a template of issuers.
+    pub(super) named: Option<Arc<str>>,
 }
 
 /// What a fetched set changed.
@@ -65,8 +73,13 @@ pub(crate) struct Merged {
 }
 
 impl KeyStore {
-    /// A store without keys, for sources at these places.
-    pub(super) fn for_sources(places: Vec<String>, settings: &JwksSettings, suppressed: Option<IntCounter>) -> Self {
+    /// A store without keys, for sources at these places. What is purged of it is purged of every store that is bound to `purges`.
+    pub(super) fn for_sources(
+        places: Vec<String>,
+        settings: &JwksSettings,
+        suppressed: Option<IntCounter>,
+        purges: Arc<Purges>,
+    ) -> Self {
         Self {
             current: ArcSwap::from_pointee(Published {
                 held: HeldKeys::default(),
@@ -78,6 +91,9 @@ impl KeyStore {
                 answers: vec![Answer::default(); places.len()].into(),
             }),
             demand: Demand::new(places, &settings.unknown_kid, suppressed),
+            purges,
+            expected: ArcSwapOption::empty(),
+            told_misnamed: ArcSwap::default(),
         }
     }
 
@@ -118,10 +134,14 @@ impl KeyStore {
         self.demand.miss(now)
     }
 
-    /// Whether every source was asked at `since` or later and published no key with this `kid`.
-    pub fn was_answered_without(&self, kid: Option<&str>, since: Timestamp) -> bool {
+    /// Whether every source was asked at `since` or later and published no key with this `kid`. What was asked long after `now`, the time
+    /// of a request that may have waited for it, was asked by a clock that has been set back since: nobody knows when.
+    pub fn was_answered_without(&self, kid: Option<&str>, since: Timestamp, now: Timestamp) -> bool {
+        /// Longer than a request waits.
+        const WAITED: Duration = Duration::from_secs(60);
         let lacks = |answer: &Answer| kid.is_none_or(|kid| !answer.kids.contains(kid));
-        self.current.load().answers.iter().all(|answer| answer.asked.is_some_and(|asked| asked >= since) && lacks(answer))
+        let is_in_time = |answer: &Answer| answer.asked.is_some_and(|asked| since <= asked && asked <= now.plus(WAITED));
+        self.current.load().answers.iter().all(|answer| is_in_time(answer) && lacks(answer))
     }
 
     /// The keys that would verify tokens at `now` if an operator did not deny them, by whatever name.
@@ -139,13 +159,15 @@ impl KeyStore {
     /// Returns how many keys that took away; none if too many are denied already.
     pub fn purge(&self, name: &str, now: Timestamp) -> Option<usize> {
         let before = self.load(now).keys().len();
-        let mut is_denied = false;
+        self.purges.add(name, self, now).then(|| before.saturating_sub(self.load(now).keys().len()))
+    }
+
+    /// Trusts no key of these names, beside those that the config denies.
+    pub(super) fn deny(&self, names: &[String], now: Timestamp) {
         self.current.rcu(|current| {
-            let mut denied = current.denied.clone();
-            is_denied = denied.purge(name);
+            let denied = current.denied.clone().purged(names);
             Arc::new(Published { denied, ..(**current).clone() }.at(now))
         });
-        is_denied.then(|| before.saturating_sub(self.load(now).keys().len()))
     }
 
     /// Has every source fetched now and waits until each has been, `most` at the longest.
@@ -164,15 +186,21 @@ impl KeyStore {
     /// Remembers what a discovery document says of its issuer, unless it said something before; that is returned.
     pub(crate) fn discover(&self, source: usize, issuer: &Arc<str>) -> Option<Arc<str>> {
         let mut known = None;
+        self.change_answer(source, |answer| {
+            known.clone_from(&answer.issuer);
+            answer.issuer.get_or_insert_with(|| Arc::clone(issuer));
+        });
+        known
+    }
+
+    pub(super) fn change_answer(&self, source: usize, mut change: impl FnMut(&mut Answer)) {
         self.current.rcu(|current| {
             let mut next = (**current).clone();
             if let Some(answer) = next.answers.get_mut(source) {
-                known.clone_from(&answer.issuer);
-                answer.issuer.get_or_insert_with(|| Arc::clone(issuer));
+                change(answer);
             }
             next
         });
-        known
     }
 
     /// Adds the keys that a source was found to publish when it was asked at `now`.
@@ -183,7 +211,8 @@ impl KeyStore {
         self.current.rcu(|current| {
             let (held, new_conflicts) = current.held.merge(source, fetched, now, keep);
             let mut next = Published { held, ..(**current).clone() }.at(now);
-            if let Some(answer) = next.answers.get_mut(source).filter(|answer| answer.asked <= Some(now)) {
+            // One task asks a source, so this answer is the latest, also where the clock was set back.
+            if let Some(answer) = next.answers.get_mut(source) {
                 answer.asked = Some(now);
                 answer.kids = Arc::clone(&kids);
             }
@@ -199,13 +228,12 @@ impl KeyStore {
         self.current.rcu(|current| Published { held: held.clone(), ..(**current).clone() }.at(now));
     }
 
-    /// Takes over from the store that had this issuer's keys before: the keys of the sources that are still there, what they last
-    /// answered, and what was denied in memory. `renumber` gives the number of a source there its number here.
+    /// Takes over from the store that had this issuer's keys before: the keys of the sources that are still there, and what they last
+    /// answered. `renumber` gives the number of a source there its number here.
     pub(super) fn inherit(&self, old: &Self, now: Timestamp, renumber: impl Fn(usize) -> Option<(usize, Keep)>) {
         let before = old.published();
         self.current.rcu(|current| {
             let mut next = (**current).clone();
-            next.denied.inherit(&before.denied);
             next.held = before.held.under(&renumber);
             for (index, answer) in before.answers.iter().enumerate() {
                 if let Some(place) = renumber(index).and_then(|(index, _)| next.answers.get_mut(index)) {
@@ -242,7 +270,7 @@ impl KeyStore {
     pub(crate) fn new(sources: usize) -> Self {
         let unknown_kid = super::UnknownKidSettings { budget: 0, ..super::UnknownKidSettings::default() };
         let settings = JwksSettings { unknown_kid, ..JwksSettings::new(Vec::new()) };
-        Self::for_sources((0..sources).map(|number| number.to_string()).collect(), &settings, None)
+        Self::for_sources((0..sources).map(|number| number.to_string()).collect(), &settings, None, Arc::default())
     }
 
     /// Adds the keys that a source was found to publish.

@@ -96,7 +96,7 @@ fn the_list_of_purged_keys_is_bounded() {
 #[test]
 fn a_key_counts_as_absent_once_every_source_was_asked_late_enough() {
     let store = KeyStore::new(2);
-    let absent = |kid, since| store.was_answered_without(Some(kid), at(since));
+    let absent = |kid, since| store.was_answered_without(Some(kid), at(since), at(1_000));
     store.publish(0, &set(&[("a", 0)]), at(10), KEEP);
     assert!(!absent("x", 0), "the second source was never asked");
     store.publish(1, &set(&[("b", 1)]), at(20), KEEP);
@@ -106,6 +106,67 @@ fn a_key_counts_as_absent_once_every_source_was_asked_late_enough() {
     // Its time is over, but the provider did not withdraw it.
     assert_eq!(store.load(at(500)).keys().len(), 0);
     assert!(!absent("a", 0));
+}
+
+#[test]
+fn what_a_clock_that_was_ahead_asked_proves_nothing_and_the_next_answer_counts() {
+    let store = KeyStore::new(1);
+    store.publish(0, &set(&[("a", 0)]), at(3_000), KEEP);
+    // A request that waited for the answer began a little before it.
+    assert!(store.was_answered_without(Some("x"), at(2_990), at(2_995)));
+    assert!(!store.was_answered_without(Some("x"), at(0), at(10)), "the clock was set back: it may have been asked before");
+    store.publish(0, &set(&[("a", 0), ("b", 1)]), at(20), KEEP);
+    assert!(store.was_answered_without(Some("x"), at(15), at(21)));
+    assert!(!store.was_answered_without(Some("b"), at(15), at(21)));
+    assert_eq!(store.last_success(), Some(at(20)));
+}
+
+#[test]
+fn a_key_lives_no_longer_for_a_clock_that_was_ahead() {
+    let store = KeyStore::new(1);
+    let year = 365 * 86_400;
+    store.publish(0, &set(&[("a", 0), ("b", 1)]), at(year), KEEP);
+    // The provider withdraws one of them.
+    store.publish(0, &set(&[("b", 1)]), at(10), KEEP);
+    store.publish(0, &set(&[("b", 1)]), at(90), KEEP);
+    assert_eq!(store.load(at(109)).keys().len(), 2);
+    assert_eq!((store.load(at(110)).keys().len(), store.load(at(110)).keys()[0].kid()), (1, Some("b")));
+    assert!(!store.is_ready(at(190)));
+}
+
+#[test]
+fn what_is_purged_is_purged_of_every_store_of_the_issuer_whichever_was_asked() {
+    let (purges, settings) = (Arc::<Purges>::default(), JwksSettings::new(Vec::new()));
+    let store = || {
+        let store = Arc::new(KeyStore::for_sources(vec!["0".into()], &settings, None, Arc::clone(&purges)));
+        purges.bind(&store, at(0));
+        store.publish(0, &set(&[("a", 0), ("b", 1), ("c", 2)]), at(0), KEEP);
+        store
+    };
+    let kids = |store: &KeyStore| store.load(at(1)).keys().iter().map(|key| key.kid().unwrap_or("-")).collect::<String>();
+    let (old, new) = (store(), store());
+    old.purge("a", at(1));
+    new.purge("b", at(1));
+    assert_eq!((kids(&old), kids(&new)), ("c".to_owned(), "c".to_owned()));
+    // An issuer that left the config, and came back.
+    drop((old, new));
+    assert_eq!(kids(&store()), "c");
+}
+
+#[test]
+fn what_the_config_denies_can_be_purged_too() {
+    let (purges, mut settings) = (Arc::<Purges>::default(), JwksSettings::new(Vec::new()));
+    let store = |settings: &JwksSettings| {
+        let store = Arc::new(KeyStore::for_sources(vec!["0".into()], settings, None, Arc::clone(&purges)));
+        purges.bind(&store, at(0));
+        store.publish(0, &set(&[("a", 0)]), at(0), KEEP);
+        store
+    };
+    settings.deny_kids = vec!["a".into()];
+    assert_eq!(store(&settings).purge("a", at(1)), Some(0));
+    // The line leaves the config.
+    settings.deny_kids = Vec::new();
+    assert!(!store(&settings).is_ready(at(1)));
 }
 
 #[test]

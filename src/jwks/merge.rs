@@ -39,6 +39,17 @@ impl HeldKey {
         self.end.is_none_or(|end| now < end)
     }
 
+    /// A key cannot have been seen long after `now`: the clock was ahead then, and would have the key live longer than it may.
+    fn not_seen_after(self, now: Timestamp) -> Self {
+        /// Answers come out of order by less than a fetch may take.
+        const OUT_OF_ORDER: Duration = Duration::from_secs(120);
+        if self.last_seen <= now.plus(OUT_OF_ORDER) {
+            return self;
+        }
+        let end = self.end.map(|end| now.plus(end.since(self.last_seen)));
+        Self { first_seen: self.first_seen.min(now), last_seen: now, end, ..self }
+    }
+
     fn is(&self, key: &VerificationKey) -> bool {
         self.key.id() == key.id() && self.key.kid() == key.kid()
     }
@@ -74,7 +85,8 @@ impl HeldKeys {
         let end = end(now, keep);
         let is_withdrawn =
             |held: &HeldKey| held.end.is_none() && held.source == source && !fetched.keys().iter().any(|key| held.is(key));
-        let mut keys: Vec<HeldKey> = self.keys.iter().filter(|held| held.lives(now) && !is_withdrawn(held)).cloned().collect();
+        let known = self.keys.iter().filter(|held| held.lives(now) && !is_withdrawn(held));
+        let mut keys: Vec<HeldKey> = known.map(|held| held.clone().not_seen_after(now)).collect();
         let mut conflicts = Vec::new();
         for key in fetched.keys() {
             // What stands in a file is held beside the same key of another source, since each goes in its own way.

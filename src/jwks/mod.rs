@@ -11,15 +11,21 @@
 //! keys at hand serve until each has ended. A request that misses a key may ask for a refresh, within a budget, and wait a moment for
 //! it. What needs no I/O (the schedule, the budget, the merge) is kept apart as pure functions.
 
+mod answer;
 mod budget;
 mod cache_control;
+mod clock_skew;
 mod demand;
 mod denied;
+mod discovery;
 mod fetch;
 mod key_file;
 mod key_store;
 mod merge;
+mod misnamed;
+mod named_issuer;
 mod once;
+mod purges;
 mod refresher;
 mod schedule;
 mod snapshot;
@@ -37,6 +43,7 @@ pub use demand::{KeysAwaited, SourceStatus};
 pub use key_store::KeyStore;
 pub use merge::KeyState;
 pub use once::{FetchedKeys, fetch_once};
+pub use purges::Purges;
 pub use refresher::Refresher;
 pub use view::{KeyView, KeysView, SourceView};
 

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use super::{
     JwksError, JwksSettings,
     denied::Denied,
+    discovery::is_one_issuer,
     fetch::{Fetcher, Source},
     merge::{HeldKeys, Keep},
 };
@@ -39,7 +40,7 @@ pub async fn fetch_once(settings: &JwksSettings, now: Timestamp) -> Result<Fetch
         match outcome {
             Ok(fetched) => {
                 answer.skipped.extend_from_slice(fetched.keys.skipped());
-                answer.issuers.extend(fetched.issuer.map(|issuer| issuer.to_string()));
+                answer.issuers.extend(fetched.issuer.filter(|named| is_one_issuer(named)).map(|issuer| issuer.to_string()));
                 held = held.merge(index, &fetched.keys, now, Keep::For(settings.keep)).0;
             }
             Err(error) => answer.failures.push(error.to_string()),

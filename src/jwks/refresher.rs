@@ -17,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::{
-    JwksError, JwksSettings, KeyStore,
+    JwksError, JwksSettings, KeyStore, Purges,
+    clock_skew::ClockSkew,
     demand::Trigger,
+    discovery::is_one_issuer,
     fetch::{FetchError, Fetched, Fetcher, Source, printable},
     key_file,
     key_store::Merged,
@@ -40,17 +42,18 @@ pub struct Refresher {
 }
 
 impl Refresher {
-    /// Prepares the sources of the issuer with this configured name, and reads its snapshot. Fetches nothing yet.
+    /// Prepares the sources of the issuer with this configured name, and reads its snapshot. Fetches nothing yet. `purges` holds what was
+    /// denied of this issuer since the process began.
     ///
     /// rustls must have a default provider by then.
-    pub fn new(issuer: &str, settings: &JwksSettings, metrics: Arc<Metrics>) -> Result<Self, JwksError> {
+    pub fn new(issuer: &str, settings: &JwksSettings, purges: &Arc<Purges>, metrics: Arc<Metrics>) -> Result<Self, JwksError> {
         let sources = settings.sources.iter().map(Source::new).collect::<Result<Vec<_>, _>>()?;
         let fetcher = Fetcher::new(settings, KeySetLimits::default())?;
         let places: Vec<_> = sources.iter().map(Source::place).collect();
         let suppressed = metrics.jwks.suppressed.with_label_values(&[issuer]);
         let keys = Keys {
             issuer: issuer.to_owned(),
-            store: Arc::new(KeyStore::for_sources(places.clone(), settings, Some(suppressed))),
+            store: Arc::new(KeyStore::for_sources(places.clone(), settings, Some(suppressed), Arc::clone(purges))),
             refresh: schedule::interval(settings.refresh, settings.keep),
             keep: sources
                 .iter()
@@ -61,14 +64,17 @@ impl Refresher {
             saving: Mutex::new(()),
             metrics,
             out_of_keys: AtomicBool::new(false),
+            clock: ClockSkew::default(),
         };
         keys.declare_series();
-        keys.restore(settings.keep, Timestamp::from(SystemTime::now()));
+        let now = Timestamp::from(SystemTime::now());
+        purges.bind(&keys.store, now);
+        keys.restore(settings.keep, now);
         Ok(Self { fetcher, sources, keys })
     }
 
     /// Takes over from the store that had this issuer's keys under the settings before: keys whose source is still there go on to
-    /// serve, and what an operator denied stays denied.
+    /// serve.
     pub fn inherit(&self, old: &KeyStore) {
         let Keys { store, places, keep, .. } = &self.keys;
         let known = old.demand.sources();
@@ -121,6 +127,7 @@ struct Keys {
     metrics: Arc<Metrics>,
     /// Whether it was logged that no key is left.
     out_of_keys: AtomicBool,
+    clock: ClockSkew,
 }
 
 /// How a source has been doing.
@@ -199,6 +206,7 @@ impl Keys {
         if let Some(issuer) = &fetched.issuer {
             self.discovered(state, index, issuer);
         }
+        self.look_at_clock(fetched.clock_skew);
         self.report_skipped(state, url, fetched.keys.skipped());
         if let Some(success) = self.store.last_success() {
             self.metrics.jwks.last_success.with_label_values(&[&self.issuer]).set(success.as_millis() as f64 / 1_000.0);
@@ -222,9 +230,21 @@ impl Keys {
         "error"
     }
 
+    fn look_at_clock(&self, skew: Option<f64>) {
+        if let Some(skew) = skew {
+            self.metrics.jwks.clock_skew.with_label_values(&[&self.issuer]).set(skew);
+            self.clock.tell(&self.issuer, skew);
+        }
+    }
+
     /// The first issuer that a discovery document names stays. Another one later is an alarm.
     fn discovered(&self, state: &mut SourceState, index: usize, issuer: &Arc<str>) {
         let url = self.place(index);
+        self.store.name(index, issuer, &self.issuer);
+        self.metrics.jwks.issuer_mismatch.with_label_values(&[&self.issuer]).set(i64::from(!self.store.misnamed().is_empty()));
+        if !is_one_issuer(issuer) {
+            return;
+        }
         match self.store.discover(index, issuer) {
             None => info!(issuer = self.issuer, url, iss = printable(issuer), "the discovery document names its issuer"),
             Some(known) if known == *issuer || state.other_issuer.as_ref() == Some(issuer) => {}
@@ -305,6 +325,7 @@ impl Keys {
         }
         jwks.conflicts.with_label_values(&[&self.issuer]);
         jwks.issuer_changes.with_label_values(&[&self.issuer]);
+        jwks.issuer_mismatch.with_label_values(&[&self.issuer]);
         jwks.keys.with_label_values(&[&self.issuer]);
         jwks.last_success.with_label_values(&[&self.issuer]);
     }

@@ -28,6 +28,7 @@ pub(super) fn keys(metrics: &Arc<Metrics>) -> Keys {
             vec![URL.to_owned()],
             &JwksSettings::new(Vec::new()),
             Some(metrics.jwks.suppressed.with_label_values(&["contoso"])),
+            Arc::default(),
         )),
         refresh: HOUR,
         keep: vec![Keep::For(26 * HOUR)],
@@ -36,6 +37,7 @@ pub(super) fn keys(metrics: &Arc<Metrics>) -> Keys {
         saving: Mutex::default(),
         metrics: Arc::clone(metrics),
         out_of_keys: AtomicBool::new(false),
+        clock: ClockSkew::default(),
     }
 }
 
@@ -53,7 +55,7 @@ async fn simulate(keys: &Keys, span: Duration, provider: impl Fn(Duration) -> Re
     let fetches = std::sync::Mutex::new(Vec::new());
     let fetch = || {
         fetches.lock().unwrap().push(start.elapsed());
-        std::future::ready(provider(start.elapsed()).map(|keys| Fetched { keys, max_age: None, issuer: None }))
+        std::future::ready(provider(start.elapsed()).map(|keys| Fetched { keys, max_age: None, issuer: None, clock_skew: None }))
     };
     let _ = tokio::time::timeout(span, keys.keep_fresh(0, keys.refresh, fetch, virtual_clock())).await;
     fetches.into_inner().unwrap()
@@ -153,7 +155,8 @@ async fn of_two_sources_the_one_that_hangs_costs_the_other_nothing_and_stop_ends
     let sources = ["/silent", "/keys"].map(|path| KeySource::Jwks(provider.url("http", path)));
     let metrics = Arc::new(Metrics::new().unwrap());
     let refresher =
-        Refresher::new("contoso", &JwksSettings { timeout: HOUR, ..JwksSettings::new(sources.into()) }, metrics).unwrap();
+        Refresher::new("contoso", &JwksSettings { timeout: HOUR, ..JwksSettings::new(sources.into()) }, &Arc::default(), metrics)
+            .unwrap();
     let (store, stop) = (refresher.store(), CancellationToken::new());
     let task = tokio::spawn(refresher.run(stop.clone()));
     until("the keys of the second source are there", || store.is_ready(now())).await;
@@ -172,7 +175,7 @@ async fn a_provider_that_comes_back_is_found_and_its_rotation_too() {
         ..JwksSettings::new(vec![KeySource::Jwks(provider.url("http", "/keys"))])
     };
     let metrics = Arc::new(Metrics::new().unwrap());
-    let refresher = Refresher::new("contoso", &settings, Arc::clone(&metrics)).unwrap();
+    let refresher = Refresher::new("contoso", &settings, &Arc::default(), Arc::clone(&metrics)).unwrap();
     let (store, stop) = (refresher.store(), CancellationToken::new());
     let task = tokio::spawn(refresher.run(stop.clone()));
     until("the first attempt failed", || counted(&metrics, "start", "error") == 1).await;
@@ -191,7 +194,12 @@ async fn what_the_answer_says_of_its_freshness_shortens_the_interval() {
     let fetches = AtomicU64::new(0);
     let fetch = || {
         fetches.fetch_add(1, Ordering::Relaxed);
-        std::future::ready(Ok(Fetched { keys: set(&[("a", 0)]), max_age: Some(Duration::from_secs(15)), issuer: None }))
+        std::future::ready(Ok(Fetched {
+            keys: set(&[("a", 0)]),
+            max_age: Some(Duration::from_secs(15)),
+            issuer: None,
+            clock_skew: None,
+        }))
     };
     let _ = tokio::time::timeout(HOUR, keys.keep_fresh(0, HOUR, fetch, virtual_clock())).await;
     let fetches = fetches.into_inner();
@@ -207,7 +215,7 @@ async fn another_issuer_in_the_discovery_document_is_an_alarm_and_changes_nothin
     let fetch = || {
         let late = clock() > Timestamp::from_seconds(1_700_000_000).plus(HOUR / 2);
         let issuer = if late { "https://fabrikam.com/" } else { "https://contoso.com/" };
-        std::future::ready(Ok(Fetched { keys: set(&[("a", 0)]), max_age: None, issuer: Some(issuer.into()) }))
+        std::future::ready(Ok(Fetched { keys: set(&[("a", 0)]), max_age: None, issuer: Some(issuer.into()), clock_skew: None }))
     };
     let _ = tokio::time::timeout(4 * HOUR, keys.keep_fresh(0, HOUR, fetch, virtual_clock())).await;
     assert_eq!(keys.store.discovered_issuers(), ["https://contoso.com/".into()]);
@@ -233,7 +241,7 @@ async fn a_file_that_kubernetes_swaps_is_followed_and_what_left_it_is_gone() {
         refresh: Duration::from_millis(20),
         ..JwksSettings::new(vec![KeySource::File(folder.path().join("keys.json"))])
     };
-    let refresher = Refresher::new("contoso", &settings, Arc::new(Metrics::new().unwrap())).unwrap();
+    let refresher = Refresher::new("contoso", &settings, &Arc::default(), Arc::new(Metrics::new().unwrap())).unwrap();
     let (store, stop) = (refresher.store(), CancellationToken::new());
     let task = tokio::spawn(refresher.run(stop.clone()));
     let shows = |kids: &[&str]| store.load(now()).keys().iter().filter_map(|key| key.kid()).eq(kids.iter().copied());
@@ -257,7 +265,7 @@ async fn after_a_restart_without_the_provider_the_snapshot_serves_and_extends_no
         snapshot_file: Some(folder.path().join("contoso.json")),
         ..JwksSettings::new(vec![KeySource::Jwks(provider.url("http", "/keys"))])
     };
-    let start = || Refresher::new("contoso", &settings, Arc::new(Metrics::new().unwrap())).unwrap();
+    let start = || Refresher::new("contoso", &settings, &Arc::default(), Arc::new(Metrics::new().unwrap())).unwrap();
     let first = start();
     let (store, stop) = (first.store(), CancellationToken::new());
     let task = tokio::spawn(first.run(stop.clone()));

@@ -44,7 +44,7 @@ impl Folder {
 fn what_is_saved_is_loaded_with_its_times_and_without_what_stands_in_files() {
     let folder = Folder::new();
     assert!(folder.load().unwrap().is_none(), "there is none yet");
-    let store = KeyStore::for_sources(places(), &JwksSettings::new(Vec::new()), None);
+    let store = KeyStore::for_sources(places(), &JwksSettings::new(Vec::new()), None, Arc::default());
     store.merge(0, &set(&[("a", 0), ("b", 1)]), at(0), Keep::For(KEEP));
     store.merge(0, &set(&[("b", 1)]), at(60), Keep::For(KEEP));
     store.merge(1, &set(&[("c", 2)]), at(60), Keep::WhileListed);

@@ -28,7 +28,7 @@ impl<F: Fn(u64) -> Result<KeySet, FetchError>> Provider<F> {
     async fn fetch(&self) -> Result<Fetched, FetchError> {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(self.takes).await;
-        (self.answer)(number).map(|keys| Fetched { keys, max_age: None, issuer: None })
+        (self.answer)(number).map(|keys| Fetched { keys, max_age: None, issuer: None, clock_skew: None })
     }
 
     fn asked(&self) -> u64 {

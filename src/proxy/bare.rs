@@ -55,7 +55,7 @@ impl UnauthenticatedProxyForBenches {
         loops: EventLoops,
     ) -> Result<Self, ProxyError> {
         let upstream = Arc::new(Upstream::new(upstream)?);
-        let route = Arc::new(Route::new(route, &HeaderSettings::default(), metrics.proxy.route(&route.name)));
+        let route = Arc::new(Route::new(route, &HeaderSettings::default(), metrics.proxy.route(&route.name), None));
         let strip = Arc::new(StripList::new(&HeaderSettings { strip: Vec::new() }, &[]));
         let hooks = Hooks {
             listen: listen.clone(),

@@ -245,6 +245,10 @@ impl<'a> DeadlineTimer<'a> {
     fn poll_at_once(&mut self, task: &mut Context<'_>) -> Poll<Cut> {
         if self.changes.poll(task).is_ready() {
             self.connection.end_unless(|identity| self.trust.holds(identity));
+            // The clock may have been set. A token ends at a time of day; what else has a deadline is given a time to take.
+            if self.connection.cause() == Cut::TokenEnd {
+                self.armed_for = i64::MAX;
+            }
         }
         self.connection.paused();
         let deadline = self.connection.deadline.load(Ordering::Relaxed);

@@ -57,6 +57,11 @@ impl Forward {
         }
     }
 
+    /// Whether it has a token of ours.
+    pub(super) fn is_admitted(&self) -> bool {
+        matches!(self.right, Right::Admission(_))
+    }
+
     /// Why the backend, rather than the gateway, is to refuse it.
     pub(super) fn left_for(&self) -> Option<Rejection> {
         match &self.right {

@@ -11,6 +11,7 @@ use crate::{
     metrics::Metrics,
     proxy::{
         AccessLog, ListenSettings, ProxyError, ProxySettings, RouteSettings,
+        pin_watch::PinWatch,
         route::{Route, RouteTable},
         upstream::Upstream,
     },
@@ -41,7 +42,11 @@ impl Live {
             Some(upstream) => Ok(Arc::clone(upstream)),
             None => Upstream::new(one.clone()).map(Arc::new),
         });
-        let route = |one: &RouteSettings| Arc::new(Route::new(one, &settings.headers, metrics.proxy.route(&one.name)));
+        let route = |one: &RouteSettings| {
+            let upstream = settings.upstreams.get(one.upstream).map_or("", |upstream| upstream.name.as_str());
+            let pin = PinWatch::new(upstream, Arc::clone(&exchange));
+            Arc::new(Route::new(one, &settings.headers, metrics.proxy.route(&one.name), Some(pin)))
+        };
         let routes = settings.routes.iter().map(route).collect();
         Ok(Self {
             listen: settings.listen.clone(),

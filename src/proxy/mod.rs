@@ -10,6 +10,7 @@ mod access_log;
 mod answer;
 mod bare;
 mod carriage;
+mod clock_watch;
 mod connection;
 mod cors;
 mod cut;
@@ -29,6 +30,7 @@ mod log_time;
 mod named_user;
 mod origin;
 mod patience;
+mod pin_watch;
 mod place;
 mod pool;
 mod relay;
@@ -119,7 +121,7 @@ impl Proxy {
         }
         let conf = server_conf(system_authorities);
         let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics), system_authorities));
-        let trust = Arc::new(trust::Trust::new(Arc::clone(&live.live)));
+        let trust = Arc::new(trust::Trust::new(Arc::clone(&live.live), Arc::clone(&metrics)));
         let edge = edge::Edge {
             live: Arc::clone(&live.live),
             trust: Arc::clone(&trust),

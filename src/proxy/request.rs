@@ -174,8 +174,11 @@ impl<L> RequestContext<L> {
             (Outcome::Unanswered, _) => {}
             (Outcome::Upstream(status), Some(route)) => {
                 route.metrics.answered_by_upstream(method, status);
-                if status == 401 {
+                if status == 401 && self.forward.as_ref().is_some_and(Forward::is_admitted) {
                     route.metrics.upstream_unauthorized.inc();
+                    if let Some(pin) = &route.pin {
+                        pin.refused(&route.name);
+                    }
                 }
             }
             _ => proxy.answered_by_gateway(route.map_or("none", |route| route.name.as_str()), method, self.status()),

@@ -1,5 +1,5 @@
 //! Tells what lasts that keys have changed. A socket or feed ends when the key that verified its token is trusted no longer: purged by an
-//! operator, denied or dropped by a reload, or gone with its time.
+//! operator, denied or dropped by a reload, or gone with its time. And that the clock was set, so that what ends at a time of day ends then.
 
 use std::{
     fmt,
@@ -15,7 +15,15 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::{sync::watch, time::MissedTickBehavior};
 
-use crate::{exchange::Identity, proxy::live::Live, token::Timestamp};
+use crate::{
+    exchange::Identity,
+    metrics::Metrics,
+    proxy::{
+        clock_watch::{ClockWatch, Step},
+        live::Live,
+    },
+    token::Timestamp,
+};
 
 /// How often the keys are looked at. What rests on a key that is gone goes on for so long at most.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -25,18 +33,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub(super) struct Trust {
     /// None: there are no keys, and nothing rests on any.
     live: Option<Arc<ArcSwap<Live>>>,
+    metrics: Option<Arc<Metrics>>,
     changed: watch::Sender<()>,
     changes: AtomicU64,
 }
 
 impl Trust {
-    pub(super) fn new(live: Arc<ArcSwap<Live>>) -> Self {
-        Self { live: Some(live), changed: watch::Sender::default(), changes: AtomicU64::new(0) }
+    pub(super) fn new(live: Arc<ArcSwap<Live>>, metrics: Arc<Metrics>) -> Self {
+        for direction in Step::DIRECTIONS {
+            metrics.proxy.clock_steps.with_label_values(&[direction]);
+        }
+        Self { live: Some(live), metrics: Some(metrics), changed: watch::Sender::default(), changes: AtomicU64::new(0) }
     }
 
     /// For a proxy that verifies nothing.
     pub(super) fn without_keys() -> Self {
-        Self { live: None, changed: watch::Sender::default(), changes: AtomicU64::new(0) }
+        Self { live: None, metrics: None, changed: watch::Sender::default(), changes: AtomicU64::new(0) }
     }
 
     /// Looks for changes, for ever. One task does so for all connections.
@@ -44,12 +56,17 @@ impl Trust {
         let Some(live) = &self.live else { return std::future::pending().await };
         let generations = || live.load().exchange.key_generations(now());
         let mut known = generations();
+        let mut clock = ClockWatch::start();
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            let step = clock.look();
+            if let (Some(step), Some(metrics)) = (step, &self.metrics) {
+                step.tell(metrics);
+            }
             let found = generations();
-            if found != known {
+            if step.is_some() || found != known {
                 known = found;
                 self.tell();
             }

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::{Gateway, Running, StartError, access_log, is_access_logged, issuer_keys, issuers, spawn};
+use super::{Gateway, Running, StartError, access_log, expect_names, is_access_logged, issuer_keys, issuers, spawn};
 use crate::{
     config::{Config, ConfigError},
     metrics::Metrics,
@@ -46,7 +46,7 @@ impl Gateway {
         let mut running = self.running();
         let running = &mut *running;
         let signing_key = SigningKey::load(&config.signing)?;
-        let issuers = issuers(&config, &running.issuers, &self.metrics, &self.stop_rest)?;
+        let issuers = issuers(&config, &running.issuers, &mut running.purged, &self.metrics, &self.stop_rest)?;
         let keys = issuer_keys(&config, &issuers);
         let exchange = Arc::new(running.exchange.reconfigured(keys, config.token_limits.clone(), config.profiles.clone()));
         let access_log = match self.proxy.access_log().filter(|_| is_access_logged(&config.log)) {
@@ -62,6 +62,7 @@ impl Gateway {
             tracing::warn!(before, now, "tokens are signed by another key from now on, which the backend must know");
             exchange.replace_signing_key(signing_key.clone());
         }
+        expect_names(&config, &issuers);
         self.proxy.replace(live);
         let shown = issuers.iter().map(|(issuer, _)| (issuer.name.clone(), Arc::clone(&issuer.keys)));
         self.admin.replace(Arc::clone(&exchange), shown, config.admin.credential_file.clone());
@@ -78,8 +79,14 @@ impl Gateway {
         let issuers = spawn(issuers, &mut running.tasks);
         let needs_restart = keep_what_needs_a_restart(&running.config, config);
         let names: Vec<_> = needs_restart.names;
-        *running =
-            Running { config: needs_restart.config, signing_key, exchange, issuers, tasks: std::mem::take(&mut running.tasks) };
+        *running = Running {
+            config: needs_restart.config,
+            signing_key,
+            exchange,
+            issuers,
+            purged: std::mem::take(&mut running.purged),
+            tasks: std::mem::take(&mut running.tasks),
+        };
         tracing::info!("the new config is in use");
         if !names.is_empty() {
             tracing::warn!(settings = names.join(", "), "these settings have changed too and need a restart");

@@ -197,6 +197,8 @@ fn raw_keys(document: &[u8]) -> Result<Vec<&RawValue>, KeySetError> {
         #[serde(borrow)]
         keys: Vec<&'a RawValue>,
     }
+    // RFC 8259 section 8.1 lets a reader skip a byte order mark, which editors put there.
+    let document = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
     // serde would take an array of members for the object.
     if document.trim_ascii_start().first() != Some(&b'{') {
         return Err(KeySetError::Malformed("the document is no JSON object".into()));

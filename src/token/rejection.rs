@@ -49,6 +49,8 @@ pub enum Rejection {
     IdToken,
     /// `iat` lies in the future.
     IssuedInFuture,
+    /// The provider's discovery document names the token's issuer, and the config names another: our own mistake.
+    IssuerMismatch,
     /// No key with this `kid` is known, and the provider has not been asked since the token was made: the key may be there.
     KeyNotFetchedYet,
     /// The key exists, but not for this algorithm.
@@ -185,6 +187,7 @@ impl Rejection {
             Self::HostMalformed => row("host_malformed", 400, None, "exactly one valid Host is required"),
             Self::IdToken => row("id_token", 401, TOKEN, "an access token is required"),
             Self::IssuedInFuture => row("issued_in_future", 401, TOKEN, "the token is not valid yet"),
+            Self::IssuerMismatch => row("issuer_mismatch", 503, None, "the gateway is not set up for its identity provider"),
             Self::KeyNotFetchedYet => row("key_not_fetched_yet", 503, None, "the key of the token has not been fetched yet"),
             Self::KeyNotForAlgorithm => row("key_not_for_algorithm", 401, TOKEN, "the key is not for this algorithm"),
             Self::KeyOfOtherIssuer => row("key_of_other_issuer", 401, TOKEN, "the key belongs to another issuer"),
@@ -245,6 +248,7 @@ impl Rejection {
         Self::HostMalformed,
         Self::IdToken,
         Self::IssuedInFuture,
+        Self::IssuerMismatch,
         Self::KeyNotFetchedYet,
         Self::KeyNotForAlgorithm,
         Self::KeyOfOtherIssuer,

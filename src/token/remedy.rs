@@ -53,6 +53,9 @@ impl Rejection {
                 "Client: send the access token, not the id token; ask for a scope of your API to get one. Config: `tokens: [access, id]` if id tokens must do."
             }
             Self::IssuedInFuture => "Clock: this machine is behind the issuer. Synchronise it, or raise `leeway` (at most 5m).",
+            Self::IssuerMismatch => {
+                "Config: correct `issuer`, byte for byte (a slash at the end counts): the log and `/keys` name both. If it is right, give `jwks_uri` in place of `discovery`."
+            }
             Self::KeyNotFetchedYet => {
                 "Gateway: the provider has not been asked for its keys since the token was made. Wait; if it stays so, look at the sources in `/keys` and at `syncgate_jwks_refresh_suppressed_total`."
             }

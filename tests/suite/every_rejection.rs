@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use serde_json::json;
 use syncgate::{
     demo::{issuer::Behaviour, world::WorldOptions},
-    token::{Permission, PermissionSettings, Rejection},
+    token::{IssuerRule, Permission, PermissionSettings, Rejection},
 };
 
 use crate::{kit::Kit, recorder::routes};
@@ -117,6 +117,13 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
     let request = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
     assert_refused(&kit, &request, Rejection::KeysUnavailable).await;
     produced.insert(Rejection::KeysUnavailable);
+    kit.stop().await;
+
+    let kit = Kit::start_with(|config| config.issuers[0].rules.issuer = IssuerRule::Exact(vec!["https://b.example".into()])).await;
+    let token = kit.issuer.token("alice").sign();
+    let request = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    assert_refused(&kit, &request, Rejection::IssuerMismatch).await;
+    produced.insert(Rejection::IssuerMismatch);
     kit.stop().await;
 
     // No refresh is allowed, so nobody can say whether the provider has the key by now.

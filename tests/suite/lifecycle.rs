@@ -94,7 +94,7 @@ async fn a_gateway_that_stops_says_so_before_it_refuses() {
 }
 
 /// Files for `syncgate run`, and the process.
-struct Process {
+pub struct Process {
     child: Child,
     log: BufReader<std::process::ChildStderr>,
     _folder: TempDir,
@@ -117,7 +117,8 @@ fn write_config(issuer: &DemoIssuer, listen: &str, key_mode: u32) -> (TempDir, P
     (folder, config)
 }
 
-fn run(folder: TempDir, config: &PathBuf) -> Process {
+/// Runs a gateway with this config, which lies in the folder.
+pub fn run(folder: TempDir, config: &PathBuf) -> Process {
     let mut child =
         Command::new(env!("CARGO_BIN_EXE_syncgate")).arg("run").arg("--config").arg(config).stderr(Stdio::piped()).spawn().unwrap();
     let log = BufReader::new(child.stderr.take().unwrap());
@@ -127,15 +128,30 @@ fn run(folder: TempDir, config: &PathBuf) -> Process {
 impl Process {
     /// The fields of the first log line that has this message.
     fn await_line(&mut self, message: &str) -> serde_json::Value {
+        self.await_line_that(|found| found == message, message)
+    }
+
+    /// The fields of the first log line whose message begins so.
+    pub fn await_line_that_begins(&mut self, beginning: &str) -> serde_json::Value {
+        self.await_line_that(|found| found.starts_with(beginning), beginning)
+    }
+
+    fn await_line_that(&mut self, is_it: impl Fn(&str) -> bool, message: &str) -> serde_json::Value {
         let mut line = String::new();
         loop {
             line.clear();
             assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the process ended before it said {message:?}");
             let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
-            if value["message"] == message {
+            if value["message"].as_str().is_some_and(&is_it) {
                 return value;
             }
         }
+    }
+
+    /// Ends it as an operator does. What was left of the log.
+    pub fn terminate(self) -> String {
+        Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
+        self.await_exit(Duration::from_secs(10)).1
     }
 
     /// The exit code and what was left of the log.

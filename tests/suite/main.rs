@@ -25,6 +25,7 @@ mod leaks;
 mod lifecycle;
 mod load;
 mod minting;
+mod own_trouble;
 mod places;
 mod readme;
 mod realm;

@@ -205,7 +205,7 @@ pub(super) fn verify(token: &str, settings: &Settings, published: &[Published; 2
     check(settings.audiences(ISSUERS[issuer].0).iter().any(|ours| ours == text("aud")), Rejection::WrongAudience)?;
     let kid = header_json["kid"].as_str().unwrap_or_default();
     if !published[issuer].trusts(kid, now) {
-        let made = date("iat").map_or(now, |issued| (issued + settings.leeway).min(now));
+        let made = date("iat").map_or(now, |issued| (issued + 1 + settings.leeway).min(now));
         return Err(published[issuer].refusal(kid, made, now));
     }
     let number = ISSUERS[issuer].1.iter().find(|(known, _)| *known == kid).unwrap().1;

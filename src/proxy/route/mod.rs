@@ -22,6 +22,7 @@ use crate::{
         AllowedOrigins, ErrorShape, HeaderSettings,
         cors::Cors,
         hygiene::StripList,
+        pin_watch::PinWatch,
         place::{BodyPlace, TokenPlace},
     },
     token::Permission,
@@ -44,6 +45,8 @@ pub(super) struct Route {
     /// What clients may not say here.
     pub(super) strip: StripList,
     pub(super) metrics: RouteMetrics,
+    /// None where no token of ours is sent.
+    pub(super) pin: Option<PinWatch>,
     path: String,
     exact: bool,
     host: Option<String>,
@@ -53,7 +56,7 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn new(settings: &RouteSettings, headers: &HeaderSettings, metrics: RouteMetrics) -> Self {
+    pub(super) fn new(settings: &RouteSettings, headers: &HeaderSettings, metrics: RouteMetrics, pin: Option<PinWatch>) -> Self {
         let mut methods = settings.methods.clone();
         if methods.iter().any(|method| method == "GET") {
             methods.push("HEAD".to_owned());
@@ -71,6 +74,7 @@ impl Route {
             errors: settings.errors,
             strip: strip_list(settings, headers),
             metrics,
+            pin,
             path: settings.path.trim_end_matches('/').to_owned(),
             exact: settings.exact,
             host: settings.host.clone(),

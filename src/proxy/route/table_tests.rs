@@ -14,7 +14,8 @@ fn public(path: &str) -> RouteSettings {
 
 fn table(routes: &[RouteSettings]) -> RouteTable {
     let metrics = Metrics::new().unwrap();
-    let ready = |settings: &RouteSettings| Arc::new(Route::new(settings, &HeaderSettings::default(), metrics.proxy.route("x")));
+    let ready =
+        |settings: &RouteSettings| Arc::new(Route::new(settings, &HeaderSettings::default(), metrics.proxy.route("x"), None));
     RouteTable::new(routes.iter().map(ready).collect())
 }
 

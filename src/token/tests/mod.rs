@@ -86,6 +86,7 @@ const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::BodyTooLarge,
     Rejection::HeadersTooLarge,
     Rejection::HostMalformed,
+    Rejection::IssuerMismatch,
     Rejection::KeyNotFetchedYet,
     Rejection::KeysUnavailable,
     Rejection::LengthMalformed,

@@ -1,0 +1,41 @@
+//! What is read of a discovery document (OpenID Connect Discovery 1.0 section 3).
+
+use std::sync::Arc;
+
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::fetch::{FetchError, LONGEST_URL, printable, safe_url};
+
+#[derive(Deserialize)]
+pub(super) struct Discovery {
+    jwks_uri: String,
+    #[serde(default)]
+    issuer: serde_json::Value,
+}
+
+impl Discovery {
+    pub(super) fn parse(url: &Url, document: &[u8]) -> Result<Self, FetchError> {
+        serde_json::from_slice(document)
+            .map_err(|error| FetchError::Discovery { url: url.clone(), problem: printable(&error.to_string()) })
+    }
+
+    /// Where the keys are, query string included.
+    pub(super) fn jwks_uri(&self, url: &Url) -> Result<Url, FetchError> {
+        safe_url(&self.jwks_uri).map_err(|problem| FetchError::JwksUri {
+            url: url.clone(),
+            problem: format!("{} {problem}", printable(&self.jwks_uri)),
+        })
+    }
+
+    /// The issuer that it names, or a template of issuers. What is no text, or is too long, is left out.
+    pub(super) fn issuer(&self) -> Option<Arc<str>> {
+        let issuer = self.issuer.as_str()?;
+        (!issuer.is_empty() && issuer.len() <= LONGEST_URL).then(|| issuer.into())
+    }
+}
+
+/// Whether it is one issuer; a template (`{tenantid}`) names nobody.
+pub(super) fn is_one_issuer(named: &str) -> bool {
+    !named.contains(['{', '}'])
+}
