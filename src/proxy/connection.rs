@@ -245,10 +245,8 @@ impl<'a> DeadlineTimer<'a> {
     fn poll_at_once(&mut self, task: &mut Context<'_>) -> Poll<Cut> {
         if self.changes.poll(task).is_ready() {
             self.connection.end_unless(|identity| self.trust.holds(identity));
-            // The clock may have been set. A token ends at a time of day; what else has a deadline is given a time to take.
-            if self.connection.cause() == Cut::TokenEnd {
-                self.armed_for = i64::MAX;
-            }
+            // The clock may have been set, and a token ends at a time of day. What else has a deadline has so long from its start.
+            self.armed_for = if self.connection.cause() == Cut::TokenEnd { i64::MAX } else { self.armed_for };
         }
         self.connection.paused();
         let deadline = self.connection.deadline.load(Ordering::Relaxed);
