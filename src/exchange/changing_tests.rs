@@ -163,3 +163,13 @@ async fn what_a_connection_was_refused_it_does_not_remember() {
     let before = world.work().0;
     assert_eq!((come(1_601).await, world.work().0 - before), (Ok(()), 1));
 }
+
+#[tokio::test]
+async fn an_unknown_key_is_no_fault_of_the_client_while_a_source_was_never_fetched() {
+    let world = World::without_keys(2, 100);
+    let token = token_of("alice", "b", 1);
+    world.keys.publish(0, &set(&[("a", 0)]), at(0), KEEP);
+    assert_eq!(world.identify(&token, at(1)).await.unwrap_err(), Rejection::KeysUnavailable);
+    world.keys.publish(1, &set(&[("c", 2)]), at(0), KEEP);
+    assert_eq!(world.identify(&token, at(1)).await.unwrap_err(), Rejection::KeyNotFetchedYet);
+}

@@ -191,7 +191,7 @@ async fn a_short_step_of_the_clock_is_over_with_the_step() {
         request(&world, user, USER_ID, at(3_000)).await.unwrap();
     }
     // Half an hour is left of these tokens, or they are new, or they came meanwhile: all are minted by the clock of now.
-    let ending = tests::token_until("carol", 1_800);
+    let ending = tests::token_until(1_800, "carol", "a", 0);
     for (user, second) in [(&here, 3), (&there, 3), (&ending, 4), (&token("dora"), 5)] {
         for profile in [USER_ID, OTHER] {
             let admission = request(&world, user, profile, at(second)).await.unwrap();
