@@ -1,11 +1,11 @@
 //! `syncgate check`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::{
-    cli::Failure,
+    cli::{Failure, config_file::ConfigFile},
     config::{Config, ConfigError, Effective, Findings, Loaded, Problem, Reference, Report},
-    signing::SigningKey,
+    signing::{SigningKey, SigningSettings},
 };
 
 /// Say everything that is wrong with a config file, all at once.
@@ -19,12 +19,11 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = "Examples:\n  syncgate check --config gateway.yaml\n  syncgate check --config gateway.yaml --print > effective.yaml"
+    after_help = "Examples:\n  syncgate check gateway.yaml\n  syncgate check --config gateway.yaml --print > effective.yaml"
 )]
 pub(super) struct CheckArgs {
-    /// The config file (YAML). Relative paths in it are relative to its folder.
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     /// Print the settings in full, with defaults filled in and presets expanded: a config file that means the same.
     ///
     /// Secrets appear as the file or variable that they come from.
@@ -34,41 +33,46 @@ pub(super) struct CheckArgs {
 
 impl CheckArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        let loaded = match Config::read(&self.config) {
-            Ok(loaded) => loaded,
+        let path = self.config.path();
+        let (config, mut findings, outside) = match Config::read(path) {
+            Ok(Loaded { config, warnings, references }) => {
+                let outside = outside_problems(&references, Some(&config.signing));
+                (Some(config), Findings { problems: Vec::new(), warnings }, outside)
+            }
             Err(error @ ConfigError::Unreadable { .. }) => return Err(Failure::Trouble(error.to_string())),
-            Err(error @ ConfigError::Invalid { .. }) => return Err(Failure::No(error.to_string())),
+            Err(ConfigError::Invalid { findings, references, signing, .. }) => {
+                (None, findings, outside_problems(&references, signing.as_deref()))
+            }
         };
-        let findings = Findings { problems: outside_problems(&loaded), warnings: loaded.warnings.clone() };
-        if !findings.problems.is_empty() {
-            return Err(Failure::No(Report { path: &self.config, findings: &findings }.to_string()));
-        }
+        findings.problems.extend(outside);
+        findings.problems.sort_by_key(|problem| problem.at);
+        let report = || Report { path, findings: &findings }.to_string();
+        let Some(config) = config.filter(|_| findings.problems.is_empty()) else { return Err(Failure::No(report())) };
         if !findings.warnings.is_empty() {
-            eprintln!("{}", Report { path: &self.config, findings: &findings });
+            eprintln!("{}", report());
         }
         match self.print {
-            true => print!("{}", Effective(&loaded.config)),
-            false => println!("{}", summary(&self.config, &loaded.config)),
+            true => print!("{}", Effective(&config)),
+            false => println!("{}", summary(path, &config)),
         }
         Ok(())
     }
 }
 
 /// What is wrong outside of the config file itself: with the files and variables that it names, and with the key in its file.
-fn outside_problems(loaded: &Loaded) -> Vec<Problem> {
+fn outside_problems(references: &[Reference], signing: Option<&SigningSettings>) -> Vec<Problem> {
     let is_set = |variable: &str| std::env::var_os(variable).is_some();
-    let mut problems: Vec<_> = loaded.references.iter().filter_map(|reference| reference.check(is_set).err()).collect();
+    let mut problems: Vec<_> = references.iter().filter_map(|reference| reference.check(is_set).err()).collect();
     let is_key = |reference: &&Reference| {
         ["signing.key_file", "signing.secret_file", "signing.secret_env"].contains(&reference.key.as_str())
     };
-    let key_file = loaded.references.iter().find(is_key);
+    let key_file = references.iter().find(is_key);
     // A key or passphrase that cannot be read is reported already.
     if let Some(Reference { at, key, .. }) =
         key_file.filter(|_| !problems.iter().any(|problem| problem.key.starts_with("signing.")))
-        && let Err(error) = SigningKey::load(&loaded.config.signing)
+        && let Some(Err(error)) = signing.map(SigningKey::load)
     {
         problems.push(Problem { at: *at, key: key.clone(), text: error.to_string() });
-        problems.sort_by_key(|problem| problem.at);
     }
     problems
 }
@@ -103,7 +107,7 @@ mod tests {
         let config = folder.path().join("gateway.yaml");
         std::fs::write(&config, text).unwrap();
         let shown = |text: String| text.replace(&format!("{}/", folder.path().display()), "");
-        CheckArgs { config, print }.execute().map_err(|failure| match failure {
+        CheckArgs { config: ConfigFile::at(config), print }.execute().map_err(|failure| match failure {
             Failure::No(text) => shown(text),
             Failure::Trouble(text) => panic!("{text}"),
         })
@@ -150,6 +154,33 @@ upstream: {url: http://couch:5984}
     }
 
     #[test]
+    fn files_are_looked_at_beside_other_mistakes() {
+        let text = FINE.replace("http://couch:5984", "http://127.0.0.1, idle_timeout: 5");
+        let unit = "gateway.yaml:4:35: upstream.idle_timeout: \"5\" has no unit; did you mean 5s?; accepted: 1s to 1h (default 4s)";
+        for (key_file, told) in [
+            ("other.pem", "other.pem cannot be read: No such file or directory (os error 2)"),
+            ("exposed.pem", "exposed.pem can be read by others (mode 0644)"),
+        ] {
+            let report = check(&text.replace("signing.pem", key_file), false).unwrap_err();
+            assert!(report.contains(&format!("gateway.yaml:3:11: signing.key_file: {told}")), "{report}");
+            assert!(report.contains(unit) && report.ends_with("gateway.yaml: 2 problems"), "{report}");
+        }
+    }
+
+    #[test]
+    fn the_file_is_named_with_or_without_config() {
+        use clap::Parser as _;
+        for arguments in
+            [&["check", "a.yaml"][..], &["check", "--config", "a.yaml"], &["check", "-c", "a.yaml"], &["run", "a.yaml"]]
+        {
+            crate::cli::Cli::try_parse_from([&["syncgate"], arguments].concat()).unwrap();
+        }
+        for arguments in [&["check"][..], &["check", "a.yaml", "--config", "a.yaml"]] {
+            crate::cli::Cli::try_parse_from([&["syncgate"], arguments].concat()).unwrap_err();
+        }
+    }
+
+    #[test]
     fn the_key_must_be_one_that_the_gateway_would_start_with() {
         let text = FINE.replace("signing.pem", "exposed.pem").replace("http://couch", "https://couch");
         assert_eq!(
@@ -178,7 +209,7 @@ upstream: {url: http://couch:5984}
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("none.yaml");
         let expected = format!("{}: cannot be read: No such file or directory (os error 2)", config.display());
-        match (CheckArgs { config, print: false }).execute() {
+        match (CheckArgs { config: ConfigFile::at(config), print: false }).execute() {
             Err(Failure::Trouble(text)) => assert_eq!(text, expected),
             other => panic!("{other:?}"),
         }

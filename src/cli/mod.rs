@@ -2,6 +2,7 @@
 
 mod admin;
 mod check;
+mod config_file;
 mod demo;
 mod descriptors;
 mod explain;

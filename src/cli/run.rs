@@ -1,15 +1,14 @@
 //! `syncgate run`.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cli::{
-        Failure, descriptors,
+        Failure,
+        config_file::ConfigFile,
+        descriptors,
         logging::{self, LogHandle},
     },
     config::Config,
@@ -28,9 +27,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  syncgate check --config gateway.yaml && syncgate run --config gateway.yaml")]
 pub(super) struct RunArgs {
-    /// The config file (YAML). See conf/gateway.yaml for every setting.
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 /// Two, so that an operator's scrape does not hold up a connection that is being accepted.
@@ -38,7 +36,7 @@ const SUPPORT_THREADS: usize = 2;
 
 impl RunArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        let loaded = Config::read(&self.config).map_err(|error| Failure::Trouble(error.to_string()))?;
+        let loaded = Config::read(self.config.path()).map_err(|error| Failure::Trouble(error.to_string()))?;
         let config = loaded.config;
         let log = logging::start(&config.log);
         for warning in &loaded.warnings {
@@ -48,7 +46,7 @@ impl RunArgs {
         // For the accepting, the keys and the operators; requests have event loops of their own.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(SUPPORT_THREADS).enable_all().build();
         let runtime = runtime.map_err(|error| Failure::Trouble(format!("cannot start threads: {error}")))?;
-        let outcome = runtime.block_on(serve(config, &self.config, &log));
+        let outcome = runtime.block_on(serve(config, self.config.path(), &log));
         // Nothing that is left may hold up the exit: a name being looked up, a key set being fetched.
         runtime.shutdown_timeout(Duration::from_millis(100));
         outcome

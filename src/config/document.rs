@@ -12,6 +12,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 use crate::config::{
     problem::{Position, Reading},
     suggest::shown,
+    syntax,
 };
 
 /// Largest config file. Bytes.
@@ -59,7 +60,7 @@ pub(super) fn parse(bytes: &[u8], reading: &Reading) -> Option<Node> {
             return None;
         }
     };
-    let mut builder = Builder { reading, open: Vec::new(), root: None };
+    let mut builder = Builder { text, reading, open: Vec::new(), root: None };
     let mut parser = Parser::new_from_str(text);
     builder.run(&mut parser)?;
     // An empty file is one without any key: it is told all that it needs.
@@ -84,6 +85,7 @@ enum Open {
 }
 
 struct Builder<'a> {
+    text: &'a str,
     reading: &'a Reading,
     open: Vec<Open>,
     root: Option<Node>,
@@ -96,8 +98,13 @@ impl Builder<'_> {
             let (event, span) = match event {
                 Ok(event) => event,
                 Err(error) => {
+                    let at = position(error.marker());
                     let info = error.info().replace(char::is_control, "?");
-                    return self.stop(position(error.marker()), &format!("not YAML: {info}"));
+                    // The scanner tells where it could not go on, which is often behind the mistake, and in words of its own.
+                    return match syntax::mistake(self.text, at) {
+                        Some((at, mistake)) => self.stop(at, &format!("not YAML: {mistake} ({info})")),
+                        None => self.stop(at, &format!("not YAML: {info}")),
+                    };
                 }
             };
             let at = position(&span.start);
@@ -171,7 +178,7 @@ impl Builder<'_> {
             Some(Open::Map { entries, seen, key, .. }) => {
                 let Some(key) = key.take() else { return };
                 if let Some(first) = seen.get(&key.name) {
-                    self.reading.problem(key.at, &path, format!("stands twice, first in line {}; keep one", first.line));
+                    self.reading.problem(key.at, &path, format!("appears twice, first in line {}; keep one", first.line));
                 } else {
                     seen.insert(key.name.clone(), key.at);
                     entries.push((key, node));

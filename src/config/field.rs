@@ -12,6 +12,9 @@ use crate::config::{
 
 /// Most elements of a list.
 const MOST_ELEMENTS: usize = 1_000;
+/// What word processors make of quotes.
+const TYPOGRAPHIC_QUOTES: [char; 8] = ['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}', '\u{201a}', '\u{ab}', '\u{bb}'];
+
 /// Longest text. Bytes.
 pub(super) const MOST_TEXT: usize = 4_096;
 
@@ -59,6 +62,9 @@ impl<'a> Field<'a> {
         let wrong = match &self.node.value {
             Value::Text(text, _) if text.chars().any(char::is_control) => "has a line break or another control character in it",
             Value::Text(text, _) if text.len() > MOST_TEXT => "is too long",
+            Value::Text(text, _) if text.starts_with(TYPOGRAPHIC_QUOTES) => {
+                "begins with a typographic quote, which belongs to the value; write \" or '"
+            }
             Value::Text(text, _) => return Some(text),
             Value::Null => "has no value; give one, or leave the key out",
             Value::List(_) => "is a list, not one value",
@@ -112,6 +118,7 @@ impl<'a> Field<'a> {
             Some(value) if range.contains(&value) => return Some(value),
             Some(value) if value < *range.start() => format!("{} is too {small}", shown(text)),
             Some(_) => format!("{} is too {large}", shown(text)),
+            None if parse(&format!("{text}s")).is_some() => format!("\"{text}\" has no unit; did you mean {text}s?"),
             None => format!("\"{}\" cannot be read", shown(text)),
         };
         self.problem(format!("{wrong}; accepted: {accepted}"));
@@ -141,7 +148,7 @@ impl<'a> Field<'a> {
         let mut texts = Vec::new();
         for element in self.elements() {
             match element.text(format) {
-                Some(text) if texts.contains(&text) => element.problem("stands twice in the list; keep one"),
+                Some(text) if texts.contains(&text) => element.problem("appears twice in the list; keep one"),
                 Some(text) => texts.push(text),
                 None => {}
             }

@@ -93,6 +93,10 @@ fn guid(text: &str) -> Result<String, &'static str> {
 fn label(text: &str) -> Result<String, &'static str> {
     let fine =
         of(text, 1..=63, |byte| byte.is_ascii_alphanumeric() || byte == b'-') && !text.starts_with('-') && !text.ends_with('-');
+    // No tenant has a host of that name: somebody has looked up the wrong value.
+    if guid(text).is_ok() {
+        return Err("is a GUID; that goes to tenant_id");
+    }
     check(fine, text, "is not a host label").map(|text| text.to_ascii_lowercase())
 }
 

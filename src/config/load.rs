@@ -24,6 +24,7 @@ use crate::{
         },
     },
     proxy::{ProxySettings, RouteSettings},
+    signing::SigningSettings,
     token::{MintingProfile, Source},
 };
 
@@ -61,6 +62,10 @@ pub enum ConfigError {
         path: PathBuf,
         /// All of them.
         findings: Findings,
+        /// The files and variables that it names all the same. None of them was looked at.
+        references: Vec<Reference>,
+        /// What it says of the signing key, if nothing is wrong with that.
+        signing: Option<Box<SigningSettings>>,
     },
 }
 
@@ -107,14 +112,42 @@ impl Config {
         file.take(MOST_BYTES as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
         let absolute = std::path::absolute(path).map_err(unreadable)?;
         let base_dir = absolute.parent().unwrap_or(Path::new("/"));
-        Self::parse(text, base_dir).map_err(|findings| ConfigError::Invalid { path: path.to_owned(), findings })
+        let read = Draft::read(&text, base_dir);
+        let signing = read.signing().cloned().map(Box::new);
+        let (references, path) = (read.references.clone(), path.to_owned());
+        read.finish().map_err(|findings| ConfigError::Invalid { path, findings, references, signing })
     }
 
     /// Checks the text of a config file. Reads no other file; relative paths in it are relative to `base_dir`.
     pub fn parse(text: impl AsRef<[u8]>, base_dir: &Path) -> Result<Loaded, Findings> {
+        Draft::read(text.as_ref(), base_dir).finish()
+    }
+}
+
+/// What was read of a file, with stand-ins where there are mistakes.
+struct Draft {
+    /// Nothing if the file is no YAML.
+    config: Option<Config>,
+    findings: Findings,
+    references: Vec<Reference>,
+}
+
+impl Draft {
+    fn read(text: &[u8], base_dir: &Path) -> Self {
         let reading = Reading::new(base_dir);
-        let config = document::parse(text.as_ref(), &reading).map(|root| config(&root, &reading));
+        let config = document::parse(text, &reading).map(|root| config(&root, &reading));
         let (findings, references) = reading.finish();
+        Self { config, findings, references }
+    }
+
+    /// The settings of the key, if nothing is wrong with them.
+    fn signing(&self) -> Option<&SigningSettings> {
+        let is_wrong = self.findings.problems.iter().any(|problem| problem.key.starts_with("signing"));
+        self.config.as_ref().filter(|_| !is_wrong).map(|config| &config.signing)
+    }
+
+    fn finish(self) -> Result<Loaded, Findings> {
+        let Self { config, findings, references } = self;
         match config {
             Some(config) if findings.problems.is_empty() => Ok(Loaded { config, warnings: findings.warnings, references }),
             _ => Err(findings),

@@ -19,6 +19,7 @@ mod read;
 mod section;
 mod settings;
 mod suggest;
+mod syntax;
 mod units;
 
 #[cfg(test)]

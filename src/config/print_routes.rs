@@ -5,7 +5,7 @@ use crate::{
         Config,
         print::{Yaml, quoted, word},
         read::{
-            browsers::{ANY, PREFLIGHTS},
+            browsers::{ANY, NO_ORIGIN, NULL, PREFLIGHTS},
             routes::{ERROR_SHAPES, NONE, ON_INVALID},
         },
     },
@@ -61,7 +61,10 @@ pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yam
     match &route.allowed_origins {
         AllowedOrigins::Unsaid => {}
         AllowedOrigins::Any => yaml.plain("allowed_origins", ANY),
-        AllowedOrigins::Listed(origins) => yaml.list("allowed_origins", origins),
+        AllowedOrigins::Listed(origins) => {
+            let word = |origin: &String| if origin == NO_ORIGIN { NULL.to_owned() } else { origin.clone() };
+            yaml.list("allowed_origins", &origins.iter().map(word).collect::<Vec<_>>());
+        }
     }
     if let Some(cors) = &route.cors {
         yaml.open("cors");

@@ -166,7 +166,11 @@ impl<'a> Section<'a> {
     /// The path of a file, as seen from the working directory; in the config it is relative to the config's own folder.
     pub(super) fn file(&mut self, key: &'static str, target: fn(PathBuf) -> Target) -> Option<PathBuf> {
         let field = self.field(key)?;
-        let path = self.reading.path(&field.text(&PATH)?);
+        let text = field.text(&PATH)?;
+        if text.starts_with("~/") || text == "~" || text.contains("${") || text.starts_with('$') {
+            field.problem("has a ~ or a $, which are taken as they stand; write the path out, or relative to this file's folder");
+        }
+        let path = self.reading.path(&text);
         if path.as_os_str().len() > MOST_PATH {
             field.problem(format!("is too long; accepted: up to {MOST_PATH} bytes with the folder"));
         }

@@ -17,6 +17,11 @@ pub enum AllowedOrigins {
 }
 
 impl AllowedOrigins {
+    /// Whether this origin is one of those that are listed.
+    pub fn lists(&self, origin: &str) -> bool {
+        matches!(self, Self::Listed(known) if known.iter().any(|known| known == origin))
+    }
+
     /// Whether pages of this origin may use the route.
     pub(super) fn allows(&self, origin: &HeaderValue) -> bool {
         match self {

@@ -14,14 +14,23 @@ use crate::{
 pub(in crate::config) const PREFLIGHTS: [(&str, PreflightRule); 2] =
     [("answer", PreflightRule::Answer), ("pass", PreflightRule::Pass)];
 
+/// What a browser sends for a page without an origin of its own (RFC 6454 section 7.1).
+pub(in crate::config) const NO_ORIGIN: &str = "null";
+
 /// The word for every page.
 pub(in crate::config) const ANY: &str = "any";
 
 /// Browsers cut longer times (Chromium to 2 h, Firefox to 24 h).
 const LONGEST_MAX_AGE: Duration = Duration::from_secs(24 * 3_600);
 
-const ORIGIN: Format<String> =
-    Format { accepted: "an origin as browsers send it, such as https://app.contoso.com", shown: true, parse: origin };
+/// The word for pages without an origin, whose browser sends `null`: sandboxed frames, files, some apps. Any page can make one.
+pub(in crate::config) const NULL: &str = "null_origin";
+
+const ORIGIN: Format<String> = Format {
+    accepted: "an origin as browsers send it, such as https://app.contoso.com or capacitor://localhost; null_origin for those who send null",
+    shown: true,
+    parse: origin,
+};
 
 /// What a route says of web pages.
 pub(in crate::config) struct Browsers {
@@ -35,6 +44,9 @@ pub(in crate::config) fn browsers(section: &mut Section<'_>, has_cookie: bool) -
     let origins = field.as_ref().map(origins).unwrap_or_default();
     if let Some(field) = field.filter(|_| has_cookie && origins == AllowedOrigins::Any) {
         field.problem("any page could use the cookie of whoever looks at it; with a cookie under token.in, list the origins");
+    }
+    if let Some(field) = section.field("allowed_origins").filter(|_| has_cookie && origins.lists(NO_ORIGIN)) {
+        field.problem("any page can make a frame whose origin is null, and use the cookie; with a cookie under token.in, leave null_origin out");
     }
     let cors = section.field("cors").map(|field| {
         if origins == AllowedOrigins::Unsaid {
@@ -67,8 +79,34 @@ fn cors(mut section: Section<'_>) -> CorsSettings {
     cors
 }
 
+/// The origin as it is sent (RFC 6454 section 6.2): of a web page, or of the page of an app, which has a scheme of its own.
 fn origin(text: &str) -> Result<String, &'static str> {
-    let parsed = url::Url::parse(text).map_err(|_| "is not an origin")?;
-    let is_web = matches!(parsed.scheme(), "http" | "https");
-    if is_web && parsed.origin().ascii_serialization() == text { Ok(text.to_owned()) } else { Err("is not an origin") }
+    match text {
+        NULL => return Ok(NO_ORIGIN.to_owned()),
+        NO_ORIGIN => return Err("is what sandboxed frames of any page send; who means that writes null_origin"),
+        "*" => return Err("is no origin; every page is written as the one word any, in place of the list"),
+        _ if text.contains('*') => return Err("is no pattern: origins are compared as they stand; list each of them"),
+        _ => {}
+    }
+    let (scheme, rest) = text.split_once("://").ok_or("has no scheme")?;
+    if matches!(scheme, "http" | "https") {
+        let parsed = url::Url::parse(text).map_err(|_| "is not an origin")?;
+        return match parsed.origin().ascii_serialization() {
+            same if same == text => Ok(same),
+            _ => Err(
+                "is not written as browsers send it: lower case, no path, no slash at the end, no port that is the scheme's own",
+            ),
+        };
+    }
+    let (host, port) = rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
+    let is_host = host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_'));
+    let is_scheme = scheme.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && scheme.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'));
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number.to_string() == port));
+    // Only files have no host.
+    let has_host = !host.is_empty() || (scheme == "file" && port.is_none());
+    match is_scheme && is_host && is_port && has_host {
+        true => Ok(text.to_owned()),
+        false => Err("is not written as browsers send it: scheme://host or scheme://host:port, in lower case, nothing behind it"),
+    }
 }

@@ -27,6 +27,14 @@ pub(in crate::config) fn user_id(field: &Field<'_>, permitted: &Permitted) -> Op
         return (!claims.is_empty()).then_some(UserIdRule::Claims(claims));
     }
     let text = field.scalar("a claim such as oid, or claims in braces such as {tid}_{oid}")?;
+    if text.contains("${") {
+        // Taken as it stands it would give every user another id than the claim.
+        field.problem(format!(
+            "\"{}\" has a $ before a brace; here a claim is written {{sub}}, only mint.claims has ${{...}}",
+            shown(text)
+        ));
+        return None;
+    }
     if !text.contains(['{', '}']) {
         let claim = field.text(&CLAIM)?;
         check_mutable(field, &claim, permitted);

@@ -8,9 +8,10 @@ use crate::{
     config::{
         IssuerConfig,
         field::Field,
-        formats::{CLAIM, GUID, KEY_URL, NAME, POLICY, PROXY_URL, TEXT},
+        formats::{CLAIM, Format, GUID, KEY_URL, NAME, POLICY, PROXY_URL, TEXT},
         outside::Target,
         read::{
+            doubtful,
             identity::{self, Permitted},
             presets::{Expansion, Given, PRESETS, Preset, TENANT_PLACE},
         },
@@ -30,6 +31,11 @@ const ROLE_CLAIM: &str = "roles";
 
 /// The audiences of Microsoft Graph: its tokens are opaque to everybody else.
 const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com"];
+
+const AUDIENCE: Format<String> =
+    Format { accepted: "the aud of the tokens: an id or a URI, as it stands there", shown: true, parse: doubtful::parse_audience };
+const ISSUER: Format<String> =
+    Format { accepted: "the iss of the tokens, as it stands there", shown: true, parse: doubtful::parse_issuer };
 
 /// In place of an `iss`: what the discovery document says.
 pub(in crate::config) const DISCOVERED: &str = "discovered";
@@ -62,7 +68,8 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     let preset = section.field("preset").map(|field| field.choice(&PRESETS));
     let discovery = section.texts("discovery", &KEY_URL);
     let jwks_uris = section.texts("jwks_uri", &KEY_URL);
-    let issuers = section.texts("issuer", &TEXT);
+    doubtful::key_sources(&mut section, &discovery, &jwks_uris);
+    let issuers = section.texts("issuer", &ISSUER);
     let policies = policies(&mut section);
     let jwks_file = section.file("jwks_file", Target::Keys);
     let sources = ["discovery", "jwks_uri", "jwks_file"].into_iter().any(|key| section.field(key).is_some());
@@ -121,8 +128,8 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
         authorized_parties: section.texts("authorized_parties", &TEXT),
         kinds: section.field("tokens").map_or_else(TokenKinds::default, |field| kinds(&field)),
         user_id: user_id.unwrap_or(expansion.user_id),
-        name_claim: section.text("name_claim", &CLAIM).unwrap_or_else(|| NAME_CLAIM.to_owned()),
-        role_claim: section.text("role_claim", &CLAIM).unwrap_or_else(|| ROLE_CLAIM.to_owned()),
+        name_claim: claim_name(&mut section, "name_claim", NAME_CLAIM),
+        role_claim: claim_name(&mut section, "role_claim", ROLE_CLAIM),
         leeway: section.duration("leeway", LEEWAY, Duration::ZERO..=MINUTE * 5),
         max_lifetime: section.limit("max_lifetime", MINUTE..=DAY * 30),
         kept_claims: Vec::new(),
@@ -218,6 +225,14 @@ fn rule(section: &mut Section<'_>, mut issuers: Vec<String>) -> IssuerRule {
     IssuerRule::Template { pattern: issuers.swap_remove(template), tenants }
 }
 
+/// The name of a claim that something is read from.
+fn claim_name(section: &mut Section<'_>, key: &'static str, default: &str) -> String {
+    let Some(field) = section.field(key) else { return default.to_owned() };
+    let claim = field.text(&CLAIM).unwrap_or_else(|| default.to_owned());
+    doubtful::claim(&field, &claim);
+    claim
+}
+
 /// Policies are compared without regard to case, so two that differ in case are one.
 fn policies(section: &mut Section<'_>) -> Vec<String> {
     let policies = section.texts("policies", &POLICY);
@@ -231,7 +246,8 @@ fn policies(section: &mut Section<'_>) -> Vec<String> {
 fn audiences(section: &mut Section<'_>) -> Vec<String> {
     let what = "the id of your API's registration; without it, tokens for any other application would be taken";
     let Some(field) = section.required("audiences", what) else { return Vec::new() };
-    let audiences = field.texts(&TEXT);
+    let audiences = field.texts(&AUDIENCE);
+    audiences.iter().for_each(|audience| doubtful::audience(&field, audience));
     if audiences.iter().any(|audience| GRAPH.contains(&audience.trim_end_matches('/').to_ascii_lowercase().as_str())) {
         field.problem("names Microsoft Graph, whose tokens nobody else can verify; clients must ask for a scope of your API");
     }
@@ -250,7 +266,7 @@ fn algorithms(field: &Field<'_>) -> Vec<Algorithm> {
             continue;
         }
         match element.choice(&ALGORITHMS) {
-            Some(algorithm) if algorithms.contains(&algorithm) => element.problem("stands twice in the list; keep one"),
+            Some(algorithm) if algorithms.contains(&algorithm) => element.problem("appears twice in the list; keep one"),
             Some(algorithm) => algorithms.push(algorithm),
             None => {}
         }
@@ -268,7 +284,7 @@ fn kinds(field: &Field<'_>) -> TokenKinds {
             TokenKind::AppOnly => &mut kinds.app_only,
         };
         if std::mem::replace(place, true) {
-            element.problem("stands twice in the list; keep one");
+            element.problem("appears twice in the list; keep one");
         }
     }
     kinds

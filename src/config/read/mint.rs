@@ -171,14 +171,40 @@ fn claim(name: &str, field: &Field<'_>, profile: &mut MintingProfile) {
     if !is_free(field, name) {
         return;
     }
+    let json = field.json();
+    if let Some(value) = &json {
+        literal_places(field, value);
+    }
     // One that cannot be read has been reported, and stands as null: it must not count as missing too.
-    let value = field.json().map_or(Ok(None), |value| ClaimValue::from_json(value).map(Some)).unwrap_or_else(|error| {
+    let value = json.map_or(Ok(None), |value| ClaimValue::from_json(value).map(Some)).unwrap_or_else(|error| {
         field.problem(error.to_string());
         None
     });
     match value {
         Some(ClaimValue::Fixed(Value::Null)) => drop(profile.claims.remove(name)),
         value => drop(profile.claims.insert(name.to_owned(), value.unwrap_or(ClaimValue::Fixed(Value::Null)))),
+    }
+}
+
+/// Reports a place without its `$`: every user would get that text, braces and all.
+fn literal_places(field: &Field<'_>, value: &Value) {
+    match value {
+        Value::String(text) => {
+            let after_brace = text.match_indices('{').filter(|(at, _)| !text.get(..*at).unwrap_or_default().ends_with('$'));
+            let inner = after_brace.filter_map(|(at, _)| text.get(at + 1..)?.split_once('}').map(|(inner, _)| inner));
+            for inner in
+                inner.filter(|inner| matches!(ClaimValue::from_json(format!("${{{inner}}}").into()), Ok(ClaimValue::Place(_))))
+            {
+                field.problem(format!(
+                    "{{{}}} has no $, so every user would get these letters; write ${{{}}}",
+                    shown(inner),
+                    shown(inner)
+                ));
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| literal_places(field, value)),
+        Value::Object(members) => members.values().for_each(|value| literal_places(field, value)),
+        _ => {}
     }
 }
 

@@ -4,6 +4,7 @@ pub(super) mod backends;
 pub(super) mod basics;
 pub(super) mod browsers;
 pub(super) mod conflicts;
+pub(super) mod doubtful;
 pub(super) mod edge;
 pub(super) mod identity;
 pub(super) mod issuers;

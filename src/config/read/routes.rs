@@ -236,7 +236,15 @@ fn path(text: &str) -> Result<String, &'static str> {
     if text == "/" {
         return Ok(text.to_owned());
     }
-    let rest = text.strip_prefix('/').filter(|_| text.len() <= 1_024).ok_or("does not start with a slash, or is too long")?;
+    let rest = text.strip_prefix('/').ok_or("does not start with a slash")?;
+    if text.len() > 1_024 {
+        return Err("is longer than 1024 bytes");
+    }
+    if text.contains(['*', '{']) {
+        return Err(
+            "has a wildcard, which there are none of; /api takes /api and everything below it (with exact: true, /api alone)",
+        );
+    }
     if rest.ends_with('/') {
         return Err("ends with a slash; /db takes /db, /db/ and everything below");
     }

@@ -20,7 +20,7 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
             json!("http://proxy:3128/x"),
             format!("issuers[0].proxy: has a path or a query; requests keep their own; {UPSTREAM_URL}"),
         ),
-        row("/issuers/0/deny_kids", json!(["a", "a"]), "issuers[0].deny_kids[1]: stands twice in the list; keep one"),
+        row("/issuers/0/deny_kids", json!(["a", "a"]), "issuers[0].deny_kids[1]: appears twice in the list; keep one"),
         row("/issuers/0/unknown_kid", json!(2), "issuers[0].unknown_kid: is not a mapping; accepted: keys with values, indented"),
         row(
             "/issuers/0/unknown_kid",

@@ -40,7 +40,7 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
             json!([{ "name": "a", "any_scopes": ["\""] }]),
             format!("routes[0].any_scopes[0]: \"\\\"\" cannot be a scope; {SCOPE}"),
         ),
-        row("/routes", json!([{ "name": "a", "roles": ["x", "x"] }]), "routes[0].roles[1]: stands twice in the list; keep one"),
+        row("/routes", json!([{ "name": "a", "roles": ["x", "x"] }]), "routes[0].roles[1]: appears twice in the list; keep one"),
         (
             "/routes",
             json!([{ "name": "a", "any_roles": [null] }]),
@@ -86,8 +86,8 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
         row(
             "/routes",
             json!([{ "name": "a", "allowed_origins": ["app.contoso.com"], "token": { "in": { "cookie": "c" } } }]),
-            "routes[0].allowed_origins[0]: \"app.contoso.com\" is not an origin; accepted: an origin as browsers send it, such as \
-             https://app.contoso.com",
+            "routes[0].allowed_origins[0]: \"app.contoso.com\" has no scheme; accepted: an origin as browsers send it, such as \
+             https://app.contoso.com or capacitor://localhost; null_origin for those who send null",
         ),
         row(
             "/routes",

@@ -41,7 +41,11 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             "listen.header_timeout: 99ms is too short; accepted: 100ms to 5m (default 10s)",
         ),
         row("/listen/keepalive_timeout", json!("2h"), "listen.keepalive_timeout: 2h is too long; accepted: 1s to 1h (default 75s)"),
-        row("/listen/body_timeout", json!(30), "listen.body_timeout: \"30\" cannot be read; accepted: 1s to 1h (default 1m)"),
+        row(
+            "/listen/body_timeout",
+            json!(30),
+            "listen.body_timeout: \"30\" has no unit; did you mean 30s?; accepted: 1s to 1h (default 1m)",
+        ),
         row("/listen/write_timeout", json!("0s"), "listen.write_timeout: 0s is too short; accepted: 1s to 1h (default 1m)"),
         row(
             "/listen/header_bytes",
@@ -95,7 +99,11 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             json!(["ftp://contoso.com"]),
             format!("issuers[0].jwks_uri[0]: is neither http nor https; {KEY_URL}"),
         ),
-        ("/issuers/0/issuer", json!(""), format!("issuers[0].issuer: \"\" is empty or too long; {TEXT}")),
+        (
+            "/issuers/0/issuer",
+            json!(""),
+            "issuers[0].issuer: \"\" is empty or too long; accepted: the iss of the tokens, as it stands there".to_owned(),
+        ),
         ("/issuers/0/tenants", json!(["x"]), format!("issuers[0].tenants[0]: \"x\" is not a GUID; {GUID}")),
         row("/issuers/0/any_tenant", json!("yes"), "issuers[0].any_tenant: \"yes\" is not known; accepted: true, false"),
         row("/issuers/0/audiences", json!([]), "issuers[0].audiences: the list is empty; give an element, or leave the key out"),
@@ -125,7 +133,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             json!(["access", "app-only"]),
             "issuers[0].tokens[1]: \"app-only\" is not known; did you mean app_only?; accepted: access, id, app_only",
         ),
-        row("/issuers/0/tokens", json!(["id", "id"]), "issuers[0].tokens[1]: stands twice in the list; keep one"),
+        row("/issuers/0/tokens", json!(["id", "id"]), "issuers[0].tokens[1]: appears twice in the list; keep one"),
         row(
             "/issuers/0/user_id",
             json!("{tid_{oid}"),

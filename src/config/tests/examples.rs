@@ -31,6 +31,42 @@ fn the_examples_deserve_no_warning() {
     assert_eq!(warnings(&fs::read_to_string(folder().join("minimal.yaml")).unwrap()), [""; 0]);
 }
 
+/// The YAML blocks of a page, each with the line that it begins in.
+fn blocks(page: &str) -> Vec<(usize, String)> {
+    let (mut blocks, mut open) = (Vec::new(), None);
+    for (number, line) in page.lines().enumerate() {
+        match (&mut open, line) {
+            (None, "```yaml") => open = Some((number + 2, String::new())),
+            (Some(_), "```") => blocks.extend(open.take()),
+            (Some((_, text)), line) => text.extend([line, "\n"]),
+            _ => {}
+        }
+    }
+    blocks
+}
+
+#[test]
+fn the_examples_of_the_docs_can_be_used_as_they_stand() {
+    const REST: [(&str, &str); 3] = [
+        ("issuers:", "issuers: [{ preset: oidc, issuer: https://login.contoso.com, audiences: [api] }]\n"),
+        ("signing:", "signing: { key_file: signing.pem }\n"),
+        ("upstream", "upstream: { url: http://127.0.0.1:5984 }\n"),
+    ];
+    let mut tried = 0;
+    for page in ["backends.md", "routes.md", "key-sets.md", "load-testing.md"] {
+        let text = fs::read_to_string(folder().join("../docs").join(page)).unwrap();
+        // What begins otherwise is for somebody else than the gateway.
+        let ours = |text: &str| ["mint:", "routes:", "issuers:", "profiles:"].iter().any(|key| text.starts_with(key));
+        for (line, block) in blocks(&text).into_iter().filter(|(_, block)| ours(block)) {
+            let rest = REST.iter().filter(|(key, _)| !block.lines().any(|line| line.starts_with(key)));
+            let whole: String = rest.map(|(_, text)| *text).chain([block.as_str()]).collect();
+            assert_eq!(problems(&whole), [""; 0], "docs/{page}:{line}\n{block}");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 14, "{tried}");
+}
+
 /// A line `key: value` of the annotated example, active or not, and the comment above it.
 struct Entry {
     line: usize,

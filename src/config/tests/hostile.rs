@@ -32,8 +32,8 @@ fn what_is_not_supported_is_named_with_its_place() {
         ("a: !secret x", "1:4: tags (!name) are not supported; leave the tag out"),
         ("a: 1\n---\nb: 2", "2:1: a second document starts here; accepted: one for each file"),
         ("a: 1\nb", "3:1: not YAML: "),
-        ("a:\n\t- b", "2:2: not YAML: "),
-        ("{a: 1", "2:1: not YAML: "),
+        ("a:\n\t- b", "2:1: not YAML: a tab indents this line; write spaces"),
+        ("{a: 1", "1:1: not YAML: this bracket is not closed"),
         ("? [a]\n: 1", "1:3: a list or mapping cannot be a key; accepted: a plain word"),
         ("a: \0", "1:4: not YAML: "),
     ] {

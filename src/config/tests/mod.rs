@@ -8,6 +8,8 @@ mod bad_minting;
 mod bad_routes;
 /// One bad value and more for each key, with the message asserted.
 mod bad_values;
+/// Values that are well formed and still not what they are meant to be.
+mod doubtful;
 /// The files under `conf`: each loads, and what `gateway.yaml` says of itself is so.
 mod examples;
 /// Arbitrary and malicious text.

@@ -72,9 +72,11 @@ fn the_printout_means_the_same() {
 proptest! {
     #[test]
     fn any_text_survives_the_printout(texts in prop::collection::hash_set("[^\\p{Cc}]{1,20}|[-~:#'\"{}\\[\\]>|*&!%@` a0\u{feff}\u{2028}]{1,6}", 1..5)) {
-        let texts: Vec<_> = texts.into_iter().collect();
-        let first = config(&with(&[("/issuers/0/audiences", json!(texts))]));
-        prop_assert_eq!(&first.issuers[0].rules.audiences, &texts);
+        let is_quoted = |text: &String| text.starts_with(['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}', '\u{201a}', '\u{ab}', '\u{bb}']);
+        let texts: Vec<_> = texts.into_iter().filter(|text| !is_quoted(text)).collect();
+        prop_assume!(!texts.is_empty());
+        let first = config(&with(&[("/issuers/0/authorized_parties", json!(texts))]));
+        prop_assert_eq!(&first.issuers[0].rules.authorized_parties, &texts);
         let printed = Effective(&first).to_string();
         prop_assert_eq!(parse(&printed).map(|loaded| loaded.config), Ok(first), "{}", printed);
     }

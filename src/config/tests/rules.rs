@@ -83,7 +83,7 @@ lisen: {}
             "8:5: issuers[0].audience: unknown key; did you mean audiences?",
             "9:5: issuers[0].leeway: 10m is too long; accepted: 0s to 5m (default 1m)",
             "10:28: signing.threds: unknown key; did you mean threads?",
-            "13:3: upstream.url: stands twice, first in line 12; keep one",
+            "13:3: upstream.url: appears twice, first in line 12; keep one",
             "14:1: lisen: unknown key; did you mean listen?",
         ]
     );
