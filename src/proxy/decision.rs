@@ -39,20 +39,20 @@ pub(super) enum Decision {
 /// Decides about a request. The route is in the context from the moment it is known.
 pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestContext) -> Result<Decision, Stop> {
     let RequestContext { live, connection, route: chosen, began, .. } = context;
-    let header_bytes = client.get_headers_raw_bytes().len();
-    let is_too_large = header_bytes > live.listen.header_bytes;
+    let raw_header = client.get_headers_raw_bytes();
+    let is_too_large = raw_header.len() > live.listen.header_bytes;
     let preflight = if is_too_large { None } else { Preflight::of(client) };
     let request = client.req_header();
     let fields = Fields::of(&request.headers);
     target::check_message(&request.method, fields.content_length)?;
-    target::check_target(&request.method, request.raw_path())?;
+    target::check_target(&request.method, request.raw_path(), &raw_header)?;
     if let Some(preflight) = preflight
         && let Some(decision) = decide_preflight(request, fields.host, live, chosen, preflight)?
     {
         return Ok(decision);
     }
     let host = target::host(fields.host)?;
-    let route = live.routes.find(host, request.method.as_str(), request.uri.path())?;
+    let route = live.routes.find(&host, request.method.as_str(), request.uri.path())?;
     *chosen = Some(Arc::clone(route));
     // Not before the route is known: a page can read a refusal only if its route says so.
     if is_too_large {
@@ -76,7 +76,7 @@ fn decide_preflight(
     preflight: Preflight,
 ) -> Result<Option<Decision>, Rejection> {
     let host = target::host(host)?;
-    let Ok(route) = live.routes.find(host, preflight.method().as_str(), request.uri.path()) else { return Ok(None) };
+    let Ok(route) = live.routes.find(&host, preflight.method().as_str(), request.uri.path()) else { return Ok(None) };
     let Some(cors) = &route.cors else { return Ok(None) };
     *chosen = Some(Arc::clone(route));
     if !cors.allows(&preflight) {

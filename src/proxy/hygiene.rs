@@ -1,6 +1,7 @@
 //! What a client may not say to the upstream: identity headers, in every spelling, and what is hop-by-hop.
 //!
-//! Many servers (CGI, WSGI, PHP and what stands on them) read `X_Remote_User` as `X-Remote-User`, so a dash and an underscore are one.
+//! Many servers (CGI, WSGI, PHP and what stands on them) read `X_Remote_User` as `X-Remote-User`, and some of them every sign that is no letter
+//! and no digit, so all of these are one.
 
 use http::{HeaderMap, HeaderName};
 use pingora::Result;
@@ -17,12 +18,12 @@ const FRAMING: [&str; 4] = ["content-encoding", "content-length", "content-type"
 /// The names that are removed from each request.
 #[derive(Debug)]
 pub(super) struct StripList {
-    /// By first byte: most headers of a request begin with one that no name here begins with.
+    /// By [`bucket`]: most headers of a request are in one that no name here is in.
     names: [Vec<Unwanted>; 256],
     kept: &'static [&'static str],
 }
 
-/// Names in lower case, with dashes for underscores.
+/// Folded names.
 #[derive(Clone, Debug)]
 enum Unwanted {
     /// This name, in every spelling.
@@ -50,14 +51,11 @@ impl StripList {
     }
 
     fn add(&mut self, unwanted: Unwanted) {
-        match unwanted.text().as_bytes() {
-            // Every name begins with nothing.
-            [] => self.names.iter_mut().for_each(|names| names.push(unwanted.clone())),
-            [first, ..] => {
-                for (_, names) in (0..=u8::MAX).zip(&mut self.names).filter(|(byte, _)| fold(*byte) == *first) {
-                    names.push(unwanted.clone());
-                }
-            }
+        let text = unwanted.text().as_bytes();
+        if matches!(unwanted, Unwanted::Beginning(_)) && text.len() < BUCKET_BYTES {
+            self.names.iter_mut().for_each(|names| names.push(unwanted.clone()));
+        } else if let Some(names) = self.names.get_mut(bucket(text)) {
+            names.push(unwanted);
         }
     }
 
@@ -75,7 +73,7 @@ impl StripList {
     }
 
     fn matches(&self, name: &str) -> bool {
-        let candidates = name.bytes().next().and_then(|first| self.names.get(usize::from(first)));
+        let candidates = self.names.get(bucket(name.as_bytes()));
         let is_unwanted = candidates.is_some_and(|names| names.iter().any(|unwanted| unwanted.matches(name)));
         is_unwanted && !self.kept.contains(&name)
     }
@@ -108,7 +106,28 @@ fn folded(name: &str) -> String {
 }
 
 fn fold(byte: u8) -> u8 {
-    if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
+    /// Looked up, since many bytes of each request are asked about.
+    const FOLDED: [u8; 256] = {
+        let mut folded = [b'-'; 256];
+        let mut byte = 0;
+        while byte < 128_u8 {
+            if byte.is_ascii_alphanumeric() {
+                folded[byte as usize] = byte.to_ascii_lowercase();
+            }
+            byte += 1;
+        }
+        folded
+    };
+    FOLDED.get(usize::from(byte)).copied().unwrap_or(b'-')
+}
+
+/// How many bytes of a name [`bucket`] looks at.
+const BUCKET_BYTES: usize = 3;
+
+/// By the first and the third byte: many names begin with `x-`.
+fn bucket(name: &[u8]) -> usize {
+    let at = |index: usize| name.get(index).map_or(0, |byte| fold(*byte));
+    usize::from(at(0).wrapping_mul(8) ^ at(2))
 }
 
 #[cfg(test)]
@@ -116,6 +135,7 @@ mod tests {
     use pingora::http::RequestHeader;
 
     use super::*;
+    use crate::proxy::RouteSettings;
 
     fn left(names: &[&'static str], list: &StripList) -> Vec<String> {
         let mut request = RequestHeader::build("GET", b"/", None).unwrap();
@@ -129,7 +149,17 @@ mod tests {
     #[test]
     fn every_spelling_of_a_listed_name_goes() {
         let list = StripList::new(&HeaderSettings::default(), &["authorization"]);
-        let spoofed = ["X-Remote-User", "x_remote_user", "X-REMOTE_User", "Authorization", "X-Auth-CouchDB-Roles", "x_hasura-role"];
+        let spoofed = [
+            "X-Remote-User",
+            "x_remote_user",
+            "X-REMOTE_User",
+            "x.remote.user",
+            "x-remote~user",
+            "Authorization",
+            "X-Auth-CouchDB-Roles",
+            "x_hasura-role",
+            "SCRIPT_NAME",
+        ];
         assert_eq!(left(&spoofed, &list), Vec::<String>::new());
     }
 
@@ -169,6 +199,32 @@ mod tests {
         assert_eq!(request.headers.keys().filter(|name| !is_unwanted(name)).collect::<Vec<_>>(), ["x-custom"]);
         request.insert_header("Connection", "host").unwrap();
         assert!(list.unwanted_in(&request.headers).is_err());
+    }
+
+    #[test]
+    fn a_short_beginning_is_found_in_every_bucket() {
+        let list = StripList::new(&HeaderSettings { strip: vec!["x-*".into(), "ab".into(), "c".into()] }, &[]);
+        assert_eq!(left(&["x-a", "x_zebra", "xa", "ab", "abc", "c", "d"], &list), ["xa", "abc", "d"]);
+    }
+
+    #[test]
+    fn names_of_another_host_go_where_a_route_has_one() {
+        let sent = [
+            "forwarded",
+            "x-forwarded-host",
+            "X_FORWARDED_HOST",
+            "x-host",
+            "x-forwarded-server",
+            "x-original-host",
+            "x-http-host-override",
+        ];
+        let list = |host: Option<&str>| {
+            let routes = [RouteSettings::default(), RouteSettings { host: host.map(str::to_owned), ..RouteSettings::default() }];
+            StripList::new(&HeaderSettings::default().for_routes(&routes), &[])
+        };
+        assert_eq!(left(&sent, &list(Some("admin.test"))), Vec::<String>::new());
+        assert_eq!(left(&sent, &list(None)).len(), sent.len());
+        assert_eq!(left(&["x-forwarded-for", "x-forwarded-proto"], &list(Some("admin.test"))).len(), 2);
     }
 
     #[test]

@@ -42,10 +42,11 @@ impl Live {
             Some(upstream) => Ok(Arc::clone(upstream)),
             None => Upstream::new(one.clone()).map(Arc::new),
         });
+        let headers = settings.headers.for_routes(&settings.routes);
         let route = |one: &RouteSettings| {
             let upstream = settings.upstreams.get(one.upstream).map_or("", |upstream| upstream.name.as_str());
             let pin = PinWatch::new(upstream, Arc::clone(&exchange));
-            Arc::new(Route::new(one, &settings.headers, metrics.proxy.route(&one.name), Some(pin)))
+            Arc::new(Route::new(one, &headers, metrics.proxy.route(&one.name), Some(pin)))
         };
         let routes = settings.routes.iter().map(route).collect();
         Ok(Self {

@@ -43,7 +43,7 @@ pub enum Rejection {
     GraphToken,
     /// The request's header block is larger than the gateway takes.
     HeadersTooLarge,
-    /// The `Host` header is missing, repeated or malformed.
+    /// The `Host` header is missing, repeated, or not one name or address with a port of digits.
     HostMalformed,
     /// An access token is expected, an id token was sent.
     IdToken,
@@ -87,7 +87,7 @@ pub enum Rejection {
     SigningFailed,
     /// More signatures are waiting than the queue holds, or none was made within ten seconds.
     SigningOverloaded,
-    /// A request target that is neither a path nor `*` with `OPTIONS`.
+    /// A request target that is no path, or has a fragment.
     TargetMalformed,
     /// Not three segments of strict base64url with a JSON header.
     TokenMalformed,

@@ -130,6 +130,10 @@ async fn targets_and_hosts_that_could_be_read_twice_are_refused() {
     assert_refused(&kit, request("echo", &["gateway"]), 400, "target_malformed").await;
     assert_refused(&kit, request("http://gateway/echo", &["gateway"]), 400, "target_malformed").await;
     assert_refused(&kit, request("*", &["gateway"]), 400, "target_malformed").await;
+    assert_refused(&kit, request("/echo#/../x", &["gateway"]), 400, "target_malformed").await;
+    for host in ["gateway:x", "gateway:80x", "gateway..", "[gateway]", "gateway,x", "x,gateway", "gateway;x"] {
+        assert_refused(&kit, request("/echo", &[host]), 400, "host_malformed").await;
+    }
     assert_refused(&kit, request("/echo", &[]), 400, "host_malformed").await;
     assert_refused(&kit, request("/echo", &["a b"]), 400, "").await;
     assert_refused(&kit, request("/echo", &["a", "b"]), 400, "").await;

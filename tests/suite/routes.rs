@@ -28,6 +28,82 @@ async fn what_no_route_takes_is_a_404_and_goes_nowhere() {
 }
 
 #[tokio::test]
+async fn a_route_for_a_host_cannot_be_got_round_by_another_spelling_of_it() {
+    let recorder = Recorder::silent().await;
+    let routes = json!([{ "name": "admin", "host": "admin.test" }, { "name": "www", "access": "public" }]);
+    let kit = gateway_with(&recorder, routes).await;
+    let ask = async |host: &str, header: &str| kit.raw(format!("GET /x HTTP/1.1\r\nHost: {host}\r\n{header}\r\n").as_bytes()).await;
+    for host in ["admin.test", "ADMIN.test.", "admin.test:123456", "admin.test:", "admin.test.:80"] {
+        assert_eq!(ask(host, "").await.status, 401, "{host}");
+    }
+    for host in [
+        "admin.test:x",
+        "admin.test:-1",
+        "admin.test.:x",
+        "admin.test..",
+        "[admin.test]",
+        "admin.test,x",
+        "x,admin.test",
+        "admin.test!",
+    ] {
+        assert_eq!(ask(host, "").await.status, 400, "{host}");
+    }
+    assert_eq!(recorder.count(), 0);
+    for name in [
+        "X-Forwarded-Host",
+        "x_forwarded_host",
+        "X.Forwarded.Host",
+        "X-Host",
+        "X-Original-Host",
+        "X-HTTP-Host-Override",
+        "X-Forwarded-Server",
+    ] {
+        assert_eq!(ask("www.test", &format!("{name}: admin.test\r\n")).await.status, 204, "{name}");
+        assert!(!recorder.last().contains("admin.test"), "{name}");
+    }
+    assert_eq!(ask("www.test", "Forwarded: for=1.2.3.4;host=admin.test\r\n").await.status, 204);
+    assert!(!recorder.last().contains("admin.test"));
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn no_header_names_another_method_or_path_to_the_backend() {
+    let recorder = Recorder::silent().await;
+    let kit = gateway_with(&recorder, json!([{ "name": "www", "access": "public" }])).await;
+    for name in [
+        "X-HTTP-Method-Override",
+        "X-HTTP-Method",
+        "X-Method-Override",
+        "Script-Name",
+        "SCRIPT_NAME",
+        "Path-Info",
+        "Daphne-Root-Path",
+        "X-Script-Name",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Path",
+        "X-Forwarded-Script-Name",
+        "X-Forwarded-Uri",
+        "X-Forwarded-Url",
+        "X-Original-URI",
+        "X-Original-URL",
+        "X-Rewrite-URI",
+        "X-Rewrite-URL",
+        "X-Envoy-Original-Path",
+        "X-CouchDB-Vhost-Path",
+        "X-CouchDB-Requested-Path",
+        "Request-URI",
+        "Script-URL",
+        "Redirect-URL",
+    ] {
+        for name in [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.replace('-', ".")] {
+            assert_eq!(send(&kit, "POST", "/x", &["Content-Length: 0", &format!("{name}: unwanted")]).await.status, 204, "{name}");
+            assert!(!recorder.last().contains("unwanted"), "{name}");
+        }
+    }
+    kit.stop().await;
+}
+
+#[tokio::test]
 async fn a_public_path_is_public_under_every_reading_or_not_at_all() {
     let recorder = Recorder::silent().await;
     let kit =

@@ -85,9 +85,9 @@ fn patterns(field: &Field<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Dash and underscore are the same to many backends, so they are here.
+/// All signs but letters and digits are the same to some backends, so they are here.
 fn matches(pattern: &str, name: &str) -> bool {
-    let pattern = pattern.replace('_', "-");
+    let pattern = pattern.replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '*', "-");
     match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => name == pattern,

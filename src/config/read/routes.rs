@@ -81,7 +81,8 @@ fn route(
     if let Some(path) = section.text("path", &PATH) {
         route.path = path;
     }
-    route.host = section.text("host", &HOST);
+    // The dot that may end a full name is not compared.
+    route.host = section.text("host", &HOST).map(|host| host.trim_end_matches('.').to_owned());
     route.upstream = upstream(&mut section, upstreams);
     route.profile = match (section.field("mint"), preset.as_ref().zip(backend)) {
         (Some(field), _) => profile(&field, profiles),
