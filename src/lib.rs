@@ -9,7 +9,7 @@
 //! client
 //!   proxy::listener     accept; a deadline for the header
 //!   proxy::edge         target and Host well formed?        400
-//!     route             by host, path and method            404, 400 if the path has two readings
+//!     route             by host, path and method            404, 400 if servers may read it in two ways
 //!     place             exactly one token, where it belongs 401, 400; public routes ask for none
 //!     exchange.identify digest -> cached identity           hot: no cryptography but the digest
 //!       token::verify   or: parse, claims, key, signature   401, 503 while there are no keys

@@ -17,12 +17,12 @@ use crate::{
         live::Live,
         named_user,
         place::{self, BodyContent, BodyPlace, NewToken, Parts, Rewrite, TokenPlace},
-        route::Route,
+        route::{Found, Route},
         session::ClientSession,
         target, tunnel,
         whole_body::{self, Stop},
     },
-    token::{Lifetime, NonceRule, Rejection, Timestamp},
+    token::{Lifetime, NonceRule, Rejection, Timestamp, VerifiedToken},
 };
 
 /// What becomes of a request that is not refused.
@@ -52,7 +52,8 @@ pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestCont
         return Ok(decision);
     }
     let host = target::host(fields.host)?;
-    let route = live.routes.find(&host, request.method.as_str(), request.uri.path())?;
+    let found = live.routes.find(&host, request.method.as_str(), target::path(request.raw_path()))?;
+    let route = found.route;
     *chosen = Some(Arc::clone(route));
     // Not before the route is known: a page can read a refusal only if its route says so.
     if is_too_large {
@@ -63,7 +64,14 @@ pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestCont
         (fields.names_websocket && tunnel::asks_for_websocket(request), fields.accepts_events);
     let is_websocket = asks_for_websocket && client.is_body_empty();
     let lifetime = lifetime::of(is_websocket, accepts_events);
-    let forward = by_route(client, live, route, connection, is_websocket, lifetime, Timestamp::from(*began)).await?;
+    let decided = by_route(client, live, &found, connection, is_websocket, lifetime, Timestamp::from(*began)).await;
+    if decided.is_err() && !found.also.is_empty() {
+        // The challenge is that of the route whose permission is missing.
+        let request = client.req_header();
+        let lacks = |route: &&Arc<Route>| connection.identity_is(|identity| check(route, identity.verified(), request).is_err());
+        *chosen = found.routes().find(lacks).or(Some(route)).cloned();
+    }
+    let forward = decided?;
     Ok(if is_websocket { Decision::OpenWebSocket(forward) } else { Decision::Forward(forward) })
 }
 
@@ -76,7 +84,8 @@ fn decide_preflight(
     preflight: Preflight,
 ) -> Result<Option<Decision>, Rejection> {
     let host = target::host(host)?;
-    let Ok(route) = live.routes.find(&host, preflight.method().as_str(), request.uri.path()) else { return Ok(None) };
+    let path = target::path(request.raw_path());
+    let Ok(Found { route, .. }) = live.routes.find(&host, preflight.method().as_str(), path) else { return Ok(None) };
     let Some(cors) = &route.cors else { return Ok(None) };
     *chosen = Some(Arc::clone(route));
     if !cors.allows(&preflight) {
@@ -92,33 +101,34 @@ fn decide_preflight(
 async fn by_route(
     client: &mut ClientSession,
     live: &Live,
-    route: &Route,
+    found: &Found<'_>,
     connection: &Connection,
     is_websocket: bool,
     lifetime: Lifetime,
     now: Timestamp,
 ) -> Result<Forward, Stop> {
+    let route = found.route;
     if let Some(passage) = route.passage() {
         let places = if passage.keeps_credentials() { &[][..] } else { &route.token_in };
         return Ok(Forward::passed(passage, Rewrite::drop_all(places, parts(client.req_header()))?));
     }
     if let Some(place) = route.body_place() {
         // Boxed, so that the rare case does not make every request's future large.
-        return Box::pin(by_body(client, live, route, connection, place)).await;
+        return Box::pin(by_body(client, live, found, connection, place)).await;
     }
     let request = client.req_header();
-    let found = place::find(&route.token_in, parts(request))?;
-    if let TokenPlace::Cookie(_) = found.place {
+    let sent = place::find(&route.token_in, parts(request))?;
+    if let TokenPlace::Cookie(_) = sent.place {
         route.allowed_origins.check_cookie(&request.method, &request.headers)?;
     }
     let exchanged = |token| {
         let (places, parts) = (&route.token_in, parts(request));
         let token = NewToken::from_authorization(token);
-        let mut rewrite = Rewrite::exchange(found.place, places, route.token_out.as_ref(), parts, token)?;
-        rewrite.take_copies(parts, &found.token)?;
+        let mut rewrite = Rewrite::exchange(sent.place, places, route.token_out.as_ref(), parts, token)?;
+        rewrite.take_copies(parts, &sent.token)?;
         Ok::<_, Rejection>(rewrite)
     };
-    let identity = match live.exchange.identify_next(connection.last_token(), &found.token, now).await {
+    let identity = match live.exchange.identify_next(connection.last_token(), &sent.token, now).await {
         Ok(identity) => identity,
         Err(rejection) => {
             let placeholder = route.placeholder(rejection).filter(|_| is_websocket).ok_or(rejection)?;
@@ -126,7 +136,7 @@ async fn by_route(
         }
     };
     connection.rests_on(Some(Arc::clone(&identity)));
-    route.permission.check(identity.verified(), nonce(route, request))?;
+    found.routes().try_for_each(|route| check(route, identity.verified(), request))?;
     let admission = live.exchange.admit(&identity, route.profile, lifetime, now).await?;
     let user_token = NewToken::from_authorization(admission.authorization());
     route.user_query.as_deref().map_or(Ok(()), |name| named_user::check(request.raw_path(), name, user_token.as_str()))?;
@@ -138,33 +148,39 @@ async fn by_route(
 async fn by_body(
     client: &mut ClientSession,
     live: &Live,
-    route: &Route,
+    found: &Found<'_>,
     connection: &Connection,
     place: &BodyPlace,
 ) -> Result<Forward, Stop> {
     let body = whole_body::read(client, live.listen.body_timeout).await?;
     let request = client.req_header();
-    let found = match place.read(&body)? {
-        BodyContent::Token(found) => found,
+    let route = found.route;
+    let sent = match place.read(&body)? {
+        BodyContent::Token(sent) => sent,
         BodyContent::Passed(passed) => {
             let rewrite = Rewrite { body: Some(body), ..Rewrite::default() };
             return Ok(Forward::passed(route.passage_of_body(&passed), rewrite));
         }
     };
     let now = Timestamp::from(SystemTime::now());
-    let identity = live.exchange.identify(found.token.as_bytes(), now).await?;
+    let identity = live.exchange.identify(sent.token.as_bytes(), now).await?;
     connection.rests_on(Some(Arc::clone(&identity)));
-    route.permission.check(identity.verified(), nonce(route, request))?;
+    found.routes().try_for_each(|route| check(route, identity.verified(), request))?;
     let admission = live.exchange.admit(&identity, route.profile, Lifetime::Ttl, now).await?;
     let token = NewToken::from_authorization(admission.authorization());
-    let body = Some(Bytes::from(found.replaced(token.as_str())));
+    let body = Some(Bytes::from(sent.replaced(token.as_str())));
     let mut rewrite = Rewrite { body, may_come_back: true, ..Rewrite::default() };
-    rewrite.take_copies(parts(request), found.token.as_bytes())?;
+    rewrite.take_copies(parts(request), sent.token.as_bytes())?;
     Ok(Forward::admitted(admission, rewrite))
 }
 
 fn parts(request: &RequestHeader) -> Parts<'_> {
     Parts { target: request.raw_path(), headers: &request.headers }
+}
+
+/// Checks that a token has the permission that a route demands.
+fn check(route: &Route, token: &VerifiedToken, request: &RequestHeader) -> Result<(), Rejection> {
+    route.permission.check(token, nonce(route, request))
 }
 
 fn nonce<'a>(route: &Route, request: &'a RequestHeader) -> Option<&'a [u8]> {

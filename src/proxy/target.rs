@@ -31,6 +31,11 @@ pub(super) fn check_target(method: &Method, raw_target: &[u8], header: &[u8]) ->
     if raw_target.starts_with(b"/") && !has_fragment { Ok(()) } else { Err(Rejection::TargetMalformed) }
 }
 
+/// The path of a target: what stands before its query.
+pub(super) fn path(raw_target: &[u8]) -> &[u8] {
+    raw_target.split(|byte| *byte == b'?').next().unwrap_or_default()
+}
+
 /// The one `Host` of a request (RFC 9112 section 3.2), without its port and without the dot that may end a full name: a route for the name
 /// holds with it too. An address in brackets has its one spelling.
 ///

@@ -9,7 +9,7 @@ pub enum Rejection {
     AlgorithmNotAllowed,
     /// The key that would verify the token is one of several that fit.
     AmbiguousKey,
-    /// A path that different readings send to different routes.
+    /// A path that servers may take to routes with different rules.
     AmbiguousPath,
     /// More than one token, or more than one header that may hold one.
     AmbiguousToken,

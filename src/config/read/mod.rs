@@ -6,6 +6,7 @@ pub(super) mod browsers;
 pub(super) mod conflicts;
 pub(super) mod doubtful;
 pub(super) mod edge;
+pub(super) mod exposure;
 pub(super) mod identity;
 pub(super) mod issuers;
 pub(super) mod mint;

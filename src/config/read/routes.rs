@@ -9,7 +9,7 @@ use crate::{
         read::{
             backends::{BACKENDS, Backend},
             browsers::browsers,
-            conflicts,
+            conflicts, exposure,
             mint::{self, Profile},
             places,
             upstreams::Upstream,
@@ -57,6 +57,7 @@ pub(in crate::config) fn routes(
             routes.push((element.clone(), route));
         }
     }
+    exposure::check(&routes);
     for (upstream, _) in upstreams.iter().zip(used).filter(|(_, used)| !used) {
         upstream.field.warning("no route leads here");
     }

@@ -112,6 +112,56 @@ fn keys_that_do_not_go_together_are_refused() {
 }
 
 #[test]
+fn an_open_site_beside_protected_routes_deserves_a_thought() {
+    let open = |more: Value| {
+        let mut route = json!({ "name": "www", "access": "public" });
+        route.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        route
+    };
+    let warned = |routes: Value| {
+        warnings(&text(routes)).iter().filter(|warning| warning.contains("protect /, and open paths one by one")).count()
+    };
+    let admin = json!({ "name": "admin", "path": "/admin" });
+    let found = warnings(&text(json!([admin, open(json!({}))])));
+    assert!(
+        found[0].starts_with("routes[1]: everything that no other route takes is open, beside admin, which is protected"),
+        "{found:?}"
+    );
+    for (routes, expected) in [
+        (json!([open(json!({})), admin]), 1),
+        (json!([open(json!({ "host": "a.test" })), admin]), 1),
+        (json!([open(json!({ "methods": ["GET"] })), admin]), 1),
+        (json!([{ "name": "default" }, open(json!({ "path": "/public" }))]), 0),
+        (json!([open(json!({ "pass_authorization": true })), admin]), 0),
+        (json!([open(json!({ "methods": ["GET"] })), { "name": "default" }]), 0),
+        (json!([open(json!({})), { "name": "admin", "host": "admin.test" }]), 0),
+        (json!([open(json!({ "exact": true })), admin]), 0),
+        (json!({ "preset": "realm" }), 0),
+    ] {
+        assert_eq!(warned(routes.clone()), expected, "{routes}");
+    }
+}
+
+#[test]
+fn a_post_that_may_stand_for_another_method_deserves_a_thought() {
+    let warned = |routes: Value| warnings(&text(routes)).iter().filter(|warning| warning.contains("may stand for")).count();
+    let delete = json!({ "name": "delete", "path": "/db", "methods": ["GET", "DELETE"], "roles": ["admin"] });
+    let found = warnings(&text(json!([delete, { "name": "write", "path": "/db" }])));
+    assert!(found[0].starts_with("routes[0]: a POST of write may stand for DELETE in a backend"), "{found:?}");
+    for (routes, expected) in [
+        (json!([delete, { "name": "write", "methods": ["POST"] }]), 1),
+        (json!([delete, { "name": "write", "methods": ["POST"], "access": "public" }]), 1),
+        (json!([delete, { "name": "write", "methods": ["PUT"], "path": "/db" }]), 0),
+        (json!([delete, { "name": "write", "path": "/db", "roles": ["admin"] }]), 0),
+        (json!([delete, { "name": "write", "path": "/other" }]), 0),
+        (json!([delete, { "name": "write", "path": "/db", "roles": ["admin"] }, { "name": "read" }]), 0),
+        (json!([{ "name": "all", "path": "/db", "methods": ["POST", "DELETE"], "roles": ["admin"] }, { "name": "rest" }]), 0),
+    ] {
+        assert_eq!(warned(routes.clone()), expected, "{routes}");
+    }
+}
+
+#[test]
 fn one_line_is_enough_for_a_known_backend() {
     let only = |preset: &str| {
         let text = text(json!({ "preset": preset }));

@@ -1,19 +1,20 @@
 //! Which route a request takes: by host, path and method; and what the route demands.
 //!
-//! The most specific route wins. A path that servers may read in several ways must lead to the same rules under every reading: no
-//! spelling of a path gets round the rules of the route it ends up at. `docs/routes.md` says this for operators.
+//! The most specific route wins. A path that servers may read in several ways is held to the rules of every route that any of them may take it
+//! to, or refused: no spelling of a path gets round the rules of the route it ends up at. `docs/routes.md` says this for operators.
 
 mod passage;
-mod readings;
 mod settings;
+mod spelling;
 mod table;
+mod tree;
 
 use http::header;
 
 pub use self::settings::{Access, OnInvalid, RouteSettings};
 pub(super) use self::{
     passage::{Passage, Placeholder},
-    table::RouteTable,
+    table::{Found, RouteTable},
 };
 use crate::{
     exchange::ProfileId,
@@ -95,10 +96,14 @@ impl Route {
 
     /// Whether two routes treat a request alike, whatever they are called and however they answer.
     fn same_rules(&self, other: &Self) -> bool {
+        self.permission == other.permission && self.same_but_for_permission(other)
+    }
+
+    /// Whether two routes treat a request alike that has the permission of both.
+    fn same_but_for_permission(&self, other: &Self) -> bool {
         self.upstream == other.upstream
             && self.profile == other.profile
             && self.access == other.access
-            && self.permission == other.permission
             && self.token_in == other.token_in
             && self.token_out == other.token_out
             && self.user_query == other.user_query
@@ -112,11 +117,17 @@ impl Route {
             && (self.methods.is_empty() || self.methods.iter().any(|name| name.eq_ignore_ascii_case(method)))
     }
 
-    fn covers(&self, path: &str, fold_case: bool) -> bool {
+    /// Whether every path is below the route's.
+    fn takes_all(&self) -> bool {
+        self.path.is_empty() && !self.exact
+    }
+
+    fn covers(&self, path: &[u8], fold_case: bool) -> bool {
         let Some((head, tail)) = path.split_at_checked(self.path.len()) else { return false };
-        let same = if fold_case { head.eq_ignore_ascii_case(&self.path) } else { head == self.path };
-        let is_root = self.path.is_empty() && tail == "/";
-        same && (tail.is_empty() || if self.exact { is_root } else { tail.starts_with('/') })
+        let own = self.path.as_bytes();
+        let same = if fold_case { head.eq_ignore_ascii_case(own) } else { head == own };
+        let is_root = self.path.is_empty() && tail == b"/";
+        same && (tail.is_empty() || if self.exact { is_root } else { tail.starts_with(b"/") })
     }
 }
 

@@ -1,0 +1,70 @@
+//! Routes that guard less than they seem to, since only the backend knows what else leads there.
+
+use crate::{
+    config::field::Field,
+    proxy::{Access, RouteSettings},
+};
+
+/// Methods that frameworks let a POST stand for.
+const OVERRIDDEN: [&str; 3] = ["DELETE", "PUT", "PATCH"];
+
+/// Warns of routes that are open where others are protected, and of those that a POST may get round.
+pub(in crate::config) fn check(routes: &[(Field<'_>, RouteSettings)]) {
+    for (field, route) in routes {
+        if is_open(route)
+            && let Some((_, guarded)) = routes.iter().find(|(_, other)| is_guarded_beside(other, route))
+        {
+            field.warning(format!(
+                "everything that no other route takes is open, beside {}, which is protected: other paths to the same, such as \
+                 /index.php/... or a rewrite's, are known to the backend alone; protect /, and open paths one by one",
+                guarded.name
+            ));
+        }
+        if let Some((method, post)) = got_round(route, routes) {
+            field.warning(format!(
+                "a POST of {} may stand for {method} in a backend that takes the method from a form or query (_method in Rails, Laravel, \
+                 Symfony, Rack, method-override); demand the same of both, unless the backend does not",
+                post.name
+            ));
+        }
+    }
+}
+
+/// Whether the route lets everybody in who asks for what no other route takes. A backend that is handed credentials sees to them itself.
+fn is_open(route: &RouteSettings) -> bool {
+    route.access == (Access::Public { pass_authorization: false }) && route.path == "/" && !route.exact
+}
+
+fn is_guarded_beside(other: &RouteSettings, open: &RouteSettings) -> bool {
+    let share_a_method = open.methods.is_empty()
+        || other.methods.is_empty()
+        || open.methods.iter().any(|method| other.methods.iter().any(|name| name == method));
+    let is_for_same_host = other.host.is_none() || other.host == open.host;
+    other.access == Access::Protected && other.path != "/" && other.upstream == open.upstream && is_for_same_host && share_a_method
+}
+
+fn overlap(one: &RouteSettings, other: &RouteSettings) -> bool {
+    one.host.is_none() || other.host.is_none() || one.host == other.host
+}
+
+/// A method that the route guards, and the route that a POST to the same paths takes, if that has other rules.
+fn got_round<'a>(route: &RouteSettings, routes: &'a [(Field<'_>, RouteSettings)]) -> Option<(&'static str, &'a RouteSettings)> {
+    let takes_post = |route: &RouteSettings| route.methods.is_empty() || route.methods.iter().any(|method| method == "POST");
+    let method = OVERRIDDEN.into_iter().find(|guarded| route.methods.iter().any(|method| method == guarded))?;
+    if route.access != Access::Protected || takes_post(route) {
+        return None;
+    }
+    let below =
+        |path: &str| path == "/" || route.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let candidates = routes.iter().map(|(_, other)| other).filter(|other| {
+        let is_same = other.path == route.path;
+        takes_post(other)
+            && overlap(other, route)
+            && other.upstream == route.upstream
+            && if other.exact { is_same } else { below(&other.path) }
+    });
+    // The most specific of them is the one that it takes.
+    let post = candidates.max_by_key(|other| (other.path.len(), other.exact, other.host.is_some(), !other.methods.is_empty()))?;
+    let is_weaker = post.access != Access::Protected || post.permission != route.permission;
+    is_weaker.then_some((method, post))
+}

@@ -1,0 +1,265 @@
+//! A path as servers may take it apart: decoded as often as that goes, cut into segments at all that may be a slash.
+//!
+//! No spelling is read in one way here. Of each segment is said what it may be: this name or that, nothing, the way up.
+
+use icu_normalizer::DecomposingNormalizerBorrowed;
+
+/// Longer paths, and paths of more segments, are not looked into.
+const MOST_BYTES: usize = 4 * 1_024;
+const MOST_SEGMENTS: usize = 256;
+/// How often a path may be encoded.
+const MOST_DECODINGS: usize = 4;
+
+/// Stands for a sign that some servers leave out.
+const IGNORED: char = '\0';
+
+/// A segment of a path.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Segment {
+    /// What was sent, if all of it is ASCII that is not encoded, between two slashes that are none.
+    literal: Option<String>,
+    /// Whether that is what it is for every server, but for case.
+    is_plain: bool,
+    /// Decoded, without case and without the signs that may be left out.
+    skeleton: String,
+    /// Where in the skeleton the name may end.
+    ends: Vec<usize>,
+    /// Whether it may be nothing: no segment at all, or one that means the place where it stands.
+    pub(super) may_be_nothing: bool,
+    /// Whether it may lead up, by itself or behind its name.
+    pub(super) may_lead_up: bool,
+    /// Whether some servers end the path within it.
+    pub(super) may_be_last: bool,
+    /// Whether some servers see no slash behind it.
+    pub(super) is_joined: bool,
+}
+
+/// How servers take a segment for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Match {
+    /// All of them.
+    Always,
+    /// Those that know no case.
+    Folded,
+    /// Some of them, in some way.
+    Perhaps,
+    Never,
+}
+
+impl Segment {
+    /// Whether servers take it for this name of the config, which has this skeleton.
+    pub(super) fn is(&self, name: &str, skeleton: &str) -> Match {
+        match &self.literal {
+            Some(literal) if literal == name => Match::Always,
+            Some(literal) if self.is_plain => {
+                if literal.eq_ignore_ascii_case(name) {
+                    Match::Folded
+                } else {
+                    Match::Never
+                }
+            }
+            _ if self.ends.contains(&skeleton.len()) && self.skeleton.starts_with(skeleton) => Match::Perhaps,
+            _ => Match::Never,
+        }
+    }
+
+    fn of(letters: &[Letter], before: Option<&Letter>, behind: Option<&Letter>) -> Self {
+        let is_joined = |slash: Option<&Letter>| slash.is_some_and(|slash| *slash != Letter::SLASH);
+        let mut segment = Self { is_joined: is_joined(behind), ..Self::default() };
+        if !segment.is_joined && !is_joined(before) && letters.iter().all(|letter| letter.is_plain) {
+            segment.literal = Some(letters.iter().map(|letter| letter.as_sent).collect());
+        }
+        if segment.literal.as_deref().is_some_and(is_plain) {
+            segment.is_plain = true;
+            return segment;
+        }
+        let mut dots = 0;
+        for letter in letters {
+            if may_end_a_name(letter.sign) {
+                segment.end(dots);
+                segment.may_be_last = true;
+            }
+            match letter.sign {
+                '.' => dots += 1,
+                sign if is_of_skeleton(sign) => {
+                    segment.skeleton.push(sign);
+                    dots = 0;
+                }
+                _ => {}
+            }
+        }
+        segment.end(dots);
+        segment
+    }
+
+    /// A name may end here, behind so many dots.
+    fn end(&mut self, dots: usize) {
+        self.may_be_nothing |= self.skeleton.is_empty();
+        self.may_lead_up |= dots > 1;
+        if self.ends.last() != Some(&self.skeleton.len()) {
+            self.ends.push(self.skeleton.len());
+        }
+    }
+}
+
+/// The segments of a path as it was sent. None for one that says too little of what servers make of it: with control characters, bytes that
+/// are no UTF-8, escapes that are none or are those of one vendor (`%u0061`), each also if it is encoded; encoded too often; too long.
+pub(super) fn segments(path: &[u8]) -> Option<Vec<Segment>> {
+    let letters = letters(path)?;
+    let mut segments = Vec::new();
+    let mut before = None;
+    let mut rest = letters.strip_prefix(&[Letter::SLASH]).unwrap_or(&letters);
+    loop {
+        let end = rest.iter().position(|letter| matches!(letter.sign, '/' | '\\'));
+        let (letters, behind) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
+        segments.push(Segment::of(letters, before, behind.first()));
+        if segments.len() > MOST_SEGMENTS {
+            return None;
+        }
+        let Some((slash, behind)) = behind.split_first() else { return Some(segments) };
+        (before, rest) = (Some(slash), behind);
+    }
+}
+
+/// Whether some server may take what the path begins with for an authority, as in `//contoso.com/x`, and with it another host.
+pub(super) fn may_have_authority(path: &[u8]) -> bool {
+    match segments(path) {
+        // Nothing before a segment, or nothing left of what was before it.
+        Some(segments) => {
+            let mut is_root = true;
+            segments.iter().any(|segment| {
+                let is_begun = is_root && segment.may_be_nothing;
+                is_root |= segment.may_lead_up;
+                is_root &= segment.may_be_nothing || segment.may_lead_up;
+                is_begun
+            }) && segments.len() > 1
+        }
+        None => {
+            !path.get(1).is_some_and(u8::is_ascii_alphanumeric) || path.windows(2).any(|pair| matches!(pair, b".." | b"%2" | b"%5"))
+        }
+    }
+}
+
+/// What is left of a name of the config where [`Segment::may_be`] compares.
+pub(super) fn skeleton(name: &str) -> String {
+    name.chars().map(|letter| letter.to_ascii_lowercase()).filter(|letter| is_of_skeleton(*letter)).collect()
+}
+
+/// A character of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Letter {
+    /// Without case and accents, as ASCII if some server makes that of it.
+    sign: char,
+    as_sent: char,
+    /// Whether it stood there itself, and is ASCII.
+    is_plain: bool,
+}
+
+impl Letter {
+    const SLASH: Self = Self { sign: '/', as_sent: '/', is_plain: true };
+}
+
+fn letters(path: &[u8]) -> Option<Vec<Letter>> {
+    if path.len() > MOST_BYTES {
+        return None;
+    }
+    let mut bytes = path.to_vec();
+    let mut is_escaped = vec![false; bytes.len()];
+    let mut decodings = 0;
+    while decode(&mut bytes, &mut is_escaped, decodings == 0)? {
+        decodings += 1;
+        if decodings > MOST_DECODINGS {
+            return None;
+        }
+    }
+    let text = str::from_utf8(&bytes).ok()?;
+    let mut letters = Vec::with_capacity(bytes.len());
+    for (at, as_sent) in text.char_indices() {
+        if as_sent.is_control() || matches!(as_sent, '\u{2028}' | '\u{2029}') {
+            return None;
+        }
+        if as_sent.is_ascii() {
+            let is_plain = !is_escaped.get(at).copied().unwrap_or(true);
+            letters.push(Letter { sign: as_sent.to_ascii_lowercase(), as_sent, is_plain });
+        } else {
+            fold(as_sent, |sign| letters.push(Letter { sign, as_sent, is_plain: false }));
+        }
+    }
+    Some(letters)
+}
+
+/// Decodes once, in place. Says whether there was anything to decode; none if what is there has no one meaning.
+fn decode(bytes: &mut Vec<u8>, is_escaped: &mut Vec<bool>, is_first: bool) -> Option<bool> {
+    str::from_utf8(bytes).ok()?;
+    let digit = |at: usize| bytes.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+    let mut decoded = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()));
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let escaped = if *byte == b'%' { digit(at + 1).zip(digit(at + 2)) } else { None };
+        let is_vendors = || matches!(bytes.get(at + 1), Some(b'u' | b'U')) && digit(at + 2).is_some();
+        let (byte, length) = match escaped {
+            Some((high, low)) => (u8::try_from(high * 16 + low).ok()?, 3),
+            None if *byte == b'%' && (is_first || is_vendors()) => return None,
+            None => (*byte, 1),
+        };
+        decoded.0.push(byte);
+        decoded.1.push(length == 3 || *is_escaped.get(at)?);
+        at += length;
+    }
+    let is_changed = decoded.0.len() < bytes.len();
+    (*bytes, *is_escaped) = decoded;
+    Some(is_changed)
+}
+
+/// What servers may make of a character beyond ASCII: without accents and case, in the ASCII form that it has in Unicode (NFKD) or in the
+/// tables of Windows.
+fn fold(letter: char, mut push: impl FnMut(char)) {
+    const NFKD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizerBorrowed::new_nfkd();
+    if is_ignorable(letter) {
+        return push(IGNORED);
+    }
+    for letter in NFKD.normalize_iter(std::iter::once(letter)) {
+        match letter {
+            '\u{300}'..='\u{36f}' => {}
+            letter if letter.is_whitespace() => push(' '),
+            '\u{2044}' | '\u{2215}' | '\u{29f8}' => push('/'),
+            '\u{2216}' | '\u{29f5}' | '\u{29f9}' => push('\\'),
+            '\u{3002}' => push('.'),
+            'ø' | 'Ø' => push('o'),
+            'đ' | 'Đ' | 'ð' | 'Ð' => push('d'),
+            'ł' | 'Ł' => push('l'),
+            'ħ' | 'Ħ' => push('h'),
+            'ŧ' | 'Ŧ' => push('t'),
+            letter => letter.to_uppercase().flat_map(char::to_lowercase).for_each(&mut push),
+        }
+    }
+}
+
+/// Characters that nobody sees, which some servers and file systems leave out.
+fn is_ignorable(letter: char) -> bool {
+    matches!(letter,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffd}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Whether servers leave a segment as it was sent: of what RFC 3986 permits in one, but for `;`, `&` and `+`, without a dot at its end, and
+/// without what begins a stream of a file on Windows.
+fn is_plain(segment: &str) -> bool {
+    !segment.is_empty() && segment.chars().all(is_plain_sign) && !segment.ends_with('.') && !segment.contains("::")
+}
+
+fn is_plain_sign(sign: char) -> bool {
+    sign.is_ascii_alphanumeric()
+        || matches!(sign, '-' | '.' | '_' | '~' | '!' | '$' | '\'' | '(' | ')' | '*' | ',' | '=' | ':' | '@')
+}
+
+fn is_of_skeleton(sign: char) -> bool {
+    sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '~') || (!sign.is_ascii() && sign != IGNORED)
+}
+
+/// Whether a name may end before it: what has to be encoded in a segment, since it ends one, or a path, or a line; and what ends one for
+/// some servers (`;`, `&` and `+`; `:` in the file names of Windows).
+fn may_end_a_name(sign: char) -> bool {
+    sign.is_ascii() && sign != IGNORED && !is_of_skeleton(sign) && (sign == ':' || !is_plain_sign(sign))
+}

@@ -1,0 +1,156 @@
+//! The paths of all routes, segment by segment; and where in them a path may lead, whoever reads it.
+
+use super::spelling::{self, Match, Segment};
+
+/// More places than that are not followed.
+const MOST_PLACES: usize = 64;
+
+/// The root is the first node.
+#[derive(Debug)]
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    parent: usize,
+    name: String,
+    skeleton: String,
+    children: Vec<usize>,
+    /// Indices of the routes whose path ends here.
+    routes: Vec<usize>,
+}
+
+/// Where a path may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    node: usize,
+    depth: Depth,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// To the node.
+    At,
+    /// To the root, and an authority may follow, as behind the two slashes of a URL.
+    BeforeAuthority,
+    /// Below it, to where no route has its path.
+    Below,
+    /// Below it too, for servers alone that do not decode what the others do: to where there is nothing.
+    BelowAsSpelled,
+}
+
+impl Place {
+    const ROOT: Self = Self { node: 0, depth: Depth::At };
+
+    /// Whether nothing but an encoded name leads there.
+    pub(super) fn is_as_spelled(self) -> bool {
+        self.depth == Depth::BelowAsSpelled
+    }
+}
+
+impl Tree {
+    pub(super) fn new<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
+        let mut tree = Self { nodes: vec![Node::default()] };
+        for (route, path) in paths.enumerate() {
+            let node = path.split('/').skip(1).fold(0, |node, name| tree.child(node, name));
+            if let Some(node) = tree.nodes.get_mut(node) {
+                node.routes.push(route);
+            }
+        }
+        tree
+    }
+
+    fn child(&mut self, parent: usize, name: &str) -> usize {
+        if let Some(known) = self.children(parent).find(|(_, child)| child.name == name) {
+            return known.0;
+        }
+        let index = self.nodes.len();
+        self.nodes.push(Node { parent, name: name.to_owned(), skeleton: spelling::skeleton(name), ..Node::default() });
+        if let Some(parent) = self.nodes.get_mut(parent) {
+            parent.children.push(index);
+        }
+        index
+    }
+
+    fn children(&self, node: usize) -> impl Iterator<Item = (usize, &Node)> {
+        let children = self.nodes.get(node).into_iter().flat_map(|node| &node.children);
+        children.filter_map(|index| Some((*index, self.nodes.get(*index)?)))
+    }
+
+    /// Every place that some server may take a path to. None if these are too many.
+    pub(super) fn places(&self, segments: &[Segment]) -> Option<Vec<Place>> {
+        let mut places = vec![Place::ROOT];
+        let mut ends = Vec::new();
+        for (index, segment) in segments.iter().enumerate() {
+            let mut next = Vec::with_capacity(places.len() + 2);
+            let is_end = index + 1 == segments.len();
+            for place in places {
+                self.step(place, segment, is_end, &mut |place| add(&mut next, place));
+            }
+            if segment.may_be_last {
+                next.iter().for_each(|place| add(&mut ends, *place));
+            }
+            if next.len() > MOST_PLACES {
+                return None;
+            }
+            places = next;
+        }
+        ends.into_iter().for_each(|place| add(&mut places, place));
+        Some(places)
+    }
+
+    /// Where a segment may lead from a place.
+    fn step(&self, place: Place, segment: &Segment, is_end: bool, to: &mut impl FnMut(Place)) {
+        let Place { node, depth } = place;
+        if segment.may_lead_up {
+            to(place);
+            self.up(node).for_each(|node| to(Place { node, depth: Depth::At }));
+        }
+        if segment.may_be_nothing {
+            to(place);
+        }
+        if matches!(depth, Depth::Below | Depth::BelowAsSpelled) {
+            return to(place);
+        }
+        if depth == Depth::BeforeAuthority {
+            // What stands before a slash that some do not see is no authority for those.
+            to(if segment.is_joined { place } else { Place::ROOT });
+        } else if segment.may_be_nothing && node == 0 {
+            to(Place { depth: Depth::BeforeAuthority, ..place });
+        }
+        let (mut is_found, mut is_certain) = (false, false);
+        for (child, found) in self.children(node).map(|(index, child)| (index, segment.is(&child.name, &child.skeleton))) {
+            if found != Match::Never {
+                to(Place { node: child, depth: Depth::At });
+            }
+            is_found |= found == Match::Perhaps;
+            is_certain |= found == Match::Always;
+        }
+        if !is_certain {
+            let is_as_spelled = is_found || (segment.may_be_nothing && !is_end);
+            to(Place { node, depth: if is_as_spelled { Depth::BelowAsSpelled } else { Depth::Below } });
+        }
+    }
+
+    /// A node and all above it.
+    fn up(&self, node: usize) -> impl Iterator<Item = usize> {
+        let parent = |node: &usize| self.nodes.get(*node).filter(|_| *node != 0).map(|node| node.parent);
+        std::iter::successors(Some(node), parent)
+    }
+
+    /// The routes that may take what leads to a place, each with whether it is there that its path ends; the nearest first.
+    pub(super) fn routes(&self, place: Place) -> impl Iterator<Item = (usize, bool)> {
+        let is_at = matches!(place.depth, Depth::At | Depth::BeforeAuthority);
+        self.up(place.node).flat_map(move |node| {
+            let routes = self.nodes.get(node).into_iter().flat_map(|node| &node.routes);
+            routes.map(move |route| (*route, is_at && node == place.node))
+        })
+    }
+}
+
+fn add(places: &mut Vec<Place>, place: Place) {
+    if !places.contains(&place) {
+        places.push(place);
+    }
+}
