@@ -3,6 +3,8 @@
 //! Labels come from closed lists: names in the config, enums, numbers that we choose. Never a path, a user, a `kid` or other text
 //! of a client.
 
+mod prune;
+
 use std::sync::OnceLock;
 
 use prometheus::{
@@ -72,8 +74,12 @@ pub struct ProxyMetrics {
     pub unreadable: IntCounter,
     /// `syncgate_websocket_connections`.
     pub websockets: IntGauge,
-    /// `syncgate_access_log_dropped_total`: lines that nobody took fast enough.
+    /// `syncgate_access_log_dropped_total`: lines that nobody took fast enough, or that could not be written.
     pub access_log_dropped: IntCounter,
+    /// `syncgate_access_log_left_out_total`: refusals beyond the rate, which are summed up in lines of their own.
+    pub access_log_left_out: IntCounter,
+    /// `syncgate_log_dropped_total`: lines of the other log, likewise.
+    pub log_dropped: IntCounter,
     /// `syncgate_clock_steps_total{direction}`: how often the system's clock was set, `forward` or `back`.
     pub clock_steps: IntCounterVec,
 }
@@ -173,20 +179,12 @@ pub struct JwksMetrics {
     pub issuer_mismatch: IntGaugeVec,
     /// `syncgate_clock_skew_seconds{issuer}`: how far our clock is ahead of the provider's, by the date of its last answer; behind: negative.
     pub clock_skew: GaugeVec,
+    /// `syncgate_jwks_snapshot_last_success{issuer}`: 1 if the snapshot was last written, 0 if that failed; absent without a snapshot.
+    pub snapshot: IntGaugeVec,
     /// `syncgate_jwks_last_success_timestamp_seconds{issuer}`: of several sources the one fetched longest ago; 0 before the first.
     pub last_success: GaugeVec,
     /// `syncgate_jwks_age_seconds{issuer}`: since the last success; absent before the first. Brought up to date at each scrape.
     pub age: GaugeVec,
-}
-
-impl JwksMetrics {
-    /// Ends the gauges of an issuer that is no longer configured. Its counters stay, as counters do.
-    pub fn forget(&self, issuer: &str) {
-        // An error means that there was none.
-        let _ = self.keys.remove_label_values(&[issuer]);
-        let _ = self.last_success.remove_label_values(&[issuer]);
-        let _ = self.age.remove_label_values(&[issuer]);
-    }
 }
 
 impl Metrics {
@@ -229,8 +227,14 @@ impl Metrics {
                 )?,
                 unreadable: declare.counter("unreadable_requests_total", "Request headers that are no HTTP/1.1.")?,
                 websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
-                access_log_dropped: declare
-                    .counter("access_log_dropped_total", "Access log lines dropped, since the log was not read fast enough.")?,
+                access_log_dropped: declare.counter(
+                    "access_log_dropped_total",
+                    "Access log lines that were lost: not read fast enough, or not writable.",
+                )?,
+                access_log_left_out: declare
+                    .counter("access_log_left_out_total", "Refusals without a line, since they were too many.")?,
+                log_dropped: declare
+                    .counter("log_dropped_total", "Lines of the log that were lost: not read fast enough, or not writable.")?,
                 clock_steps: declare.counters(
                     "clock_steps_total",
                     "Times that the system's clock was set, by direction.",
@@ -278,6 +282,7 @@ impl Metrics {
                     "Whether a discovery document names another issuer than the config.",
                     &["issuer"],
                 )?,
+                snapshot: declare.gauges("jwks_snapshot_last_success", "Whether the snapshot was last written.", &["issuer"])?,
                 clock_skew: declare.float_gauges(
                     "clock_skew_seconds",
                     "How far the clock is ahead of the provider's, by the date of its last answer.",

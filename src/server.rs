@@ -206,6 +206,10 @@ impl Gateway {
         let rest = async { while tasks.join_next().await.is_some() {} };
         // Whatever is left is aborted when the set is dropped.
         let _ = tokio::time::timeout(ADMIN_GRACE, rest).await;
+        if let Some(log) = self.proxy.access_log() {
+            // A panic in there loses lines, which nobody can be told of.
+            let _ = tokio::task::spawn_blocking(move || log.finish()).await;
+        }
     }
 
     /// Nothing is left half done under this lock, so one that a panic left behind is as good as any.
@@ -276,7 +280,7 @@ fn access_log(settings: &LogSettings, metrics: &Metrics) -> Result<Option<Arc<Ac
         LogFormat::Text => AccessLogFormat::Text,
         LogFormat::Json => AccessLogFormat::Json,
     };
-    AccessLog::start(format, metrics.proxy.access_log_dropped.clone()).map(Some).map_err(StartError::Threads)
+    AccessLog::start(format, settings.refusals_per_second, &metrics.proxy).map(Some).map_err(StartError::Threads)
 }
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -187,7 +187,7 @@ async fn serve_gateway(address: SocketAddr, log: bool, access: Access) -> Result
         config.proxy.upstreams = vec![world::upstream("default", address)];
         config.proxy.routes.iter_mut().for_each(|route| route.access = access);
         config.issuers.iter_mut().for_each(|issuer| issuer.jwks.refresh = Duration::from_secs(3600));
-        config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: log };
+        config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: log, ..LogSettings::default() };
         config.threads = 1;
     });
     let world = World::start(options).await?;

@@ -91,5 +91,5 @@ fn configure(config: &mut syncgate::config::Config, settings: Settings) {
     };
     // Room for all users: what it costs to be bounded is not the question here.
     config.cache = CacheSettings { entries: 2_000_000, bytes: 8 << 30 };
-    config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: true };
+    config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: true, ..LogSettings::default() };
 }

@@ -70,9 +70,10 @@ impl AdminClient {
         self.post(&format!("/keys/{}/refresh", encoded(issuer)))
     }
 
-    /// Denies a key until the gateway ends. Returns what it says of it.
-    pub fn purge(&self, issuer: &str, kid: &str) -> Result<Value, ClientError> {
-        self.post(&format!("/keys/{}/purge?kid={}", encoded(issuer), encoded(kid)))
+    /// Denies a key until the gateway ends; with `force` also where no key has this name, or several have it. Returns what it says of it.
+    pub fn purge(&self, issuer: &str, kid: &str, force: bool) -> Result<Value, ClientError> {
+        let force = if force { "&force=true" } else { "" };
+        self.post(&format!("/keys/{}/purge?kid={}{force}", encoded(issuer), encoded(kid)))
     }
 
     fn post(&self, target: &str) -> Result<Value, ClientError> {

@@ -1,7 +1,8 @@
 //! Who may change something through the listener.
 //!
 //! The credential of the file, and nobody's browser: a request with an `Origin` comes from a page, and one with a foreign `Host` comes
-//! from a page that has a name of its own pointed at this listener (DNS rebinding).
+//! from a page that has a name of its own pointed at this listener (DNS rebinding). Such a page is not shown anything either, where the
+//! listener is for this machine alone.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -10,8 +11,9 @@ use std::{
 
 use axum::{
     Json,
-    extract::{ConnectInfo, FromRequestParts, connect_info::Connected},
+    extract::{ConnectInfo, FromRequestParts, Request, connect_info::Connected},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    middleware::Next,
     response::{IntoResponse, Response},
     serve::IncomingStream,
 };
@@ -95,6 +97,18 @@ impl FromRequestParts<Arc<Admin>> for Operator {
         })?;
         Ok(Self { peer: connection.peer })
     }
+}
+
+/// Shows nothing to a page that has a name of its own pointed at a listener of this machine alone: there is no honest way to another
+/// `Host` there. A listener that others can reach may have any name.
+pub(super) async fn show_to_no_page(request: Request, next: Next) -> Response {
+    let connection = request.extensions().get::<ConnectInfo<Connection>>().map(|ConnectInfo(connection)| *connection);
+    let local = connection.and_then(|connection| connection.local).filter(|local| local.ip().to_canonical().is_loopback());
+    let is_foreign = |local| {
+        request.headers().contains_key(header::HOST)
+            && !one(request.headers(), header::HOST).is_some_and(|host| is_own(host, Some(local)))
+    };
+    if local.is_some_and(is_foreign) { Refusal::ForeignHost.into_response() } else { next.run(request).await }
 }
 
 fn check(headers: &HeaderMap, connection: Connection, admin: &Admin) -> Result<(), Refusal> {

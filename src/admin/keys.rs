@@ -40,6 +40,9 @@ pub(super) struct IssuerKeys {
     pub(super) denied: Vec<String>,
     /// Names that an operator denied since the start.
     pub(super) purged: Vec<String>,
+    /// Why the snapshot could not be written last; absent if it was, or if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) snapshot_error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,7 +94,16 @@ impl IssuerKeys {
             discovered_issuers: view.discovered_issuers.iter().map(ToString::to_string).collect(),
             denied: view.denied,
             purged: view.purged,
+            snapshot_error: view.snapshot_error,
         }
+    }
+}
+
+impl IssuerKeys {
+    /// The keys that wait under the `kid` of another one, each with that one.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&Key, &Key)> {
+        let of_name = |waiting: &Key| self.keys.iter().find(|key| key.state == "trusted" && key.kid == waiting.kid);
+        self.keys.iter().filter(|key| key.state == "waiting").filter_map(move |waiting| Some((waiting, of_name(waiting)?)))
     }
 }
 
@@ -102,11 +114,7 @@ impl Key {
             r#type: key.type_name(),
             algorithms: key.algorithms().map(|algorithm| format!("{algorithm:?}")).collect(),
             thumbprint: key.id().to_string(),
-            state: match state {
-                KeyState::Trusted => "trusted",
-                KeyState::Waiting => "waiting",
-                KeyState::Denied => "denied",
-            },
+            state: self::state(*state),
             first_seen: shown(*first_seen),
             last_seen: shown(*last_seen),
             ends: end.map(shown),
@@ -127,6 +135,15 @@ impl Source {
             error: status.error.clone(),
             skipped: status.skipped.iter().map(skipped).collect(),
         }
+    }
+}
+
+/// The word for what becomes of a key.
+pub(super) fn state(state: KeyState) -> &'static str {
+    match state {
+        KeyState::Trusted => "trusted",
+        KeyState::Waiting => "waiting",
+        KeyState::Denied => "denied",
     }
 }
 

@@ -51,6 +51,17 @@ impl Page {
                 names(&issuer.misnamed_issuers)
             ));
         }
+        if let Some(error) = &issuer.snapshot_error {
+            self.raw(&format!("<p class=\"bad\">The snapshot could not be written: {}</p>\n", escaped(error)));
+        }
+        for (waiting, known) in issuer.waiting() {
+            self.raw(&format!(
+                "<p class=\"bad\">Another key of the kid {} waits until the known one ends. If the provider has changed it on purpose, take it \
+                 now: {}</p>\n",
+                optional_code(waiting.kid.as_deref()),
+                code(&format!("syncgate admin purge --config FILE --issuer {} --kid {}", issuer.name, known.thumbprint))
+            ));
+        }
         if !issuer.denied.is_empty() {
             self.raw(&format!("<p>Denied by the config: {}</p>\n", names(&issuer.denied)));
         }
@@ -208,10 +219,11 @@ mod tests {
             sources: vec![source, another],
             denied: vec![hostile.into()],
             purged: vec![hostile.into()],
+            snapshot_error: Some(hostile.into()),
         };
         let page = render(&Keys { now: "2026-11-21T19:43:07Z".into(), issuers: vec![issuer] });
         assert!(!page.contains("<script") && !page.contains("\" onload") && !page.contains('\u{202e}') && !page.contains('\0'));
-        assert_eq!(page.matches("&lt;script&gt;").count(), 10, "{page}");
+        assert_eq!(page.matches("&lt;script&gt;").count(), 11, "{page}");
         assert!(page.contains("<time datetime=\"2026-11-21T19:43:07Z\">2026-11-21 19:43:07</time>"));
     }
 }

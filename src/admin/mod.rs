@@ -26,6 +26,7 @@ use axum::{
     Json, Router,
     extract::State,
     http::{StatusCode, header},
+    middleware,
     response::{Html, IntoResponse},
     routing::{get, post},
 };
@@ -125,12 +126,13 @@ impl Admin {
     pub async fn run(self: Arc<Self>, socket: TcpListener, stop: CancellationToken) {
         let router = Router::new()
             .route("/", get(index))
-            .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .route("/keys", get(keys::show))
             .route("/keys/{issuer}/refresh", post(changes::refresh))
             .route("/keys/{issuer}/purge", post(changes::purge))
+            .layer(middleware::from_fn(guard::show_to_no_page))
+            .route("/livez", get(|| async { "alive\n" }))
             .with_state(self)
             .into_make_service_with_connect_info::<Connection>();
         if let Err(error) = axum::serve(socket, router).with_graceful_shutdown(stop.cancelled_owned()).await {

@@ -59,6 +59,9 @@ enum AdminCommand {
         /// The kid of the key, or its RFC 7638 thumbprint.
         #[arg(long, allow_hyphen_values = true)]
         kid: String,
+        /// Deny it also where no key has this name, or several have it. Without this, such a purge fails and changes nothing.
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -87,19 +90,21 @@ impl AdminArgs {
             }
             AdminCommand::Refresh { gateway, issuer } => {
                 let config = load(&gateway.config)?;
-                let answer = client(&config.admin)?.refresh(&issuer.name(&config)?).map_err(no)?;
+                let name = issuer.name(&config)?;
+                let answer = client(&config.admin)?.refresh(&name).map_err(no)?;
                 let failed = answer["sources"].as_array().is_some_and(|sources| sources.iter().any(|one| one["error"].is_string()));
-                let text = refreshed(&answer);
+                let purge = format!("syncgate admin purge --config {} --issuer {name}", gateway.config.display());
+                let text = refreshed(&answer, &purge);
                 if failed { Err(Failure::No(text)) } else { say(&format!("{text}\n")) }
             }
-            AdminCommand::Purge { gateway, issuer, kid } => {
+            AdminCommand::Purge { gateway, issuer, kid, force } => {
                 let config = load(&gateway.config)?;
-                let answer = client(&config.admin)?.purge(&issuer.name(&config)?, &kid).map_err(no)?;
+                let answer = client(&config.admin)?.purge(&issuer.name(&config)?, &kid, force).map_err(no)?;
                 let word = |name: &str| answer[name].as_str().unwrap_or_default();
                 say(&format!(
-                    "Denied: {} ({} keys dropped). It lasts {}.\nTo make it last, write into the config ({}):\n  {}\n",
+                    "Denied: {} ({} dropped). It lasts {}.\nTo make it last, write into the config ({}):\n  {}\n",
                     word("denied"),
-                    answer["keys_dropped"],
+                    keys(answer["keys_dropped"].as_u64().unwrap_or(0)),
                     word("lasts"),
                     word("config_place"),
                     word("config"),
@@ -120,15 +125,32 @@ impl IssuerArgs {
     }
 }
 
-/// One line for each source, and how many keys there are.
-fn refreshed(answer: &Value) -> String {
+fn keys(count: u64) -> String {
+    format!("{count} key{}", if count == 1 { "" } else { "s" })
+}
+
+/// One line for each source, how many keys there are, and which of them wait for another one to end. `purge` is the command that ends one.
+fn refreshed(answer: &Value, purge: &str) -> String {
     let list = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
-    let trusted = list("keys").iter().filter(|key| key["state"] == "trusted").count();
+    let (all, of_state) = (list("keys"), |key: &&Value, state: &str| key["state"] == state);
+    let trusted = all.iter().filter(|key| of_state(key, "trusted")).count() as u64;
+    let known = |waiting: &Value| all.iter().find(|key| of_state(key, "trusted") && key["kid"] == waiting["kid"]);
+    let waiting = all.iter().filter(|key| of_state(key, "waiting")).filter_map(|waiting| {
+        let text = |key: &Value, name: &str| key[name].as_str().unwrap_or_default().escape_default().to_string();
+        Some(format!(
+            "another key of the kid {} waits until the known one ends. If the provider has changed it on purpose, take it now:\n  {purge} \
+             --kid {}",
+            text(waiting, "kid"),
+            text(known(waiting)?, "thumbprint")
+        ))
+    });
+    let verb = if trusted == 1 { "is" } else { "are" };
     let source = |source: &Value| {
         let outcome = source["error"].as_str().map_or_else(|| "fetched".to_owned(), |error| format!("failed: {error}"));
         format!("{}: {outcome}", source["place"].as_str().unwrap_or_default())
     };
-    let lines: Vec<_> = list("sources").iter().map(source).chain([format!("{trusted} keys are trusted")]).collect();
+    let trusted = format!("{} {verb} trusted", keys(trusted));
+    let lines: Vec<_> = list("sources").iter().map(source).chain([trusted]).chain(waiting).collect();
     lines.join("\n")
 }
 

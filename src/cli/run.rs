@@ -2,7 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::MissedTickBehavior,
+};
 
 use crate::{
     cli::{
@@ -33,6 +36,8 @@ pub(super) struct RunArgs {
 
 /// Two, so that an operator's scrape does not hold up a connection that is being accepted.
 const SUPPORT_THREADS: usize = 2;
+/// How often lost lines of the log are counted.
+const LOOK_AT_LOG_EVERY: Duration = Duration::from_secs(1);
 
 impl RunArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
@@ -59,8 +64,16 @@ async fn serve(config: Config, path: &Path, log: &LogHandle) -> Result<(), Failu
     let mut hang_up = signal(SignalKind::hangup()).map_err(|error| trouble(&error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| trouble(&error))?;
     let gateway = Gateway::start(config).await.map_err(|error| trouble(&error))?;
+    let mut looks = tokio::time::interval(LOOK_AT_LOG_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut lost = 0;
     let name = loop {
         tokio::select! {
+            _ = looks.tick() => {
+                let now = log.lost();
+                gateway.metrics().proxy.log_dropped.inc_by(now.saturating_sub(lost));
+                lost = now;
+            }
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
             _ = hang_up.recv() => {

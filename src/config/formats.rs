@@ -54,7 +54,7 @@ pub(super) const KEY_URL: Format<String> =
     Format { accepted: "https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])", shown: false, parse: key_url };
 /// The proxy that keys are fetched through.
 pub(super) const PROXY_URL: Format<String> = Format {
-    accepted: "http://host:port or https://host:port, without path, query and credentials",
+    accepted: "http://, https://, socks5:// or socks5h:// with host and port, without path, query and credentials",
     shown: false,
     parse: proxy_url,
 };
@@ -171,7 +171,12 @@ fn upstream_url(text: &str) -> Result<Url, &'static str> {
 }
 
 fn proxy_url(text: &str) -> Result<String, &'static str> {
-    upstream_url(text).map(|_| text.to_owned())
+    // What a SOCKS proxy is given is host and port, too.
+    let as_http = ["socks5h://", "socks5://"].iter().find_map(|scheme| Some(format!("http://{}", text.strip_prefix(scheme)?)));
+    match upstream_url(as_http.as_deref().unwrap_or(text)) {
+        Err("has credentials in it; secrets do not stand in the file") => Err("has credentials in it; give proxy_credentials_file"),
+        outcome => outcome.map(|_| text.to_owned()),
+    }
 }
 
 /// What every URL in the file must be.

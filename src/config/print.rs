@@ -69,6 +69,7 @@ impl fmt::Display for Effective<'_> {
         yaml.plain("format", word(&basics::LOG_FORMATS, &config.log.format));
         yaml.plain("level", word(&basics::LOG_LEVELS, &config.log.level));
         yaml.plain("requests", config.log.requests);
+        yaml.plain("refusals_per_second", config.log.refusals_per_second);
         yaml.close();
         yaml.open("shutdown");
         yaml.duration("delay", config.shutdown_delay);
@@ -107,6 +108,9 @@ fn issuers_of(config: &Config, yaml: &mut Yaml) {
         yaml.duration("timeout", jwks.timeout);
         if let Some(proxy) = &jwks.proxy {
             yaml.text("proxy", proxy);
+        }
+        if let Some(path) = &jwks.proxy_credentials_file {
+            yaml.path("proxy_credentials_file", path);
         }
         yaml.open("unknown_kid");
         yaml.plain("refreshes", jwks.unknown_kid.budget);

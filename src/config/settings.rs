@@ -56,11 +56,13 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// Whether each request is logged. Default yes.
     pub requests: bool,
+    /// Most refusals that are logged in one second; of further ones one line says how many they were. Default 100, 1 to 1,000,000.
+    pub refusals_per_second: u32,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { format: LogFormat::Json, level: LogLevel::Info, requests: true }
+        Self { format: LogFormat::Json, level: LogLevel::Info, requests: true, refusals_per_second: 100 }
     }
 }
 

@@ -228,7 +228,7 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
             queue: 1024,
         },
         cache: CacheSettings::default(),
-        log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: false },
+        log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: false, ..LogSettings::default() },
         shutdown_grace: Duration::from_secs(5),
         shutdown_delay: Duration::ZERO,
         threads: 0,

@@ -66,6 +66,14 @@ impl IdentityCache {
         }
     }
 
+    /// Puts an identity that was evicted back into its place.
+    pub(super) fn put_back(&self, identity: &Arc<Identity>) {
+        let cached = Cached::weighed(identity);
+        self.held.add(cached.bytes);
+        // What is there under this digest, or finds no room, is released by the cache.
+        self.identities.insert(*identity.digest(), cached);
+    }
+
     /// To be called after user tokens were added to an identity: makes room for them, if it is still there.
     pub(super) fn weigh_again(&self, identity: &Arc<Identity>) {
         let _weighing = self.weighing.lock().unwrap_or_else(PoisonError::into_inner);

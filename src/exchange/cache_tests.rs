@@ -142,6 +142,36 @@ async fn users_whose_connections_remember_their_tokens_keep_their_places_too() {
 }
 
 #[tokio::test]
+async fn what_a_connection_remembers_outlives_its_place_and_takes_it_again() {
+    let world = World::new(ENTRIES, 1 << 28);
+    let (token, last) = (tokens("alice", 1, END).remove(0), Mutex::<LastToken>::default());
+    let come = async |seconds| world.exchange.identify_next(&last, token.as_bytes(), at(seconds)).await;
+    let first = come(1).await.unwrap();
+    let minted = world.exchange.admit(&first, ProfileId(0), Lifetime::End, at(1)).await.unwrap();
+    let is_cached = || world.exchange.identities.iter().any(|identity| Arc::ptr_eq(&identity, &first));
+    for others in tokens("other", 2 * ENTRIES, END).chunks(ENTRIES / 2) {
+        // Others push it out, or the cache gives it up in another way.
+        world.all_come(others, 1).await;
+        world.exchange.identities.remove(&first);
+        assert!(!is_cached());
+        let verified = world.verified();
+        for _ in 0..8 {
+            let again = come(2).await.unwrap();
+            assert!(Arc::ptr_eq(&again, &first));
+            let admission = world.exchange.admit(&again, ProfileId(0), Lifetime::End, at(2)).await.unwrap();
+            assert_eq!(admission.authorization(), minted.authorization());
+        }
+        assert_eq!(world.verified(), verified, "nothing is verified again");
+        world.assert_counted();
+        assert!(world.exchange.cached_identities() <= ENTRIES);
+    }
+    // What is remembered ends all the same.
+    for _ in 0..9 {
+        assert_eq!(come(END + 60).await.unwrap_err(), Rejection::Expired);
+    }
+}
+
+#[tokio::test]
 async fn a_flood_of_garbage_takes_no_place_at_all() {
     let world = World::new(ENTRIES, 1 << 28);
     let active = tokens("active", ACTIVE, END);

@@ -122,15 +122,18 @@ impl Exchange {
         let last = || last.lock().unwrap_or_else(PoisonError::into_inner);
         let known = last().recall(token);
         if let Some(Recalled { identity, is_cache_due }) = known {
-            if !is_cache_due && self.verifying.holds_again(&identity, now) {
-                return Ok(identity);
-            }
-            // What the cache has given up comes back, since its user is still there.
             if is_cache_due && let Some(cached) = self.verifying.recall(identity.digest(), now) {
                 if !Arc::ptr_eq(&cached, &identity) {
                     last().remember(token, &cached);
                 }
                 return Ok(cached);
+            }
+            if self.verifying.holds_again(&identity, now) {
+                // What the cache has given up comes back, since its user is still there.
+                if is_cache_due {
+                    self.identities.put_back(&identity);
+                }
+                return Ok(identity);
             }
             last().forget();
         }
@@ -140,6 +143,8 @@ impl Exchange {
     }
 
     /// Hot: a prepared header value. Miss: the token is minted, off the event loop. Call only after the permission was checked.
+    ///
+    /// In a runtime of tokio, a token that is about to end is renewed in the background.
     ///
     /// An identity may be admitted as long as it has not ended; whether its key is still trusted is what [`identify`](Self::identify)
     /// has said. For a socket or stream ask for [`Lifetime::End`], for a request for [`Lifetime::Ttl`].

@@ -246,3 +246,29 @@ async fn what_a_profile_refuses_is_refused_on_every_request_and_not_kept() {
     }
     request(&world, &token, OTHER, at(0)).await.unwrap();
 }
+
+#[test]
+fn outside_of_a_runtime_a_token_serves_and_is_not_renewed() {
+    use futures_util::FutureExt as _;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world = World::new();
+    let token = token("alice");
+    let first = runtime.block_on(request(&world, &token, USER_ID, at(0))).unwrap();
+    drop(runtime);
+    let again = request(&world, &token, USER_ID, at(240)).now_or_never().unwrap().unwrap();
+    assert_eq!(again.authorization(), first.authorization());
+}
+
+#[test]
+fn a_scrape_always_finds_the_signing_key() {
+    let world = World::new();
+    let keys = [SigningKey::generate_rsa(2048).unwrap(), SigningKey::generate_rsa(2048).unwrap()];
+    let shown = || world.metrics().render().unwrap().matches("syncgate_signing_key_info{").count();
+    std::thread::scope(|scope| {
+        let changing = scope.spawn(|| (0..2_000).for_each(|turn| world.exchange.replace_signing_key(keys[turn % 2].clone())));
+        while !changing.is_finished() {
+            assert!((1..=2).contains(&shown()));
+        }
+    });
+    assert_eq!(shown(), 1);
+}

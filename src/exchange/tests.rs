@@ -117,6 +117,10 @@ impl World {
         Self { exchange: Arc::new(exchange), rules, keys, metrics }
     }
 
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     pub(super) async fn identify(&self, token: &str, now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         self.exchange.identify(token.as_bytes(), now).await
     }

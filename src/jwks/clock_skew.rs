@@ -38,7 +38,7 @@ impl ClockSkew {
         tracing::warn!(
             issuer,
             seconds,
-            "the clock of this machine, or of the provider, is wrong: this one is {direction} of the provider's; {effect}. Look at what keeps \
+            "the clock of this machine, or of the provider, is wrong: this one is {direction}; {effect}. Look at what keeps \
              it right (chronyc tracking, timedatectl)"
         );
     }

@@ -11,14 +11,14 @@ use std::{
 };
 
 use http::{HeaderMap, header};
-use reqwest::{Certificate, Client, Proxy, StatusCode, Url, redirect, tls::Version};
+use reqwest::{Certificate, Client, StatusCode, Url, redirect, tls::Version};
 
 use super::{
     JwksError, JwksSettings, KeySource,
     answer::{self, Unpacked},
     cache_control,
     discovery::Discovery,
-    key_file,
+    key_file, proxy,
 };
 use crate::token::{KeySet, KeySetError, KeySetLimits};
 
@@ -131,8 +131,7 @@ impl Fetcher {
             }
             client = client.tls_certs_only(authorities);
         }
-        if let Some(proxy) = &settings.proxy {
-            let proxy = Proxy::all(proxy).map_err(|error| JwksError::Proxy { proxy: printable(proxy), problem: causes(&error) })?;
+        if let Some(proxy) = proxy::of(settings)? {
             client = client.proxy(proxy);
         }
         let client = client.build().map_err(|error| JwksError::Client(causes(&error)))?;
@@ -184,7 +183,12 @@ impl Fetcher {
     }
 
     async fn get(&self, url: &Url) -> Result<Document, FetchError> {
-        let network = |error: reqwest::Error| FetchError::Network { url: url.clone(), cause: causes(&error.without_url()) };
+        let network = |error: reqwest::Error| {
+            let cause = causes(&error.without_url());
+            // What hyper-util says of a 407 to CONNECT.
+            let hint = if cause.contains("proxy authorization required") { proxy::LOGIN_HINT } else { "" };
+            FetchError::Network { url: url.clone(), cause: cause + hint }
+        };
         let too_large = || FetchError::TooLarge { url: url.clone(), limit: self.limits.bytes };
         let request = self.client.get(url.clone()).header(header::ACCEPT, ACCEPT);
         let sent = SystemTime::now();
@@ -241,13 +245,13 @@ fn hint(status: StatusCode) -> &'static str {
         300..=399 => "; redirects are not followed, configure the URL that it leads to",
         401 | 403 => "; keys are published for everybody: is the URL right, and does a proxy or firewall on the way want a login?",
         404 => "; is the tenant or policy in the URL right?",
-        407 => "; the proxy wants a login: set proxy_credentials_file",
+        407 => proxy::LOGIN_HINT,
         _ => "",
     }
 }
 
 /// An error with everything that caused it, for a log line.
-fn causes(error: &dyn Error) -> String {
+pub(super) fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

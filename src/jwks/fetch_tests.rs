@@ -63,7 +63,16 @@ async fn answers_that_are_no_keys_are_errors_that_name_the_url_and_the_cause() {
         (Answer::Status(404, String::new()), "answered 404 Not Found; is the tenant or policy in the URL right?"),
         (Answer::Status(204, String::new()), "answered 204 No Content"),
         (Answer::Status(302, "Location: http://127.0.0.1:1/\r\n".into()), "answered 302 Found; redirects are not followed"),
-        (Answer::Body("<html>".into()), "not a key set"),
+        (Answer::Status(304, String::new()), "answered 304 Not Modified; it was asked for without a condition"),
+        (Answer::Status(403, String::new()), "answered 403 Forbidden; keys are published for everybody"),
+        (Answer::Body("<html>".into()), "not a key set: an answer without a Content-Type that begins with <html>"),
+        (
+            Answer::Headed("\n<!doctype html>\u{1b}".into(), "Content-Type: text/html\r\n".into()),
+            "not a key set: text/html that begins with <!doctype html>\\u{1b}",
+        ),
+        (Answer::Body("[{\"kty\":\"RSA\"}]".into()), "not a key set: an answer without a Content-Type that begins with [{\"kty\""),
+        (Answer::Body(String::new()), "not a key set: an answer without a Content-Type, and it is empty"),
+        (Answer::Bytes(vec![0; 9], "Content-Encoding: zstd\r\n".into()), "the answer has Content-Encoding: zstd;"),
         (Answer::Body(json!({ "keys": [] }).to_string()), "no usable key among 0"),
         (Answer::Body(json!({ "keys": [{ "kty": "oct", "k": "AA" }] }).to_string()), "no usable key among 1"),
         (Answer::Body(" ".repeat(20_001)), "more than 20000 bytes"),
@@ -107,6 +116,34 @@ async fn a_silent_provider_costs_the_configured_time_for_discovery_and_keys_toge
     let fetcher = fetcher(&JwksSettings { timeout: Duration::from_millis(200), ..settings() });
     let error = fetcher.fetch(&Source::new(&KeySource::Discovery(provider.url("http", "/d"))).unwrap()).await.unwrap_err();
     assert_eq!(error.to_string(), format!("{}: no answer within 0.2 s", provider.url("http", "/keys")));
+}
+
+#[tokio::test]
+async fn a_server_that_has_one_type_only_is_asked_for_it() {
+    let provider = TestProvider::start().await;
+    for kind in ["application/jwk-set+json", "application/json", "*/*"] {
+        provider.set("/keys", Answer::Picky(document(&[("a", 0)]), kind));
+        provider.set("/d", Answer::Picky(json!({ "jwks_uri": provider.url("http", "/keys") }).to_string(), kind));
+        let source = KeySource::Discovery(provider.url("http", "/d"));
+        assert_eq!(kids(&fetch(&source).await.unwrap()), ["a"], "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn byte_order_marks_and_gzip_are_read() {
+    let provider = TestProvider::start().await;
+    let keys = format!("\u{feff}{}", document(&[("a", 0)]));
+    provider.set("/d", Answer::Body(format!("\u{feff}{}", json!({ "jwks_uri": provider.url("http", "/keys") }))));
+    provider.set("/keys", Answer::Body(keys.clone()));
+    let source = KeySource::Discovery(provider.url("http", "/d"));
+    assert_eq!(kids(&fetch(&source).await.unwrap()), ["a"]);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut gzip, keys.as_bytes()).unwrap();
+    provider.set("/keys", Answer::Bytes(gzip.finish().unwrap(), "Content-Encoding: gzip\r\n".into()));
+    assert_eq!(kids(&fetch(&source).await.unwrap()), ["a"]);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("keys"), keys).unwrap();
+    assert_eq!(kids(&fetch(&KeySource::File(folder.path().join("keys"))).await.unwrap()), ["a"]);
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub struct KeyStore {
     pub(super) expected: ArcSwapOption<IssuerRule>,
     /// The wrong ones that the operator was told of.
     pub(super) told_misnamed: ArcSwap<Vec<Arc<str>>>,
+    /// Why the snapshot could not be written last; none: it was, or there is none.
+    snapshot_error: ArcSwapOption<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -94,6 +96,7 @@ impl KeyStore {
             purges,
             expected: ArcSwapOption::empty(),
             told_misnamed: ArcSwap::default(),
+            snapshot_error: ArcSwapOption::empty(),
         }
     }
 
@@ -158,8 +161,11 @@ impl KeyStore {
     ///
     /// Returns how many keys that took away; none if too many are denied already.
     pub fn purge(&self, name: &str, now: Timestamp) -> Option<usize> {
-        let before = self.load(now).keys().len();
-        self.purges.add(name, self, now).then(|| before.saturating_sub(self.load(now).keys().len()))
+        let before = self.load(now);
+        let is_denied = self.purges.add(name, self, now);
+        // One that waited may have come in place of one that is gone.
+        let after = self.load(now);
+        is_denied.then(|| before.keys().iter().filter(|key| !after.contains(key.id())).count())
     }
 
     /// Trusts no key of these names, beside those that the config denies.
@@ -243,6 +249,16 @@ impl KeyStore {
             next.at(now)
         });
         self.demand.inherit(&old.demand);
+    }
+
+    /// Notes what came of writing the snapshot: why it failed, if it did.
+    pub(super) fn note_snapshot(&self, error: Option<String>) {
+        self.snapshot_error.store(error.map(Arc::new));
+    }
+
+    /// Why the snapshot could not be written last.
+    pub(super) fn snapshot_error(&self) -> Option<String> {
+        self.snapshot_error.load().as_deref().cloned()
     }
 
     pub(super) fn published(&self) -> Arc<Published> {

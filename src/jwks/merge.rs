@@ -73,6 +73,10 @@ pub(super) struct HeldKeys {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Conflict {
     pub(crate) kid: String,
+    /// The key that serves.
+    pub(crate) known: KeyId,
+    /// The one that waits.
+    pub(crate) new: KeyId,
 }
 
 impl HeldKeys {
@@ -102,9 +106,9 @@ impl HeldKeys {
                 continue;
             }
             if let Some(kid) = key.kid()
-                && keys.iter().any(|held| held.arrival < arrival && held.conflicts_with(key))
+                && let Some(known) = keys.iter().find(|held| held.arrival < arrival && held.conflicts_with(key))
             {
-                conflicts.push(Conflict { kid: kid.to_owned() });
+                conflicts.push(Conflict { kid: kid.to_owned(), known: *known.key.id(), new: *key.id() });
             }
             keys.push(HeldKey { key: Arc::clone(key), arrival, source, first_seen: now, last_seen: now, end });
         }

@@ -73,7 +73,7 @@ fn another_key_under_a_known_kid_is_reported_once_and_waits_for_the_end_of_the_f
 
     let (held, _) = HeldKeys::default().merge(0, &first, hour(0), KEPT);
     let (held, conflicts) = held.merge(0, &second, hour(1), KEPT);
-    assert_eq!(conflicts, [Conflict { kid: "a".into() }]);
+    assert_eq!(conflicts, [Conflict { kid: "a".into(), known: *old, new: *new }]);
     let (held, conflicts) = held.merge(0, &second, hour(25), KEPT);
     assert_eq!(conflicts, []);
     assert_eq!(serving(&held, hour(26).minus(Duration::from_millis(1))), [*old]);

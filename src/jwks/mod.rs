@@ -25,6 +25,7 @@ mod merge;
 mod misnamed;
 mod named_issuer;
 mod once;
+mod proxy;
 mod purges;
 mod refresher;
 mod schedule;
@@ -63,8 +64,11 @@ pub struct JwksSettings {
     pub connect_timeout: Duration,
     /// Timeout of one fetch in all, discovery included. Default 5 s.
     pub timeout: Duration,
-    /// URL of the proxy that fetches go through. Default: none; the environment is not asked.
+    /// URL of the proxy that fetches go through: http, https, socks5, or socks5h, which resolves names itself. Default: none; the environment
+    /// is not asked.
     pub proxy: Option<String>,
+    /// A private file with the login at the proxy: one line `user:password`. Default: none. Read when the settings are put to use.
+    pub proxy_credentials_file: Option<PathBuf>,
     /// What an unknown `kid` may cause.
     pub unknown_kid: UnknownKidSettings,
     /// Keys that are not trusted, whatever the provider says: by `kid` or by RFC 7638 thumbprint.
@@ -101,6 +105,7 @@ impl JwksSettings {
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(5),
             proxy: None,
+            proxy_credentials_file: None,
             unknown_kid: UnknownKidSettings::default(),
             deny_kids: Vec::new(),
             snapshot_file: None,

@@ -194,8 +194,13 @@ impl Keys {
                 issuer = self.issuer,
                 url,
                 kid = printable(&conflict.kid),
-                "the provider publishes another key under a known kid; the known key serves until it ends, then the new one. \
-                 If the provider did not announce this, find out why"
+                known = %conflict.known,
+                new = %conflict.new,
+                "the provider publishes another key under a known kid; the known key serves until it ends, then the new one. If the provider \
+                 did not announce this, find out why. If it did, have the new one serve now: syncgate admin purge --config FILE --issuer {} \
+                 --kid {}",
+                self.issuer,
+                conflict.known
             );
         }
         if state.failures > 0 && state.fetched_before {
@@ -306,9 +311,18 @@ impl Keys {
         let _turn = self.saving.lock().await;
         let (store, places) = (Arc::clone(&self.store), self.places.clone());
         let saved = tokio::task::spawn_blocking(move || snapshot::save(&path, &store, &places)).await;
-        if let Ok(Err(error)) = saved {
-            error!(issuer = self.issuer, %error, "the snapshot of the keys is not written; a restart without the provider has no keys");
+        let error = match saved {
+            Ok(outcome) => outcome.err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = &error {
+            error!(
+                issuer = self.issuer,
+                error, "the snapshot of the keys is not written; a restart without the provider has older keys, or none"
+            );
         }
+        self.metrics.jwks.snapshot.with_label_values(&[&self.issuer]).set(i64::from(error.is_none()));
+        self.store.note_snapshot(error);
     }
 
     fn place(&self, index: usize) -> &str {

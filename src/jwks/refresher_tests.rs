@@ -110,6 +110,24 @@ async fn an_empty_answer_takes_no_key_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn clocks_that_differ_are_told_each_hour_and_so_is_their_agreement() {
+    let (log, _listening) = Log::listen();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let keys = keys(&metrics);
+    let start = tokio::time::Instant::now();
+    let fetch = || {
+        let clock_skew = Some(if start.elapsed() < 2 * HOUR { -600.0 } else { 0.4 });
+        std::future::ready(Ok(Fetched { keys: set(&[("a", 0)]), max_age: None, issuer: None, clock_skew }))
+    };
+    let _ = tokio::time::timeout(3 * HOUR, keys.keep_fresh(0, Duration::from_secs(300), fetch, virtual_clock())).await;
+    let lines: Vec<_> = log.lines().into_iter().filter(|line| line.contains("clock")).collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].contains("WARN") && lines[0].contains("this one is behind;") && lines[0].contains("-600"), "{lines:?}");
+    assert!(lines[2].contains("INFO") && lines[2].contains("agrees"), "{lines:?}");
+    assert_eq!(metrics.jwks.clock_skew.with_label_values(&["contoso"]).get(), 0.4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_is_told_once_and_so_is_its_end() {
     let (log, _listening) = Log::listen();
     let keys = keys(&Arc::new(Metrics::new().unwrap()));

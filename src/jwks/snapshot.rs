@@ -34,7 +34,7 @@ pub(super) struct Restored {
     pub(super) left_out: usize,
 }
 
-/// Why a snapshot is not used.
+/// Why a snapshot is not used, or not written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SnapshotError {
     #[error(transparent)]
@@ -78,7 +78,7 @@ struct StoredEntry<'a> {
 }
 
 /// Writes what the store holds, less what stands in files of its own. `places` are the sources.
-pub(super) fn save(path: &Path, store: &KeyStore, places: &[String]) -> Result<(), PrivateFileError> {
+pub(super) fn save(path: &Path, store: &KeyStore, places: &[String]) -> Result<(), SnapshotError> {
     let published = store.published();
     let place = |source: usize| places.get(source).map(String::as_str);
     let now = Timestamp::MIN;
@@ -93,8 +93,10 @@ pub(super) fn save(path: &Path, store: &KeyStore, places: &[String]) -> Result<(
     }
     let issuers = published.answers.iter().enumerate();
     let issuers = issuers.filter_map(|(source, answer)| Some((place(source)?, answer.issuer.as_deref()?))).collect();
-    let document = serde_json::to_vec(&Document { version: VERSION, issuers, keys }).unwrap_or_default();
-    private_file::write(path, &document, true)
+    let document = serde_json::to_vec(&Document { version: VERSION, issuers, keys });
+    let document =
+        document.map_err(|error| SnapshotError::Content(format!("{}: the keys cannot be written: {error}", path.display())))?;
+    Ok(private_file::write(path, &document, true)?)
 }
 
 /// Reads a snapshot. None: there is none yet.

@@ -19,6 +19,10 @@ pub(super) enum Answer {
     Body(String),
     /// 200 with this body and these header lines.
     Headed(String, String),
+    /// The same with a body that need not be text.
+    Bytes(Vec<u8>, String),
+    /// 200 with this body for whoever accepts this type, 406 for others.
+    Picky(String, &'static str),
     /// A status, with a header line or none, without a body.
     Status(u16, String),
     /// 200 with a body that never ends, sent in chunks.
@@ -92,7 +96,9 @@ impl State {
         while !request.ends_with(b"\r\n\r\n") {
             request.push(stream.read_u8().await.ok()?);
         }
-        let path = String::from_utf8(request).ok()?.split(' ').nth(1)?.to_owned();
+        let request = String::from_utf8(request).ok()?;
+        let path = request.split(' ').nth(1)?.to_owned();
+        let accept = request.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("accept:").map(str::to_owned));
         let answer = self.answers.lock().unwrap().get(&path).cloned();
         self.requests.lock().unwrap().push(path);
         let text = match answer {
@@ -106,6 +112,19 @@ impl State {
             Some(Answer::Status(status, header)) => {
                 format!("HTTP/1.1 {status} So\r\n{header}Content-Length: 0\r\nConnection: close\r\n\r\n")
             }
+            Some(Answer::Bytes(body, lines)) => {
+                let length = body.len();
+                let head = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: {length}\r\nConnection: close\r\n\r\n");
+                stream.write_all(&[head.into_bytes(), body].concat()).await.ok()?;
+                return stream.shutdown().await.ok();
+            }
+            Some(Answer::Picky(body, kind))
+                if accept.is_some_and(|accept| accept.split([',', ';']).any(|one| one.trim() == kind)) =>
+            {
+                let length = body.len();
+                format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+            }
+            Some(Answer::Picky(..)) => "HTTP/1.1 406 Not Acceptable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned(),
             Some(Answer::Silence) => std::future::pending().await,
             Some(Answer::Endless) => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.ok()?;

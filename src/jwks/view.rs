@@ -18,6 +18,8 @@ pub struct KeysView {
     pub denied: Vec<String>,
     /// Names that were denied since the start.
     pub purged: Vec<String>,
+    /// Why the snapshot could not be written last, if so.
+    pub snapshot_error: Option<String>,
 }
 
 /// One source.
@@ -67,6 +69,7 @@ impl KeyStore {
             keys: keys.collect(),
             denied: denied.to_vec(),
             purged: purged.to_vec(),
+            snapshot_error: self.snapshot_error(),
         }
     }
 }

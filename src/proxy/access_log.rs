@@ -2,16 +2,23 @@
 //!
 //! The thread that served the request formats the line and appends it to a buffer; a thread of its own writes the buffer out, many lines
 //! at a time. So a request pays for no system call, and a slow reader of the log holds nobody up: when the buffer is full, lines are
-//! dropped and counted.
+//! dropped and counted. Under a flood of refusals those beyond a rate have no line of their own: one line says how many they were, and why.
+
+mod flood;
+mod summary;
 
 use std::{
     io::{self, Write},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
-use crate::{metrics::IntCounter, proxy::log_time};
+use self::flood::{Flood, LeftOut};
+use crate::{
+    metrics::{IntCounter, ProxyMetrics},
+    proxy::log_time,
+};
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,29 +39,39 @@ pub(super) struct Line<'a> {
     pub(super) path: &'a str,
     pub(super) status: u16,
     pub(super) reason: &'static str,
+    /// Whether the gateway refused it.
+    pub(super) is_refusal: bool,
     pub(super) websocket: bool,
     pub(super) duration: Duration,
     /// Address and port.
     pub(super) client: &'a str,
 }
 
-/// Takes lines from every thread. Dropping it writes out what is left.
+/// Takes lines from every thread. When it is dropped, its thread writes out what is left and ends; [`finish`](Self::finish) waits for that.
 #[derive(Debug)]
 pub struct AccessLog {
     format: AccessLogFormat,
     shared: Arc<Shared>,
-    dropped: IntCounter,
+    counts: Counts,
 }
 
-#[derive(Debug, Default)]
+/// What is counted of lines that nobody will read.
+#[derive(Clone, Debug)]
+struct Counts {
+    dropped: IntCounter,
+    left_out: IntCounter,
+}
+
+#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     lines: Vec<u8>,
+    flood: Flood,
     is_closing: bool,
     is_closed: bool,
 }
@@ -67,45 +84,82 @@ const ENOUGH: usize = 64 * 1024;
 const MOST: usize = 4 * 1024 * 1024;
 /// How long the last lines may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// What is said of refusals without a line is said this often.
+const SUM_UP_EVERY: Duration = Duration::from_secs(1);
 
 impl AccessLog {
-    /// Starts the thread that writes to standard error. Each line that is dropped is counted in `dropped`.
-    pub fn start(format: AccessLogFormat, dropped: IntCounter) -> io::Result<Arc<Self>> {
-        Self::start_to(io::stderr(), format, dropped)
+    /// Starts the thread that writes to standard error. At most `refusals` are logged in a second.
+    pub fn start(format: AccessLogFormat, refusals: u32, metrics: &ProxyMetrics) -> io::Result<Arc<Self>> {
+        let counts = Counts { dropped: metrics.access_log_dropped.clone(), left_out: metrics.access_log_left_out.clone() };
+        Self::start_to(io::stderr(), format, refusals, counts)
     }
 
-    fn start_to(out: impl Write + Send + 'static, format: AccessLogFormat, dropped: IntCounter) -> io::Result<Arc<Self>> {
-        let shared = Arc::new(Shared::default());
-        let of_thread = Arc::clone(&shared);
-        thread::Builder::new().name("access-log".into()).spawn(move || of_thread.write_to(out))?;
-        Ok(Arc::new(Self { format, shared, dropped }))
+    fn start_to(out: impl Write + Send + 'static, format: AccessLogFormat, refusals: u32, counts: Counts) -> io::Result<Arc<Self>> {
+        let state = State { lines: Vec::new(), flood: Flood::new(refusals), is_closing: false, is_closed: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let (of_thread, dropped) = (Arc::clone(&shared), counts.dropped.clone());
+        thread::Builder::new().name("access-log".into()).spawn(move || of_thread.write_to(out, format, &dropped))?;
+        Ok(Arc::new(Self { format, shared, counts }))
+    }
+
+    /// Logs at most so many refusals in a second from now on.
+    pub fn limit_refusals(&self, most: u32) {
+        self.shared.lock().flood.set_most(most);
+    }
+
+    /// Has what is left written out, and waits for it: a second at most, since a reader that takes nothing must not keep the process from
+    /// ending. Blocks the thread. Later lines are lost.
+    pub fn finish(&self) {
+        let state = self.shared.close();
+        drop(self.shared.changed.wait_timeout_while(state, LAST_WORDS, |state| !state.is_closed));
     }
 
     pub(super) fn write(&self, line: &Line<'_>) {
+        if line.is_refusal && !self.shared.admits(line) {
+            self.counts.left_out.inc();
+            return;
+        }
         let mut text = Vec::with_capacity(512);
         let formatted = match self.format {
             AccessLogFormat::Json => line.write_json(&mut text),
             AccessLogFormat::Text => line.write_text(&mut text),
         };
         if formatted.is_err() || !self.shared.append(&text) {
-            self.dropped.inc();
+            self.counts.dropped.inc();
         }
     }
 }
 
 impl Drop for AccessLog {
+    /// Waits for nothing: the last request of a log that a reload has replaced drops it, on an event loop.
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.is_closing = true;
-        self.shared.changed.notify_all();
-        // A reader that takes nothing must not keep the process from ending.
-        drop(self.shared.changed.wait_timeout_while(state, LAST_WORDS, |state| !state.is_closed));
+        drop(self.shared.close());
     }
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.is_closing = true;
+        self.changed.notify_all();
+        state
+    }
+
+    /// Whether a refusal gets a line.
+    fn admits(&self, line: &Line<'_>) -> bool {
+        let second = line.at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut state = self.lock();
+        let is_first = !state.flood.has_left_out();
+        let admits = state.flood.admits(second, line.reason);
+        drop(state);
+        if !admits && is_first {
+            self.changed.notify_all();
+        }
+        admits
     }
 
     /// Whether there was room.
@@ -123,19 +177,26 @@ impl Shared {
         true
     }
 
-    fn write_to(&self, mut out: impl Write) {
+    fn write_to(&self, mut out: impl Write, format: AccessLogFormat, dropped: &IntCounter) {
         let mut lines = Vec::new();
+        let mut summed_up = Instant::now();
         loop {
-            let waiting = |state: &mut State| state.lines.is_empty() && !state.is_closing;
+            let waiting = |state: &mut State| state.lines.is_empty() && !state.flood.has_left_out() && !state.is_closing;
             let state = self.changed.wait_while(self.lock(), waiting).unwrap_or_else(PoisonError::into_inner);
             let gathering = |state: &mut State| state.lines.len() < ENOUGH && !state.is_closing;
             let gathered = self.changed.wait_timeout_while(state, GATHER, gathering);
             let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut state.lines, &mut lines);
             let is_last = state.is_closing;
+            let is_due = is_last || summed_up.elapsed() >= SUM_UP_EVERY;
+            let left_out = if is_due { state.flood.take() } else { LeftOut::default() };
             drop(state);
-            // There is no better place to report that the log cannot be written.
-            let _ = out.write_all(&lines);
+            if left_out.count() > 0 {
+                summed_up = Instant::now();
+                // Writing to a vector does not fail.
+                let _ = summary::write(&left_out, format, SystemTime::now(), &mut lines);
+            }
+            dropped.inc_by(write_lines(&mut out, &lines));
             lines.clear();
             if is_last {
                 self.lock().is_closed = true;
@@ -144,6 +205,19 @@ impl Shared {
             }
         }
     }
+}
+
+/// Writes lines out. Returns how many did not come through whole: the reader is gone, the disk is full.
+fn write_lines(out: &mut impl Write, mut lines: &[u8]) -> u64 {
+    while !lines.is_empty() {
+        match out.write(lines) {
+            Ok(0) => break,
+            Ok(count) => lines = lines.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    lines.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 impl Line<'_> {

@@ -13,6 +13,7 @@ const LINE: Line<'_> = Line {
     path: "/docs/1",
     status: 200,
     reason: "",
+    is_refusal: false,
     websocket: false,
     duration: Duration::from_micros(1_500),
     client: "127.0.0.1:4711",
@@ -37,16 +38,21 @@ impl Write for Pipe {
 }
 
 fn log(format: AccessLogFormat) -> (Arc<AccessLog>, Receiver<String>, Arc<Mutex<()>>, IntCounter) {
-    let dropped = IntCounter::new("dropped", "dropped").unwrap();
     let (written, lines) = channel();
     let gate = Arc::new(Mutex::new(()));
-    let log = AccessLog::start_to(Pipe { written, gate: Arc::clone(&gate) }, format, dropped.clone()).unwrap();
-    (log, lines, gate, dropped)
+    let counts = counts();
+    let log = AccessLog::start_to(Pipe { written, gate: Arc::clone(&gate) }, format, 100, counts.clone()).unwrap();
+    (log, lines, gate, counts.dropped)
+}
+
+fn counts() -> Counts {
+    let counter = |name: &str| IntCounter::new(name, name).unwrap();
+    Counts { dropped: counter("dropped"), left_out: counter("left_out") }
 }
 
 /// Everything that was written to the end.
 fn written(log: Arc<AccessLog>, lines: &Receiver<String>) -> String {
-    drop(log);
+    log.finish();
     lines.try_iter().collect()
 }
 
@@ -115,4 +121,92 @@ fn a_reader_that_takes_nothing_costs_lines_and_holds_up_nobody() {
     drop(closed);
     let text = written(log, &lines);
     assert_eq!(text.lines().count() + usize::try_from(dropped.get()).unwrap(), sent);
+}
+
+#[test]
+fn of_a_flood_of_refusals_so_many_a_second_are_logged_and_the_rest_is_summed_up() {
+    let (written_to, lines) = channel();
+    let counts = counts();
+    let pipe = Pipe { written: written_to, gate: Arc::default() };
+    let log = AccessLog::start_to(pipe, AccessLogFormat::Json, 100, counts.clone()).unwrap();
+    const FLOOD: usize = 200_000;
+    thread::scope(|scope| {
+        for (number, reason) in ["bad_signature", "expired"].into_iter().enumerate() {
+            let at = LINE.at + Duration::from_secs(100 * number as u64);
+            let log = &log;
+            scope.spawn(move || {
+                for count in 0..FLOOD {
+                    // Of these seconds there are ten.
+                    let at = at + Duration::from_secs((count * 10 / FLOOD) as u64);
+                    log.write(&Line { at, status: 401, reason, is_refusal: true, ..LINE });
+                    // A good request always has its line.
+                    if count % (FLOOD / 10) == 0 {
+                        log.write(&LINE);
+                    }
+                }
+            });
+        }
+    });
+    let text = written(log, &lines);
+    let all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |status: u64| all.iter().filter(|line| line["status"] == status).count();
+    let left_out: u64 = all.iter().filter_map(|line| line["left_out"].as_u64()).sum();
+    assert_eq!(count(200), 20);
+    assert_eq!(count(401) as u64 + left_out, 2 * FLOOD as u64, "every one is logged or counted");
+    assert_eq!((left_out, counts.dropped.get()), (counts.left_out.get(), 0));
+    assert!(left_out > FLOOD as u64, "{left_out}");
+    let of_reasons = all.iter().filter(|line| line.get("left_out").is_some()).map(|line| &line["reasons"]);
+    let sum = |reason: &str| of_reasons.clone().filter_map(|reasons| reasons[reason].as_u64()).sum::<u64>();
+    assert_eq!(sum("bad_signature") + sum("expired"), left_out);
+}
+
+#[test]
+fn what_was_left_out_is_told_though_nothing_more_comes() {
+    let (written_to, lines) = channel();
+    let pipe = Pipe { written: written_to, gate: Arc::default() };
+    let log = AccessLog::start_to(pipe, AccessLogFormat::Text, 1, counts()).unwrap();
+    for _ in 0..3 {
+        log.write(&Line { reason: "expired", is_refusal: true, ..LINE });
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut text = String::new();
+    while !text.contains("left_out=2 expired=2") {
+        text += &lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap();
+    }
+    assert_eq!(text.lines().count(), 2, "{text}");
+}
+
+#[test]
+fn lines_that_nobody_can_read_any_more_are_counted() {
+    /// Takes a line and a half, and then nothing.
+    struct Broken(usize);
+    impl Write for Broken {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(taken) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let counts = counts();
+    let mut line = Vec::new();
+    LINE.write_json(&mut line).unwrap();
+    let log = AccessLog::start_to(Broken(line.len() * 3 / 2), AccessLogFormat::Json, 100, counts.clone()).unwrap();
+    (0..10).for_each(|_| log.write(&LINE));
+    log.finish();
+    assert_eq!(counts.dropped.get(), 9);
+}
+
+#[test]
+fn dropping_the_log_waits_for_no_reader_and_loses_nothing() {
+    let (log, lines, gate, _) = log(AccessLogFormat::Json);
+    let closed = gate.lock().unwrap();
+    log.write(&LINE);
+    let started = Instant::now();
+    drop(log);
+    assert!(started.elapsed() < LAST_WORDS / 2);
+    drop(closed);
+    assert_eq!(lines.recv_timeout(Duration::from_secs(10)).unwrap().lines().count(), 1);
 }

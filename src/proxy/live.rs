@@ -120,6 +120,15 @@ impl LiveProxy {
         self.listen.store(Arc::new(live.listen.clone()));
         self.live.store(live);
         self.resolve();
+        self.forget_series();
+    }
+
+    /// Ends the series of routes and upstreams that are no longer in use. A request that began before the last reload may bring one back, so
+    /// this is to be done now and then.
+    pub fn forget_series(&self) {
+        let live = self.live.load();
+        let upstreams: Vec<_> = live.upstreams.iter().map(|upstream| upstream.name()).collect();
+        self.metrics.proxy.keep_only(&live.routes.names().collect::<Vec<_>>(), &upstreams);
     }
 
     pub(super) fn start_resolving(&self, stop: CancellationToken) {

@@ -210,6 +210,7 @@ impl<L> RequestContext<L> {
             at: self.ended(took),
             status: self.status(),
             reason: self.reason(),
+            is_refusal: matches!(self.outcome, Outcome::Refused(_)),
             websocket: self.is_websocket,
             duration: took,
             client: self.connection.peer(),

@@ -50,7 +50,10 @@ impl Gateway {
         let keys = issuer_keys(&config, &issuers);
         let exchange = Arc::new(running.exchange.reconfigured(keys, config.token_limits.clone(), config.profiles.clone()));
         let access_log = match self.proxy.access_log().filter(|_| is_access_logged(&config.log)) {
-            Some(same) => Some(same),
+            Some(same) => {
+                same.limit_refusals(config.log.refusals_per_second);
+                Some(same)
+            }
             None => access_log(&config.log, &self.metrics)?,
         };
         let live = self.proxy.prepare(&config.proxy, Arc::clone(&exchange), access_log)?;
@@ -59,7 +62,12 @@ impl Gateway {
         if !running.signing_key.signs_like(&signing_key) {
             let name = |key: &SigningKey, secret: &str| key.signer().thumbprint().unwrap_or(secret).to_owned();
             let (before, now) = (name(&running.signing_key, "a secret"), name(&signing_key, "another secret"));
-            tracing::warn!(before, now, "tokens are signed by another key from now on, which the backend must know");
+            tracing::warn!(
+                before,
+                now,
+                "tokens are signed by another key from now on: a backend that knows the one before alone answers 401 to everybody until it has \
+                 the new one (of a key pair: syncgate keys public --config FILE). The way back: the old key in its file, and SIGHUP"
+            );
             exchange.replace_signing_key(signing_key.clone());
         }
         expect_names(&config, &issuers);
@@ -70,10 +78,8 @@ impl Gateway {
             if !issuers.iter().any(|(new, _)| Arc::ptr_eq(&new.keys, &old.keys)) {
                 old.stop.cancel();
             }
-            if !issuers.iter().any(|(new, _)| new.name == old.name) {
-                self.metrics.jwks.forget(&old.name);
-            }
         }
+        self.metrics.jwks.keep_only(&issuers.iter().map(|(issuer, _)| issuer.name.as_str()).collect::<Vec<_>>());
         // Tasks that have ended would stay in the set otherwise.
         while running.tasks.try_join_next().is_some() {}
         let issuers = spawn(issuers, &mut running.tasks);

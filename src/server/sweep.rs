@@ -1,4 +1,4 @@
-//! Clears the token cache of what can no longer be used.
+//! Clears the token cache of what can no longer be used, and the metrics of what is no longer configured.
 
 use std::{
     sync::Arc,
@@ -16,5 +16,6 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub(super) async fn keep_swept(proxy: Arc<LiveProxy>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some() {
         proxy.exchange().sweep(SystemTime::now().into()).await;
+        proxy.forget_series();
     }
 }

@@ -22,7 +22,7 @@ impl Rejection {
                 "Client: put one token and nothing else where the route expects it, such as `Authorization: Bearer <token>`."
             }
             Self::BadSignature => {
-                "Client: send the token as it was issued. If it is untouched, `discovery` or `jwks_uri` in the config names the keys of another provider."
+                "Client: send the token as it was issued. If it is untouched, `discovery` or `jwks_uri` in the config names the keys of another provider. If the provider has changed its key under the same `kid`, `/keys` says how to take the new one now."
             }
             Self::BodyMalformed => {
                 "Client: send one JSON object, each member once, with the members that the route's `token.in` names."

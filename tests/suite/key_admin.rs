@@ -9,7 +9,10 @@ use std::{
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HOST, ORIGIN};
 use serde_json::Value;
-use syncgate::demo::{http_client, issuer::Endpoint};
+use syncgate::demo::{
+    DemoKey, http_client,
+    issuer::{Behaviour, Endpoint},
+};
 
 use crate::kit::Kit;
 
@@ -160,6 +163,22 @@ async fn keys_are_shown_as_json_and_as_a_page() {
     kit.stop().await;
 }
 
+#[tokio::test]
+async fn a_page_with_a_name_of_its_own_is_shown_nothing() {
+    let kit = calm().await;
+    for path in ["/", "/keys", "/metrics", "/readyz"] {
+        for (host, status) in
+            [("contoso.com", 403), ("127.0.0.1.contoso.com:9090", 403), ("localhost:9090", 200), ("127.0.0.1", 200)]
+        {
+            let request = http_client().unwrap().get(kit.admin_url(path)).header(HOST, host);
+            assert_eq!(kit.within(request.send()).await.unwrap().status(), status, "{host} {path}");
+        }
+    }
+    let probe = http_client().unwrap().get(kit.admin_url("/livez")).header(HOST, "contoso.com");
+    assert_eq!(kit.within(probe.send()).await.unwrap().status(), 200);
+    kit.stop().await;
+}
+
 /// Runs `syncgate admin` against the gateway of the kit.
 async fn syncgate_admin(kit: &Kit, arguments: &[&str]) -> Output {
     let config = kit.gateway.config();
@@ -177,6 +196,71 @@ async fn syncgate_admin(kit: &Kit, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_syncgate"));
     command.arg("admin").args(arguments).arg("--config").arg(&file);
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_without_effect_does_not_look_like_one_with_effect() {
+    let kit = calm().await;
+    let key = kit.issuer.signing_key();
+    let text = |output: &[u8]| String::from_utf8_lossy(output).into_owned();
+    let typo = format!("{}x", key.kid());
+    let (status, body) = post(&kit, &format!("/keys/contoso/purge?kid={typo}"), &[(AUTHORIZATION, &credential(&kit))]).await;
+    assert_eq!((status, &body["error"], &body["keys"][0]["kid"]), (404, &"unknown_kid".into(), &key.kid().into()), "{body}");
+    let purged = syncgate_admin(&kit, &["purge", "--kid", &typo]).await;
+    assert_eq!((purged.status.code(), text(&purged.stdout)), (Some(1), String::new()));
+    assert!(text(&purged.stderr).contains(&format!("{} (thumbprint", key.kid())), "{}", text(&purged.stderr));
+    let keys: Value = kit.admin("/keys").await.json().await.unwrap();
+    assert_eq!(keys["issuers"][0]["purged"], serde_json::json!([]));
+    // One that is still to come.
+    let forced = syncgate_admin(&kit, &["purge", "--kid", &typo, "--force"]).await;
+    assert_eq!(forced.status.code(), Some(0), "{}", text(&forced.stderr));
+    assert!(text(&forced.stdout).contains("(0 keys dropped)"), "{}", text(&forced.stdout));
+    let again = syncgate_admin(&kit, &["purge", "--kid", &typo]).await;
+    assert_eq!(again.status.code(), Some(0), "it is denied, as it was asked to be");
+    kit.assert_serves().await;
+    let right = syncgate_admin(&kit, &["purge", "--kid", key.kid()]).await;
+    assert!(text(&right.stdout).contains("(1 key dropped)"), "{}", text(&right.stdout));
+    kit.stop().await;
+}
+
+/// A key set with this key under the kid `fixed`.
+fn fixed(key: &DemoKey) -> Behaviour {
+    let jwk = serde_json::json!({ "kty": "RSA", "use": "sig", "kid": "fixed", "n": key.modulus(), "e": key.exponent() });
+    Behaviour::Document(serde_json::json!({ "keys": [jwk] }).to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_made_anew_under_its_kid_serves_by_the_command_that_is_printed() {
+    let kit = calm().await;
+    let (old, new) = (DemoKey::shared(5).unwrap(), DemoKey::shared(6).unwrap());
+    let token = |key: &DemoKey, user: &str| kit.issuer.token(user).header("kid", "fixed").signed_by(key).sign();
+    let text = |output: &[u8]| String::from_utf8_lossy(output).into_owned();
+    for key in [&old, &new] {
+        kit.issuer.behave(Endpoint::Keys, fixed(key));
+        assert_eq!(syncgate_admin(&kit, &["refresh"]).await.status.code(), Some(0));
+    }
+    assert_eq!(kit.get("/echo", &token(&old, "alice")).await.status(), 200);
+    assert_eq!(kit.get("/echo", &token(&new, "alice")).await.status(), 401);
+    assert_eq!(kit.metric("syncgate_jwks_conflicts_total", &[]), 1.0);
+
+    // By its kid both would go.
+    let both = syncgate_admin(&kit, &["purge", "--kid", "fixed"]).await;
+    assert_eq!(both.status.code(), Some(1));
+    assert!(text(&both.stderr).contains(old.kid()) && text(&both.stderr).contains(new.kid()), "{}", text(&both.stderr));
+    let request = http_client().unwrap().get(kit.admin_url("/keys")).header(ACCEPT, "text/html");
+    let page = kit.within(request.send()).await.unwrap().text().await.unwrap();
+    assert!(page.contains(&format!("syncgate admin purge --config FILE --issuer contoso --kid {}", old.kid())), "{page}");
+
+    let refreshed = text(&syncgate_admin(&kit, &["refresh"]).await.stdout);
+    let (_, command) = refreshed.split_once("\n  syncgate ").unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_syncgate"));
+    process.args(command.split_whitespace());
+    let outcome = tokio::task::spawn_blocking(move || process.output().unwrap()).await.unwrap();
+    assert_eq!(outcome.status.code(), Some(0), "{command}: {}", text(&outcome.stderr));
+    assert!(text(&outcome.stdout).contains("(1 key dropped)"), "{}", text(&outcome.stdout));
+    assert_eq!(kit.get("/echo", &token(&new, "alice")).await.status(), 200);
+    assert_eq!(kit.get("/echo", &token(&old, "alice")).await.status(), 401);
+    kit.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

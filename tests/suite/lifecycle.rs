@@ -148,6 +148,18 @@ impl Process {
         }
     }
 
+    /// Nobody reads its log any more.
+    pub fn stop_reading(&mut self) {
+        let (nobody, _) = std::io::pipe().unwrap();
+        // Another end in its place: that of the process has no reader then.
+        let stderr = std::process::ChildStderr::from(std::os::fd::OwnedFd::from(nobody));
+        self.log = BufReader::new(stderr);
+    }
+
+    pub fn signal(&self, name: &str) {
+        Command::new("kill").arg(name).arg(self.child.id().to_string()).status().unwrap();
+    }
+
     /// Ends it as an operator does. What was left of the log.
     pub fn terminate(self) -> String {
         Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();

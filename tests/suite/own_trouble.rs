@@ -240,3 +240,49 @@ async fn the_log_names_both_issuers() {
     tokio::task::spawn_blocking(move || gateway.terminate()).await.unwrap();
     backend.stop().await;
 }
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_written_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("later").join("keys.json");
+    let snapshot = file.clone();
+    let kit = Kit::start_with(move |config| {
+        config.issuers[0].jwks.snapshot_file = Some(snapshot);
+        config.issuers[0].jwks.refresh = Duration::from_millis(50);
+    })
+    .await;
+    let shown = async || kit.admin("/keys").await.json::<Value>().await.unwrap()["issuers"][0]["snapshot_error"].clone();
+    kit.eventually(|| kit.metric("syncgate_jwks_refresh_total", &[]) >= 2.0).await;
+    assert!(kit.gateway.metrics().render().unwrap().contains("syncgate_jwks_snapshot_last_success{issuer=\"contoso\"} 0"));
+    assert!(shown().await.as_str().unwrap().contains("keys.json"));
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    kit.eventually(|| kit.metric("syncgate_jwks_snapshot_last_success", &[]) == 1.0).await;
+    assert!(file.exists() && shown().await.is_null());
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn lines_of_a_log_whose_reader_is_gone_are_counted() {
+    let issuer = DemoIssuer::start().await.unwrap();
+    let backend = DemoBackend::start(&DemoKey::shared(5).unwrap().public_key_pem().unwrap()).await.unwrap();
+    let (gateway, _) = process(&issuer, &issuer.issuer(), &backend).await;
+    let (mut gateway, serving) = line(gateway, "serving").await;
+    let address = |name: &str| serving[name].as_str().unwrap().to_owned();
+    gateway.stop_reading();
+    assert_eq!(get(&address("address"), &issuer.token("alice").sign()).await, 200);
+    // A line of the other log.
+    gateway.signal("-HUP");
+    let client = syncgate::demo::http_client().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let text = client.get(format!("http://{}/metrics", address("admin_address"))).send().await.unwrap().text().await.unwrap();
+        let metrics = syncgate::demo::MetricsText::new(text);
+        let lost = ["syncgate_access_log_dropped_total", "syncgate_log_dropped_total"].map(|name| metrics.sum(name, &[]));
+        if lost.iter().all(|lost| *lost >= 1.0) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{lost:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    backend.stop().await;
+}

@@ -206,3 +206,44 @@ async fn a_new_issuer_does_not_make_a_serving_gateway_unready() {
     assert_eq!(kit.get("/echo", &second.token("bob").sign()).await.status(), 401);
     kit.stop().await;
 }
+
+#[tokio::test]
+async fn reloads_leave_no_series_behind() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    let series = async || kit.admin("/metrics").await.text().await.unwrap().lines().filter(|line| !line.starts_with('#')).count();
+    let named = |config: &mut Config, prefix: &str| {
+        let route = config.proxy.routes[0].clone();
+        config.proxy.routes = (0..50)
+            .map(|number| {
+                let mut route = route.clone();
+                (route.name, route.path) = (format!("{prefix}-{number}"), format!("/echo/{number}"));
+                route
+            })
+            .collect();
+        config.proxy.routes.push(route);
+        config.proxy.upstreams[0].name = format!("upstream-{prefix}");
+        config.issuers[0].rules.name = format!("issuer-{prefix}");
+    };
+    let mut first = 0;
+    for turn in 0..20 {
+        reload(&kit, |config| {
+            let default = config.proxy.routes.pop().unwrap();
+            config.proxy.routes = vec![default];
+            named(config, &turn.to_string());
+        });
+        kit.await_ready().await;
+        for number in [0, 7, 49] {
+            assert_eq!(kit.get(&format!("/echo/{number}"), &token).await.status(), 200);
+        }
+        let count = series().await;
+        first = if turn == 0 { count } else { first };
+        assert!(count <= first + 20, "{first} series have become {count}");
+    }
+    let text = kit.admin("/metrics").await.text().await.unwrap();
+    for gone in ["=\"0-7\"", "=\"18-49\"", "=\"upstream-18\"", "=\"issuer-18\""] {
+        assert!(!text.contains(gone), "{gone}");
+    }
+    assert!(text.contains("=\"19-7\""));
+    kit.stop().await;
+}

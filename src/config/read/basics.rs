@@ -67,6 +67,7 @@ pub(in crate::config) fn log(mut section: Section<'_>) -> LogSettings {
         format: section.choice("format", &LOG_FORMATS, default.format),
         level: section.choice("level", &LOG_LEVELS, default.level),
         requests: section.flag("requests", default.requests),
+        refusals_per_second: u32::try_from(section.number("refusals_per_second", 100, 1..=1_000_000)).unwrap_or(u32::MAX),
     };
     section.finish();
     settings

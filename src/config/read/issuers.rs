@@ -99,6 +99,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
         connect_timeout: section.duration("connect_timeout", default.connect_timeout, SECOND / 10..=SECOND * 30),
         timeout: section.duration("timeout", default.timeout, SECOND / 10..=MINUTE),
         proxy: section.text("proxy", &PROXY_URL),
+        proxy_credentials_file: section.file("proxy_credentials_file", Target::Secret),
         unknown_kid: unknown_kid(section.section("unknown_kid")),
         deny_kids: section.texts("deny_kids", &TEXT),
         snapshot_file: section.file("snapshot_file", Target::Snapshot),
@@ -108,6 +109,10 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
         && let Some(field) = section.field("keep").or_else(|| section.field("refresh"))
     {
         field.problem("keep is shorter than refresh: every key would end before it is fetched again");
+    }
+
+    if section.field("proxy").is_none() {
+        section.refuse("proxy_credentials_file", "has a meaning only with proxy");
     }
 
     let shared = section.flag("shared_user_ids", false);

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
-use super::bad_values::UPSTREAM_URL;
+const PROXY_URL: &str =
+    "accepted: http://, https://, socks5:// or socks5h:// with host and port, without path, query and credentials";
 
 /// Place, bad value, the problem that must be the only one.
 pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
@@ -18,7 +19,18 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
         (
             "/issuers/0/proxy",
             json!("http://proxy:3128/x"),
-            format!("issuers[0].proxy: has a path or a query; requests keep their own; {UPSTREAM_URL}"),
+            format!("issuers[0].proxy: has a path or a query; requests keep their own; {PROXY_URL}"),
+        ),
+        (
+            "/issuers/0/proxy",
+            json!("socks5h://user:secret@proxy:1080"),
+            format!("issuers[0].proxy: has credentials in it; give proxy_credentials_file; {PROXY_URL}"),
+        ),
+        ("/issuers/0/proxy", json!("socks4://proxy:1080"), format!("issuers[0].proxy: is neither http nor https; {PROXY_URL}")),
+        row(
+            "/issuers/0/proxy_credentials_file",
+            json!("login"),
+            "issuers[0].proxy_credentials_file: has a meaning only with proxy",
         ),
         row("/issuers/0/deny_kids", json!(["a", "a"]), "issuers[0].deny_kids[1]: appears twice in the list; keep one"),
         row("/issuers/0/unknown_kid", json!(2), "issuers[0].unknown_kid: is not a mapping; accepted: keys with values, indented"),

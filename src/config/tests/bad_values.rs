@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{TENANT_ID, bad_minting, bad_routes, config, parse, problems, with};
 
 const KEY_URL: &str = "accepted: https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])";
-pub(super) const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
+const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
 const GUID: &str = "accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000";
 pub(super) const NAME: &str = "accepted: 1 to 64 of a-z 0-9 _ -";
 pub(super) const CLAIM: &str = "accepted: the name of a claim: 1 to 256 bytes, without spaces or braces";
@@ -232,6 +232,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             "log.level: \"inof\" is not known; did you mean info?; accepted: error, warn, info, debug",
         ),
         row("/log/requests", json!({}), "log.requests: is a mapping, not one value; accepted: true, false"),
+        row("/log/refusals_per_second", json!(0), "log.refusals_per_second: 0 is too small; accepted: 1 to 1000000 (default 100)"),
         row("/shutdown/delay", json!("6m"), "shutdown.delay: 6m is too long; accepted: 0s to 5m (default 0s)"),
         row("/shutdown/grace", json!("61m"), "shutdown.grace: 61m is too long; accepted: 0s to 1h (default 30s)"),
         row("/threads", json!(1025), "threads: 1025 is too large; accepted: 0 to 1024 (default 0)"),

@@ -26,7 +26,7 @@ fn the_printout_means_the_same() {
         "preset": "entra", "tenant": "common", "any_tenant": true, "audiences": ["api"], "user_id": "oid", "shared_user_ids": true,
         "algorithms": ["ES384", "EdDSA"], "tokens": ["id", "app_only"], "authorized_parties": ["null", "~", "-", "é \"x\""],
         "max_lifetime": "28h", "ca_file": "ca.pem", "jwks_uri": "http://localhost/keys", "jwks_file": "keys.json",
-        "proxy": "http://proxy:3128", "deny_kids": ["-x", "~"], "snapshot_file": "/var/lib/contoso.json",
+        "proxy": "socks5h://proxy:1080", "proxy_credentials_file": "/run/login", "deny_kids": ["-x", "~"], "snapshot_file": "/var/lib/contoso.json",
         "unknown_kid": { "refreshes": 0, "refill": "30s", "wait": "0s" },
     });
     let mutable = oidc("mutable", json!({ "user_id": "m_{email}", "mutable_user_id": true, "leeway": "1500ms" }));

@@ -50,10 +50,11 @@ impl Memory {
     }
 
     /// The identity that the connection remembers for this token, or why it is looked for in the cache. What may not be used is forgotten.
+    /// When it is time to ask a cache that has lost it, what the connection remembers goes back there.
     pub(super) fn recall_on(
         &mut self,
-        connection: usize,
-        token: usize,
+        (connection, token): (usize, usize),
+        is_cached: bool,
         settings: &Settings,
         published: &[Published; 2],
         now: i64,
@@ -61,13 +62,17 @@ impl Memory {
         let place = &mut self.connections[connection];
         let last = place.as_mut().filter(|last| last.token == token).ok_or("connection: another token")?;
         last.uses += 1;
-        if last.uses.is_multiple_of(ASKED_EVERY) {
+        let is_asked = last.uses.is_multiple_of(ASKED_EVERY);
+        let cached = self.identities.get(&token).filter(|_| is_cached && is_asked);
+        if cached.is_some_and(|cached| cached.holds(&self.versions, settings, published, now)) {
             return Err("connection: the cache is asked");
         }
         let identity = Rc::clone(&last.identity);
         let holds = identity.check(&self.versions, settings, published, now);
-        if holds.is_err() {
-            *place = None;
+        match holds {
+            Ok(()) if is_asked => drop(self.identities.insert(token, Rc::clone(&identity))),
+            Ok(()) => {}
+            Err(_) => *place = None,
         }
         holds.map(|()| identity)
     }

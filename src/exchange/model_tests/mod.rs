@@ -149,7 +149,7 @@ impl<'s> Life<'s> {
         let (text, now) = (TOKENS[token].as_str(), self.now);
         let expected = verify(text, &self.settings, &self.published, now);
         let is_cached = self.has_cached(text);
-        let (known, is_on_connection) = self.recall(connection, token, &expected);
+        let (known, is_on_connection) = self.recall(connection, token, is_cached, &expected);
         if let Some(number) = connection {
             self.connections[number].brought = token;
         }
@@ -197,10 +197,11 @@ impl<'s> Life<'s> {
         &mut self,
         connection: Option<usize>,
         token: usize,
+        is_cached: bool,
         expected: &Result<Who, Rejection>,
     ) -> (Option<Rc<Remembered>>, bool) {
         if let Some(number) = connection {
-            match self.memory.recall_on(number, token, &self.settings, &self.published, self.now) {
+            match self.memory.recall_on((number, token), is_cached, &self.settings, &self.published, self.now) {
                 Ok(known) => return (Some(known), true),
                 Err(why) => self.seen.borrow_mut().note(why),
             }

@@ -59,6 +59,11 @@ impl RouteTable {
         }
     }
 
+    /// The names of all routes.
+    pub(in crate::proxy) fn names(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().map(|route| route.name.as_str())
+    }
+
     /// The route of a request. `path` as sent, without the query.
     ///
     /// A plain path takes its route. Any other is a matter of every route that some server may take it to. Of these, public routes count
