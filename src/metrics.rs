@@ -7,10 +7,8 @@ mod prune;
 
 use std::sync::OnceLock;
 
-use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
-};
-pub use prometheus::{Histogram, IntCounter, IntGauge};
+use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
+pub use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
 /// From 10 microseconds: a cached exchange costs about one, a verification fifty, an RSA-4096 signature several thousand.
 const EXCHANGE_BUCKETS: &[f64] =
@@ -155,6 +153,10 @@ pub struct ExchangeMetrics {
     pub cache_bytes: IntGauge,
     /// `syncgate_signing_queue`: signatures waiting or under way.
     pub signing_queue: IntGauge,
+    /// `syncgate_group_overage_total{issuer}`.
+    pub group_overage: IntCounterVec,
+    /// `syncgate_minted_without_groups_total{profile}`.
+    pub minted_without_groups: IntCounterVec,
     /// `syncgate_signing_key_info{algorithm,thumbprint}` = 1.
     pub signing_key: IntGaugeVec,
 }
@@ -252,6 +254,16 @@ impl Metrics {
                 cache_entries: declare.gauge("cache_entries", "Identities in the token cache.")?,
                 cache_bytes: declare.gauge("cache_bytes", "Memory of the identities in the token cache, estimated.")?,
                 signing_queue: declare.gauge("signing_queue", "Signatures waiting or under way.")?,
+                group_overage: declare.counters(
+                    "group_overage_total",
+                    "Tokens verified of which a claim that the config uses stands elsewhere, since the user has too many groups.",
+                    &["issuer"],
+                )?,
+                minted_without_groups: declare.counters(
+                    "minted_without_groups_total",
+                    "Tokens minted with a default, or without a claim, because the groups stand elsewhere.",
+                    &["profile"],
+                )?,
                 signing_key: declare.gauges("signing_key_info", "The active signing key.", &["algorithm", "thumbprint"])?,
             },
             jwks: JwksMetrics {

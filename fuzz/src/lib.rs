@@ -15,6 +15,8 @@ use syncgate::token::{
 pub const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 /// The audience of every issuer.
 pub const AUDIENCE: &str = "90c0fe63-bcf2-44d5-8fb7-b8bbc0b29dc6";
+/// The client that the issuers with a list of clients take.
+pub const CLIENT: &str = "fabd2a77-8a0c-4f0a-9d54-5d4a5a0c3b5f";
 /// Tolerated clock difference of every issuer.
 pub const LEEWAY: Duration = Duration::from_secs(60);
 
@@ -22,26 +24,22 @@ pub const LEEWAY: Duration = Duration::from_secs(60);
 pub static ISSUERS: LazyLock<[TrustedIssuer; 3]> = LazyLock::new(|| {
     let texts = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
     let oidc = IssuerSettings {
-        name: "oidc".into(),
-        issuer: IssuerRule::Exact(texts(&["https://login.contoso.com/"])),
-        audiences: texts(&[AUDIENCE]),
         algorithms: ALGORITHMS.iter().filter_map(|name| algorithm_from_name(name)).collect(),
-        policies: Vec::new(),
-        authorized_parties: Vec::new(),
         kinds: TokenKinds { access: true, id: true, app_only: true },
-        user_id: UserIdRule::Claims(texts(&["sub"])),
-        name_claim: "name".into(),
         role_claim: "groups".into(),
         leeway: LEEWAY,
         max_lifetime: Some(Duration::from_secs(86_400)),
         kept_claims: texts(&["groups", "email_verified"]),
-        cloud_instance: None,
+        client_ids: texts(&[CLIENT]),
+        ..IssuerSettings::new("oidc", IssuerRule::Exact(texts(&["https://login.contoso.com/"])), texts(&[AUDIENCE]))
     };
     let b2c = IssuerSettings {
         name: "b2c".into(),
         issuer: IssuerRule::Exact(texts(&["https://contoso.b2clogin.com/775527ff-9a37-4307-8b3d-cc311f58d925/v2.0/"])),
         policies: texts(&["B2C_1_signin", "B2C_1A_signup_signin"]),
-        authorized_parties: texts(&["fabd2a77-8a0c-4f0a-9d54-5d4a5a0c3b5f"]),
+        authorized_parties: texts(&[CLIENT]),
+        client_ids: Vec::new(),
+        takes_sender_constrained: false,
         kinds: TokenKinds::default(),
         user_id: UserIdRule::Claims(texts(&["oid", "sub"])),
         role_claim: "roles".into(),
@@ -51,10 +49,12 @@ pub static ISSUERS: LazyLock<[TrustedIssuer; 3]> = LazyLock::new(|| {
     let entra = IssuerSettings {
         name: "entra".into(),
         issuer: IssuerRule::Template {
-            pattern: "https://login.microsoftonline.com/{tenantid}/v2.0".into(),
+            patterns: texts(&["https://login.microsoftonline.com/{tenantid}/v2.0", "https://sts.windows.net/{tenantid}/"]),
             tenants: TenantRule::Only(texts(&["775527ff-9a37-4307-8b3d-cc311f58d925"])),
         },
         user_id: UserIdRule::Template("{tid}_{oid}".into()),
+        client_ids: Vec::new(),
+        takes_group_overage: false,
         role_claim: "roles".into(),
         cloud_instance: Some("microsoftonline.com".into()),
         ..oidc.clone()

@@ -13,7 +13,7 @@ use crate::{
     },
     jwks::KeySource,
     proxy::UpstreamSettings,
-    token::{ClaimRule, IssuerRule, IssuerSettings, TenantRule, UserIdRule},
+    token::{ClaimRule, IssuerRule, IssuerSettings, Provider, TenantRule, UserIdRule},
 };
 
 /// Prints a config in full. Secrets appear as their source, never as their value.
@@ -86,8 +86,14 @@ fn issuers_of(config: &Config, yaml: &mut Yaml) {
     yaml.open("issuers");
     for (index, IssuerConfig { rules, jwks }) in config.issuers.iter().enumerate() {
         yaml.element("name", &rules.name);
-        if matches!(&rules.user_id, UserIdRule::Claims(claims) if claims.len() > 1) {
-            yaml.plain("preset", "b2c # for the list in user_id; what else it expands to is spelled out");
+        let preset = match rules.provider {
+            Provider::B2c => Some("b2c"),
+            Provider::Entra => Some("entra"),
+            Provider::ExternalId => Some("external-id"),
+            Provider::Other => None,
+        };
+        if let Some(preset) = preset {
+            yaml.plain("preset", format_args!("{preset} # what it expands to is spelled out"));
         }
         let sources =
             |wanted: fn(&KeySource) -> Option<&String>| jwks.sources.iter().filter_map(wanted).cloned().collect::<Vec<_>>();
@@ -130,8 +136,8 @@ fn print_rules(rules: &IssuerSettings, shared: bool, yaml: &mut Yaml) {
     match &rules.issuer {
         IssuerRule::Discovered => yaml.plain("issuer", issuers::DISCOVERED),
         IssuerRule::Exact(issuers) => yaml.list("issuer", issuers),
-        IssuerRule::Template { pattern, tenants } => {
-            yaml.text("issuer", pattern);
+        IssuerRule::Template { patterns, tenants } => {
+            yaml.list("issuer", patterns);
             match tenants {
                 TenantRule::Only(tenants) => yaml.list("tenants", tenants),
                 TenantRule::Any => yaml.plain("any_tenant", true),
@@ -139,12 +145,15 @@ fn print_rules(rules: &IssuerSettings, shared: bool, yaml: &mut Yaml) {
         }
     }
     yaml.list("audiences", &rules.audiences);
+    yaml.list("client_ids", &rules.client_ids);
     let algorithms: Vec<_> = rules.algorithms.iter().map(|algorithm| word(&issuers::ALGORITHMS, algorithm).to_owned()).collect();
     yaml.list("algorithms", &algorithms);
     yaml.list("policies", &rules.policies);
     yaml.list("authorized_parties", &rules.authorized_parties);
     let kinds = [(rules.kinds.access, "access"), (rules.kinds.id, "id"), (rules.kinds.app_only, "app_only")];
     yaml.list("tokens", &kinds.iter().filter(|(taken, _)| *taken).map(|(_, kind)| (*kind).to_owned()).collect::<Vec<_>>());
+    yaml.plain("sender_constrained", word(&issuers::ACCEPT_OR_REFUSE, &rules.takes_sender_constrained));
+    yaml.plain("group_overage", word(&issuers::ACCEPT_OR_REFUSE, &rules.takes_group_overage));
     match &rules.user_id {
         UserIdRule::Claims(claims) => yaml.list("user_id", claims),
         UserIdRule::Template(text) => yaml.text("user_id", text),

@@ -24,7 +24,7 @@ use crate::{
     proxy::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings},
     server::{Gateway, StartError},
     signing::{SigningKeySource, SigningSettings},
-    token::{IssuerRule, IssuerSettings, MintingProfile, TokenKinds, TokenLimits, UserIdRule},
+    token::{IssuerRule, IssuerSettings, MintingProfile, Provider, TokenLimits, UserIdRule},
 };
 
 /// Why the world does not start.
@@ -241,20 +241,10 @@ pub fn trust(issuer: &DemoIssuer) -> IssuerConfig {
     let options = issuer.options();
     IssuerConfig {
         rules: IssuerSettings {
-            name: options.tenant.clone(),
-            issuer: IssuerRule::Exact(vec![issuer.issuer()]),
-            audiences: vec![options.audience.clone()],
-            algorithms: vec![Algorithm::RS256],
+            provider: Provider::B2c,
             policies: vec![options.policy.clone()],
-            authorized_parties: Vec::new(),
-            kinds: TokenKinds { access: true, id: false, app_only: false },
             user_id: UserIdRule::Claims(vec!["oid".into(), "sub".into()]),
-            name_claim: "name".into(),
-            role_claim: "roles".into(),
-            leeway: Duration::from_secs(60),
-            max_lifetime: None,
-            kept_claims: Vec::new(),
-            cloud_instance: None,
+            ..IssuerSettings::new(&options.tenant, IssuerRule::Exact(vec![issuer.issuer()]), vec![options.audience.clone()])
         },
         jwks: JwksSettings {
             refresh: Duration::from_secs(1),

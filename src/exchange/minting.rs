@@ -214,6 +214,11 @@ impl Minting {
                 SigningRefused::QueueFull => Rejection::SigningOverloaded,
                 SigningRefused::Panicked => Rejection::SigningFailed,
             })??;
+        let (minted, is_short_of_groups) = minted;
+        if is_short_of_groups {
+            let profile = order.minter.profile().name.as_str();
+            self.metrics.exchange.minted_without_groups.with_label_values(&[profile]).inc();
+        }
         self.duration.observe(started.elapsed().as_secs_f64());
         let minted = Arc::new(minted);
         order.slot.minted.store(Some(Arc::clone(&minted)));
@@ -270,11 +275,18 @@ impl Minted {
     }
 }
 
-fn mint(minter: &Minter, identity: &Identity, active: &ActiveKey, lifetime: Lifetime, now: Timestamp) -> Result<Minted, Rejection> {
+fn mint(
+    minter: &Minter,
+    identity: &Identity,
+    active: &ActiveKey,
+    lifetime: Lifetime,
+    now: Timestamp,
+) -> Result<(Minted, bool), Rejection> {
     let mut random = [0; 16];
     aws_lc_rs::rand::fill(&mut random).map_err(|_| Rejection::SigningFailed)?;
     let token = minter.mint(&identity.verified, active.key.signer().as_ref(), lifetime, now, random)?;
     let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.as_str())).map_err(|_| Rejection::SigningFailed)?;
     authorization.set_sensitive(true);
-    Ok(Minted::new(authorization, active.number, now, token.expires(), identity.verified.end()))
+    let minted = Minted::new(authorization, active.number, now, token.expires(), identity.verified.end());
+    Ok((minted, token.is_short_of_groups()))
 }

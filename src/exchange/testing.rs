@@ -1,6 +1,6 @@
 //! An issuer for tests that make many tokens: it signs with Ed25519, which is fast and gives one token for one set of claims.
 
-use std::{sync::LazyLock, time::Duration};
+use std::sync::LazyLock;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     signing::{NewKey, PrivateKeyPem, SigningKey},
-    token::{IssuerRule, IssuerSettings, KeySet, KeySetLimits, Timestamp, TokenKinds, UserIdRule, testing::TestKey},
+    token::{IssuerRule, IssuerSettings, KeySet, KeySetLimits, Timestamp, UserIdRule, testing::TestKey},
 };
 
 /// This many keys can be told apart.
@@ -30,20 +30,9 @@ pub(super) fn iss(name: &str) -> String {
 /// The rules for tokens of an issuer of this name.
 pub(super) fn rules(name: &str) -> IssuerSettings {
     IssuerSettings {
-        name: name.into(),
-        issuer: IssuerRule::Exact(vec![iss(name)]),
-        audiences: vec!["app".into()],
         algorithms: vec![Algorithm::EdDSA],
-        policies: Vec::new(),
-        authorized_parties: Vec::new(),
-        kinds: TokenKinds::default(),
         user_id: UserIdRule::Claims(vec!["oid".into()]),
-        name_claim: "name".into(),
-        role_claim: "roles".into(),
-        leeway: Duration::from_secs(60),
-        max_lifetime: None,
-        kept_claims: Vec::new(),
-        cloud_instance: None,
+        ..IssuerSettings::new(name, IssuerRule::Exact(vec![iss(name)]), vec!["app".into()])
     }
 }
 

@@ -1,13 +1,12 @@
 use std::sync::{Barrier, mpsc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     jwks::test_keys::{set, sign},
-    token::{IssuerRule, IssuerSettings, TokenKinds, UserIdRule},
+    token::{IssuerRule, IssuerSettings, UserIdRule},
 };
 
 /// Keys that are unknown, ended, purged, and settings that change.
@@ -87,20 +86,9 @@ impl World {
         let metrics = Arc::new(Metrics::new().unwrap());
         let keys = Arc::new(KeyStore::new(sources));
         let rules = IssuerSettings {
-            name: "contoso".into(),
-            issuer: IssuerRule::Exact(vec![ISSUER.into()]),
-            audiences: vec!["app".into()],
-            algorithms: vec![Algorithm::RS256],
-            policies: Vec::new(),
-            authorized_parties: Vec::new(),
-            kinds: TokenKinds::default(),
             user_id: UserIdRule::Claims(vec!["oid".into()]),
-            name_claim: "name".into(),
-            role_claim: "roles".into(),
             leeway: Duration::from_secs(LEEWAY as u64),
-            max_lifetime: None,
-            kept_claims: Vec::new(),
-            cloud_instance: None,
+            ..IssuerSettings::new("contoso", IssuerRule::Exact(vec![ISSUER.into()]), vec!["app".into()])
         };
         let issuer = TrustedIssuer::new(rules.clone());
         let mut profiles = profiles(CLAIMS);

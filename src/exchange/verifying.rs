@@ -1,7 +1,10 @@
 //! The first layer: the digest of a token to its [`Identity`].
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,7 +17,7 @@ use super::{
     issuer::Issuer,
 };
 use crate::{
-    metrics::{Histogram, IntCounter, Metrics},
+    metrics::{Histogram, IntCounter, IntCounterVec, Metrics},
     token::{BearerToken, Check, IssuerRule, Rejection, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken, one_token},
 };
 
@@ -29,7 +32,13 @@ pub(super) struct Verifying {
     hits: IntCounter,
     misses: IntCounter,
     duration: Histogram,
+    group_overage: IntCounterVec,
+    /// When a malformed claim was last told of. Milliseconds.
+    told: Arc<AtomicI64>,
 }
+
+/// Between two log lines about malformed claims.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 impl Verifying {
     pub(super) fn new(
@@ -47,6 +56,8 @@ impl Verifying {
             hits: metrics.exchange.cache_requests.with_label_values(&["identity", "hit"]),
             misses: metrics.exchange.cache_requests.with_label_values(&["identity", "miss"]),
             duration: metrics.exchange.duration.with_label_values(&["verify"]),
+            group_overage: metrics.exchange.group_overage.clone(),
+            told: Arc::new(AtomicI64::new(Timestamp::MIN.as_millis())),
         }
     }
 
@@ -75,6 +86,8 @@ impl Verifying {
             hits: self.hits.clone(),
             misses: self.misses.clone(),
             duration: self.duration.clone(),
+            group_overage: self.group_overage.clone(),
+            told: Arc::clone(&self.told),
         }
     }
 
@@ -217,7 +230,28 @@ impl Verifying {
         let started = Instant::now();
         let verified = issuer.trusted().verify(token, &keys, now);
         self.duration.observe(started.elapsed().as_secs_f64());
-        Ok(Arc::new(Identity::new(verified?, digest, issuer.id, generation, self.profiles, now)))
+        if verified.as_ref().err() == Some(&Rejection::ClaimsMalformed) {
+            self.tell_malformed(issuer, token, now);
+        }
+        let verified = verified?;
+        if verified.has_group_overage() {
+            self.group_overage.with_label_values(&[issuer.trusted().name()]).inc();
+        }
+        Ok(Arc::new(Identity::new(verified, digest, issuer.id, generation, self.profiles, now)))
+    }
+
+    /// Names the claim whose type is wrong, now and then: the client is not told, and the access log has the reason alone.
+    fn tell_malformed(&self, issuer: &Issuer, token: &UnverifiedToken<'_>, now: Timestamp) {
+        let told = self.told.load(Ordering::Relaxed);
+        let is_due = now >= Timestamp::from_millis(told).plus(TOLD_EVERY) || now < Timestamp::from_millis(told);
+        let won = || self.told.compare_exchange(told, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let rules = issuer.trusted();
+        if let Some(claim) = token.malformed_claim(&rules.settings().role_claim)
+            && is_due
+            && won()
+        {
+            tracing::info!(issuer = rules.name(), claim, "tokens are refused since a claim has the wrong type (told every 10 s)");
+        }
     }
 
     /// Whether the token has not ended, the settings and the clock that it was verified by are those of now, and its key is still trusted.

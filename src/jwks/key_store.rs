@@ -300,10 +300,7 @@ impl Published {
     fn at(self, now: Timestamp) -> Self {
         let (trusted, valid) = self.held.trusted(now, &self.denied);
         let changed = trusted.keys().len() != self.trusted.keys().len()
-            || trusted
-                .keys()
-                .iter()
-                .any(|key| !self.trusted.keys().iter().any(|old| old.id() == key.id() && old.kid() == key.kid()));
+            || trusted.keys().iter().any(|key| !self.trusted.keys().iter().any(|old| old.is_equal_to(key)));
         let generation = if changed { next_generation() } else { self.generation };
         let untrusted = Arc::new(self.held.denied(now, &self.denied));
         Self { trusted: Arc::new(trusted), untrusted, valid, generation, ..self }

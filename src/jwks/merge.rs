@@ -82,8 +82,8 @@ pub(crate) struct Conflict {
 impl HeldKeys {
     /// Adds what a source was found to publish at `now` and drops what has ended.
     ///
-    /// A key that comes again under its `kid` is replaced by its newer form, since its other members may change. A key that comes
-    /// under the `kid` of another key is reported once, and does not lengthen the time of the other.
+    /// The order of the document decides nothing. A key that comes again under its `kid` is replaced by its newer form, since its other
+    /// members may change. A key that comes under the `kid` of another key is reported once, and does not lengthen the time of the other.
     pub(super) fn merge(&self, source: usize, fetched: &KeySet, now: Timestamp, keep: Keep) -> (Self, Vec<Conflict>) {
         let arrival = self.merges.saturating_add(1);
         let end = end(now, keep);
@@ -92,28 +92,40 @@ impl HeldKeys {
         let known = self.keys.iter().filter(|held| held.lives(now) && !is_withdrawn(held));
         let mut keys: Vec<HeldKey> = known.map(|held| held.clone().not_seen_after(now)).collect();
         let mut conflicts = Vec::new();
+        // What stands in a file is held beside the same key of another source, since each goes in its own way.
+        let is_known = |held: &HeldKey, key: &VerificationKey| {
+            held.is(key) && held.end.is_some() == end.is_some() && (end.is_some() || held.source == source)
+        };
+        // One key may have several entries. Those of its own source are replaced as a whole; another source may say other things.
+        let is_replaced =
+            |held: &HeldKey, key: &VerificationKey| is_known(held, key) && (held.source == source || held.key.is_equal_to(key));
+        let mut fresh = Vec::with_capacity(fetched.keys().len());
         for key in fetched.keys() {
-            // What stands in a file is held beside the same key of another source, since each goes in its own way.
-            let same = |held: &&mut HeldKey| {
-                held.is(key) && held.end.is_some() == end.is_some() && (end.is_some() || held.source == source)
-            };
-            if let Some(same) = keys.iter_mut().find(same) {
-                same.key = Arc::clone(key);
-                // Sources may answer out of order: an older answer shortens nothing.
-                same.end = same.end.max(end);
-                same.last_seen = same.last_seen.max(now);
-                same.source = source;
-                continue;
-            }
-            if let Some(kid) = key.kid()
-                && let Some(known) = keys.iter().find(|held| held.arrival < arrival && held.conflicts_with(key))
+            let known = || keys.iter().filter(|held| is_known(held, key));
+            if let (Some(kid), None) = (key.kid(), known().next())
+                && let Some(rival) = keys.iter().find(|held| held.arrival < arrival && held.conflicts_with(key))
             {
-                conflicts.push(Conflict { kid: kid.to_owned(), known: *known.key.id(), new: *key.id() });
+                let conflict = Conflict { kid: kid.to_owned(), known: *rival.key.id(), new: *key.id() };
+                if !conflicts.contains(&conflict) {
+                    conflicts.push(conflict);
+                }
             }
-            keys.push(HeldKey { key: Arc::clone(key), arrival, source, first_seen: now, last_seen: now, end });
+            let replaced = || keys.iter().filter(|held| is_replaced(held, key));
+            fresh.push(HeldKey {
+                key: Arc::clone(key),
+                arrival: known().map(|held| held.arrival).min().unwrap_or(arrival),
+                source,
+                first_seen: known().map(|held| held.first_seen).min().unwrap_or(now),
+                // Sources may answer out of order: an older answer shortens nothing.
+                last_seen: replaced().map(|held| held.last_seen).max().unwrap_or(now).max(now),
+                end: replaced().map(|held| held.end).max().unwrap_or(end).max(end),
+            });
         }
+        keys.retain(|held| !fetched.keys().iter().any(|key| is_replaced(held, key)));
+        keys.extend(fresh);
         if keys.len() > MOST_KEYS {
-            keys.sort_by_key(|held| (held.end.is_some(), std::cmp::Reverse(held.end)));
+            let age = |held: &HeldKey| (held.end.is_some(), std::cmp::Reverse(held.end));
+            keys.sort_by(|one, other| age(one).cmp(&age(other)).then_with(|| one.key.compare(&other.key)));
             keys.truncate(MOST_KEYS);
         }
         (Self { keys, merges: arrival }, conflicts)
@@ -129,16 +141,21 @@ impl HeldKeys {
     ) -> Self {
         let mut keys: Vec<_> = keys.into_iter().take(MOST_KEYS).collect();
         keys.sort_by_key(|(_, _, first_seen, _)| *first_seen);
-        let keys: Vec<_> = (1..)
-            .zip(keys)
-            .map(|(arrival, (key, source, first_seen, last_seen))| {
+        // Keys that were first seen together arrived together: their order says nothing.
+        let mut merges = 0;
+        let mut latest = None;
+        let keys: Vec<_> = keys
+            .into_iter()
+            .map(|(key, source, first_seen, last_seen)| {
+                merges += u64::from(latest.replace(first_seen) != Some(first_seen));
+                let arrival = merges;
                 let last_seen = last_seen.min(now);
                 let end = Some(last_seen.plus(keep));
                 HeldKey { key, arrival, source, first_seen: first_seen.min(last_seen), last_seen, end }
             })
             .filter(|held| held.lives(now))
             .collect();
-        Self { merges: keys.len() as u64, keys }
+        Self { merges, keys }
     }
 
     /// The same keys under other settings: `renumber` gives a source its new number and how long its keys are kept now.

@@ -100,6 +100,60 @@ fn keys_that_arrive_together_under_one_kid_are_both_there_for_the_key_set_to_cho
     assert_eq!(kids(&held, hour(0)), ["a", "a"]);
 }
 
+/// A document with entries of one `kid`: two keys for two algorithms, and one key for two issuers.
+fn entries(order: &[usize]) -> KeySet {
+    let entry = |number: usize, more: serde_json::Value| {
+        let mut jwk = jwk("a", number);
+        jwk.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        jwk
+    };
+    let all = [
+        entry(0, json!({ "alg": "RS256", "issuer": "https://a.contoso.com" })),
+        entry(0, json!({ "alg": "RS256", "issuer": "https://b.contoso.com" })),
+        entry(1, json!({ "alg": "PS256" })),
+    ];
+    let keys: Vec<_> = order.iter().map(|index| all[*index].clone()).collect();
+    KeySet::parse(json!({ "keys": keys }).to_string().as_bytes(), &KeySetLimits::default()).unwrap()
+}
+
+/// What verifies, whatever its order.
+fn trusted_entries(held: &HeldKeys, now: Timestamp) -> Vec<(String, Option<String>)> {
+    let (trusted, _) = held.trusted(now, &Denied::default());
+    let mut entries: Vec<_> = trusted.keys().iter().map(|key| (key.id().to_string(), key.issuer().map(str::to_owned))).collect();
+    entries.sort();
+    entries
+}
+
+#[test]
+fn the_order_of_a_document_decides_nothing_in_a_merge() {
+    const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let expected = trusted_entries(&HeldKeys::default().merge(0, &entries(&[0, 1, 2]), hour(0), KEPT).0, hour(0));
+    assert_eq!(expected.len(), 3);
+    for first in ORDERS {
+        for second in ORDERS {
+            let (held, conflicts) = HeldKeys::default().merge(0, &entries(&first), hour(0), KEPT);
+            assert_eq!((trusted_entries(&held, hour(0)), conflicts), (expected.clone(), vec![]));
+            let (held, conflicts) = held.merge(0, &entries(&second), hour(1), KEPT);
+            assert_eq!((trusted_entries(&held, hour(1)), conflicts), (expected.clone(), vec![]));
+            // And over a restart.
+            let nobody = Denied::default();
+            let seen = held.live(hour(1), &nobody).map(|(held, _)| (Arc::clone(&held.key), 0, held.first_seen, held.last_seen));
+            assert_eq!(trusted_entries(&HeldKeys::restore(seen.collect::<Vec<_>>(), hour(2), KEEP), hour(2)), expected);
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_is_withdrawn_goes_while_the_key_stays() {
+    let (held, _) = HeldKeys::default().merge(0, &entries(&[0, 1, 2]), hour(0), KEPT);
+    let (held, _) = held.merge(0, &entries(&[1, 2]), hour(1), KEPT);
+    assert_eq!(trusted_entries(&held, hour(1)).len(), 2);
+    // What another source says of the key stands beside it, whichever comes last.
+    let (held, _) = held.merge(1, &entries(&[0]), hour(2), KEPT);
+    let (held, _) = held.merge(0, &entries(&[1, 2]), hour(3), KEPT);
+    assert_eq!(trusted_entries(&held, hour(3)).len(), 3);
+}
+
 #[test]
 fn a_provider_with_endless_new_keys_is_held_to_a_bound_and_the_newest_stay() {
     let mut held = HeldKeys::default();

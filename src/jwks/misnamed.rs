@@ -65,6 +65,6 @@ fn words(rule: &IssuerRule) -> String {
     match rule {
         IssuerRule::Discovered => "discovered".to_owned(),
         IssuerRule::Exact(issuers) => issuers.join(", "),
-        IssuerRule::Template { pattern, .. } => pattern.clone(),
+        IssuerRule::Template { patterns, .. } => patterns.join(", "),
     }
 }

@@ -4,7 +4,7 @@
 
 use url::{Host, Url};
 
-use crate::token::{IssuerRule, TenantRule};
+use crate::token::{CLOUDS, Cloud, IssuerRule, TenantRule};
 
 /// What stands for the tenant, in templates of ours and of Microsoft's discovery documents.
 const TENANT: &str = "{tenantid}";
@@ -25,12 +25,20 @@ pub(super) fn fits(rule: &IssuerRule, named: &str) -> bool {
     match rule {
         IssuerRule::Discovered => true,
         IssuerRule::Exact(issuers) => issuers.iter().any(|issuer| names(named, issuer) || are_of_one_tenant(named, issuer)),
-        IssuerRule::Template { pattern, .. } if pattern == named => true,
-        IssuerRule::Template { pattern, tenants } => match (tenant_in(pattern, named), tenants) {
-            (Some(tenant), TenantRule::Only(tenants)) => tenants.iter().any(|known| known == tenant),
-            (tenant, TenantRule::Any) => tenant.is_some(),
-            (None, TenantRule::Only(_)) => false,
-        },
+        IssuerRule::Template { patterns, tenants } => patterns.iter().any(|pattern| fits_template(pattern, tenants, named)),
+    }
+}
+
+fn fits_template(pattern: &str, tenants: &TenantRule, named: &str) -> bool {
+    // The document names the issuer of one version, and its keys sign for both.
+    let is_of = |cloud: &Cloud, url: &str| url == cloud.issuer_1(TENANT) || url == cloud.issuer_2(TENANT);
+    if pattern == named || CLOUDS.iter().any(|cloud| is_of(cloud, pattern) && is_of(cloud, named)) {
+        return true;
+    }
+    match (tenant_in(pattern, named), tenants) {
+        (Some(tenant), TenantRule::Only(tenants)) => tenants.iter().any(|known| known == tenant),
+        (tenant, TenantRule::Any) => tenant.is_some(),
+        (None, TenantRule::Only(_)) => false,
     }
 }
 
@@ -92,13 +100,14 @@ mod tests {
     fn a_template_is_fitted_by_itself_and_by_its_tenants() {
         let pattern = "https://login.microsoftonline.com/{tenantid}/v2.0".to_owned();
         let issuer = |tenant: &str| format!("https://login.microsoftonline.com/{tenant}/v2.0");
-        let only = IssuerRule::Template { pattern: pattern.clone(), tenants: TenantRule::Only(vec![ONE.to_owned()]) };
-        let any = IssuerRule::Template { pattern: pattern.clone(), tenants: TenantRule::Any };
+        let only = IssuerRule::Template { patterns: vec![pattern.clone()], tenants: TenantRule::Only(vec![ONE.to_owned()]) };
+        let any = IssuerRule::Template { patterns: vec![pattern.clone()], tenants: TenantRule::Any };
         for (named, by_only, by_any) in [
             (pattern.as_str(), true, true),
             (&issuer(ONE), true, true),
             (&issuer(OTHER), false, true),
             (&issuer("common"), false, false),
+            ("https://sts.windows.net/{tenantid}/", true, true),
             ("https://login.microsoftonline.us/{tenantid}/v2.0", false, false),
             (&format!("https://login.microsoftonline.com/{ONE}/v2.0/"), false, false),
         ] {

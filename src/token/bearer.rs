@@ -140,7 +140,7 @@ impl Header {
             JsonError::Duplicate => Rejection::DuplicateMember,
             JsonError::Malformed => Rejection::TokenMalformed,
         })?;
-        if FORBIDDEN_MEMBERS.iter().any(|name| object.get(name).is_some()) {
+        if FORBIDDEN_MEMBERS.iter().any(|name| object.has_member(name)) {
             return Err(Rejection::ForbiddenHeader);
         }
         let header = Self {

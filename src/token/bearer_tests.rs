@@ -112,7 +112,8 @@ fn a_member_stands_once() {
 fn alg_is_a_required_string() {
     assert_eq!(refusal(token("{}")), Rejection::AlgorithmNotAllowed);
     assert_eq!(refusal(token(r#"{"ALG":"RS256"}"#)), Rejection::AlgorithmNotAllowed);
-    for value in ["null", "1", "true", r#"["RS256"]"#, r#"{"a":"RS256"}"#] {
+    assert_eq!(refusal(token(r#"{"alg":null}"#)), Rejection::AlgorithmNotAllowed);
+    for value in ["1", "true", r#"["RS256"]"#, r#"{"a":"RS256"}"#] {
         assert_eq!(refusal(token(&format!(r#"{{"alg":{value}}}"#))), Rejection::TokenMalformed, "{value}");
     }
 }
@@ -120,7 +121,9 @@ fn alg_is_a_required_string() {
 #[test]
 fn members_that_are_read_are_strings() {
     for name in ["kid", "x5t", "x5t#S256", "typ"] {
-        for value in ["null", "1", "[]", "{}", r#"["a"]"#] {
+        let null = token(&format!(r#"{{"alg":"RS256","{name}":null}}"#));
+        assert!(BearerToken::parse(null.as_bytes(), &TokenLimits::default()).is_ok(), "{name}");
+        for value in ["1", "[]", "{}", r#"["a"]"#] {
             assert_eq!(
                 refusal(token(&format!(r#"{{"alg":"RS256","{name}":{value}}}"#))),
                 Rejection::TokenMalformed,

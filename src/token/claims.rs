@@ -5,6 +5,7 @@ use std::fmt;
 use crate::token::{
     BearerToken, Rejection, Timestamp,
     json::{self, JsonError, Object, Value},
+    tenant::is_guid,
 };
 
 /// A bearer token with its payload opened. Nothing in it has been verified. `Debug` shows none of it: claims are personal data.
@@ -45,10 +46,27 @@ impl<'t> UnverifiedToken<'t> {
         self.get(name).map(Value::to_owned_value)
     }
 
-    /// Why a token is refused whose `iss` no configured issuer takes: [`Rejection::UnknownIssuer`], or [`Rejection::GraphToken`],
-    /// since tokens for Microsoft Graph often carry another `iss` than those for the own API.
-    pub(in crate::token) fn of_unknown_issuer(&self) -> Rejection {
-        if self.is_for_graph() { Rejection::GraphToken } else { Rejection::UnknownIssuer }
+    /// Whether it is no token but a signed request around one (`at`, draft-ietf-oauth-signed-http-request): its signature is the client's
+    /// own.
+    pub(in crate::token) fn is_signed_request(&self) -> bool {
+        !self.has("iss") && self.get("at").and_then(Value::as_str).is_some_and(|token| token.split('.').count() == 3)
+    }
+
+    /// Whether it is bound to a key of its client (RFC 7800), by a proof of possession or a certificate.
+    pub(in crate::token) fn is_sender_constrained(&self) -> bool {
+        self.has("cnf")
+    }
+
+    /// Whether the provider left a claim out since it would be too large, and says where it stands: `_claim_names` (OpenID Connect Core
+    /// section 5.6.2), or `hasgroups` (Microsoft, in the implicit flow).
+    pub(in crate::token) fn stands_elsewhere(&self, name: &str) -> bool {
+        let named = matches!(self.get("_claim_names"), Some(Value::Object(names)) if names.get(name).is_some());
+        let has_groups = match self.get("hasgroups") {
+            Some(Value::Bool(flag)) => *flag,
+            Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
+            _ => false,
+        };
+        !self.has(name) && (named || (name == "groups" && has_groups))
     }
 
     /// Whether the token is meant for Microsoft Graph. Such a token has a `nonce` in its header and a signature that does not
@@ -78,8 +96,10 @@ impl<'t> UnverifiedToken<'t> {
     pub(in crate::token) fn texts(&self, name: &str) -> Result<Vec<&str>, Rejection> {
         match self.get(name) {
             None => Ok(Vec::new()),
-            Some(Value::Array(values)) => values.iter().map(|value| value.as_str().ok_or(Rejection::ClaimsMalformed)).collect(),
-            Some(value) => value.as_str().map(|text| vec![text]).ok_or(Rejection::ClaimsMalformed),
+            Some(value) => match value.elements() {
+                Some(elements) => elements.map(|element| element.as_str().ok_or(Rejection::ClaimsMalformed)).collect(),
+                None => value.as_str().map(|text| vec![text]).ok_or(Rejection::ClaimsMalformed),
+            },
         }
     }
 
@@ -103,9 +123,19 @@ impl<'t> UnverifiedToken<'t> {
         if self.has("tfp") { self.text("tfp") } else { self.text("acr") }
     }
 
-    /// The client application: `azp`, or `appid` in tokens of Entra's version 1.
+    /// The client application: the first of [`PARTIES`] that the token has.
     pub(in crate::token) fn authorized_party(&self) -> Result<Option<&str>, Rejection> {
-        if self.has("azp") { self.text("azp") } else { self.text("appid") }
+        PARTIES.iter().find(|name| self.has(name)).map_or(Ok(None), |name| self.text(name))
+    }
+
+    /// The claim whose wrong type makes the token [`Rejection::ClaimsMalformed`].
+    pub(crate) fn malformed_claim<'n>(&self, role_claim: &'n str) -> Option<&'n str> {
+        const DATES: [&str; 3] = ["exp", "nbf", "iat"];
+        const LISTS: [&str; 3] = ["aud", "scp", "scope"];
+        const TEXTS: [&str; 10] = ["nonce", "sub", "idtyp", "gty", "azp", "appid", "client_id", "cid", "tfp", "acr"];
+        let date = DATES.into_iter().find(|name| self.date(name).is_err());
+        date.or_else(|| LISTS.into_iter().chain([role_claim]).find(|name| self.texts(name).is_err()))
+            .or_else(|| TEXTS.into_iter().find(|name| self.text(name).is_err()))
     }
 
     /// The `tid` claim, if it is a tenant id: a GUID in lower case, as Microsoft writes it. One spelling for each tenant.
@@ -120,28 +150,10 @@ impl fmt::Debug for UnverifiedToken<'_> {
     }
 }
 
+/// The claims that name the client application: `azp` (OpenID Connect, Microsoft), `appid` (Entra's version 1), `client_id` (RFC 9068),
+/// `cid` (Okta).
+pub(in crate::token) const PARTIES: [&str; 4] = ["azp", "appid", "client_id", "cid"];
+
 /// The application id and the addresses of Microsoft Graph.
 const GRAPH_AUDIENCES: [&str; 3] =
     ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com", "https://graph.microsoft.com/"];
-
-fn is_guid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tenant_id_is_a_guid_in_lower_case() {
-        assert!(is_guid("9188040d-6c67-4c5b-b112-36a304b66dad"));
-        for text in ["", "9188040D-6c67-4c5b-b112-36a304b66dad", "9188040d-6c67-4c5b-b112-36a304b66da", "{tenantid}"] {
-            assert!(!is_guid(text), "{text}");
-        }
-        assert!(!is_guid("9188040d16c67-4c5b-b112-36a304b66dad"));
-    }
-}

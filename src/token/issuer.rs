@@ -4,25 +4,38 @@ use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 
-use crate::token::{Rejection, TokenKinds, UnverifiedToken, UserIdRule, VerificationKey, user_id::UserIdSource};
+use crate::token::{
+    Cloud, Rejection, TokenKinds, UnverifiedToken, UserIdRule, VerificationKey,
+    tenant::{names, names_tenant_of_entra},
+    user_id::UserIdSource,
+};
 
 /// The rules for the tokens of one issuer, as configured. Plain data; the config room checks it before it comes here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IssuerSettings {
     /// The name in the config: used in logs and as a metric label. Never taken from a token.
     pub name: String,
+    /// Whose words the remedies use. Decides about no token.
+    pub provider: Provider,
     /// Which `iss` is taken.
     pub issuer: IssuerRule,
-    /// The token's `aud` must hold one of these, exactly. Never empty.
+    /// The token's `aud` must hold one of these, exactly. Not empty, unless there are `client_ids`.
     pub audiences: Vec<String>,
+    /// Of a token without `aud` (Amazon Cognito), the `client_id` must be one of these. Empty: `aud` is required.
+    pub client_ids: Vec<String>,
     /// Algorithms that are taken. Default RS256. HMAC is never taken, whatever stands here.
     pub algorithms: Vec<Algorithm>,
     /// Policies (`tfp`, else `acr`), compared without regard to ASCII case. Empty: any.
     pub policies: Vec<String>,
-    /// Authorised parties (`azp`, else `appid`). Empty: any.
+    /// Authorised parties (`azp`, else `appid`, `client_id`, `cid`). Empty: any.
     pub authorized_parties: Vec<String>,
     /// Which kinds of token are taken.
     pub kinds: TokenKinds,
+    /// Whether tokens that are bound to a key of their client (`cnf`, RFC 7800) are taken as bearer tokens, without a look at that key
+    /// (RFC 9449 section 7.1 permits it). Default yes.
+    pub takes_sender_constrained: bool,
+    /// Whether tokens are taken whose groups stand elsewhere, since the user has too many. Default yes.
+    pub takes_group_overage: bool,
     /// Where the user id comes from.
     pub user_id: UserIdRule,
     /// The claim that holds the display name, if a profile uses it. .NET: `NameClaimType`.
@@ -39,6 +52,46 @@ pub struct IssuerSettings {
     pub cloud_instance: Option<String>,
 }
 
+impl IssuerSettings {
+    /// The defaults: access tokens of users, signed with RS256, the user id in `sub`.
+    pub fn new(name: &str, issuer: IssuerRule, audiences: Vec<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            provider: Provider::Other,
+            issuer,
+            audiences,
+            client_ids: Vec::new(),
+            algorithms: vec![Algorithm::RS256],
+            policies: Vec::new(),
+            authorized_parties: Vec::new(),
+            kinds: TokenKinds::default(),
+            takes_sender_constrained: true,
+            takes_group_overage: true,
+            user_id: UserIdRule::Claims(vec!["sub".to_owned()]),
+            name_claim: "name".to_owned(),
+            role_claim: "roles".to_owned(),
+            leeway: Duration::from_secs(60),
+            max_lifetime: None,
+            kept_claims: Vec::new(),
+            cloud_instance: None,
+        }
+    }
+}
+
+/// Who issues the tokens: remedies speak of its portal and its settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Provider {
+    /// Azure AD B2C.
+    B2c,
+    /// Microsoft Entra ID.
+    Entra,
+    /// Microsoft Entra External ID.
+    ExternalId,
+    /// Anybody else.
+    #[default]
+    Other,
+}
+
 /// Which `iss` claims belong to one configured issuer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IssuerRule {
@@ -46,10 +99,10 @@ pub enum IssuerRule {
     Discovered,
     /// One of these, byte for byte.
     Exact(Vec<String>),
-    /// A template with `{tenantid}` in it: the token's `tid`, put in its place, must give the `iss`.
+    /// Templates with `{tenantid}` in them: the token's `tid`, put in its place, must give the `iss` by one of them.
     Template {
-        /// For example `https://login.microsoftonline.com/{tenantid}/v2.0`.
-        pattern: String,
+        /// For example `https://login.microsoftonline.com/{tenantid}/v2.0` and `https://sts.windows.net/{tenantid}/`.
+        patterns: Vec<String>,
         /// Whose tokens are taken.
         tenants: TenantRule,
     },
@@ -104,10 +157,16 @@ impl TrustedIssuer {
     /// The issuer that a token says it comes from, as an index: its keys are the ones to try. Several may take one template, each
     /// for its own tenants; where two take the same `iss`, the first is chosen.
     ///
-    /// Errors: [`Rejection::WrongTenant`] where only the tenant is on no list, [`Rejection::UnknownIssuer`],
-    /// [`Rejection::GraphToken`].
+    /// Errors: [`Rejection::GraphToken`] and [`Rejection::OtherKind`] (a signed request) before anything else,
+    /// [`Rejection::WrongTenant`] where only the tenant is on no list, [`Rejection::UnknownIssuer`].
     pub fn choose<'i>(issuers: impl IntoIterator<Item = &'i Self>, token: &UnverifiedToken<'_>) -> Result<usize, Rejection> {
-        let mut rejection = token.of_unknown_issuer();
+        let mut rejection = Rejection::UnknownIssuer;
+        if token.is_for_graph() {
+            return Err(Rejection::GraphToken);
+        }
+        if token.is_signed_request() {
+            return Err(Rejection::OtherKind);
+        }
         for (index, issuer) in issuers.into_iter().enumerate() {
             match (issuer.takes_iss(token), issuer.takes_tenant(token)) {
                 (true, true) => return Ok(index),
@@ -120,11 +179,17 @@ impl TrustedIssuer {
 
     /// Whether the `iss` is one of this issuer's.
     pub(in crate::token) fn takes_iss(&self, token: &UnverifiedToken<'_>) -> bool {
-        let Some(issuer) = token.issuer() else { return false };
+        token.issuer().is_some_and(|issuer| self.takes_name(issuer, token.tenant()))
+    }
+
+    /// Whether this is an `iss` of this issuer's, in a token of this tenant.
+    fn takes_name(&self, issuer: &str, tenant: Option<&str>) -> bool {
         match &self.settings.issuer {
             IssuerRule::Discovered => false,
             IssuerRule::Exact(issuers) => issuers.iter().any(|known| known == issuer),
-            IssuerRule::Template { pattern, .. } => token.tenant().is_some_and(|tenant| fill(pattern, tenant) == issuer),
+            IssuerRule::Template { patterns, .. } => {
+                tenant.is_some_and(|tenant| patterns.iter().any(|pattern| fill(pattern, tenant) == issuer))
+            }
         }
     }
 
@@ -160,25 +225,30 @@ impl TrustedIssuer {
             (Some(ours), Some(its)) => ours == its,
             _ => true,
         };
-        let speaks = match (key.issuer(), token.issuer()) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(pattern), Some(issuer)) if pattern.contains(TENANT) => {
-                token.tenant().is_some_and(|tenant| self.same_tenant_issuer(&fill(pattern, tenant), issuer, tenant))
+        let speaks = match (key.issuer(), token.issuer(), token.tenant()) {
+            (None, ..) => true,
+            (Some(_), None, _) => false,
+            (Some(bound), Some(issuer), tenant) if bound.contains(TENANT) => {
+                tenant.is_some_and(|tenant| self.is_same_issuer(&fill(bound, tenant), issuer, Some(tenant)))
             }
-            (Some(bound), Some(issuer)) => bound == issuer,
+            (Some(bound), Some(issuer), tenant) => self.is_same_issuer(bound, issuer, tenant),
         };
         if same_cloud && speaks { Ok(()) } else { Err(Rejection::KeyOfOtherIssuer) }
     }
 
-    /// A tenant has two names: a key bound to `https://login.microsoftonline.com/{tenantid}/v2.0` signs tokens with the `iss`
-    /// `https://sts.windows.net/<tid>/` too. Both must be configured, and both must name the token's tenant.
-    fn same_tenant_issuer(&self, bound: &str, issuer: &str, tenant: &str) -> bool {
-        let configured = |name: &str| match &self.settings.issuer {
-            IssuerRule::Exact(issuers) => issuers.iter().any(|known| known == name),
-            IssuerRule::Discovered | IssuerRule::Template { .. } => false,
-        };
-        bound == issuer || (configured(bound) && issuer.contains(tenant))
+    /// Whether the issuer that a key is bound to is that of the token, under this name or under its other one.
+    ///
+    /// A tenant has two names, and its keys bear one of them: a key of `https://login.microsoftonline.com/<tid>/v2.0` signs tokens with
+    /// the `iss` `https://sts.windows.net/<tid>/` too. Both must name the token's tenant, and the name of the key must be one that this
+    /// issuer takes, or the second name of a version 1 `iss` in its own cloud.
+    fn is_same_issuer(&self, bound: &str, issuer: &str, tenant: Option<&str>) -> bool {
+        if bound == issuer {
+            return !names_tenant_of_entra(bound) || tenant.is_some_and(|tenant| names(bound, tenant));
+        }
+        let Some(tenant) = tenant.filter(|tenant| names(bound, tenant) && names(issuer, tenant)) else { return false };
+        let is_second_name = Cloud::named(self.settings.cloud_instance.as_deref())
+            .is_some_and(|cloud| issuer == cloud.issuer_1(tenant) && bound == cloud.issuer_2(tenant));
+        self.takes_name(bound, Some(tenant)) || is_second_name
     }
 }
 

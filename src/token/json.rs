@@ -59,10 +59,15 @@ pub(crate) fn is_strict_object(text: &[u8]) -> bool {
 }
 
 impl<'a> Object<'a> {
-    /// The member of this name.
+    /// The member of this name. One that is null is not there: that is how many serializers write what they have not.
     pub(in crate::token) fn get(&self, name: &str) -> Option<&Value<'a>> {
         let index = self.0.binary_search_by(|(member, _)| member.as_ref().cmp(name)).ok()?;
-        self.0.get(index).map(|(_, value)| value)
+        self.0.get(index).map(|(_, value)| value).filter(|value| **value != Value::Null)
+    }
+
+    /// Whether there is a member of this name, be it null.
+    pub(in crate::token) fn has_member(&self, name: &str) -> bool {
+        self.0.binary_search_by(|(member, _)| member.as_ref().cmp(name)).is_ok()
     }
 
     /// Sorts the members, so that duplicates meet. Sorting stays cheap for any number of members, in any order.
@@ -74,6 +79,14 @@ impl<'a> Object<'a> {
 }
 
 impl Value<'_> {
+    /// The elements that are not null, if it is an array.
+    pub(in crate::token) fn elements(&self) -> Option<impl Iterator<Item = &Self>> {
+        match self {
+            Self::Array(values) => Some(values.iter().filter(|value| **value != Value::Null)),
+            _ => None,
+        }
+    }
+
     /// The string, if it is one.
     pub(in crate::token) fn as_str(&self) -> Option<&str> {
         match self {

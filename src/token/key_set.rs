@@ -1,9 +1,6 @@
 //! [`KeySet`]: the trusted keys of one issuer.
 
-use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
@@ -12,7 +9,6 @@ use serde_json::value::RawValue;
 use crate::token::{
     BearerToken, KeyId, Rejection, SkipReason, VerificationKey,
     json::{self, JsonError, Value},
-    jwk::KeyType,
 };
 
 /// Bounds on a key set document.
@@ -65,7 +61,7 @@ pub struct SkippedKey {
 #[derive(Debug, Default)]
 pub struct KeySet {
     keys: Vec<Arc<VerificationKey>>,
-    /// More than one key only where their types differ.
+    /// More than one only where a token's algorithm, or whom the key is for, tells them apart.
     by_kid: HashMap<String, Vec<Arc<VerificationKey>>>,
     skipped: Vec<SkippedKey>,
 }
@@ -94,7 +90,7 @@ impl KeySet {
 
     /// A set of these keys.
     ///
-    /// Of equal keys under one `kid` the first stands. Keys of one type that differ under one `kid` are all passed over
+    /// Their order decides nothing. Different keys under one `kid` for one algorithm are all passed over
     /// ([`SkipReason::DuplicateKid`]): whoever merges sets and knows which one is newer leaves the older out.
     pub fn from_keys(keys: impl IntoIterator<Item = Arc<VerificationKey>>) -> Self {
         Self::assemble(keys.into_iter().collect(), Vec::new())
@@ -108,12 +104,22 @@ impl KeySet {
     /// # Errors
     /// [`Rejection::UnknownKey`], [`Rejection::KeyNotForAlgorithm`], [`Rejection::AmbiguousKey`].
     pub fn find(&self, bearer: &BearerToken<'_>, algorithm: Algorithm) -> Result<&Arc<VerificationKey>, Rejection> {
+        self.find_for(bearer, algorithm, |_| true)
+    }
+
+    /// The same; of the entries that publish one key for several issuers, one that speaks for the token's, if there is one.
+    pub(in crate::token) fn find_for(
+        &self,
+        bearer: &BearerToken<'_>,
+        algorithm: Algorithm,
+        speaks: impl Fn(&VerificationKey) -> bool,
+    ) -> Result<&Arc<VerificationKey>, Rejection> {
         if let Some(kid) = bearer.key_id() {
-            only_fitting(self.by_kid.get(kid).into_iter().flatten(), algorithm)
+            only_fitting(self.by_kid.get(kid).into_iter().flatten(), algorithm, speaks)
         } else if bearer.x5t().is_some() || bearer.x5t_s256().is_some() {
-            only_fitting(self.keys.iter().filter(|key| key.is_named_by_thumbprint(bearer)), algorithm)
+            only_fitting(self.keys.iter().filter(|key| key.is_named_by_thumbprint(bearer)), algorithm, speaks)
         } else {
-            only_fitting(self.keys.iter(), algorithm)
+            only_fitting(self.keys.iter(), algorithm, speaks)
         }
     }
 
@@ -133,24 +139,26 @@ impl KeySet {
     }
 
     fn assemble(keys: Vec<Arc<VerificationKey>>, skipped: Vec<SkippedKey>) -> Self {
-        let mut set = Self { skipped, ..Self::default() };
-        let disputed = disputed_names(&keys);
+        let mut named: HashMap<&str, Vec<&Arc<VerificationKey>>> = HashMap::new();
         for key in &keys {
-            let Some(kid) = key.kid() else {
-                if !set.keys.iter().any(|other| other.kid().is_none() && other.id() == key.id()) {
-                    set.keys.push(Arc::clone(key));
-                }
-                continue;
-            };
-            if disputed.contains(&(kid, key.key_type())) {
-                set.skipped.push(SkippedKey { kid: Some(kid.to_owned()), reason: SkipReason::DuplicateKid });
+            named.entry(key.kid().unwrap_or_default()).or_default().push(key);
+        }
+        let mut set = Self { skipped, ..Self::default() };
+        for key in &keys {
+            let namesakes = named.get(key.kid().unwrap_or_default()).map(Vec::as_slice).unwrap_or_default();
+            if namesakes.iter().any(|other| key.is_rival_of(other)) {
+                set.skipped.push(SkippedKey { kid: key.kid().map(str::to_owned), reason: SkipReason::DuplicateKid });
                 continue;
             }
-            let named = set.by_kid.entry(kid.to_owned()).or_default();
-            if !named.iter().any(|other| other.id() == key.id()) {
-                named.push(Arc::clone(key));
-                set.keys.push(Arc::clone(key));
+            // Of equal entries the first.
+            let first = namesakes.iter().find(|other| key.is_equal_to(other));
+            if !first.is_some_and(|first| Arc::ptr_eq(first, key)) {
+                continue;
             }
+            if let Some(kid) = key.kid() {
+                set.by_kid.entry(kid.to_owned()).or_default().push(Arc::clone(key));
+            }
+            set.keys.push(Arc::clone(key));
         }
         set
     }
@@ -160,34 +168,23 @@ impl KeySet {
 fn only_fitting<'k>(
     named: impl Iterator<Item = &'k Arc<VerificationKey>>,
     algorithm: Algorithm,
+    speaks: impl Fn(&VerificationKey) -> bool,
 ) -> Result<&'k Arc<VerificationKey>, Rejection> {
     let mut named = named.peekable();
     if named.peek().is_none() {
         return Err(Rejection::UnknownKey);
     }
     let mut fitting = named.filter(|key| key.permits(algorithm));
-    let key = fitting.next().ok_or(Rejection::KeyNotForAlgorithm)?;
-    if fitting.any(|other| other.id() != key.id()) { Err(Rejection::AmbiguousKey) } else { Ok(key) }
-}
-
-/// Names (`kid` and type) that stand for more than one key.
-fn disputed_names(keys: &[Arc<VerificationKey>]) -> HashSet<(&str, KeyType)> {
-    let mut owners = HashMap::new();
-    let mut disputed = HashSet::new();
-    for key in keys {
-        let Some(kid) = key.kid() else { continue };
-        let name = (kid, key.key_type());
-        match owners.entry(name) {
-            Entry::Vacant(free) => {
-                free.insert(key.id());
-            }
-            Entry::Occupied(owner) if *owner.get() != key.id() => {
-                disputed.insert(name);
-            }
-            Entry::Occupied(_) => {}
+    let mut found = fitting.next().ok_or(Rejection::KeyNotForAlgorithm)?;
+    for other in fitting {
+        if other.id() != found.id() {
+            return Err(Rejection::AmbiguousKey);
+        }
+        if (speaks(other), found.compare(other)) > (speaks(found), std::cmp::Ordering::Equal) {
+            found = other;
         }
     }
-    disputed
+    Ok(found)
 }
 
 /// The elements of `keys`, unread: what is wrong inside one must not cost the others.
@@ -210,7 +207,7 @@ fn raw_keys(document: &[u8]) -> Result<Vec<&RawValue>, KeySetError> {
             _ => format!("the JSON breaks off or is wrong at line {line}, column {column}"),
         })
     })?;
-    Ok(document.keys)
+    Ok(document.keys.into_iter().filter(|jwk| jwk.get() != "null").collect())
 }
 
 fn parse_key(text: &[u8]) -> Result<VerificationKey, SkippedKey> {

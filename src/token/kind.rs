@@ -1,19 +1,23 @@
-//! What a token is for: an access token of a user, an id token, or a token of an application.
+//! What a token is for: an access token of a user, an id token, a token of an application, or something else altogether.
 
-use crate::token::{Rejection, UnverifiedToken};
+use crate::token::{Rejection, UnverifiedToken, claims::PARTIES, json::Value};
 
-/// What a token is for.
+/// What a token is for, told by what it says. Microsoft writes `typ: JWT` on all of its tokens, so the claims decide. The first rule that
+/// fits:
 ///
-/// Microsoft writes `typ: JWT` on all three, so the claims decide. The first rule that fits:
-///
-/// 1. `idtyp` is `app`, `gty` is `client-credentials`, or `sub` is the client itself (`azp`, `appid`, `client_id`): app-only.
-/// 2. `at_hash` or `c_hash`: id token (OpenID Connect Core section 3.3.2.11; no access token has them).
-/// 3. B2C (`iss` ends in `/v2.0/`) without a policy (`tfp`, `acr`): no user journey made it, app-only.
-/// 4. Header `typ` is `at+jwt` (RFC 9068), or there are scopes: access token. B2C repeats the `nonce` of the login in access
-///    tokens, so a `nonce` beside scopes says nothing.
-/// 5. `nonce`: id token.
-/// 6. Roles, or `sub` equal to `oid` beside a client (`azp`, `appid`) outside of B2C: app-only.
-/// 7. Else id token: it grants nothing.
+/// 1. What says that it is something else is that: the claim `events` (RFC 8417: security events, logout tokens), a registered `typ` of
+///    another kind in the header (any `+jwt` but `at+jwt`), `token_use` (Cognito) or the claim `typ` (Keycloak) with another kind.
+/// 2. `idtyp` is `app`, `gty` is `client-credentials`, or `sub` is the client itself (`azp`, `appid`, `client_id`, `cid`): app-only.
+/// 3. `at_hash` or `c_hash`, `token_use: id`, Keycloak's `typ: ID`: id token (OpenID Connect Core section 3.3.2.11; no access token
+///    has the hashes).
+/// 4. B2C (`iss` ends in `/v2.0/`) without a policy (`tfp`, `acr`): no user journey made it, or a custom policy that does not say so.
+///    Taken for app-only.
+/// 5. Header `typ` is `at+jwt` (RFC 9068), there are scopes, `token_use: access`, Keycloak's `typ: Bearer`: access token. B2C repeats
+///    the `nonce` of the login in access tokens, so a `nonce` beside these says nothing.
+/// 6. `nonce`: id token.
+/// 7. `client_id` (RFC 9068 section 2.2) that is not in `aud`, as it is in an id token: access token.
+/// 8. Roles, or `sub` equal to `oid` beside a client outside of B2C: app-only.
+/// 9. Else id token: it has no sign of an access token.
 ///
 /// One case cannot be told apart: B2C's client credentials flow runs under a policy too, and where a token of it carries `tfp`
 /// and `scp` it looks like a user's. Where a B2C tenant has daemons, list the authorised parties or demand a scope of users.
@@ -25,6 +29,8 @@ pub enum TokenKind {
     Id,
     /// A token of an application without a user.
     AppOnly,
+    /// Something else: a logout token, a security event, a refresh token, a proof. Never taken.
+    Other,
 }
 
 /// The kinds of token that an issuer's rule takes.
@@ -51,6 +57,7 @@ impl TokenKinds {
             TokenKind::Access if !self.access => Err(Rejection::UserTokenNotAllowed),
             TokenKind::Id if !self.id => Err(Rejection::IdToken),
             TokenKind::AppOnly if !self.app_only => Err(Rejection::AppOnlyToken),
+            TokenKind::Other => Err(Rejection::OtherKind),
             TokenKind::Access | TokenKind::Id | TokenKind::AppOnly => Ok(()),
         }
     }
@@ -61,39 +68,108 @@ impl TokenKind {
     ///
     /// Errors: [`Rejection::ClaimsMalformed`] if a claim that decides has the wrong type.
     pub(in crate::token) fn of(token: &UnverifiedToken<'_>, role_claim: &str) -> Result<Self, Rejection> {
+        Self::told(token, role_claim).map(|(kind, _)| kind)
+    }
+
+    /// The same with the sign that told it, in words.
+    pub(in crate::token) fn told(token: &UnverifiedToken<'_>, role_claim: &str) -> Result<(Self, &'static str), Rejection> {
         let scopes = token.scopes()?;
         let roles = token.texts(role_claim)?;
         let nonce = token.text("nonce")?;
         let subject = token.text("sub")?;
-        let client = token.authorized_party()?;
-        let b2c = token.issuer().is_some_and(|issuer| issuer.ends_with("/v2.0/"));
-
-        let is_subject = |id| subject.is_some() && subject == id;
-        if token.text("idtyp")? == Some("app")
-            || token.text("gty")? == Some("client-credentials")
-            || is_subject(client)
-            || is_subject(token.text("client_id")?)
-        {
-            return Ok(Self::AppOnly);
+        let is_client = |name: &&str| token.text(name).map(|client| subject.is_some() && client == subject);
+        let mut is_its_client = false;
+        for name in &PARTIES {
+            is_its_client |= is_client(name)?;
+        }
+        let app = token.text("idtyp")? == Some("app") || token.text("gty")? == Some("client-credentials");
+        if let Some(sign) = says_other(token) {
+            return Ok((Self::Other, sign));
+        }
+        if app {
+            return Ok((Self::AppOnly, "idtyp or gty"));
+        }
+        if is_its_client {
+            return Ok((Self::AppOnly, "sub is the client"));
         }
         if token.has("at_hash") || token.has("c_hash") {
-            return Ok(Self::Id);
+            return Ok((Self::Id, "at_hash or c_hash"));
         }
+        if is(token, "token_use", "id") || is(token, "typ", "ID") {
+            return Ok((Self::Id, "token_use or typ says so"));
+        }
+        let b2c = token.issuer().is_some_and(|issuer| issuer.ends_with("/v2.0/"));
         if b2c && token.policy()?.is_none() {
-            return Ok(Self::AppOnly);
+            return Ok((Self::AppOnly, "of B2C, and neither tfp nor acr names a policy"));
         }
-        if is_access_token_type(token.bearer().media_type()) || !scopes.is_empty() {
-            return Ok(Self::Access);
+        if registered_type(token).is_some_and(|typ| typ == "at+jwt") {
+            return Ok((Self::Access, "typ at+jwt"));
+        }
+        if !scopes.is_empty() {
+            return Ok((Self::Access, "scopes"));
+        }
+        if is(token, "token_use", "access") || KEYCLOAK_ACCESS.iter().any(|typ| is(token, "typ", typ)) {
+            return Ok((Self::Access, "token_use or typ says so"));
         }
         if nonce.is_some() {
-            return Ok(Self::Id);
+            return Ok((Self::Id, "a nonce, and neither scopes nor typ at+jwt"));
         }
-        let service_principal = !b2c && client.is_some() && is_subject(token.text("oid")?);
-        Ok(if !roles.is_empty() || service_principal { Self::AppOnly } else { Self::Id })
+        if let Some(client) = token.text("client_id")?
+            && !token.texts("aud")?.contains(&client)
+        {
+            return Ok((Self::Access, "client_id"));
+        }
+        if !roles.is_empty() {
+            return Ok((Self::AppOnly, "roles without scopes"));
+        }
+        let has_client = token.authorized_party()?.is_some();
+        if !b2c && has_client && subject.is_some() && subject == token.text("oid")? {
+            return Ok((Self::AppOnly, "sub is oid, and there are no scopes"));
+        }
+        Ok((Self::Id, "nothing says access token: no scp or scope, no typ at+jwt, no client_id"))
     }
 }
 
-/// RFC 9068 section 2.1; RFC 7515 section 4.1.9: without regard to case, `application/` may be left out.
-fn is_access_token_type(media_type: Option<&str>) -> bool {
-    media_type.is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt") || typ.eq_ignore_ascii_case("application/at+jwt"))
+/// What a token says that is none of the kinds that can be taken.
+fn says_other(token: &UnverifiedToken<'_>) -> Option<&'static str> {
+    if token.has("events") {
+        return Some("the claim events: a logout token or a security event");
+    }
+    if registered_type(token).is_some_and(|typ| typ != "at+jwt") {
+        return Some("typ in its header is that of another kind");
+    }
+    if token.get("token_use").is_some() && !is(token, "token_use", "access") && !is(token, "token_use", "id") {
+        return Some("token_use is neither access nor id");
+    }
+    KEYCLOAK_OTHERS.iter().any(|typ| is(token, "typ", typ)).then_some("the claim typ is that of another kind")
 }
+
+/// The `typ` of the header in lower case, if it is a registered media type of JWTs. RFC 7515 section 4.1.9: without regard to case,
+/// `application/` may be left out. Other values are a provider's own and say nothing.
+fn registered_type(token: &UnverifiedToken<'_>) -> Option<String> {
+    let typ = token.bearer().media_type()?.split(';').next()?.trim().to_ascii_lowercase();
+    let typ = typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ);
+    (typ.ends_with("+jwt") || typ.ends_with("+sd-jwt")).then_some(typ)
+}
+
+/// Whether a claim is this text, without regard to case.
+fn is(token: &UnverifiedToken<'_>, name: &str, text: &str) -> bool {
+    token.get(name).and_then(Value::as_str).is_some_and(|value| value.eq_ignore_ascii_case(text))
+}
+
+/// Keycloak's claim `typ` in access tokens.
+const KEYCLOAK_ACCESS: [&str; 2] = ["Bearer", "DPoP"];
+
+/// And in tokens for Keycloak itself, or for nobody who is sent a bearer token.
+const KEYCLOAK_OTHERS: [&str; 10] = [
+    "Refresh",
+    "Offline",
+    "Logout",
+    "Serialized-ID",
+    "RegistrationAccessToken",
+    "InitialAccessToken",
+    "execute-actions",
+    "reset-credentials",
+    "verify-email",
+    "idp-verify-account-via-email",
+];

@@ -71,7 +71,8 @@ impl Permission {
     /// Checks a token. `nonce` is the value of the header that [`NonceRule::EqualsHeader`] names, if the request has it exactly once.
     ///
     /// Errors: [`Rejection::NonceMismatch`], [`Rejection::MissingScope`], [`Rejection::MissingRole`],
-    /// [`Rejection::ClaimNotAllowed`], looked for in this order.
+    /// [`Rejection::ClaimNotAllowed`], looked for in this order; in place of the last two [`Rejection::GroupOverage`], if the role or
+    /// claim stands elsewhere since the user has too many groups.
     pub fn check(&self, token: &VerifiedToken, nonce: Option<&[u8]>) -> Result<(), Rejection> {
         let demands = &self.settings;
         let has_scope = |scope: &String| token.scopes().any(|granted| granted == scope);
@@ -85,10 +86,12 @@ impl Permission {
             return Err(Rejection::MissingScope);
         }
         if !meets(&demands.all_roles, &demands.any_roles, has_role) {
-            return Err(Rejection::MissingRole);
+            return Err(if token.roles_stand_elsewhere() { Rejection::GroupOverage } else { Rejection::MissingRole });
         }
         if !meets(&demands.all_claims, &demands.any_claims, has_claim) {
-            return Err(Rejection::ClaimNotAllowed);
+            let mut rules = demands.all_claims.iter().chain(&demands.any_claims);
+            let is_elsewhere = rules.any(|rule| !has_claim(rule) && token.stands_elsewhere(&rule.claim));
+            return Err(if is_elsewhere { Rejection::GroupOverage } else { Rejection::ClaimNotAllowed });
         }
         Ok(())
     }

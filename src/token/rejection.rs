@@ -41,6 +41,8 @@ pub enum Rejection {
     ForbiddenHeader,
     /// A token for Microsoft Graph: nobody else can verify it.
     GraphToken,
+    /// The user has more groups than fit into a token, so that a claim which counts here stands elsewhere.
+    GroupOverage,
     /// The request's header block is larger than the gateway takes.
     HeadersTooLarge,
     /// The `Host` header is missing, repeated, or not one name or address with a port of digits.
@@ -81,8 +83,12 @@ pub enum Rejection {
     NotYetValid,
     /// A preflight or a browser's socket, or a cookie with more than reading, of a web page that is not allowed.
     OriginNotAllowed,
+    /// The token says that it is something else: a logout token, a security event, a refresh token, a proof, a signed request.
+    OtherKind,
     /// A claim of the client's token would grant power in the backend: that is for the config alone.
     PowerfulClaim,
+    /// The token is bound to a key (`cnf`), and the config refuses such tokens as bearer tokens.
+    SenderConstrained,
     /// Signing failed: our own trouble.
     SigningFailed,
     /// More signatures are waiting than the queue holds, or none was made within ten seconds.
@@ -99,7 +105,8 @@ pub enum Rejection {
     UnknownKey,
     /// The claims that give the user id do not agree.
     UserIdConflict,
-    /// The user id is empty, too long, of the wrong type or has control characters.
+    /// The user id is empty, white space alone, too long, of the wrong type, or has control characters or such as turn the direction of
+    /// writing.
     UserIdInvalid,
     /// No claim gives the user id.
     UserIdMissing,
@@ -164,36 +171,39 @@ impl Rejection {
         const REQUEST: Option<&str> = Some("invalid_request");
         const TOKEN: Option<&str> = Some("invalid_token");
         const SCOPE: Option<&str> = Some("insufficient_scope");
+        // Whoever has no key to sign with is not told which audiences, tenants, policies or clients are taken here.
+        const NOT_ACCEPTED: &str = "the token is not accepted";
         match self {
-            Self::AlgorithmNotAllowed => row("algorithm_not_allowed", 401, TOKEN, "the algorithm is not accepted"),
-            Self::AmbiguousKey => row("ambiguous_key", 401, TOKEN, "several keys fit the token"),
+            Self::AlgorithmNotAllowed => row("algorithm_not_allowed", 401, TOKEN, NOT_ACCEPTED),
+            Self::AmbiguousKey => row("ambiguous_key", 401, TOKEN, NOT_ACCEPTED),
             Self::AmbiguousPath => row("ambiguous_path", 400, None, "the path has more than one reading"),
             Self::AmbiguousToken => row("ambiguous_token", 400, REQUEST, "more than one token"),
-            Self::AppOnlyToken => row("app_only_token", 401, TOKEN, "a user token is required"),
+            Self::AppOnlyToken => row("app_only_token", 401, TOKEN, NOT_ACCEPTED),
             Self::AuthorizationMalformed => row("authorization_malformed", 400, REQUEST, "the credentials are malformed"),
-            Self::BadSignature => row("bad_signature", 401, TOKEN, "the signature is not valid"),
+            Self::BadSignature => row("bad_signature", 401, TOKEN, NOT_ACCEPTED),
             Self::BodyMalformed => row("body_malformed", 400, REQUEST, "the body is malformed"),
             Self::BodyNotJson => row("body_not_json", 415, None, "an uncompressed JSON body is required"),
             Self::BodyTimeout => row("body_timeout", 408, None, "the body did not arrive in time"),
             Self::BodyTooLarge => row("body_too_large", 413, None, "the body is too large"),
             Self::ClaimNotAllowed => row("claim_not_allowed", 403, SCOPE, "the token lacks a required claim"),
-            Self::ClaimsMalformed => row("claims_malformed", 401, TOKEN, "the claims are malformed"),
+            Self::ClaimsMalformed => row("claims_malformed", 401, TOKEN, NOT_ACCEPTED),
             Self::DuplicateMember => row("duplicate_member", 401, TOKEN, "the token is malformed"),
             Self::Expired => row("expired", 401, TOKEN, "the token has expired"),
             Self::ExpiryMissing => row("expiry_missing", 401, TOKEN, "the token has no expiry"),
             Self::ForbiddenHeader => row("forbidden_header", 401, TOKEN, "the token header is not accepted"),
             Self::GraphToken => row("graph_token", 401, TOKEN, "the token is for Microsoft Graph; request a scope of this API"),
+            Self::GroupOverage => row("group_overage", 403, SCOPE, "the token lacks a claim: the user has too many groups"),
             Self::HeadersTooLarge => row("headers_too_large", 431, None, "the request header is too large"),
             Self::HostMalformed => row("host_malformed", 400, None, "exactly one valid Host is required"),
-            Self::IdToken => row("id_token", 401, TOKEN, "an access token is required"),
+            Self::IdToken => row("id_token", 401, TOKEN, NOT_ACCEPTED),
             Self::IssuedInFuture => row("issued_in_future", 401, TOKEN, "the token is not valid yet"),
             Self::IssuerMismatch => row("issuer_mismatch", 503, None, "the gateway is not set up for its identity provider"),
             Self::KeyNotFetchedYet => row("key_not_fetched_yet", 503, None, "the key of the token has not been fetched yet"),
-            Self::KeyNotForAlgorithm => row("key_not_for_algorithm", 401, TOKEN, "the key is not for this algorithm"),
-            Self::KeyOfOtherIssuer => row("key_of_other_issuer", 401, TOKEN, "the key belongs to another issuer"),
+            Self::KeyNotForAlgorithm => row("key_not_for_algorithm", 401, TOKEN, NOT_ACCEPTED),
+            Self::KeyOfOtherIssuer => row("key_of_other_issuer", 401, TOKEN, NOT_ACCEPTED),
             Self::KeysUnavailable => row("keys_unavailable", 503, None, "the keys of the issuer are not available"),
             Self::LengthMalformed => row("length_malformed", 400, None, "exactly one Content-Length is allowed"),
-            Self::LifetimeTooLong => row("lifetime_too_long", 401, TOKEN, "the lifetime of the token is too long"),
+            Self::LifetimeTooLong => row("lifetime_too_long", 401, TOKEN, NOT_ACCEPTED),
             Self::LoginNotAllowed => row("login_not_allowed", 403, None, "this kind of login is not permitted"),
             Self::MissingRole => row("missing_role", 403, SCOPE, "the token lacks a required role"),
             Self::MethodNotAllowed => row("method_not_allowed", 405, None, "the method is not allowed"),
@@ -203,23 +213,25 @@ impl Rejection {
             Self::NonceMismatch => row("nonce_mismatch", 401, TOKEN, "the nonce does not match"),
             Self::NotYetValid => row("not_yet_valid", 401, TOKEN, "the token is not valid yet"),
             Self::OriginNotAllowed => row("origin_not_allowed", 403, None, "the origin is not permitted"),
+            Self::OtherKind => row("other_kind", 401, TOKEN, NOT_ACCEPTED),
             Self::PowerfulClaim => row("powerful_claim", 403, SCOPE, "a claim of the token is for administrators"),
+            Self::SenderConstrained => row("sender_constrained", 401, TOKEN, NOT_ACCEPTED),
             Self::SigningFailed => row("signing_failed", 500, None, "the gateway could not sign"),
             Self::SigningOverloaded => row("signing_overloaded", 503, None, "too many new tokens at once"),
             Self::TargetMalformed => row("target_malformed", 400, None, "the request target is malformed"),
             Self::TokenMalformed => row("token_malformed", 401, TOKEN, "the token is malformed"),
             Self::TokenTooLarge => row("token_too_large", 401, TOKEN, "the token is too large"),
-            Self::UnknownIssuer => row("unknown_issuer", 401, TOKEN, "the issuer is not accepted"),
-            Self::UnknownKey => row("unknown_key", 401, TOKEN, "the key of the token is not known"),
-            Self::UserIdConflict => row("user_id_conflict", 401, TOKEN, "the token does not name one user"),
-            Self::UserIdInvalid => row("user_id_invalid", 401, TOKEN, "the token does not name one user"),
-            Self::UserIdMissing => row("user_id_missing", 401, TOKEN, "the token does not name one user"),
+            Self::UnknownIssuer => row("unknown_issuer", 401, TOKEN, NOT_ACCEPTED),
+            Self::UnknownKey => row("unknown_key", 401, TOKEN, NOT_ACCEPTED),
+            Self::UserIdConflict => row("user_id_conflict", 401, TOKEN, NOT_ACCEPTED),
+            Self::UserIdInvalid => row("user_id_invalid", 401, TOKEN, NOT_ACCEPTED),
+            Self::UserIdMissing => row("user_id_missing", 401, TOKEN, NOT_ACCEPTED),
             Self::UserIdUnsuitable => row("user_id_unsuitable", 403, SCOPE, "the user id cannot be used here"),
-            Self::UserTokenNotAllowed => row("user_token_not_allowed", 401, TOKEN, "tokens of users are not accepted"),
-            Self::WrongAudience => row("wrong_audience", 401, TOKEN, "the token is for another audience"),
-            Self::WrongParty => row("wrong_party", 401, TOKEN, "the client application is not accepted"),
-            Self::WrongPolicy => row("wrong_policy", 401, TOKEN, "the policy is not accepted"),
-            Self::WrongTenant => row("wrong_tenant", 401, TOKEN, "the tenant is not accepted"),
+            Self::UserTokenNotAllowed => row("user_token_not_allowed", 401, TOKEN, NOT_ACCEPTED),
+            Self::WrongAudience => row("wrong_audience", 401, TOKEN, NOT_ACCEPTED),
+            Self::WrongParty => row("wrong_party", 401, TOKEN, NOT_ACCEPTED),
+            Self::WrongPolicy => row("wrong_policy", 401, TOKEN, NOT_ACCEPTED),
+            Self::WrongTenant => row("wrong_tenant", 401, TOKEN, NOT_ACCEPTED),
             Self::WrongUser => row("wrong_user", 403, None, "the user that the request names is not that of the token"),
         }
     }
@@ -244,6 +256,7 @@ impl Rejection {
         Self::ExpiryMissing,
         Self::ForbiddenHeader,
         Self::GraphToken,
+        Self::GroupOverage,
         Self::HeadersTooLarge,
         Self::HostMalformed,
         Self::IdToken,
@@ -264,7 +277,9 @@ impl Rejection {
         Self::NonceMismatch,
         Self::NotYetValid,
         Self::OriginNotAllowed,
+        Self::OtherKind,
         Self::PowerfulClaim,
+        Self::SenderConstrained,
         Self::SigningFailed,
         Self::SigningOverloaded,
         Self::TargetMalformed,

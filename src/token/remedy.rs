@@ -1,6 +1,6 @@
 //! What to do about a [`Rejection`]: words for the operator, never for the client.
 
-use crate::token::Rejection;
+use crate::token::{Provider, Rejection};
 
 impl Rejection {
     /// What to change so that a client which should be let in is let in, and where: in the client, in the app registration, in the
@@ -30,11 +30,9 @@ impl Rejection {
             Self::BodyNotJson => "Client: send `Content-Type: application/json` (UTF-8) without `Content-Encoding`.",
             Self::BodyTimeout => "Client: send the body at once. Config: raise `listen.body_timeout` for bad networks.",
             Self::BodyTooLarge => "Client: send a smaller login; 64 KiB is the most.",
-            Self::ClaimNotAllowed => {
-                "Provider: put the claim into access tokens (B2C: application claims; Entra: optional claims). Config: correct `claims` of the route."
-            }
+            Self::ClaimNotAllowed => "Provider: put the claim into access tokens. Config: correct `claims` of the route.",
             Self::ClaimsMalformed => {
-                "Provider: a claim has the wrong type. Look at what a custom policy or a rule writes into the token."
+                "Provider: a claim has the wrong type; `syncgate explain` and the log name it. Look at what a rule or a custom policy writes into the token."
             }
             Self::DuplicateMember => "Provider: a member stands twice in the token, so it has two readings. Look at custom claims.",
             Self::Expired => {
@@ -47,10 +45,13 @@ impl Rejection {
             Self::GraphToken => {
                 "Client: ask for a scope of your own API (`api://<id>/<scope>`) instead of `User.Read` or `.default` of Graph. App registration: expose that scope."
             }
+            Self::GroupOverage => {
+                "Provider: put fewer groups into the token, or use roles. Config: where it refuses all such tokens, `group_overage: accept` takes them without their groups."
+            }
             Self::HeadersTooLarge => "Client: send fewer cookies and headers. Config: raise `listen.header_bytes`.",
             Self::HostMalformed => "Client: send exactly one `Host`. Look at the proxy in front.",
             Self::IdToken => {
-                "Client: send the access token, not the id token; ask for a scope of your API to get one. Config: `tokens: [access, id]` if id tokens must do."
+                "Client: send the access token, not the id token. If it is the access token, it has no sign of one: have the provider put a `scope` into it, or `typ: at+jwt`. Config: `tokens: [access, id]` if id tokens must do."
             }
             Self::IssuedInFuture => "Clock: this machine is behind the issuer. Synchronise it, or raise `leeway` (at most 5m).",
             Self::IssuerMismatch => {
@@ -59,9 +60,11 @@ impl Rejection {
             Self::KeyNotFetchedYet => {
                 "Gateway: the provider has not been asked for its keys since the token was made. Wait; if it stays so, look at the sources in `/keys` and at `syncgate_jwks_refresh_suppressed_total`."
             }
-            Self::KeyNotForAlgorithm => "Provider: the key that the token names is for another algorithm. Nothing to change here.",
+            Self::KeyNotForAlgorithm => {
+                "Provider: the key that the token names is published for another algorithm (`alg`), or is of another type. Config: if the keys are those of another provider, correct `discovery` or `jwks_uri`."
+            }
             Self::KeyOfOtherIssuer => {
-                "Config: take the discovery document of the tenant and cloud that issues the tokens. If a tenant's v1 tokens are meant, list both of its issuers."
+                "Config: take the keys of the tenant and cloud that issues the tokens: its own discovery document, as the preset does by itself."
             }
             Self::KeysUnavailable => {
                 "Gateway: the keys of the issuer could not be fetched. The log says why; check the network, `discovery` and `ca_file`."
@@ -73,10 +76,10 @@ impl Rejection {
             Self::LoginNotAllowed => "Client: log in with the provider that the route exchanges. Config: list others under `pass`.",
             Self::MethodNotAllowed => "Client: do not send TRACE. Its answer would hold the gateway's token.",
             Self::MissingRole => {
-                "Provider: assign the role to the user (Entra: enterprise application, users and groups). Config: `role_claim`, or `roles` of the route."
+                "Provider: assign the role to the user. Config: correct `role_claim` of the issuer, or `roles` of the route."
             }
             Self::MissingScope => {
-                "Client: ask for the scope. App registration: expose it and grant consent. Config: correct `scopes` of the route."
+                "Client: ask for the scope. Provider: let the client have it. Config: correct `scopes` of the route."
             }
             Self::MissingToken => "Client: send `Authorization: Bearer <token>`. Look for a proxy that removes it.",
             Self::NoRoute => "Client: correct host and path. Config: add a route for them.",
@@ -85,8 +88,12 @@ impl Rejection {
             }
             Self::NotYetValid => "Clock: this machine is behind the issuer. Synchronise it, or raise `leeway` (at most 5m).",
             Self::OriginNotAllowed => "Config: add the web page's origin to `allowed_origins` of the route if it is one of yours.",
+            Self::OtherKind => "Client: send the access token. No other kind of token is taken, whatever `tokens` says.",
             Self::PowerfulClaim => {
                 "Config: what grants power in the backend must be written there (`claims` of the profile, or the right side of its table), not taken from the token."
+            }
+            Self::SenderConstrained => {
+                "Client: ask for a bearer token, without DPoP and without a client certificate. Config: `sender_constrained: accept` takes it without a look at its key."
             }
             Self::SigningFailed => "Gateway: the signing key failed. The log says why; check it with `syncgate keys public`.",
             Self::SigningOverloaded => {
@@ -96,35 +103,87 @@ impl Rejection {
             Self::TokenMalformed => {
                 "Client: send the access token as it was issued: three segments with dots between them. An opaque or encrypted token is for another API."
             }
-            Self::TokenTooLarge => {
-                "Provider: put fewer claims into the token (Entra: groups assigned to the application only). Config: raise `token.max_bytes`."
-            }
+            Self::TokenTooLarge => "Provider: put fewer claims into the token. Config: raise `token.max_bytes`.",
             Self::UnknownIssuer => {
-                "Config: add the token's `iss`, byte for byte, to an issuer. Client: log in with the tenant and policy that the config names."
+                "Client: log in with the provider that the config names. Config: only if that issuer is yours, add the token's `iss`, byte for byte, to `issuer`."
             }
             Self::UnknownKey => {
-                "Config: take the discovery document of the tenant or policy that issues the tokens. Entra with a signing key of the application's own: add `?appid=<id>`."
+                "Config: take the keys of the provider that issues the tokens: `discovery` or `jwks_uri`. Provider: if the token is new, publish its key."
             }
             Self::UserIdConflict => {
                 "Provider: the claims of `user_id` name different people. Config: name the one claim that is right."
             }
             Self::UserIdInvalid => "Config: let `user_id` name a claim that holds a short text without control characters.",
-            Self::UserIdMissing => {
-                "Provider: put the claim into access tokens (B2C: application claims, User's Object ID). Config: correct `user_id` of the issuer."
-            }
+            Self::UserIdMissing => "Provider: put the claim into access tokens. Config: correct `user_id` of the issuer.",
             Self::UserTokenNotAllowed => "Config: add `access` to `tokens` of the issuer if users may come.",
             Self::UserIdUnsuitable => {
                 "Config: let `user_id` name a claim that the backend takes as an id, for example `oid`; docs/backends.md has its rule."
             }
             Self::WrongAudience => {
-                "Client: ask for a scope of your API. Config: add the token's `aud` to `audiences` if it is your API (Entra v1 writes `api://<id>`, v2 the id)."
+                "Client: ask for a token for your API. Config: only if it is your API, add the token's `aud` to `audiences`; for tokens without `aud`, list their `client_id` in `client_ids`."
             }
             Self::WrongParty => "Config: add the client's application id to `authorized_parties` if it is one of yours.",
             Self::WrongPolicy => "Client: log in with a policy that the config lists. Config: add the policy to `policies`.",
-            Self::WrongTenant => "Config: add the tenant's id to `tenants` if its users may come.",
+            Self::WrongTenant => {
+                "Config: add the tenant's id to `tenants` if its users may come. 9188040d-6c67-4c5b-b112-36a304b66dad is the tenant of every personal account."
+            }
             Self::WrongUser => {
                 "Client: give the backend's library the user id that `syncgate explain` shows (Zero: `userID`). Config: `user_query` of the route names the parameter."
             }
+        }
+    }
+}
+
+impl Rejection {
+    /// The same in the words of a provider's portal, where there are some.
+    pub const fn remedy_of(self, provider: Provider) -> &'static str {
+        match (provider, self) {
+            (Provider::B2c, Self::AppOnlyToken) => {
+                "Client: log a user in instead of using client credentials. Provider: a custom policy must name itself in `tfp` or `acr`, or its tokens look the same. Config: `tokens: [access, app_only]` if applications may come without a user."
+            }
+            (Provider::B2c, Self::ClaimNotAllowed) => {
+                "Provider: put the claim into access tokens (application claims of the user flow). Config: correct `claims` of the route."
+            }
+            (Provider::Entra | Provider::ExternalId, Self::ClaimNotAllowed) => {
+                "Provider: put the claim into access tokens (optional claims of the API's registration). Config: correct `claims` of the route."
+            }
+            (Provider::Entra | Provider::ExternalId, Self::GroupOverage) => {
+                "Provider: emit only the groups assigned to the application (token configuration of the API's registration), or use app roles. Config: where it refuses all such tokens, `group_overage: accept` takes them without their groups."
+            }
+            (Provider::B2c | Provider::Entra | Provider::ExternalId, Self::IdToken) => {
+                "Client: send the access token, not the id token; ask for a scope of your API to get one. Config: `tokens: [access, id]` if id tokens must do."
+            }
+            (Provider::Entra | Provider::ExternalId, Self::MissingRole) => {
+                "Provider: assign the role to the user (enterprise application, users and groups). Config: correct `role_claim` of the issuer, or `roles` of the route."
+            }
+            (Provider::B2c | Provider::Entra | Provider::ExternalId, Self::MissingScope) => {
+                "Client: ask for the scope. App registration: expose it and grant consent. Config: correct `scopes` of the route."
+            }
+            (Provider::Entra | Provider::ExternalId, Self::TokenTooLarge) => {
+                "Provider: put fewer claims into the token, such as the groups assigned to the application alone. Config: raise `token.max_bytes`."
+            }
+            (Provider::B2c, Self::UnknownIssuer) => {
+                "Client: log in with the tenant and policy that the config names. Config: only if that issuer is yours, add its host to `domains`, or the token's `iss`, byte for byte, to `issuer`."
+            }
+            (Provider::Entra | Provider::ExternalId, Self::UnknownIssuer) => {
+                "Client: log in with the tenant that the config names. Config: only if that tenant is yours, add the token's `iss`, byte for byte, to `issuer`."
+            }
+            (Provider::B2c, Self::UnknownKey) => {
+                "Config: take the discovery document of the tenant and policy that issues the tokens: each custom policy has keys of its own."
+            }
+            (Provider::Entra | Provider::ExternalId, Self::UnknownKey) => {
+                "Config: take the discovery document of the tenant that issues the tokens. With a signing key of the application's own: add `?appid=<id>` to it."
+            }
+            (Provider::B2c, Self::UserIdMissing) => {
+                "Provider: put the claim into access tokens (application claims, User's Object ID). Config: correct `user_id` of the issuer."
+            }
+            (Provider::B2c | Provider::ExternalId, Self::WrongAudience) => {
+                "Client: ask for a scope of your API. Config: only if it is your API, add the token's `aud` to `audiences`."
+            }
+            (Provider::Entra, Self::WrongAudience) => {
+                "Client: ask for a scope of your API. Config: only if it is your API, add the token's `aud` to `audiences`: version 1 writes its App ID URI (`api://<id>`), version 2 the id."
+            }
+            _ => self.remedy(),
         }
     }
 }
@@ -136,9 +195,19 @@ mod tests {
     #[test]
     fn every_remedy_begins_with_the_place_to_change() {
         const PLACES: [&str; 6] = ["Client: ", "Provider: ", "Config: ", "Clock: ", "Gateway: ", "App registration: "];
-        for rejection in Rejection::ALL {
-            let remedy = rejection.remedy();
+        const PROVIDERS: [Provider; 4] = [Provider::B2c, Provider::Entra, Provider::ExternalId, Provider::Other];
+        for remedy in Rejection::ALL.iter().flat_map(|rejection| PROVIDERS.map(|provider| rejection.remedy_of(provider))) {
             assert!(PLACES.iter().any(|place| remedy.starts_with(place)) && remedy.ends_with('.'), "{remedy}");
+        }
+    }
+
+    #[test]
+    fn other_providers_are_not_told_of_microsofts_portal() {
+        let theirs = Rejection::ALL.iter().filter(|rejection| **rejection != Rejection::GraphToken);
+        for remedy in theirs.map(|rejection| rejection.remedy_of(Provider::Other)) {
+            for word in ["appid", "B2C", "Entra", "enterprise application", "Object ID", "App registration", "api://"] {
+                assert!(!remedy.contains(word), "{remedy}");
+            }
         }
     }
 }

@@ -19,8 +19,8 @@ use jsonwebtoken::{
 use serde_json::{Value, json};
 
 use crate::token::{
-    BearerToken, IssuerRule, IssuerSettings, KeySet, KeySetLimits, Timestamp, TokenKinds, TokenLimits, TokenSigner, TrustedIssuer,
-    UnverifiedToken, UserIdRule, VerifiedToken,
+    BearerToken, IssuerRule, IssuerSettings, KeySet, KeySetLimits, Timestamp, TokenLimits, TokenSigner, TrustedIssuer,
+    UnverifiedToken, VerifiedToken,
 };
 
 /// A private key.
@@ -152,20 +152,8 @@ fn rsa_encoding(algorithm: Algorithm) -> &'static dyn RsaEncoding {
 /// A verified token of this user with this end, and without any claim that is kept.
 pub(crate) fn verified(user: &str, end: Timestamp) -> VerifiedToken {
     let issuer = TrustedIssuer::new(IssuerSettings {
-        name: "contoso".to_owned(),
-        issuer: IssuerRule::Exact(vec!["https://login.contoso.com".to_owned()]),
-        audiences: vec!["api".to_owned()],
-        algorithms: vec![Algorithm::RS256],
-        policies: Vec::new(),
-        authorized_parties: Vec::new(),
-        kinds: TokenKinds::default(),
-        user_id: UserIdRule::Claims(vec!["sub".to_owned()]),
-        name_claim: "name".to_owned(),
-        role_claim: "roles".to_owned(),
         leeway: Duration::ZERO,
-        max_lifetime: None,
-        kept_claims: Vec::new(),
-        cloud_instance: None,
+        ..IssuerSettings::new("contoso", IssuerRule::Exact(vec!["https://login.contoso.com".to_owned()]), vec!["api".to_owned()])
     });
     let claims = json!({
         "iss": "https://login.contoso.com", "aud": "api", "sub": user, "scp": "sync", "exp": end.as_seconds(),

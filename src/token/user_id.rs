@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use crate::token::{Rejection, UnverifiedToken, json::Value};
 
-/// Where the user id comes from. The result is 1 to 256 bytes without control characters.
+/// Where the user id comes from. The result is 1 to 256 bytes, not white space alone, without control characters and
+/// without such as turn the direction of writing.
 ///
 /// B2C's constant "Not supported currently. Use oid claim." counts as no claim: it would be one id for everybody.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,7 +103,12 @@ fn claim<'s>(token: &'s UnverifiedToken<'_>, name: &str) -> Result<Option<&'s st
 }
 
 fn is_valid(id: &str) -> bool {
-    (1..=MAX_BYTES).contains(&id.len()) && !id.chars().any(char::is_control)
+    (1..=MAX_BYTES).contains(&id.len()) && !id.trim().is_empty() && !id.chars().any(|c| c.is_control() || is_directing(c))
+}
+
+/// Characters that turn the direction of writing (Unicode annex 9): with them one id looks like another.
+fn is_directing(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `x{a}y{b}z` to `x`, `a`+`y`, `b`+`z`. A brace without its partner is text.

@@ -11,7 +11,7 @@ use crate::token::{
 };
 
 /// One thing that must hold of a token, in the order in which [`TrustedIssuer::verify`] looks: what is cheap first, the signature
-/// last.
+/// late. What comes after it is told to the client, since the token is genuine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
     /// `alg` is in the issuer's list.
@@ -26,16 +26,18 @@ pub enum Check {
     IssuedAt,
     /// `exp` - `iat` is within the issuer's longest lifetime, if it has one.
     Lifetime,
-    /// `aud` holds one of ours.
+    /// `aud` holds one of ours; or there is none, and `client_id` is one of ours.
     Audience,
     /// `tid` is on the list of a templated issuer.
     Tenant,
     /// `tfp`, else `acr`, is on the list, if there is one.
     Policy,
-    /// `azp`, else `appid`, is on the list, if there is one.
+    /// `azp`, else `appid`, `client_id`, `cid`, is on the list, if there is one.
     AuthorizedParty,
     /// It is an access token, or of another kind that the issuer takes.
     Kind,
+    /// It is bound to no key of its client, unless the issuer's rule takes such tokens as bearer tokens.
+    SenderConstraint,
     /// The claims name one user.
     UserId,
     /// The key is known and permits the algorithm.
@@ -44,11 +46,13 @@ pub enum Check {
     KeyIssuer,
     /// The signature holds.
     Signature,
+    /// No groups stand elsewhere, unless the issuer's rule takes such tokens.
+    GroupOverage,
 }
 
 impl Check {
     /// Every check, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Algorithm,
         Self::Issuer,
         Self::Expiry,
@@ -60,10 +64,12 @@ impl Check {
         Self::Policy,
         Self::AuthorizedParty,
         Self::Kind,
+        Self::SenderConstraint,
         Self::UserId,
         Self::Key,
         Self::KeyIssuer,
         Self::Signature,
+        Self::GroupOverage,
     ];
 
     /// Its name for operators.
@@ -80,10 +86,12 @@ impl Check {
             Self::Policy => "policy",
             Self::AuthorizedParty => "authorized_party",
             Self::Kind => "kind",
+            Self::SenderConstraint => "sender_constraint",
             Self::UserId => "user_id",
             Self::Key => "key",
             Self::KeyIssuer => "key_issuer",
             Self::Signature => "signature",
+            Self::GroupOverage => "group_overage",
         }
     }
 
@@ -114,7 +122,7 @@ impl TrustedIssuer {
     pub fn check(&self, check: Check, token: &UnverifiedToken<'_>, keys: &KeySet, now: Timestamp) -> Result<(), Rejection> {
         match check {
             Check::Algorithm => self.algorithm(token).map(drop),
-            Check::Issuer => require(self.takes_iss(token), token.of_unknown_issuer()),
+            Check::Issuer => require(self.takes_iss(token), Rejection::UnknownIssuer),
             Check::Expiry => require(now < self.end(token)?, Rejection::Expired),
             Check::NotBefore => self.not_after(token.date("nbf")?, now, Rejection::NotYetValid),
             Check::IssuedAt => self.not_after(token.date("iat")?, now, Rejection::IssuedInFuture),
@@ -126,12 +134,20 @@ impl TrustedIssuer {
                 listed(&self.settings().authorized_parties, token.authorized_party(), str::eq, Rejection::WrongParty)
             }
             Check::Kind => self.settings().kinds.take(TokenKind::of(token, &self.settings().role_claim)?),
+            Check::SenderConstraint => {
+                let taken = self.settings().takes_sender_constrained || !token.is_sender_constrained();
+                require(taken, Rejection::SenderConstrained)
+            }
             Check::UserId => self.user_id().read(token).map(drop),
             Check::Key => self.key(token, keys).map(drop),
             Check::KeyIssuer => self.check_key(self.key(token, keys)?.1, token),
             Check::Signature => {
                 let (algorithm, key) = self.key(token, keys)?;
                 key.verify(algorithm, token.bearer().signed_bytes(), token.bearer().signature())
+            }
+            Check::GroupOverage => {
+                let elsewhere = token.stands_elsewhere("groups") || token.stands_elsewhere(&self.settings().role_claim);
+                require(self.settings().takes_group_overage || !elsewhere, Rejection::GroupOverage)
             }
         }
     }
@@ -144,7 +160,7 @@ impl TrustedIssuer {
 
     fn key<'k>(&self, token: &UnverifiedToken<'_>, keys: &'k KeySet) -> Result<(Algorithm, &'k VerificationKey), Rejection> {
         let algorithm = self.algorithm(token)?;
-        let key = keys.find(token.bearer(), algorithm)?;
+        let key = keys.find_for(token.bearer(), algorithm, |key| self.check_key(key, token).is_ok())?;
         require(key.permits(algorithm), Rejection::KeyNotForAlgorithm)?;
         Ok((algorithm, key))
     }
@@ -168,7 +184,15 @@ impl TrustedIssuer {
     fn audience(&self, token: &UnverifiedToken<'_>) -> Result<(), Rejection> {
         let audiences = token.texts("aud")?;
         require(!token.is_for_graph(), Rejection::GraphToken)?;
-        let ours = |audience: &&str| self.settings().audiences.iter().any(|our| our == audience);
+        let settings = self.settings();
+        if !token.has("aud") {
+            let client = token.text("client_id")?;
+            return require(
+                client.is_some_and(|client| settings.client_ids.iter().any(|our| our == client)),
+                Rejection::WrongAudience,
+            );
+        }
+        let ours = |audience: &&str| settings.audiences.iter().any(|our| our == audience);
         require(audiences.iter().any(ours), Rejection::WrongAudience)
     }
 }
@@ -188,6 +212,9 @@ pub struct VerifiedToken {
     nonce: Option<Box<str>>,
     name_claim: Arc<str>,
     claims: Box<[(Arc<str>, Value)]>,
+    /// The kept claims that the provider says stand elsewhere.
+    elsewhere: Box<[Arc<str>]>,
+    roles_elsewhere: bool,
 }
 
 impl VerifiedToken {
@@ -204,6 +231,8 @@ impl VerifiedToken {
             nonce: token.text("nonce")?.map(Into::into),
             name_claim: Arc::clone(issuer.shared_name_claim()),
             claims: issuer.kept_claims().iter().filter_map(kept).collect(),
+            elsewhere: issuer.kept_claims().iter().filter(|name| token.stands_elsewhere(name)).map(Arc::clone).collect(),
+            roles_elsewhere: token.stands_elsewhere(&issuer.settings().role_claim),
         })
     }
 
@@ -252,10 +281,26 @@ impl VerifiedToken {
         self.claim(&self.name_claim).and_then(Value::as_str)
     }
 
+    /// Whether a claim that the settings keep was left out by the provider, since it would be too large: the user has too many groups.
+    pub fn stands_elsewhere(&self, name: &str) -> bool {
+        self.elsewhere.iter().any(|claim| **claim == *name)
+    }
+
+    /// The same for the issuer's role claim.
+    pub fn roles_stand_elsewhere(&self) -> bool {
+        self.roles_elsewhere
+    }
+
+    /// Whether anything that the settings use stands elsewhere.
+    pub fn has_group_overage(&self) -> bool {
+        self.roles_elsewhere || !self.elsewhere.is_empty()
+    }
+
     /// How much memory it takes beside its own size. Bytes, estimated.
     pub fn heap_bytes(&self) -> usize {
         let texts = [Some(&self.user_id), Some(&self.scopes), self.nonce.as_ref()].into_iter().flatten().chain(&self.roles);
         let lists = allocation(size_of_val(&*self.roles)) + allocation(size_of_val(&*self.claims));
+        let lists = lists + allocation(size_of_val(&*self.elsewhere));
         let claims = self.claims.iter().map(|(_, value)| heap_bytes(value));
         texts.map(|text| allocation(text.len())).sum::<usize>() + lists + claims.sum::<usize>()
     }

@@ -165,10 +165,12 @@ async fn the_json_is_stable() {
         "policy",
         "authorized_party",
         "kind",
+        "sender_constraint",
         "user_id",
         "key",
         "key_issuer",
         "signature",
+        "group_overage",
         "permission",
     ];
     assert_eq!(names, expected);
@@ -181,10 +183,42 @@ async fn the_json_is_stable() {
     assert_eq!(accepted.code, Some(0));
     let json = accepted.json();
     assert_eq!(json["verdict"], "accepted");
-    for member in ["reason", "status", "error", "route"] {
+    for member in ["reason", "status", "error", "route", "input"] {
         assert!(json.get(member).is_some_and(Value::is_null), "{member}");
     }
     assert!(json["checks"].as_array().unwrap().iter().all(|check| check["outcome"] == "passed" && check["change"].is_null()));
+}
+
+#[tokio::test]
+async fn what_stands_around_a_pasted_token_is_named_and_left_out() {
+    let desk = Desk::start().await;
+    let token = desk.token(&desk.claims()).sign();
+    let wrapped: Vec<_> = token.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    for (text, around) in [
+        (token.clone(), Value::Null),
+        (format!("Bearer {token}\n"), Value::Null),
+        (format!("Authorization: Bearer {token}\r\n"), json!("the name of the header")),
+        (format!("\"{token}\""), json!("quotes")),
+        (
+            json!({ "access_token": token, "token_type": "Bearer" }).to_string(),
+            json!("a JSON object; its access_token is looked at"),
+        ),
+        (wrapped.join("\n"), json!("line breaks")),
+    ] {
+        let outcome = desk.explain(&text, &["--json"]).await;
+        assert_eq!((outcome.code, &outcome.json()["input"]), (Some(0), &around), "{text}");
+    }
+    let outcome = desk.explain(&format!("'{token}'"), &["-"]).await;
+    assert_eq!(outcome.code, Some(0));
+    assert!(outcome.text.starts_with("Around the token stood: quotes. The gateway takes the token alone.\n\npassed   token "));
+    // Padding is no wrapping: a client that sends it is refused.
+    let outcome = desk.explain(&format!("{token}=="), &[]).await;
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.lines("failed   token")[0].contains("the signature ends in padding (=), which a JWT has not"),
+        "{}",
+        outcome.text
+    );
 }
 
 #[tokio::test]

@@ -40,5 +40,6 @@ mod routes;
 mod secrets;
 mod story;
 mod streams;
+mod tenants;
 mod upstreams;
 mod zero;

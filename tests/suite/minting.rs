@@ -9,6 +9,7 @@ use syncgate::{
     demo::{DemoBackend, world::upstream},
     proxy::RouteSettings,
     signing::SigningKey,
+    token::{ClaimRule, Permission, PermissionSettings},
 };
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 
@@ -34,6 +35,40 @@ fn now() -> i64 {
 fn seconds_left(backend: &DemoBackend) -> i64 {
     let token = backend.received().pop().unwrap().token.unwrap();
     token.get("exp").and_then(Value::as_i64).unwrap() - now()
+}
+
+/// A user with too many groups: the token says that they stand elsewhere, so a table has nothing to look into.
+#[tokio::test]
+async fn a_default_in_place_of_groups_that_stand_elsewhere_is_counted_and_a_demand_for_them_refused_as_that() {
+    let kit = Kit::start_with(|config| {
+        mint(
+            config,
+            "mint: {claims: {userId: '${user_id}', level: '${first:levels}'}, tables: {levels: {from: '${claim:groups}', values: {Admins: 9}, default: 1}}}\n",
+        );
+        let mut guarded = config.proxy.routes[0].clone();
+        guarded.path = "/guarded".into();
+        guarded.permission = Permission::new(PermissionSettings {
+            all_claims: vec![ClaimRule { claim: "groups".into(), values: vec!["Admins".into()] }],
+            ..PermissionSettings::default()
+        });
+        config.proxy.routes.push(guarded);
+    })
+    .await;
+    let counted = || kit.metric("syncgate_minted_without_groups_total", &[]);
+    let level = || kit.backend.received().pop().unwrap().token.unwrap().get("level").cloned().unwrap();
+    let plain = kit.issuer.token("bob").claim("groups", json!(["Others"])).sign();
+    assert_eq!(kit.get("/echo", &plain).await.status(), 200);
+    assert_eq!((level(), counted()), (json!(1), 0.0));
+
+    let token = kit.issuer.token("alice");
+    let token = token.claim("_claim_names", json!({ "groups": "src1" })).claim("_claim_sources", json!({ "src1": {} })).sign();
+    assert_eq!(kit.get("/echo", &token).await.status(), 200);
+    assert_eq!((level(), counted()), (json!(1), 1.0));
+    assert_eq!(kit.metric("syncgate_group_overage_total", &[]), 1.0);
+    let answer = kit.get("/guarded", &token).await;
+    assert_eq!(answer.status(), 403);
+    assert_eq!(answer.json::<Value>().await.unwrap()["error_description"], "the token lacks a claim: the user has too many groups");
+    kit.stop().await;
 }
 
 #[tokio::test]

@@ -45,6 +45,46 @@ async fn each_fault_has_its_status_challenge_and_reason() {
     kit.stop().await;
 }
 
+/// Tokens that nobody with a key has signed: whatever is right in them, the client is told the same; the log and the metric are exact.
+#[tokio::test]
+async fn whoever_has_no_key_is_told_nothing_of_what_is_taken() {
+    let kit = Kit::start_with(|config| {
+        let rules = &mut config.issuers[0].rules;
+        rules.authorized_parties = vec!["a-client".into()];
+        rules.takes_sender_constrained = false;
+        rules.takes_group_overage = false;
+    })
+    .await;
+    let foreign = DemoKey::shared(9).unwrap();
+    let forged = || kit.issuer.token("a").claim("azp", "a-client").signed_by(&foreign);
+    let cases = [
+        (forged(), Rejection::BadSignature),
+        (forged().issuer("https://login.contoso.com/"), Rejection::UnknownIssuer),
+        (forged().audience("another-api"), Rejection::WrongAudience),
+        (forged().claim("tfp", "B2C_1_other"), Rejection::WrongPolicy),
+        (forged().claim("azp", "another-client"), Rejection::WrongParty),
+        (forged().claim("events", serde_json::json!({})), Rejection::OtherKind),
+        (forged().claim("at_hash", "x"), Rejection::IdToken),
+        (forged().claim("idtyp", "app"), Rejection::AppOnlyToken),
+        (forged().claim("cnf", serde_json::json!({ "jkt": "x" })), Rejection::SenderConstrained),
+        (forged().claim("hasgroups", true), Rejection::BadSignature),
+        (forged().without("oid").without("sub"), Rejection::UserIdMissing),
+        (forged().claim("azp", 7), Rejection::ClaimsMalformed),
+    ];
+    let mut answers = std::collections::BTreeSet::new();
+    for (token, rejection) in cases {
+        let counted = || kit.metric("syncgate_rejections_total", &[("reason", rejection.label())]);
+        let before = counted();
+        let answer = kit.get("/docs", &token.sign()).await;
+        let status = answer.status().as_u16();
+        let challenge = answer.headers()["www-authenticate"].to_str().unwrap().to_owned();
+        answers.insert((status, challenge, answer.text().await.unwrap()));
+        kit.eventually(|| counted() == before + 1.0).await;
+    }
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    kit.stop().await;
+}
+
 #[tokio::test]
 async fn no_token_is_challenged_without_an_error_code() {
     let kit = Kit::start().await;

@@ -1,5 +1,6 @@
 //! `syncgate explain`.
 
+mod pasted;
 mod report;
 
 use std::{
@@ -9,7 +10,10 @@ use std::{
     time::SystemTime,
 };
 
-use self::report::Report;
+use self::{
+    pasted::{Pasted, token_in},
+    report::Report,
+};
 use crate::{
     cli::Failure,
     config::{Config, IssuerConfig},
@@ -54,6 +58,9 @@ pub(super) struct ExplainArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Standard input, which is read anyway.
+    #[arg(value_name = "-", value_parser = ["-"], hide = true)]
+    input: Option<String>,
 }
 
 /// Why it cannot be told although every source that was asked answered.
@@ -64,7 +71,7 @@ impl ExplainArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let config = Config::load(&self.config).map_err(trouble)?;
         let permission = self.route.as_deref().map(|name| permission(&config, name)).transpose()?;
-        let token = read_token()?;
+        let Pasted { token, around } = read_token()?;
         let now = self.now.unwrap_or_else(|| SystemTime::now().into());
         let (issuers, keys) = self.issuers_and_keys(&config, &token, now)?;
         let missing = (!keys.failures.is_empty()).then(|| keys.failures.join("; "));
@@ -84,7 +91,7 @@ impl ExplainArgs {
                 now,
             },
         );
-        let report = Report::new(&explanation, self.route.as_deref(), now);
+        let report = Report::new(&explanation, self.route.as_deref(), &around, now);
         print(&match self.json {
             true => report.json(),
             false => report.text(if io::stdout().is_terminal() { Look::Terminal } else { Look::Plain }),
@@ -140,8 +147,8 @@ fn permission<'c>(config: &'c Config, name: &str) -> Result<&'c Permission, Fail
     })
 }
 
-/// The token as it was pasted, with or without `Bearer` before it. Never more than the gateway would look at.
-fn read_token() -> Result<Vec<u8>, Failure> {
+/// The token in what was pasted. Never more than the gateway would look at.
+fn read_token() -> Result<Pasted, Failure> {
     /// Longer than any limit that can be set.
     const MOST: u64 = 1024 * 1024;
     let input = io::stdin();
@@ -150,12 +157,9 @@ fn read_token() -> Result<Vec<u8>, Failure> {
     }
     let mut text = Vec::new();
     input.lock().take(MOST).read_to_end(&mut text).map_err(|error| Failure::Trouble(format!("standard input: {error}")))?;
-    let text = text.trim_ascii();
-    let token = match text.split_at_checked("Bearer ".len()) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"Bearer ") => token.trim_ascii_start(),
-        _ => text,
-    };
-    if token.is_empty() { Err(Failure::Trouble("there is no token on standard input".to_owned())) } else { Ok(token.to_vec()) }
+    let pasted = token_in(&text);
+    let none = || Failure::Trouble("there is no token on standard input".to_owned());
+    if pasted.token.is_empty() { Err(none()) } else { Ok(pasted) }
 }
 
 fn read_keys(path: &Path, settings: &JwksSettings, now: Timestamp) -> Result<FetchedKeys, Failure> {

@@ -22,6 +22,8 @@ pub(super) struct Report<'a> {
     /// The configured issuer that the token is held against.
     issuer: Option<&'a str>,
     route: Option<&'a str>,
+    /// What stood around the token and was left out.
+    input: Option<String>,
     checks: Vec<Check<'a>>,
 }
 
@@ -38,7 +40,8 @@ struct Check<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(explanation: &'a Explanation, route: Option<&'a str>, now: Timestamp) -> Self {
+    pub(super) fn new(explanation: &'a Explanation, route: Option<&'a str>, around: &[&str], now: Timestamp) -> Self {
+        let input = (!around.is_empty()).then(|| around.join(", "));
         let (verdict, rejection) = match explanation.verdict() {
             Verdict::Accepted => ("accepted", None),
             Verdict::Refused(rejection) => ("refused", Some(rejection)),
@@ -52,7 +55,8 @@ impl<'a> Report<'a> {
             now: now.to_string(),
             issuer: explanation.issuer.as_deref(),
             route,
-            checks: explanation.steps.iter().map(Check::new).collect(),
+            input,
+            checks: explanation.steps.iter().map(|step| Check::new(step, explanation.change(step))).collect(),
         }
     }
 
@@ -63,6 +67,9 @@ impl<'a> Report<'a> {
 
     pub(super) fn text(&self, look: Look) -> String {
         let mut text = String::new();
+        if let Some(input) = &self.input {
+            text += &format!("Around the token stood: {input}. The gateway takes the token alone.\n\n");
+        }
         let mut decided = false;
         for check in &self.checks {
             let decides = check.outcome != "passed" && !decided;
@@ -95,14 +102,14 @@ impl<'a> Report<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn new(step: &'a Step) -> Self {
+    fn new(step: &'a Step, change: Option<&'static str>) -> Self {
         let (outcome, rejection) = match step.outcome {
             Outcome::Passed => ("passed", None),
             Outcome::Failed(rejection) => ("failed", Some(rejection)),
             Outcome::Unknown => ("unknown", Some(Rejection::KeysUnavailable)),
             Outcome::NotMade => ("not_made", None),
         };
-        let (reason, change) = (rejection.map(Rejection::label), rejection.map(Rejection::remedy));
+        let reason = rejection.map(Rejection::label);
         Self { check: step.name, outcome, reason, expected: &step.expected, found: &step.found, change }
     }
 

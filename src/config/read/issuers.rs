@@ -13,12 +13,12 @@ use crate::{
         read::{
             doubtful,
             identity::{self, Permitted},
-            presets::{Expansion, Given, PRESETS, Preset, TENANT_PLACE},
+            presets::{Expansion, Given, PRESETS, Preset, TENANT_PLACE, cloud_of},
         },
         section::Section,
     },
     jwks::{JwksSettings, KeySource, UnknownKidSettings},
-    token::{IssuerRule, IssuerSettings, TenantRule, TokenKind, TokenKinds},
+    token::{CLOUDS, IssuerRule, IssuerSettings, Provider, TenantRule, TokenKind, TokenKinds},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -55,6 +55,8 @@ pub(in crate::config) const ALGORITHMS: [(&str, Algorithm); 9] = [
 const TOKEN_KINDS: [(&str, TokenKind); 3] =
     [("access", TokenKind::Access), ("id", TokenKind::Id), ("app_only", TokenKind::AppOnly)];
 
+pub(in crate::config) const ACCEPT_OR_REFUSE: [(&str, bool); 2] = [("accept", true), ("refuse", false)];
+
 /// An issuer as it was read.
 pub(in crate::config) struct Issuer<'a> {
     pub(in crate::config) config: IssuerConfig,
@@ -74,7 +76,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     let jwks_file = section.file("jwks_file", Target::Keys);
     let sources = ["discovery", "jwks_uri", "jwks_file"].into_iter().any(|key| section.field(key).is_some());
 
-    let given = Given { policies: &policies, issuers: &issuers, sources };
+    let given = Given { policies: &policies, issuers: &issuers, discovery: &discovery, sources };
     let expansion = match preset {
         Some(Some(preset)) => preset.expand(&mut section, &given),
         Some(None) => Expansion::plain(),
@@ -123,32 +125,90 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
         section.refuse("issuer", "discovered needs a discovery document to be discovered in; give discovery");
     }
     let default_name = expansion.name.or_else(|| host_name(settings.sources.first(), &issuers));
-    let cloud_instance = issuers.iter().find_map(|issuer| microsoft_cloud(issuer));
+    check_clouds(&mut section, &issuers, &settings.sources);
+    let provider = preset.flatten().map_or_else(|| provider(&issuers), Preset::provider);
+    let cloud_instance = microsoft_cloud(provider, &issuers, &settings.sources);
+    let name = section.text("name", &NAME).or(default_name).unwrap_or_default();
+    let client_ids = section.texts("client_ids", &TEXT);
+    let audiences = audiences(&mut section, provider, &issuers, client_ids.is_empty());
     let rules = IssuerSettings {
-        name: section.text("name", &NAME).or(default_name).unwrap_or_default(),
-        issuer: rule(&mut section, issuers),
-        audiences: audiences(&mut section),
+        provider,
         algorithms: section.field("algorithms").map_or_else(|| vec![Algorithm::RS256], |field| algorithms(&field)),
         policies,
         authorized_parties: section.texts("authorized_parties", &TEXT),
+        client_ids,
+        takes_sender_constrained: section.choice("sender_constrained", &ACCEPT_OR_REFUSE, true),
+        takes_group_overage: section.choice("group_overage", &ACCEPT_OR_REFUSE, true),
         kinds: section.field("tokens").map_or_else(TokenKinds::default, |field| kinds(&field)),
         user_id: user_id.unwrap_or(expansion.user_id),
         name_claim: claim_name(&mut section, "name_claim", NAME_CLAIM),
         role_claim: claim_name(&mut section, "role_claim", ROLE_CLAIM),
         leeway: section.duration("leeway", LEEWAY, Duration::ZERO..=MINUTE * 5),
         max_lifetime: section.limit("max_lifetime", MINUTE..=DAY * 30),
-        kept_claims: Vec::new(),
         cloud_instance,
+        ..IssuerSettings::new(&name, rule(&mut section, issuers), audiences)
     };
     section.finish();
     Issuer { config: IssuerConfig { rules, jwks: settings }, field, shared }
 }
 
-/// The Microsoft cloud that an `iss` of Entra belongs to, by the name that keys have for it: `microsoftonline.com`,
-/// `microsoftonline.us`. The public cloud's key sets hold keys of the American government's cloud too.
-fn microsoft_cloud(issuer: &str) -> Option<String> {
+/// Whose issuers these are, where no preset says so.
+fn provider(issuers: &[String]) -> Provider {
+    let hosted = |suffix: &str| {
+        let host = |issuer: &String| issuer.strip_prefix("https://").and_then(|rest| rest.split('/').next()).map(str::to_owned);
+        issuers.iter().filter_map(host).any(|host| host.ends_with(suffix))
+    };
+    if hosted(".b2clogin.com") || hosted(".b2clogin.cn") {
+        Provider::B2c
+    } else if hosted(".ciamlogin.com") {
+        Provider::ExternalId
+    } else if issuers.iter().any(|issuer| is_of_entra(issuer)) {
+        Provider::Entra
+    } else {
+        Provider::Other
+    }
+}
+
+fn is_of_entra(issuer: &str) -> bool {
+    CLOUDS.iter().any(|cloud| issuer.starts_with(cloud.version_1) || issuer.starts_with(cloud.version_2))
+}
+
+/// The Microsoft cloud of an issuer of Entra, by the name that keys have for it. The public cloud's key sets hold keys of the American
+/// government's cloud too, and both write one `iss` of version 1: then the place of the keys decides.
+fn microsoft_cloud(provider: Provider, issuers: &[String], sources: &[KeySource]) -> Option<String> {
+    if provider == Provider::ExternalId {
+        return None;
+    }
+    let own = issuers.iter().find_map(|issuer| cloud_of(issuer));
+    let of_keys = || urls(sources).find_map(|url| cloud_of(url));
+    let of_version_1 = || CLOUDS.iter().find(|cloud| issuers.iter().any(|issuer| issuer.starts_with(cloud.version_1)));
+    let is_of_entra = issuers.iter().any(|issuer| is_of_entra(issuer));
+    let known = own.or_else(|| of_keys().filter(|_| is_of_entra)).or_else(of_version_1);
+    known.map(|cloud| cloud.name.to_owned()).or_else(|| issuers.iter().find_map(|issuer| other_cloud(issuer)))
+}
+
+/// A cloud that is not known here, by the host of an `iss`.
+fn other_cloud(issuer: &str) -> Option<String> {
     let host = issuer.strip_prefix("https://login.")?.split('/').next()?;
     host.contains("microsoftonline.").then(|| host.to_owned())
+}
+
+fn urls(sources: &[KeySource]) -> impl Iterator<Item = &String> {
+    sources.iter().filter_map(|source| match source {
+        KeySource::Discovery(url) | KeySource::Jwks(url) => Some(url),
+        KeySource::File(_) => None,
+    })
+}
+
+/// Keys of one cloud sign no tokens of another.
+fn check_clouds(section: &mut Section<'_>, issuers: &[String], sources: &[KeySource]) {
+    let Some(own) = issuers.iter().find_map(|issuer| cloud_of(issuer)) else { return };
+    if let Some(other) = urls(sources).filter_map(|url| cloud_of(url)).find(|other| *other != own) {
+        section.refuse(
+            "issuer",
+            &format!("is of the cloud {}, the keys are of {}; accepted: both of one cloud", own.name, other.name),
+        );
+    }
 }
 
 /// What a token with an unknown `kid` may cause.
@@ -194,29 +254,30 @@ fn refuse_parameters(section: &mut Section<'_>, preset: Option<Option<Preset>>) 
     if !matches!(preset, Some(Preset::B2c | Preset::ExternalId)) {
         section.refuse("tenant_id", "has a meaning only with the presets b2c and external-id");
     }
-    if preset != Some(Preset::B2c) {
-        section.refuse("domains", "has a meaning only with preset b2c");
+    if !matches!(preset, Some(Preset::B2c | Preset::ExternalId)) {
+        section.refuse("domains", "has a meaning only with the presets b2c and external-id");
     }
 }
 
 /// Which `iss` is taken, and of which tenants.
-fn rule(section: &mut Section<'_>, mut issuers: Vec<String>) -> IssuerRule {
+fn rule(section: &mut Section<'_>, issuers: Vec<String>) -> IssuerRule {
     let only = section.texts("tenants", &GUID);
     let any = section.flag("any_tenant", false);
-    let template = issuers.iter().position(|issuer| issuer.contains(TENANT_PLACE));
+    let templates = issuers.iter().filter(|issuer| issuer.contains(TENANT_PLACE)).count();
     if let Some(text) = issuers.iter().find(|issuer| issuer.replace(TENANT_PLACE, "").contains(['{', '}'])) {
         let text = format!("\"{}\" has a brace that is no {TENANT_PLACE}", crate::config::suggest::shown(text));
         section.refuse("issuer", &text);
     }
-    let Some(template) = template else {
+    if templates == 0 {
         if !issuers.is_empty() {
             section.refuse("tenants", "has a meaning only for an issuer with {tenantid} in it");
             section.refuse("any_tenant", "has a meaning only for an issuer with {tenantid} in it");
         }
         return if issuers == [DISCOVERED] { IssuerRule::Discovered } else { IssuerRule::Exact(issuers) };
-    };
-    if issuers.len() > 1 {
-        section.refuse("issuer", "has an element with {tenantid} in it; accepted: such a template alone, or a list without one");
+    }
+    if issuers.len() > templates {
+        section
+            .refuse("issuer", "has elements with {tenantid} in them and others; accepted: {tenantid} in each of them, or in none");
     }
     let listed = section.field("tenants").is_some();
     match (listed, any) {
@@ -227,7 +288,7 @@ fn rule(section: &mut Section<'_>, mut issuers: Vec<String>) -> IssuerRule {
         _ => {}
     }
     let tenants = if any { TenantRule::Any } else { TenantRule::Only(only) };
-    IssuerRule::Template { pattern: issuers.swap_remove(template), tenants }
+    IssuerRule::Template { patterns: issuers, tenants }
 }
 
 /// The name of a claim that something is read from.
@@ -248,13 +309,30 @@ fn policies(section: &mut Section<'_>) -> Vec<String> {
     policies
 }
 
-fn audiences(section: &mut Section<'_>) -> Vec<String> {
+/// The audiences. Entra's tokens of version 1 name an API `api://<its id>`, those of version 2 by the id alone: within one tenant both
+/// are the same registration. Another tenant's administrator could give that name to a registration of theirs.
+fn audiences(section: &mut Section<'_>, provider: Provider, issuers: &[String], required: bool) -> Vec<String> {
     let what = "the id of your API's registration; without it, tokens for any other application would be taken";
-    let Some(field) = section.required("audiences", what) else { return Vec::new() };
-    let audiences = field.texts(&AUDIENCE);
+    let field = if required { section.required("audiences", what) } else { section.field("audiences") };
+    let Some(field) = field else { return Vec::new() };
+    let mut audiences = field.texts(&AUDIENCE);
     audiences.iter().for_each(|audience| doubtful::audience(&field, audience));
     if audiences.iter().any(|audience| GRAPH.contains(&audience.trim_end_matches('/').to_ascii_lowercase().as_str())) {
         field.problem("names Microsoft Graph, whose tokens nobody else can verify; clients must ask for a scope of your API");
+    }
+    let takes_version_1 = issuers.iter().any(|issuer| CLOUDS.iter().any(|cloud| issuer.starts_with(cloud.version_1)));
+    if provider != Provider::Entra || !takes_version_1 {
+        return audiences;
+    }
+    let named = |id: &String| (GUID.parse)(id).is_ok_and(|guid| guid == *id).then(|| format!("api://{id}"));
+    let missing: Vec<_> = audiences.iter().filter_map(named).filter(|name| !audiences.contains(name)).collect();
+    match issuers.iter().any(|issuer| issuer.contains(TENANT_PLACE)) {
+        false => audiences.extend(missing),
+        true => missing.iter().for_each(|name| {
+            field.warning(format!(
+                "tokens of version 1, which registrations get unless they ask for version 2, say {name}; list it too if yours does"
+            ));
+        }),
     }
     audiences
 }
@@ -287,6 +365,8 @@ fn kinds(field: &Field<'_>) -> TokenKinds {
             TokenKind::Access => &mut kinds.access,
             TokenKind::Id => &mut kinds.id,
             TokenKind::AppOnly => &mut kinds.app_only,
+            // It has no name in the config.
+            TokenKind::Other => continue,
         };
         if std::mem::replace(place, true) {
             element.problem("appears twice in the list; keep one");

@@ -11,7 +11,7 @@ use crate::{
         formats::{Format, GUID, HOST, LABEL},
         section::Section,
     },
-    token::UserIdRule,
+    token::{CLOUDS, Cloud, Provider, UserIdRule},
 };
 
 /// A kind of provider.
@@ -50,6 +50,8 @@ pub(in crate::config) struct Given<'a> {
     pub(in crate::config) policies: &'a [String],
     /// The issuers; empty: expand them.
     pub(in crate::config) issuers: &'a [String],
+    /// The discovery documents.
+    pub(in crate::config) discovery: &'a [String],
     /// Whether there are sources of keys; if not: expand them.
     pub(in crate::config) sources: bool,
 }
@@ -86,6 +88,16 @@ fn claims(names: &[&str]) -> UserIdRule {
 }
 
 impl Preset {
+    /// Whose words remedies use.
+    pub(in crate::config) fn provider(self) -> Provider {
+        match self {
+            Self::B2c => Provider::B2c,
+            Self::Entra => Provider::Entra,
+            Self::ExternalId => Provider::ExternalId,
+            Self::Oidc => Provider::Other,
+        }
+    }
+
     /// Reads the preset's parameters. What is missing is reported only if something needs it.
     pub(in crate::config) fn expand(self, section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
         match self {
@@ -141,35 +153,71 @@ const ENTRA_TENANT: Format<String> = Format {
     shown: true,
     parse: |text| match text {
         "common" | "organizations" => Ok(text.to_owned()),
+        "consumers" => Err("stands for the tenant 9188040d-6c67-4c5b-b112-36a304b66dad, every personal account; write that"),
         _ => (GUID.parse)(text),
     },
 };
 
 fn entra(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     let needed = given.issuers.is_empty() || !given.sources;
-    let Some(tenant) = parameter(section, "tenant", &ENTRA_TENANT, needed, ENTRA_TENANT.accepted) else {
-        return Expansion::microsoft(&["oid"]);
-    };
-    let discovery = vec![format!("https://login.microsoftonline.com/{tenant}/v2.0/.well-known/openid-configuration")];
-    if matches!(tenant.as_str(), "common" | "organizations") {
-        let issuers = vec![format!("https://login.microsoftonline.com/{TENANT_PLACE}/v2.0")];
-        let user_id = UserIdRule::Template("{tid}_{oid}".to_owned());
-        return Expansion { name: Some(tenant), discovery, issuers, user_id, keep: KEEP_ALL_TENANTS };
-    }
+    let tenant = parameter(section, "tenant", &ENTRA_TENANT, needed, ENTRA_TENANT.accepted);
+    let cloud = cloud_of_discovery(section, given);
+    let Some(tenant) = tenant else { return Expansion::microsoft(&["oid"]) };
+    let discovery = vec![format!("{}/.well-known/openid-configuration", cloud.issuer_2(&tenant))];
     // Tokens of version 2 and of version 1: which it is, is a setting of the API's registration.
-    let issuers = vec![format!("https://login.microsoftonline.com/{tenant}/v2.0"), format!("https://sts.windows.net/{tenant}/")];
-    Expansion { name: Some(tenant), discovery, issuers, ..Expansion::microsoft(&["oid"]) }
+    let issuers = |tenant: &str| vec![cloud.issuer_2(tenant), cloud.issuer_1(tenant)];
+    if matches!(tenant.as_str(), "common" | "organizations") {
+        let user_id = UserIdRule::Template("{tid}_{oid}".to_owned());
+        return Expansion { name: Some(tenant), discovery, issuers: issuers(TENANT_PLACE), user_id, keep: KEEP_ALL_TENANTS };
+    }
+    Expansion { name: Some(tenant.clone()), discovery, issuers: issuers(&tenant), ..Expansion::microsoft(&["oid"]) }
 }
+
+/// The cloud whose discovery documents are given; without any, the public one. The issuers are those of the same cloud.
+fn cloud_of_discovery(section: &mut Section<'_>, given: &Given<'_>) -> &'static Cloud {
+    let mut clouds = given.discovery.iter().filter_map(|url| cloud_of(url));
+    let cloud = clouds.next();
+    if clouds.any(|other| Some(other) != cloud) {
+        section.refuse("discovery", "has documents of two clouds; accepted: those of one, an issuer for each");
+    }
+    cloud.unwrap_or(&CLOUDS[0])
+}
+
+/// The cloud that has this URL of version 2.
+pub(in crate::config) fn cloud_of(url: &str) -> Option<&'static Cloud> {
+    CLOUDS.iter().find(|cloud| url.starts_with(cloud.version_2))
+}
+
+const CIAM_LABEL: Format<String> = Format {
+    accepted: "the first label of the host name, such as contoso of contoso.ciamlogin.com",
+    shown: true,
+    parse: LABEL.parse,
+};
 
 fn external_id(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     let needed = given.issuers.is_empty() || !given.sources;
-    let tenant = parameter(section, "tenant", &LABEL, !given.sources, "the contoso of contoso.ciamlogin.com");
+    let tenant = parameter(section, "tenant", &CIAM_LABEL, !given.sources, "the contoso of contoso.ciamlogin.com");
     let tenant_id = parameter(section, "tenant_id", &GUID, needed, "the tenant's GUID; it stands in iss, even as the host");
     let mut expansion = Expansion { name: tenant.clone(), ..Expansion::microsoft(&["oid"]) };
     if let (Some(tenant), Some(id)) = (&tenant, &tenant_id) {
         expansion.discovery = vec![format!("https://{tenant}.ciamlogin.com/{id}/v2.0/.well-known/openid-configuration")];
     }
-    expansion.issuers = tenant_id.iter().map(|id| format!("https://{id}.ciamlogin.com/{id}/v2.0")).collect();
+    // The tenant is one of Entra too: tokens that were asked for at its other endpoint say so.
+    let domains = section.texts("domains", &HOST);
+    if domains.len() > MOST_DOMAINS {
+        section.refuse("domains", &format!("has too many elements; accepted: {MOST_DOMAINS} domains"));
+        return expansion;
+    }
+    if let Some(id) = &tenant_id {
+        let own = format!("{id}.ciamlogin.com");
+        let hosts = [own.as_str(), "login.microsoftonline.com"].into_iter().chain(domains.iter().map(String::as_str));
+        for host in hosts {
+            let issuer = format!("https://{host}/{id}/v2.0");
+            if !expansion.issuers.contains(&issuer) {
+                expansion.issuers.push(issuer);
+            }
+        }
+    }
     expansion
 }
 

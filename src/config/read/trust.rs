@@ -47,7 +47,7 @@ fn iss_values(issuers: &[Issuer<'_>]) {
     let open_patterns: Vec<_> = issuers
         .iter()
         .enumerate()
-        .filter_map(|(index, issuer)| Some((index, open_pattern(&issuer.config.rules.issuer)?)))
+        .flat_map(|(index, issuer)| open_patterns(&issuer.config.rules.issuer).iter().map(move |pattern| (index, pattern)))
         .collect();
     for (index, issuer) in issuers.iter().enumerate() {
         for iss in values(&issuer.config.rules.issuer) {
@@ -70,18 +70,19 @@ fn values(rule: &IssuerRule) -> Vec<String> {
         // What it will be is not known; where two issuers take one token, the first one counts.
         IssuerRule::Discovered => Vec::new(),
         IssuerRule::Exact(issuers) => issuers.clone(),
-        IssuerRule::Template { pattern, tenants: TenantRule::Any } => vec![pattern.clone()],
-        IssuerRule::Template { pattern, tenants: TenantRule::Only(tenants) } => {
-            tenants.iter().map(|tenant| pattern.replace(TENANT_PLACE, tenant)).collect()
+        IssuerRule::Template { patterns, tenants: TenantRule::Any } => patterns.clone(),
+        IssuerRule::Template { patterns, tenants: TenantRule::Only(tenants) } => {
+            let filled = |pattern: &String| tenants.iter().map(|tenant| pattern.replace(TENANT_PLACE, tenant)).collect::<Vec<_>>();
+            patterns.iter().flat_map(filled).collect()
         }
     }
 }
 
-/// The pattern of a rule that takes any tenant.
-fn open_pattern(rule: &IssuerRule) -> Option<&str> {
+/// The patterns of a rule that takes any tenant.
+fn open_patterns(rule: &IssuerRule) -> &[String] {
     match rule {
-        IssuerRule::Template { pattern, tenants: TenantRule::Any } => Some(pattern),
-        IssuerRule::Discovered | IssuerRule::Exact(_) | IssuerRule::Template { tenants: TenantRule::Only(_), .. } => None,
+        IssuerRule::Template { patterns, tenants: TenantRule::Any } => patterns,
+        IssuerRule::Discovered | IssuerRule::Exact(_) | IssuerRule::Template { tenants: TenantRule::Only(_), .. } => &[],
     }
 }
 

@@ -128,6 +128,17 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             json!([{}]),
             format!("issuers[0].authorized_parties[0]: is a mapping, not one value; {TEXT}"),
         ),
+        ("/issuers/0/client_ids", json!([{}]), format!("issuers[0].client_ids[0]: is a mapping, not one value; {TEXT}")),
+        row(
+            "/issuers/0/sender_constrained",
+            json!("deny"),
+            "issuers[0].sender_constrained: \"deny\" is not known; accepted: accept, refuse",
+        ),
+        row(
+            "/issuers/0/group_overage",
+            json!("acept"),
+            "issuers[0].group_overage: \"acept\" is not known; did you mean accept?; accepted: accept, refuse",
+        ),
         row(
             "/issuers/0/tokens",
             json!(["access", "app-only"]),

@@ -106,7 +106,10 @@ fn entra_for_all_tenants_is_a_template_with_a_list() {
     assert_eq!(
         rules.issuer,
         IssuerRule::Template {
-            pattern: "https://login.microsoftonline.com/{tenantid}/v2.0".to_owned(),
+            patterns: vec![
+                "https://login.microsoftonline.com/{tenantid}/v2.0".to_owned(),
+                "https://sts.windows.net/{tenantid}/".to_owned(),
+            ],
             tenants: TenantRule::Only(vec![TENANT_ID.to_owned()]),
         }
     );
@@ -138,8 +141,12 @@ fn external_id_has_the_tenant_id_as_host() {
     );
     assert_eq!(
         rules.issuer,
-        exact(&["https://9c0c1f5e-0000-4000-8000-000000000000.ciamlogin.com/9c0c1f5e-0000-4000-8000-000000000000/v2.0"])
+        exact(&[
+            "https://9c0c1f5e-0000-4000-8000-000000000000.ciamlogin.com/9c0c1f5e-0000-4000-8000-000000000000/v2.0",
+            "https://login.microsoftonline.com/9c0c1f5e-0000-4000-8000-000000000000/v2.0",
+        ])
     );
+    assert_eq!(rules.cloud_instance, None);
     assert_eq!((rules.user_id, jwks.keep), (claims(&["oid"]), 26 * HOUR));
 }
 
@@ -225,7 +232,7 @@ fn parameters_of_another_preset_are_refused() {
             "preset": "oidc", "issuer": "https://contoso.com", "audiences": ["api"], "tenant": "a", "tenant_id": "b", "domains": ["c"],
         })),
         [
-            "issuers[0].domains: has a meaning only with preset b2c",
+            "issuers[0].domains: has a meaning only with the presets b2c and external-id",
             "issuers[0].tenant: has a meaning only with the presets b2c, entra and external-id",
             "issuers[0].tenant_id: has a meaning only with the presets b2c and external-id",
         ]
@@ -242,4 +249,83 @@ fn without_a_preset_a_removed_key_is_a_withdrawn_key() {
     let IssuerConfig { jwks, .. } = expand(generic);
     assert_eq!(jwks.keep, HOUR);
     assert!(matches!(&jwks.sources[..], [KeySource::File(path)] if path.ends_with("keys.json")), "{:?}", jwks.sources);
+}
+
+#[test]
+fn external_id_takes_its_custom_domains() {
+    let IssuerConfig { rules, .. } = expand(json!({
+        "preset": "external-id", "tenant": "contoso", "tenant_id": TENANT_ID, "audiences": ["api"], "domains": ["Login.Contoso.com"],
+    }));
+    let IssuerRule::Exact(issuers) = rules.issuer else { panic!("{:?}", rules.issuer) };
+    assert_eq!(issuers.len(), 3);
+    assert_eq!(issuers[2], format!("https://login.contoso.com/{TENANT_ID}/v2.0"));
+    assert_eq!(
+        wrong(
+            json!({ "preset": "external-id", "tenant": "contoso.onmicrosoft.com", "tenant_id": TENANT_ID, "audiences": ["api"] })
+        ),
+        ["issuers[0].tenant: \"contoso.onmicrosoft.com\" is not a host label; accepted: the first label of the host \
+          name, such as contoso of contoso.ciamlogin.com"]
+    );
+}
+
+#[test]
+fn entra_in_another_cloud_follows_from_the_place_of_the_keys() {
+    for (host, first, second, cloud) in [
+        ("login.microsoftonline.us", "https://login.microsoftonline.us/", "https://sts.windows.net/", "microsoftonline.us"),
+        (
+            "login.partner.microsoftonline.cn",
+            "https://login.partner.microsoftonline.cn/",
+            "https://sts.chinacloudapi.cn/",
+            "partner.microsoftonline.cn",
+        ),
+    ] {
+        let discovery = format!("https://{host}/{TENANT_ID}/v2.0/.well-known/openid-configuration");
+        let one = json!({ "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "discovery": discovery });
+        let rules = expand(one).rules;
+        assert_eq!(rules.issuer, exact(&[&format!("{first}{TENANT_ID}/v2.0"), &format!("{second}{TENANT_ID}/")]));
+        assert_eq!(rules.cloud_instance.as_deref(), Some(cloud));
+        let version_1 = json!({ "issuer": format!("{second}{TENANT_ID}/"), "audiences": ["api"], "discovery": discovery });
+        assert_eq!(expand(version_1).rules.cloud_instance.as_deref(), Some(cloud));
+    }
+    let us = "https://login.microsoftonline.us/common/v2.0/.well-known/openid-configuration";
+    let public = "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration";
+    assert_eq!(
+        wrong(json!({ "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "discovery": [us, public] })),
+        ["issuers[0].discovery: has documents of two clouds; accepted: those of one, an issuer for each"]
+    );
+    assert_eq!(
+        wrong(json!({
+            "issuer": format!("https://login.microsoftonline.com/{TENANT_ID}/v2.0"), "audiences": ["api"], "discovery": us,
+        })),
+        ["issuers[0].issuer: is of the cloud microsoftonline.com, the keys are of microsoftonline.us; accepted: both of one cloud"]
+    );
+    assert_eq!(
+        wrong(json!({ "preset": "entra", "tenant": "consumers", "audiences": ["api"] })),
+        [
+            "issuers[0].tenant: \"consumers\" stands for the tenant 9188040d-6c67-4c5b-b112-36a304b66dad, every personal account; write \
+          that; accepted: the tenant's GUID, common or organizations"
+        ]
+    );
+}
+
+#[test]
+fn both_names_of_an_api_are_taken_within_one_tenant_alone() {
+    let api = "00000000-0000-4000-8000-0000000000aa";
+    let uri = format!("api://{api}");
+    let one = |audiences: Value| expand(json!({ "preset": "entra", "tenant": TENANT_ID, "audiences": audiences })).rules.audiences;
+    assert_eq!(one(json!([api])), [api, uri.as_str()]);
+    assert_eq!(one(json!([uri, api])), [uri.as_str(), api]);
+    assert_eq!(one(json!(["api://contoso/docs"])), ["api://contoso/docs"]);
+    let version_2 = json!({ "preset": "entra", "tenant": TENANT_ID, "audiences": [api],
+        "issuer": format!("https://login.microsoftonline.com/{TENANT_ID}/v2.0") });
+    assert_eq!(expand(version_2).rules.audiences, [api]);
+    let many = json!({ "preset": "entra", "tenant": "common", "tenants": [TENANT_ID], "audiences": [api] });
+    assert_eq!(expand(many.clone()).rules.audiences, [api]);
+    assert_eq!(
+        super::warnings(&with(&[("/issuers/0", many)])),
+        [format!(
+            "issuers[0].audiences: tokens of version 1, which registrations get unless they ask for version 2, say {uri}; list it too \
+             if yours does"
+        )]
+    );
 }

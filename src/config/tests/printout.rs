@@ -24,7 +24,8 @@ fn the_printout_means_the_same() {
     };
     let entra = json!({
         "preset": "entra", "tenant": "common", "any_tenant": true, "audiences": ["api"], "user_id": "oid", "shared_user_ids": true,
-        "algorithms": ["ES384", "EdDSA"], "tokens": ["id", "app_only"], "authorized_parties": ["null", "~", "-", "é \"x\""],
+        "algorithms": ["ES384", "EdDSA"], "tokens": ["id", "app_only"], "authorized_parties": ["null", "~", "-", "é \"x\""], "client_ids": ["c"],
+        "sender_constrained": "refuse", "group_overage": "refuse",
         "max_lifetime": "28h", "ca_file": "ca.pem", "jwks_uri": "http://localhost/keys", "jwks_file": "keys.json",
         "proxy": "socks5h://proxy:1080", "proxy_credentials_file": "/run/login", "deny_kids": ["-x", "~"], "snapshot_file": "/var/lib/contoso.json",
         "unknown_kid": { "refreshes": 0, "refill": "30s", "wait": "0s" },
@@ -35,7 +36,8 @@ fn the_printout_means_the_same() {
         json!({ "user_id": "m_{sub}", "shared_user_ids": true, "policies": ["x"], "issuer": "discovered",
         "discovery": "https://login.contoso.com/d" }),
     );
-    let ids = json!({ "name": "ids", "preset": "external-id", "tenant": "contoso", "tenant_id": TENANT_ID, "audiences": ["a"], "user_id": "{tid}/{oid}" });
+    let ids = json!({ "name": "ids", "preset": "external-id", "tenant": "contoso", "tenant_id": TENANT_ID, "audiences": ["a"], "user_id": "{tid}/{oid}",
+        "issuer": format!("https://{TENANT_ID}.ciamlogin.com/{TENANT_ID}/v2.0") });
     let route = json!({
         "name": "a", "path": "/db", "host": "[::1]", "scopes": ["read"], "any_scopes": ["a"], "roles": ["R"], "any_roles": ["*"],
         "claims": { "null": ["true", "1", "x y"] , "b": [] }, "any_claims": { "https://contoso.com/x": ["y"] },

@@ -129,16 +129,17 @@ fn a_template_and_what_it_covers_are_one_iss() {
 }
 
 #[test]
-fn a_template_stands_alone_and_has_known_braces() {
+fn templates_stand_by_themselves_and_have_known_braces() {
     let plain = |iss: Value| {
         let issuer =
             json!({ "jwks_uri": "https://a.contoso.com/keys", "issuer": iss, "audiences": ["api"], "tenants": [TENANT_ID] });
         problems(&with(&[("/issuers/0", issuer)]))
     };
     assert_eq!(plain(json!("https://a.contoso.com/{tenantid}/")), [""; 0]);
+    assert_eq!(plain(json!(["https://a.contoso.com/{tenantid}/", "https://b.contoso.com/{tenantid}"])), [""; 0]);
     assert_eq!(
         plain(json!(["https://a.contoso.com/{tenantid}/", "https://b.contoso.com"])),
-        ["issuers[0].issuer: has an element with {tenantid} in it; accepted: such a template alone, or a list without one"]
+        ["issuers[0].issuer: has elements with {tenantid} in them and others; accepted: {tenantid} in each of them, or in none"]
     );
     assert_eq!(
         plain(json!("https://a.contoso.com/{tenantid}/{policy}")),

@@ -1,12 +1,14 @@
 //! What each check expects and what it finds, in words.
 
 use super::{
-    Demands, KeysAtHand, Outcome,
+    Demands, KeysAtHand, Outcome, form,
     text::{claim, date, list, quoted, span},
 };
 use crate::token::{
-    BearerToken, Check, ClaimRule, IssuerRule, NonceRule, PermissionSettings, TenantRule, Timestamp, TokenKind, TokenLimits,
-    TrustedIssuer, UnverifiedToken, UserIdRule, VerificationKey, VerifiedToken, algorithm_from_name,
+    BearerToken, Check, ClaimRule, IssuerRule, NonceRule, PermissionSettings, Rejection, TenantRule, Timestamp, TokenKind,
+    TokenLimits, TrustedIssuer, UnverifiedToken, UserIdRule, VerificationKey, VerifiedToken, algorithm_from_name,
+    claims::PARTIES,
+    json::{self, Value},
 };
 
 /// The form of a token.
@@ -15,19 +17,38 @@ pub(super) fn compact_form(limits: &TokenLimits) -> String {
 }
 
 /// The form of these bytes, which may be anything.
-pub(super) fn form_of(bytes: &[u8], bearer: Option<&BearerToken<'_>>) -> String {
+pub(super) fn form_of(bytes: &[u8], bearer: &Result<BearerToken<'_>, Rejection>, limits: &TokenLimits) -> String {
     let segments = bytes.split(|byte| *byte == b'.').count();
     let form = format!("{} bytes, {segments} segment{}", bytes.len(), if segments == 1 { "" } else { "s" });
-    match (bearer, segments) {
-        (Some(bearer), _) => {
+    match bearer {
+        Ok(bearer) => {
             let named = |name: &str, value: Option<&str>| value.map(|value| format!(", {name} {}", quoted(value)));
             let members = [("alg", Some(bearer.algorithm())), ("kid", bearer.key_id()), ("typ", bearer.media_type())];
             members.into_iter().fold(form, |form, (name, value)| form + &named(name, value).unwrap_or_default())
         }
-        (None, 5) => form + ", so it is encrypted (JWE)",
-        (None, 1) => form + ", so it is opaque",
-        (None, _) => form,
+        Err(rejection) => format!("{form}, {}", form::token_trouble(bytes, limits, *rejection)),
     }
+}
+
+/// The claims of a token, which may be anything.
+pub(super) fn payload_of(payload: &[u8]) -> String {
+    let size = format!("{} bytes", payload.len());
+    match json::parse_object(payload) {
+        Ok(_) => size,
+        Err(error) => format!("{size}, which {}", in_plural(&form::json_trouble(payload, error))),
+    }
+}
+
+/// "is" to "are" and so on: said of the bytes.
+fn in_plural(trouble: &str) -> String {
+    let (verb, rest) = trouble.split_once(' ').unwrap_or((trouble, ""));
+    let verb = match verb {
+        "is" => "are",
+        "has" => "have",
+        "begins" => "begin",
+        other => other,
+    };
+    format!("{verb} {rest}")
 }
 
 /// Every `iss` that is taken.
@@ -39,7 +60,8 @@ pub(super) fn trusted(issuers: &[TrustedIssuer]) -> String {
 /// Where the token says it comes from.
 pub(super) fn origin(token: &UnverifiedToken<'_>) -> String {
     let tenant = token.get("tid").map(|tenant| format!(", tid {}", claim(Some(tenant))));
-    format!("iss {}{}", claim(token.get("iss")), tenant.unwrap_or_default())
+    let around = if token.is_signed_request() { "; it is a signed request, and the token stands in its claim at" } else { "" };
+    format!("iss {}{}{around}", claim(token.get("iss")), tenant.unwrap_or_default())
 }
 
 /// What a route demands.
@@ -70,10 +92,13 @@ pub(super) fn granted(verified: &VerifiedToken, demands: &Demands<'_>) -> String
     let texts = |what: &str, texts: Vec<&str>| {
         if texts.is_empty() { format!("no {what}") } else { format!("{what} {}", list(texts)) }
     };
-    let mut parts = vec![texts("scopes", verified.scopes().collect()), texts("roles", verified.roles().collect())];
+    const ELSEWHERE: &str = ": it stands elsewhere, since the user has too many groups";
+    let elsewhere = |is_elsewhere: bool| if is_elsewhere { ELSEWHERE } else { "" };
+    let roles = texts("roles", verified.roles().collect()) + elsewhere(verified.roles_stand_elsewhere());
+    let mut parts = vec![texts("scopes", verified.scopes().collect()), roles];
     for rule in settings.all_claims.iter().chain(&settings.any_claims) {
         let value = verified.claim(&rule.claim).map_or_else(|| "none".to_owned(), |value| quoted(&value.to_string()));
-        parts.push(format!("{} {value}", rule.claim));
+        parts.push(format!("{} {value}{}", rule.claim, elsewhere(verified.stands_elsewhere(&rule.claim))));
     }
     match (&settings.nonce, verified.nonce()) {
         (NonceRule::Ignored, _) => {}
@@ -114,7 +139,17 @@ impl Findings<'_> {
                 None => "any".to_owned(),
                 Some(longest) => format!("at most {}", span(longest)),
             },
-            Check::Audience => one_of(&settings.audiences),
+            Check::Audience => match (settings.audiences.is_empty(), settings.client_ids.is_empty()) {
+                (_, true) => one_of(&settings.audiences),
+                (true, false) => format!("no aud, and a client_id that is one of {}", list(&settings.client_ids)),
+                (false, false) => {
+                    format!(
+                        "one of {}; or no aud, and a client_id that is one of {}",
+                        list(&settings.audiences),
+                        list(&settings.client_ids)
+                    )
+                }
+            },
             Check::Tenant => match &settings.issuer {
                 IssuerRule::Template { tenants: TenantRule::Only(tenants), .. } => one_of(tenants),
                 IssuerRule::Template { tenants: TenantRule::Any, .. } | IssuerRule::Exact(_) | IssuerRule::Discovered => {
@@ -131,6 +166,8 @@ impl Findings<'_> {
                 ];
                 taken.iter().filter(|(taken, _)| *taken).map(|(_, kind)| kind_name(*kind)).collect::<Vec<_>>().join(" or ")
             }
+            Check::SenderConstraint => if settings.takes_sender_constrained { "any" } else { "no cnf" }.to_owned(),
+            Check::GroupOverage => if settings.takes_group_overage { "any" } else { "all groups in the token" }.to_owned(),
             Check::UserId => match &settings.user_id {
                 UserIdRule::Claims(names) if names.len() > 1 => format!("{}, which must agree", names.join(", else ")),
                 UserIdRule::Claims(names) => names.concat(),
@@ -140,6 +177,12 @@ impl Findings<'_> {
                 let keys = self.keys.set.keys();
                 let names = list(keys.iter().map(|key| key.kid().unwrap_or("(no kid)")));
                 match keys.len() {
+                    0 if !self.keys.skipped.is_empty() => {
+                        let mut reasons: Vec<_> = self.keys.skipped.iter().map(|key| key.reason.label()).collect();
+                        reasons.sort_unstable();
+                        reasons.dedup();
+                        format!("a key of the issuer; none that it publishes can be used: {}", reasons.join(", "))
+                    }
                     0 => "a key of the issuer; there is none".to_owned(),
                     1 => format!("the key {names}"),
                     number => format!("one of {number} keys: {names}"),
@@ -174,20 +217,55 @@ impl Findings<'_> {
                 (Ok(Some(expiry)), Ok(Some(issued_at))) => span(expiry.since(issued_at)),
                 _ => "unknown, without exp and iat".to_owned(),
             },
-            Check::Audience => claim(token.get("aud")),
+            Check::Audience => match (token.get("aud"), token.get("client_id")) {
+                (None, Some(client)) => format!("none, client_id {}", claim(Some(client))),
+                (audience, _) => claim(audience),
+            },
             Check::Tenant => claim(token.get("tid")),
             Check::Policy => either("tfp", "acr"),
-            Check::AuthorizedParty => either("azp", "appid"),
-            Check::Kind => match TokenKind::of(token, &self.issuer.settings().role_claim) {
-                Ok(kind) => kind_name(kind).to_owned(),
-                Err(_) => "it cannot be told: a claim has the wrong type".to_owned(),
+            Check::AuthorizedParty => {
+                let party = PARTIES.iter().find_map(|name| token.get(name).map(|value| format!("{name} {}", claim(Some(value)))));
+                party.unwrap_or_else(|| "none".to_owned())
+            }
+            Check::Kind => match TokenKind::told(token, &self.issuer.settings().role_claim) {
+                Ok((kind, sign)) => format!("{}: {sign}", kind_name(kind)),
+                Err(_) => format!("it cannot be told: {}", self.malformed()),
             },
+            Check::SenderConstraint => match token.get("cnf") {
+                None => "no cnf".to_owned(),
+                Some(Value::Object(members)) => {
+                    let known = ["jkt", "x5t#S256", "jwk", "kid"].into_iter().find(|name| members.get(name).is_some());
+                    known.map_or_else(|| "cnf".to_owned(), |name| format!("cnf with {name}"))
+                }
+                Some(_) => "cnf".to_owned(),
+            },
+            Check::GroupOverage => {
+                let elsewhere = |name: &&str| token.stands_elsewhere(name);
+                let role_claim = self.issuer.settings().role_claim.as_str();
+                match ["groups", role_claim].iter().find(|name| elsewhere(name)) {
+                    Some(name) => format!("{name} stands elsewhere, since the user has too many groups"),
+                    None => "nothing stands elsewhere".to_owned(),
+                }
+            }
             Check::UserId => self.user_id(),
             Check::Key => self.key(outcome),
             Check::KeyIssuer => self.found_key().map_or_else(|| "none".to_owned(), binding),
-            Check::Signature if outcome == Outcome::Passed => "it does".to_owned(),
-            Check::Signature => "it does not".to_owned(),
+            Check::Signature if outcome == Outcome::Passed => "it holds".to_owned(),
+            Check::Signature => "it does not hold".to_owned(),
         }
+    }
+
+    /// The claim that has the wrong type.
+    fn malformed(&self) -> String {
+        let name = self.token.malformed_claim(&self.issuer.settings().role_claim);
+        let told = name.and_then(|name| {
+            let found = match self.token.get(name)? {
+                Value::Array(_) => "an array that holds other things than strings",
+                value => form::type_of(value),
+            };
+            Some(format!("the claim {name} is {found}"))
+        });
+        told.unwrap_or_else(|| "a claim has the wrong type".to_owned())
     }
 
     /// The claims that the user id is made of, and what comes of them.
@@ -241,7 +319,8 @@ impl Findings<'_> {
 
     fn found_key(&self) -> Option<&VerificationKey> {
         let bearer = self.token.bearer();
-        self.keys.set.find(bearer, algorithm_from_name(bearer.algorithm())?).ok().map(AsRef::as_ref)
+        let speaks = |key: &VerificationKey| self.issuer.check_key(key, self.token).is_ok();
+        self.keys.set.find_for(bearer, algorithm_from_name(bearer.algorithm())?, speaks).ok().map(AsRef::as_ref)
     }
 }
 
@@ -250,9 +329,9 @@ fn iss_of(issuer: &TrustedIssuer) -> String {
     match &issuer.settings().issuer {
         IssuerRule::Discovered => "what its discovery document names, which is not known here".to_owned(),
         IssuerRule::Exact(issuers) => list(issuers),
-        IssuerRule::Template { pattern, tenants: TenantRule::Any } => format!("{} for any tid", quoted(pattern)),
-        IssuerRule::Template { pattern, tenants: TenantRule::Only(tenants) } => {
-            format!("{} for tid {}", quoted(pattern), list(tenants))
+        IssuerRule::Template { patterns, tenants: TenantRule::Any } => format!("{} for any tid", list(patterns)),
+        IssuerRule::Template { patterns, tenants: TenantRule::Only(tenants) } => {
+            format!("{} for tid {}", list(patterns), list(tenants))
         }
     }
 }
@@ -276,5 +355,6 @@ fn kind_name(kind: TokenKind) -> &'static str {
         TokenKind::Access => "an access token of a user",
         TokenKind::Id => "an id token",
         TokenKind::AppOnly => "a token of an application",
+        TokenKind::Other => "another kind of token",
     }
 }

@@ -5,11 +5,12 @@
 //! the signature, and no claim that looks like a token itself. Every text of the token is quoted, escaped and cut.
 
 mod findings;
+mod form;
 mod text;
 
 use self::findings::Findings;
 use crate::token::{
-    BearerToken, Check, IssuerRule, KeySet, Permission, Rejection, SkippedKey, Timestamp, TokenLimits, TrustedIssuer,
+    BearerToken, Check, IssuerRule, KeySet, Permission, Provider, Rejection, SkippedKey, Timestamp, TokenLimits, TrustedIssuer,
     UnverifiedToken,
 };
 
@@ -57,6 +58,8 @@ pub struct Demands<'a> {
 pub struct Explanation {
     /// The configured issuer whose rules were applied. None if the token belongs to none of several.
     pub issuer: Option<String>,
+    /// Whose words remedies use: that issuer's provider, else that of the only issuer.
+    provider: Provider,
     /// The checks in their order, as far as they could be made.
     pub steps: Vec<Step>,
 }
@@ -111,9 +114,25 @@ impl Explanation {
 
     /// Makes every check that can be made.
     pub fn of(bytes: &[u8], around: &Circumstances<'_>) -> Self {
-        let mut explanation = Self { issuer: None, steps: Vec::new() };
+        let provider = match around.issuers {
+            [only] => only.settings().provider,
+            _ => Provider::Other,
+        };
+        let mut explanation = Self { issuer: None, provider, steps: Vec::new() };
         explanation.walk(bytes, around);
         explanation
+    }
+
+    /// What to change so that a check passes, in the words of the provider.
+    pub fn change(&self, step: &Step) -> Option<&'static str> {
+        match (step.name, step.outcome) {
+            ("claims", Outcome::Failed(Rejection::ClaimsMalformed)) => Some(
+                "Provider: the payload must be one JSON object in UTF-8, without a byte order mark. Nothing can be read from this one.",
+            ),
+            (_, Outcome::Failed(rejection)) => Some(rejection.remedy_of(self.provider)),
+            (_, Outcome::Unknown) => Some(Rejection::KeysUnavailable.remedy_of(self.provider)),
+            (_, Outcome::Passed | Outcome::NotMade) => None,
+        }
     }
 
     /// The first failure decides, as it does for a request.
@@ -133,11 +152,11 @@ impl Explanation {
     /// Stops where a check takes away what the following ones would look at.
     fn walk(&mut self, bytes: &[u8], around: &Circumstances<'_>) {
         let bearer = BearerToken::parse(bytes, around.limits);
-        self.note("token", findings::compact_form(around.limits), findings::form_of(bytes, bearer.as_ref().ok()), &bearer);
+        self.note("token", findings::compact_form(around.limits), findings::form_of(bytes, &bearer, around.limits), &bearer);
         let Ok(bearer) = bearer else { return };
         let token = UnverifiedToken::open(&bearer);
-        let size = format!("{} bytes", bearer.payload().len());
-        self.note("claims", "a JSON object in which no member stands twice".into(), size, &token);
+        let payload = findings::payload_of(bearer.payload());
+        self.note("claims", "a JSON object in which no member stands twice".into(), payload, &token);
         let Ok(token) = token else { return };
         let chosen = TrustedIssuer::choose(around.issuers, &token);
         let found = findings::origin(&token);
@@ -151,6 +170,7 @@ impl Explanation {
         let index = Self::issuer_of(bytes, around.limits, around.issuers);
         let Some(issuer) = index.and_then(|index| around.issuers.get(index)) else { return };
         self.issuer = Some(issuer.name().to_owned());
+        self.provider = issuer.settings().provider;
         self.checks(issuer, &token, around);
         if let Some(demands) = &around.demands {
             self.permission(issuer, &token, around, demands);

@@ -23,7 +23,7 @@ use crate::token::json::Object;
 /// The document vouches for the key, not the certificate: neither its dates (a third of those that providers publish have passed) nor
 /// its signature count.
 pub(super) fn leaf_key(jwk: &Object<'_>) -> Option<Result<PublicKey, SkipReason>> {
-    jwk.get("x5c")?;
+    jwk.get("x5c")?.elements().is_none_or(|mut elements| elements.next().is_some()).then_some(())?;
     Some(read_leaf(jwk))
 }
 

@@ -1,9 +1,9 @@
-//! Members of a JWK, with their types checked.
+//! Members of a JWK, with their types checked. One that is null is not there.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::SkipReason;
-use crate::token::json::{Object, Value};
+use crate::token::json::Object;
 
 /// A string, if the member is there.
 pub(super) fn string<'j>(jwk: &'j Object<'_>, name: &str) -> Result<Option<&'j str>, SkipReason> {
@@ -17,13 +17,9 @@ pub(super) fn owned_string(jwk: &Object<'_>, name: &str) -> Result<Option<String
 
 /// An array of strings, if the member is there.
 pub(super) fn strings<'j>(jwk: &'j Object<'_>, name: &str) -> Result<Option<Vec<&'j str>>, SkipReason> {
-    match jwk.get(name) {
-        None => Ok(None),
-        Some(Value::Array(values)) => {
-            values.iter().map(|value| value.as_str().ok_or(SkipReason::MemberType)).collect::<Result<_, _>>().map(Some)
-        }
-        Some(_) => Err(SkipReason::MemberType),
-    }
+    let Some(value) = jwk.get(name) else { return Ok(None) };
+    let elements = value.elements().ok_or(SkipReason::MemberType)?;
+    elements.map(|element| element.as_str().ok_or(SkipReason::MemberType)).collect::<Result<_, _>>().map(Some)
 }
 
 /// Bytes in base64, if the member is there.

@@ -3,6 +3,8 @@
 //! A key is parsed once, when its document arrives, for each algorithm that its type, its curve and its own `alg` permit; a request
 //! then only verifies. The algorithms of one key never reach the numbers of another.
 
+#[cfg(test)]
+mod absent_tests;
 mod certificate;
 mod ec;
 mod members;
@@ -58,7 +60,7 @@ pub struct VerificationKey {
 }
 
 impl VerificationKey {
-    /// Reads one JWK. Members that are not known are ignored (RFC 7517 section 4).
+    /// Reads one JWK. Members that are not known are ignored (RFC 7517 section 4), and so are those that are null.
     ///
     /// A key with its private half in the document is not used: whoever read the document can sign with it.
     pub(in crate::token) fn from_jwk(jwk: &Object<'_>) -> Result<Self, SkipReason> {
@@ -71,7 +73,7 @@ impl VerificationKey {
         if kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID) {
             return Err(SkipReason::KidTooLong);
         }
-        let declared = match members::string(jwk, "alg")? {
+        let declared = match members::string(jwk, "alg")?.filter(|name| !name.is_empty()) {
             Some(name) => Some(algorithm_from_name(name).ok_or(SkipReason::UnsupportedAlgorithm)?),
             None => None,
         };
@@ -148,8 +150,23 @@ impl VerificationKey {
         key.verify(message, signature).map_err(|_| Rejection::BadSignature)
     }
 
-    pub(in crate::token) fn key_type(&self) -> KeyType {
-        self.key_type
+    /// Whether a token could find both under their name, if they have one, for one algorithm.
+    pub(in crate::token) fn is_rival_of(&self, other: &Self) -> bool {
+        self.kid.is_some() && self.kid == other.kid && self.id != other.id && self.algorithms().any(|one| other.permits(one))
+    }
+
+    /// Whether both say the same: the key, its names, its algorithms, whom it is for.
+    pub(crate) fn is_equal_to(&self, other: &Self) -> bool {
+        self.names() == other.names() && self.id == other.id && self.algorithms().eq(other.algorithms())
+    }
+
+    fn names(&self) -> [Option<&str>; 5] {
+        [&self.kid, &self.x5t, &self.x5t_s256, &self.issuer, &self.cloud_instance].map(Option::as_deref)
+    }
+
+    /// An order that has nothing to do with where the key stands in its document.
+    pub(crate) fn compare(&self, other: &Self) -> std::cmp::Ordering {
+        self.id.0.cmp(&other.id.0).then_with(|| self.names().cmp(&other.names()))
     }
 
     /// Whether the token names this key by `x5t` or `x5t#S256`. Both are opaque: some providers do not publish real thumbprints.
@@ -163,13 +180,14 @@ impl VerificationKey {
     }
 }
 
-/// `use` and `key_ops`: for signatures, for verifying, and saying the same (RFC 7517 sections 4.2 and 4.3). Both may be missing.
+/// `use` and `key_ops`: for signatures, for verifying, and saying the same (RFC 7517 sections 4.2 and 4.3). Both may be missing
+/// or empty: a browser that exports a public key writes `key_ops: []`.
 fn check_purpose(jwk: &Object<'_>) -> Result<(), SkipReason> {
-    let usage = members::string(jwk, "use")?;
+    let usage = members::string(jwk, "use")?.filter(|usage| !usage.is_empty());
     if usage.is_some_and(|usage| usage != "sig") {
         return Err(SkipReason::UseNotSig);
     }
-    let Some(operations) = members::strings(jwk, "key_ops")? else { return Ok(()) };
+    let Some(operations) = members::strings(jwk, "key_ops")?.filter(|operations| !operations.is_empty()) else { return Ok(()) };
     if !operations.contains(&"verify") {
         return Err(SkipReason::NotForVerifying);
     }

@@ -1,5 +1,7 @@
 //! The claims of one minted token: a profile's values, filled from the verified identity.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value};
 
 use crate::token::{
@@ -7,23 +9,26 @@ use crate::token::{
     mint::power::{granted, may_be_derived},
 };
 
-/// The claims that the profile names, for this identity.
+/// The claims that the profile names, for this identity, and whether a default stands in one because what it would be made of stands
+/// elsewhere.
 ///
 /// Errors: [`Rejection::PowerfulClaim`] if a value that comes from the client's token would grant power.
-pub(super) fn fill(profile: &MintingProfile, token: &VerifiedToken) -> Result<Map<String, Value>, Rejection> {
-    let filling = Filling { profile, token };
+pub(super) fn fill(profile: &MintingProfile, token: &VerifiedToken) -> Result<(Map<String, Value>, bool), Rejection> {
+    let filling = Filling { profile, token, is_short: Cell::new(false) };
     let mut claims = Map::new();
     for (name, value) in &profile.claims {
         if let Some(value) = filling.value(name, value)? {
             claims.insert(name.clone(), value);
         }
     }
-    Ok(claims)
+    Ok((claims, filling.is_short.get()))
 }
 
 struct Filling<'a> {
     profile: &'a MintingProfile,
     token: &'a VerifiedToken,
+    /// Whether a value was wanted that stands elsewhere.
+    is_short: Cell<bool>,
 }
 
 /// A value and whether any of it comes from the client's token.
@@ -88,6 +93,14 @@ impl Filling<'_> {
     }
 
     fn source(&self, source: &Source) -> Option<Value> {
+        let is_elsewhere = match source {
+            Source::Roles => self.token.roles_stand_elsewhere(),
+            Source::Claim(name) => self.token.stands_elsewhere(name),
+            _ => false,
+        };
+        if is_elsewhere {
+            self.is_short.set(true);
+        }
         let list = |values: Vec<&str>| (!values.is_empty()).then(|| values.into());
         match source {
             Source::UserId => Some(self.token.user_id().into()),

@@ -18,12 +18,18 @@ pub trait TokenSigner: JwtSigner + Send + Sync + fmt::Debug {
 pub struct UserToken {
     compact: String,
     expires: Timestamp,
+    is_short: bool,
 }
 
 impl UserToken {
     /// The compact JWS.
     pub fn as_str(&self) -> &str {
         &self.compact
+    }
+
+    /// Whether it lacks something, or has a default for it, because the user has more groups than fit into the client's token.
+    pub fn is_short_of_groups(&self) -> bool {
+        self.is_short
     }
 
     /// Its `exp`.
@@ -83,7 +89,7 @@ impl Minter {
         if !self.profile.user_ids.takes(token.user_id()) {
             return Err(Rejection::UserIdUnsuitable);
         }
-        let mut claims = claims::fill(&self.profile, token)?;
+        let (mut claims, is_short) = claims::fill(&self.profile, token)?;
         claims.insert("iat".to_owned(), issued.into());
         claims.insert("exp".to_owned(), expires.as_seconds().into());
         if self.profile.not_before {
@@ -99,7 +105,7 @@ impl Minter {
         let signature = signer.try_sign(compact.as_bytes()).map_err(|_| Rejection::SigningFailed)?;
         compact.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut compact);
-        Ok(UserToken { compact, expires })
+        Ok(UserToken { compact, expires, is_short })
     }
 
     /// A whole second.

@@ -1,15 +1,13 @@
 //! A token on its way through the core: legal at first, then bent by a test.
 
-use std::time::Duration;
-
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value, json};
 
 use super::Row;
 use crate::token::{
     BearerToken, Circumstances, Demands, Explanation, IssuerRule, IssuerSettings, KeySet, KeysAtHand, Permission,
-    PermissionSettings, Rejection, SkippedKey, TenantRule, Timestamp, TokenKinds, TokenLimits, TrustedIssuer, UnverifiedToken,
-    UserIdRule, Verdict, VerifiedToken,
+    PermissionSettings, Rejection, SkippedKey, TenantRule, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken, UserIdRule,
+    Verdict, VerifiedToken,
     testing::{self, RSA, TestKey},
 };
 
@@ -48,20 +46,8 @@ pub(super) fn b2c() -> Attempt {
             "tfp": "B2C_1_SignUpIn", "scp": "docs.read docs.write", "azp": CLIENT, "ver": "1.0", "given_name": "Chris",
         }),
         IssuerSettings {
-            name: "contoso".to_owned(),
-            issuer: IssuerRule::Exact(vec![issuer]),
-            audiences: vec![API.to_owned()],
-            algorithms: vec![Algorithm::RS256],
-            policies: Vec::new(),
-            authorized_parties: Vec::new(),
-            kinds: TokenKinds { access: true, id: false, app_only: false },
             user_id: UserIdRule::Claims(vec!["oid".to_owned(), "sub".to_owned()]),
-            name_claim: "name".to_owned(),
-            role_claim: "roles".to_owned(),
-            leeway: Duration::from_secs(60),
-            max_lifetime: None,
-            kept_claims: Vec::new(),
-            cloud_instance: None,
+            ..IssuerSettings::new("contoso", IssuerRule::Exact(vec![issuer]), vec![API.to_owned()])
         },
     )
 }
@@ -76,7 +62,7 @@ pub(super) fn entra() -> Attempt {
         }),
         IssuerSettings {
             issuer: IssuerRule::Template {
-                pattern: "https://login.microsoftonline.com/{tenantid}/v2.0".to_owned(),
+                patterns: vec!["https://login.microsoftonline.com/{tenantid}/v2.0".to_owned()],
                 tenants: TenantRule::Only(vec![TENANT.to_owned()]),
             },
             user_id: UserIdRule::Template("{tid}_{oid}".to_owned()),

@@ -111,13 +111,29 @@ fn examples() -> Vec<Example> {
             "one of \"fabd2a77-8a0c-4f0a-9d54-5d4a5a0c3b5f\"",
             "none",
         ),
-        (Check::Kind, b2c(), Ok(()), "an access token of a user", "an access token of a user"),
+        (Check::Kind, b2c(), Ok(()), "an access token of a user", "an access token of a user: scopes"),
         (
             Check::Kind,
             b2c().without("scp").claim("nonce", "n"),
             Err(Rejection::IdToken),
             "an access token of a user",
-            "an id token",
+            "an id token: a nonce, and neither scopes nor typ at+jwt",
+        ),
+        (Check::SenderConstraint, b2c(), Ok(()), "any", "no cnf"),
+        (
+            Check::SenderConstraint,
+            b2c().claim("cnf", json!({ "jkt": "x" })).rule(|rules| rules.takes_sender_constrained = false),
+            Err(Rejection::SenderConstrained),
+            "no cnf",
+            "cnf with jkt",
+        ),
+        (Check::GroupOverage, entra(), Ok(()), "any", "nothing stands elsewhere"),
+        (
+            Check::GroupOverage,
+            entra().claim("hasgroups", true).rule(|rules| rules.takes_group_overage = false),
+            Err(Rejection::GroupOverage),
+            "all groups in the token",
+            "groups stands elsewhere, since the user has too many groups",
         ),
         (
             Check::UserId,
@@ -149,13 +165,13 @@ fn examples() -> Vec<Example> {
             "a key of the token's issuer, or one that names none",
             "a key of \"https://login.contoso.com/\"",
         ),
-        (Check::Signature, b2c(), Ok(()), "one that the key verifies", "it does"),
+        (Check::Signature, b2c(), Ok(()), "one that the key verifies", "it holds"),
         (
             Check::Signature,
             b2c().jwks([OTHER_RSA.jwk(KID)]),
             Err(Rejection::BadSignature),
             "one that the key verifies",
-            "it does not",
+            "it does not hold",
         ),
     ]
 }
@@ -188,7 +204,7 @@ fn the_form_of_the_token_is_told_without_the_token() {
         (step.found.clone(), explanation.verdict())
     };
     let malformed = Verdict::Refused(Rejection::TokenMalformed);
-    assert_eq!(form(b2c().bytes(*b"0.AbC_opaque")), ("12 bytes, 2 segments".into(), malformed));
+    assert_eq!(form(b2c().bytes(*b"0.AbC_opaque")), ("12 bytes, 2 segments, so it is no JWT".into(), malformed));
     assert_eq!(form(b2c().bytes(*b"EwBwA8l6BAAU")), ("12 bytes, 1 segment, so it is opaque".into(), malformed));
     assert_eq!(form(b2c().bytes(*b"eyJ.A.A.A.A")), ("11 bytes, 5 segments, so it is encrypted (JWE)".into(), malformed));
     let found = step(&b2c(), "token").found;
@@ -320,7 +336,7 @@ fn hostile_texts_are_quoted_escaped_and_cut() {
     assert_eq!(found(vec!["a"; 10].into()), "\"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\" and 2 more");
     assert_eq!(found(json!({ "a": 1 })), "an object");
     assert_eq!(found(json!([1, "a"])), "an array that holds other things than strings");
-    assert_eq!(found(json!(null)), "null");
+    assert_eq!(found(json!(null)), "none");
     assert_eq!(found(json!(true)), "true");
     assert_eq!(found(json!(1e300)), "1e+300");
 }

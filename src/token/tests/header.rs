@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Row,
-    attempt::{KID, b2c, jwk_with},
+    attempt::{KID, b2c, entra, jwk_with},
 };
 use crate::token::{
     Rejection::*,
@@ -32,7 +32,7 @@ pub(super) fn rows() -> Vec<Row> {
         unsigned("none\0").row("alg none with a zero byte", AlgorithmNotAllowed),
         b2c().without_header("alg").row("no alg", AlgorithmNotAllowed),
         b2c().without_header("alg").header("ALG", "RS256").row("ALG for alg", AlgorithmNotAllowed),
-        b2c().header("alg", Value::Null).row("alg is null", TokenMalformed),
+        b2c().header("alg", Value::Null).row("alg is null", AlgorithmNotAllowed),
         b2c().header("alg", json!(["RS256"])).row("alg is an array", TokenMalformed),
         b2c().header("alg", 256).row("alg is a number", TokenMalformed),
         b2c().header("alg", json!({})).row("alg is an object", TokenMalformed),
@@ -68,7 +68,7 @@ pub(super) fn rows() -> Vec<Row> {
         b2c().header("enc", "A256GCM").row("enc", ForbiddenHeader),
         b2c().header("cty", "JWT").row("cty", ForbiddenHeader),
         b2c().header("kid", 7).row("kid is a number", TokenMalformed),
-        b2c().header("kid", Value::Null).row("kid is null", TokenMalformed),
+        b2c().header("kid", Value::Null).jwks([RSA.jwk("a"), OTHER_RSA.jwk("b")]).row("kid is null, two keys fit", AmbiguousKey),
         b2c().header("kid", json!([KID])).row("kid is an array", TokenMalformed),
         b2c().header("typ", 7).row("typ is a number", TokenMalformed),
         b2c().header("x5t", json!({})).row("x5t is an object", TokenMalformed),
@@ -96,4 +96,43 @@ fn a_listed_algorithm_is_accepted_with_a_key_that_does_not_name_another() {
     let ps256 = both(b2c()).signed_by(&RSA, Algorithm::PS256);
     assert!(ps256.run().is_ok());
     assert_eq!(ps256.jwks([jwk_with(&[("alg", json!("RS256"))])]).run().err(), Some(KeyNotForAlgorithm));
+}
+
+/// Serializers write null for what they have not.
+#[test]
+fn null_means_that_it_is_not_there() {
+    for name in ["kid", "typ", "x5t", "x5t#S256", "nonce"] {
+        assert!(b2c().header(name, Value::Null).run().is_ok(), "{name}");
+    }
+    for name in [
+        "nonce",
+        "azp",
+        "appid",
+        "client_id",
+        "cid",
+        "nbf",
+        "iat",
+        "scope",
+        "roles",
+        "idtyp",
+        "gty",
+        "sub",
+        "token_use",
+        "typ",
+        "events",
+        "cnf",
+        "at_hash",
+        "c_hash",
+        "acr",
+        "tid",
+        "name",
+        "_claim_names",
+        "hasgroups",
+        "at",
+    ] {
+        assert!(b2c().claim(name, Value::Null).run().is_ok(), "{name}");
+        assert!(name == "tid" || entra().claim(name, Value::Null).run().is_ok(), "{name}");
+    }
+    assert!(b2c().claim("roles", json!([null, "Writer"])).run().is_ok());
+    assert!(b2c().claim("tfp", Value::Null).claim("acr", "B2C_1_SignUpIn").run().is_ok());
 }

@@ -61,12 +61,20 @@ pub(super) fn rows() -> Vec<Row> {
         policy().claim("tfp", "B2C_1_reset").claim("acr", "B2C_1A_login").row("tfp of another policy, acr of ours", WrongPolicy),
         policy().without("tfp").claim("acr", "1").row("acr is an authentication strength", WrongPolicy),
         policy().without("tfp").row("policies are listed, the token has none", WrongPolicy),
-        policy().claim("tfp", Value::Null).row("tfp is null", ClaimsMalformed),
+        policy().claim("tfp", Value::Null).row("tfp is null", WrongPolicy),
         policy().claim("tfp", json!(["B2C_1_signupin"])).row("tfp is an array", ClaimsMalformed),
         party().claim("azp", OTHER_TENANT).row("another client", WrongParty),
         party().claim("azp", CLIENT.to_uppercase()).row("the client in capitals", WrongParty),
         party().claim("azp", OTHER_TENANT).claim("appid", CLIENT).row("azp of another client, appid of ours", WrongParty),
         party().without("azp").row("clients are listed, the token names none", WrongParty),
+        party().claim("azp", OTHER_TENANT).claim("client_id", CLIENT).row("azp of another client, client_id of ours", WrongParty),
+        party().without("azp").claim("client_id", OTHER_TENANT).row("client_id of another client", WrongParty),
+        party().without("azp").claim("cid", OTHER_TENANT).row("cid of another client", WrongParty),
+        party()
+            .without("azp")
+            .claim("client_id", OTHER_TENANT)
+            .claim("cid", CLIENT)
+            .row("client_id of another, cid of ours", WrongParty),
         party().claim("azp", 7).row("azp is a number", ClaimsMalformed),
         party().without("azp").claim("appid", json!({})).row("appid is an object", ClaimsMalformed),
     ]
@@ -80,10 +88,12 @@ fn policies_are_compared_without_regard_to_case() {
 }
 
 #[test]
-fn parties_come_from_azp_or_appid() {
+fn parties_come_from_azp_appid_client_id_or_cid() {
     let party = |attempt: super::attempt::Attempt| attempt.rule(|rules| rules.authorized_parties = vec![CLIENT.to_owned()]);
     assert!(party(b2c()).run().is_ok());
-    assert!(party(b2c().without("azp").claim("appid", CLIENT)).run().is_ok());
+    for name in ["appid", "client_id", "cid"] {
+        assert!(party(b2c().without("azp").claim(name, CLIENT)).run().is_ok(), "{name}");
+    }
 }
 
 #[test]
@@ -92,8 +102,8 @@ fn any_tenant_is_taken_where_the_rule_says_so() {
         .claim("iss", format!("https://login.microsoftonline.com/{OTHER_TENANT}/v2.0"))
         .claim("tid", OTHER_TENANT)
         .rule(|rules| {
-            let pattern = "https://login.microsoftonline.com/{tenantid}/v2.0".to_owned();
-            rules.issuer = IssuerRule::Template { pattern, tenants: TenantRule::Any };
+            let patterns = vec!["https://login.microsoftonline.com/{tenantid}/v2.0".to_owned()];
+            rules.issuer = IssuerRule::Template { patterns, tenants: TenantRule::Any };
         });
     assert!(any.run().unwrap().user_id().starts_with(OTHER_TENANT));
 }
@@ -102,8 +112,8 @@ fn any_tenant_is_taken_where_the_rule_says_so() {
 fn issuers_may_share_a_template_for_different_tenants() {
     let takes = |tenants: &[&str]| {
         let tenants = TenantRule::Only(tenants.iter().map(|tenant| (*tenant).to_owned()).collect());
-        let pattern = "https://login.microsoftonline.com/{tenantid}/v2.0".to_owned();
-        entra().rule(|rules| rules.issuer = IssuerRule::Template { pattern, tenants }).issuer()
+        let patterns = vec!["https://login.microsoftonline.com/{tenantid}/v2.0".to_owned()];
+        entra().rule(|rules| rules.issuer = IssuerRule::Template { patterns, tenants }).issuer()
     };
     let choose = |issuers: &[TrustedIssuer]| entra().choose(issuers);
     assert_eq!(choose(&[b2c().issuer(), takes(&[OTHER_TENANT]), takes(&[TENANT]), takes(&[TENANT])]), Ok(2));

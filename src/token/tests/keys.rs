@@ -10,6 +10,7 @@ use super::{
 use crate::token::{
     IssuerRule,
     Rejection::*,
+    UserIdRule,
     testing::{OTHER_RSA, P256, P384, RSA},
 };
 
@@ -22,6 +23,11 @@ pub(super) fn rows() -> Vec<Row> {
     let bound = |issuer: &str| entra().jwks([jwk_with(&[("issuer", json!(issuer))])]);
     let cloud = |name: &str| entra().jwks([jwk_with(&[("cloud_instance_name", json!(name))])]);
     let no_kid = || b2c().without_header("kid");
+    let version_1 = |bound: &str| {
+        let iss = format!("https://sts.windows.net/{TENANT}/");
+        let entra = entra().claim("iss", iss.as_str()).rule(|rules| rules.issuer = IssuerRule::Exact(vec![iss]));
+        entra.jwks([jwk_with(&[("issuer", json!(bound))])])
+    };
     vec![
         b2c().header("kid", "nobody").row("an unknown kid", UnknownKey),
         b2c().jwks([]).row("no keys at all", UnknownKey),
@@ -46,10 +52,17 @@ pub(super) fn rows() -> Vec<Row> {
         cloud("microsoftonline.us").row("a key of another cloud", KeyOfOtherIssuer),
         cloud("MicrosoftOnline.com").row("a key of our cloud in capitals", KeyOfOtherIssuer),
         b2c().jwks([jwk_with(&[("issuer", json!(TEMPLATE))])]).row("a key template, a token without tid", KeyOfOtherIssuer),
-        entra()
-            .claim("iss", format!("https://sts.windows.net/{TENANT}/"))
-            .rule(|rules| rules.issuer = IssuerRule::Exact(vec![format!("https://sts.windows.net/{TENANT}/")]))
-            .row("version 1 tokens alone with keys of version 2", KeyOfOtherIssuer),
+        version_1(&TEMPLATE.replace(".com", ".us")).row("version 1 tokens with a key template of another cloud", KeyOfOtherIssuer),
+        version_1(&TEMPLATE.replace("{tenantid}", OTHER_TENANT))
+            .row("version 1 tokens with a key of another tenant", KeyOfOtherIssuer),
+        version_1(MSA).row("version 1 tokens with a key of personal accounts", KeyOfOtherIssuer),
+        version_1(TEMPLATE)
+            .claim("tid", OTHER_TENANT)
+            .row("version 1 tokens of one tenant with the tid of another", KeyOfOtherIssuer),
+        version_1(&TEMPLATE.replace("{tenantid}", TENANT))
+            .without("tid")
+            .rule(|rules| rules.user_id = UserIdRule::Claims(vec!["oid".to_owned()]))
+            .row("version 1 tokens without tid, with a key of the tenant", KeyOfOtherIssuer),
     ]
 }
 
@@ -70,8 +83,11 @@ fn a_key_may_be_bound_to_the_tokens_own_issuer() {
 }
 
 #[test]
-fn both_names_of_a_tenant_share_its_keys_if_both_are_configured() {
+fn a_tenant_has_one_set_of_keys_for_both_versions() {
     let (one, two) = (format!("https://sts.windows.net/{TENANT}/"), TEMPLATE.replace("{tenantid}", TENANT));
+    let alone = || entra().claim("iss", one.as_str()).rule(|rules| rules.issuer = IssuerRule::Exact(vec![one.clone()]));
+    assert!(alone().run().is_ok());
+    assert!(alone().jwks([jwk_with(&[("issuer", json!(two))])]).run().is_ok());
     let both = entra().claim("iss", one.clone()).rule(|rules| rules.issuer = IssuerRule::Exact(vec![one, two]));
     assert!(both.run().is_ok());
     let two_tenants = both.rule(|rules| match &mut rules.issuer {

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::{
     Row,
-    attempt::{Attempt, CLIENT, USER, b2c, entra},
+    attempt::{API, Attempt, CLIENT, USER, b2c, entra},
 };
-use crate::token::{Rejection::*, TokenKinds};
+use crate::token::{IssuerSettings, Rejection::*, TokenKinds};
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
@@ -22,7 +22,30 @@ pub(super) fn rows() -> Vec<Row> {
         entra().without("scp").without("azp").claim("nonce", "n").row("an Entra id token with roles", IdToken),
         entra().without("scp").without("azp").without("roles").row("an Entra token that grants nothing", IdToken),
         b2c().claim("scp", 7).row("scp is a number", ClaimsMalformed),
-        b2c().claim("scp", Value::Null).row("scp is null", ClaimsMalformed),
+        b2c().claim("scp", Value::Null).row("scp is null", IdToken),
+        all(b2c().claim("events", json!({ "http://schemas.openid.net/event/backchannel-logout": {} })))
+            .row("a logout token", OtherKind),
+        all(b2c().claim("events", json!({}))).row("events is empty", OtherKind),
+        all(b2c().claim("events", "x")).row("events is a string", OtherKind),
+        b2c().claim("token_use", "id").row("token_use id beside scopes", IdToken),
+        b2c().claim("typ", "ID").row("an id token of Keycloak beside scopes", IdToken),
+        b2c().without("scp").claim("client_id", CLIENT).claim("aud", json!([API, CLIENT])).row("client_id is in aud", IdToken),
+        b2c().without("scp").claim("client_id", CLIENT).claim("nonce", "n").row("client_id beside a nonce", IdToken),
+        b2c().without("azp").claim("cid", USER).row("sub is the client, cid", AppOnlyToken),
+        b2c().claim("token_use", 7).row("token_use is a number", OtherKind),
+        b2c().claim("cnf", json!({ "jkt": "x" })).rule(bearer_only).row("a DPoP token", SenderConstrained),
+        b2c().claim("cnf", json!({ "x5t#S256": "x" })).rule(bearer_only).row("a token bound to a certificate", SenderConstrained),
+        b2c().claim("cnf", json!({})).rule(bearer_only).row("an empty cnf", SenderConstrained),
+        b2c().claim("cnf", 1).rule(bearer_only).row("a cnf that is a number", SenderConstrained),
+        b2c().without("iss").claim("at", "a.b.c").row("a signed request around a token", OtherKind),
+        entra()
+            .claim("hasgroups", true)
+            .rule(|rules| rules.takes_group_overage = false)
+            .row("hasgroups where overage is refused", GroupOverage),
+        entra()
+            .claim("_claim_names", json!({ "groups": "src1" }))
+            .rule(|rules| rules.takes_group_overage = false)
+            .row("_claim_names where overage is refused", GroupOverage),
         b2c().claim("scp", json!({ "docs.read": true })).row("scp is an object", ClaimsMalformed),
         b2c().claim("scope", json!(["docs.read", 7])).row("scope holds a number", ClaimsMalformed),
         b2c().claim("roles", json!({ "Writer": true })).row("roles is an object", ClaimsMalformed),
@@ -48,8 +71,16 @@ pub(super) fn rows() -> Vec<Row> {
     ]
 }
 
+fn all(attempt: Attempt) -> Attempt {
+    attempt.rule(|rules| rules.kinds = TokenKinds { access: true, id: true, app_only: true })
+}
+
+fn bearer_only(rules: &mut IssuerSettings) {
+    rules.takes_sender_constrained = false;
+}
+
 fn b2c_id_token() -> Attempt {
-    b2c().without("scp").without("azp").claim("nonce", "defaultNonce").claim("aud", super::attempt::API)
+    b2c().without("scp").without("azp").claim("nonce", "defaultNonce").claim("aud", API)
 }
 
 /// As client credentials give it: the service principal in `sub` and `oid`.
@@ -73,4 +104,93 @@ fn access_tokens_are_known_by_scopes_or_by_explicit_type() {
     assert!(entra().without("scp").header("typ", "at+jwt").run().is_ok());
     assert!(entra().without("scp").header("typ", "Application/AT+JWT").run().is_ok());
     assert!(entra().claim("idtyp", "user").run().is_ok());
+}
+
+/// The registered media types of JWTs that are no access tokens (IANA, structured syntax suffix `+jwt`), and some that may come.
+const OTHER_TYPES: [&str; 22] = [
+    "logout+jwt",
+    "secevent+jwt",
+    "dpop+jwt",
+    "kb+jwt",
+    "token-introspection+jwt",
+    "oauth-authz-req+jwt",
+    "trust-mark+jwt",
+    "entity-statement+jwt",
+    "jwk-set+jwt",
+    "oauth-client-attestation+jwt",
+    "oauth-client-attestation-pop+jwt",
+    "passport+jwt",
+    "vc+jwt",
+    "vp+jwt",
+    "id+jwt",
+    "wit+jwt",
+    "statuslist+jwt",
+    "resolve-response+jwt",
+    "rt+jwt",
+    "dc+sd-jwt",
+    "vc+sd-jwt",
+    "+jwt",
+];
+
+#[test]
+fn what_says_in_its_header_that_it_is_something_else_is_that_whatever_is_taken() {
+    for typ in OTHER_TYPES {
+        for spelling in [
+            typ.to_owned(),
+            typ.to_uppercase(),
+            format!("application/{typ}"),
+            format!("Application/{}", typ.to_uppercase()),
+            format!("{typ}; charset=utf-8"),
+            format!(" {typ}"),
+        ] {
+            let outcome = all(b2c().header("typ", spelling.as_str())).run();
+            assert_eq!(outcome.err(), Some(OtherKind), "{spelling}");
+        }
+    }
+    for typ in
+        ["JWT", "jwt", "at", "JOSE", "at+jwt", "AT+JWT", "application/at+jwt", "text", "", "access_token", "jwt+at", "contoso"]
+    {
+        assert!(b2c().header("typ", typ).run().is_ok(), "{typ}");
+    }
+}
+
+#[test]
+fn what_says_in_its_claims_that_it_is_something_else_is_that_whatever_is_taken() {
+    for (name, values) in [
+        (
+            "typ",
+            &[
+                "Refresh",
+                "Offline",
+                "Logout",
+                "Serialized-ID",
+                "RegistrationAccessToken",
+                "InitialAccessToken",
+                "verify-email",
+                "refresh",
+            ][..],
+        ),
+        ("token_use", &["refresh", "", "Access token"]),
+    ] {
+        for value in values {
+            assert_eq!(all(b2c().claim(name, *value)).run().err(), Some(OtherKind), "{name} {value}");
+        }
+    }
+    // A claim of a provider's own says nothing.
+    for value in [json!("contoso"), json!(""), json!(7), json!({}), json!("JWT")] {
+        assert!(b2c().claim("typ", value.clone()).run().is_ok(), "{value}");
+    }
+}
+
+#[test]
+fn access_tokens_without_scopes_are_known_by_what_they_say() {
+    let plain = || entra().without("scp").without("roles").without("azp");
+    assert_eq!(plain().run().err(), Some(IdToken));
+    assert!(plain().claim("typ", "Bearer").run().is_ok());
+    assert!(plain().claim("typ", "DPoP").run().is_ok());
+    assert!(plain().claim("token_use", "access").run().is_ok());
+    assert!(plain().claim("client_id", CLIENT).run().is_ok());
+    assert!(plain().claim("typ", "Bearer").claim("nonce", "n").run().is_ok());
+    // Bound to a key, and taken as a bearer token by default.
+    assert!(b2c().claim("cnf", json!({ "jkt": "x" })).run().is_ok());
 }

@@ -8,6 +8,16 @@ use super::{
 };
 use crate::token::{ClaimRule, NonceRule, Permission, PermissionSettings, Rejection::*};
 
+/// A claim that is demanded, in a token without it.
+fn overage(name: &str, names: Value) -> Attempt {
+    let rule = ClaimRule { claim: name.to_owned(), values: vec!["Admins".to_owned()] };
+    entra()
+        .claim("_claim_names", names)
+        .claim("_claim_sources", json!({ "src1": { "endpoint": "https://graph.windows.net/x" } }))
+        .rule(|rules| rules.kept_claims = vec![name.to_owned()])
+        .demand(|demands| demands.all_claims = vec![rule])
+}
+
 pub(super) fn rows() -> Vec<Row> {
     let scopes = |scopes: &[&str]| {
         let scopes = owned(scopes);
@@ -32,6 +42,21 @@ pub(super) fn rows() -> Vec<Row> {
             .header("typ", "at+jwt")
             .demand(|demands| demands.any_scopes = owned(&["docs.read"]))
             .row("a scope where the token has none", MissingScope),
+        overage("groups", json!({ "groups": "src1" })).row("a claim that stands elsewhere", GroupOverage),
+        overage("x", json!({ "x": "src1" })).row("another claim that stands elsewhere", GroupOverage),
+        overage("groups", json!({ "wids": "src1" })).row("a claim that does not, beside one that does", ClaimNotAllowed),
+        overage("groups", json!("groups")).row("_claim_names is a string", ClaimNotAllowed),
+        overage("groups", json!({ "groups": "src1" }))
+            .claim("groups", json!(["Other"]))
+            .row("the groups are there after all", ClaimNotAllowed),
+        overage("groups", json!({})).claim("hasgroups", true).row("groups that stand elsewhere, hasgroups", GroupOverage),
+        overage("groups", json!({})).claim("hasgroups", "true").row("groups that stand elsewhere, hasgroups as text", GroupOverage),
+        overage("groups", json!({})).claim("hasgroups", false).row("hasgroups is false", ClaimNotAllowed),
+        roles(&["Admin"])
+            .without("roles")
+            .claim("hasgroups", true)
+            .rule(|rules| rules.role_claim = "groups".to_owned())
+            .row("roles from groups that stand elsewhere", GroupOverage),
         roles(&["Admin"]).row("a role is missing", MissingRole),
         roles(&["writer"]).row("a role in small letters", MissingRole),
         roles(&["Writer", "Admin"]).row("one of two roles is missing", MissingRole),
