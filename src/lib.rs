@@ -29,12 +29,13 @@
 //! | [`token`] | the core, pure: bytes to verified token, verified token to user token; every reason to refuse | nothing |
 //! | [`metrics`] | every series, declared once | nothing |
 //! | [`private_file`] | files that only their owner may read | nothing |
-//! | [`jwks`] | how an issuer's keys arrive and stay | token, metrics, private_file |
+//! | [`tls`] | TLS to others: whom we trust, and the words for whom we do not | nothing |
+//! | [`jwks`] | how an issuer's keys arrive and stay | token, metrics, private_file, tls |
 //! | [`signing`] | how our own key arrives | token, private_file |
 //! | [`exchange`] | bearer token in, user token out, at full speed | token, jwks, signing, metrics |
-//! | [`proxy`] | the edge, on Pingora | exchange, token, metrics |
+//! | [`proxy`] | the edge, on Pingora | exchange, token, metrics, tls |
 //! | [`admin`] | what operators see and do | exchange, jwks, metrics, private_file, token |
-//! | [`config`] | one YAML file to the settings of each room | the settings types |
+//! | [`config`] | one YAML file to the settings of each room | the settings types, tls |
 //! | [`server`] | puts the rooms together | all of these |
 //! | [`demo`] | a whole world in one process; tests and benches stand on it | server |
 //! | [`cli`] | one file for each sub-command | server, config, demo, jwks, signing, token |
@@ -52,4 +53,5 @@ pub mod private_file;
 pub mod proxy;
 pub mod server;
 pub mod signing;
+pub mod tls;
 pub mod token;

@@ -6,12 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
+use crate::{
+    config::problem::{Position, Problem},
+    tls::Authorities,
 };
-
-use crate::config::problem::{Position, Problem};
 
 /// Something outside that the config names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,14 +74,7 @@ fn check_folder(path: &Path) -> Result<(), String> {
 }
 
 fn check_authorities(path: &Path) -> Result<(), String> {
-    let shown = path.display();
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    let mut store = RootCertStore::empty();
-    for (index, certificate) in certificates.enumerate() {
-        let wrong = |error: &dyn std::fmt::Display| format!("{shown}: certificate {}: {error}", index + 1);
-        store.add(certificate.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
-    }
-    if store.is_empty() { Err(format!("{shown} holds no certificate; accepted: PEM")) } else { Ok(()) }
+    Authorities::read(path).map(|_| ()).map_err(|problem| format!("{}: {problem}", path.display()))
 }
 
 #[cfg(test)]
@@ -114,11 +105,11 @@ mod tests {
         std::fs::write(&path, "no certificate").unwrap();
         assert_eq!(
             check(Target::Authorities(path.clone())),
-            Err(format!("{} holds no certificate; accepted: PEM", path.display()))
+            Err(format!("{}: holds no certificate; accepted: PEM", path.display()))
         );
         std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
         let wrong = check(Target::Authorities(path.clone())).unwrap_err();
-        assert!(wrong.starts_with(&format!("{}: certificate 1: ", path.display())), "{wrong}");
+        assert_eq!(wrong, format!("{}: certificate 1 is damaged", path.display()));
         let certificate = rcgen::generate_simple_self_signed(["contoso.com".to_owned()]).unwrap();
         std::fs::write(&path, certificate.cert.pem()).unwrap();
         assert_eq!(check(Target::Authorities(path)), Ok(()));

@@ -11,7 +11,7 @@ use std::{
 };
 
 use http::{HeaderMap, header};
-use reqwest::{Certificate, Client, StatusCode, Url, redirect, tls::Version};
+use reqwest::{Client, StatusCode, Url, redirect, tls::Version};
 
 use super::{
     JwksError, JwksSettings, KeySource,
@@ -20,7 +20,10 @@ use super::{
     discovery::Discovery,
     key_file, proxy,
 };
-use crate::token::{KeySet, KeySetError, KeySetLimits};
+use crate::{
+    tls::{self, Authorities},
+    token::{KeySet, KeySetError, KeySetLimits},
+};
 
 /// Idle connections serve the second request of one fetch, not the next fetch an hour later.
 const POOL_IDLE: Duration = Duration::from_secs(10);
@@ -35,6 +38,8 @@ pub(super) struct Fetcher {
     client: Client,
     limits: KeySetLimits,
     timeout: Duration,
+    /// Where the trusted authorities are, if not in the system's store.
+    ca_file: Option<PathBuf>,
 }
 
 /// A source with its URL parsed. The query string stays as it is: `?p=` and `?appid=` choose the keys.
@@ -124,18 +129,14 @@ impl Fetcher {
             .pool_idle_timeout(POOL_IDLE);
         if let Some(path) = &settings.ca_file {
             let unusable = |problem: String| JwksError::CaFile { path: path.clone(), problem };
-            let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-            let authorities = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(causes(&error)))?;
-            if authorities.is_empty() {
-                return Err(unusable("no CERTIFICATE in it; PEM is expected".to_owned()));
-            }
-            client = client.tls_certs_only(authorities);
+            let config = Authorities::read(path).and_then(|authorities| authorities.client_config());
+            client = client.tls_backend_preconfigured(config.map_err(|problem| unusable(problem.to_string()))?);
         }
         if let Some(proxy) = proxy::of(settings)? {
             client = client.proxy(proxy);
         }
         let client = client.build().map_err(|error| JwksError::Client(causes(&error)))?;
-        Ok(Self { client, limits, timeout: settings.timeout })
+        Ok(Self { client, limits, timeout: settings.timeout, ca_file: settings.ca_file.clone() })
     }
 
     /// Fetches the keys of a source, discovery included, within the configured time.
@@ -184,7 +185,8 @@ impl Fetcher {
 
     async fn get(&self, url: &Url) -> Result<Document, FetchError> {
         let network = |error: reqwest::Error| {
-            let cause = causes(&error.without_url());
+            let error = error.without_url();
+            let cause = tls::explain(&error, self.ca_file.as_deref()).map_or_else(|| causes(&error), |words| printable(&words));
             // What hyper-util says of a 407 to CONNECT.
             let hint = if cause.contains("proxy authorization required") { proxy::LOGIN_HINT } else { "" };
             FetchError::Network { url: url.clone(), cause: cause + hint }

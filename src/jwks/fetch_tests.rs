@@ -174,9 +174,18 @@ async fn https_is_verified_against_the_configured_authorities_and_no_others() {
 
     let trusting = fetcher(&JwksSettings { ca_file: Some(right), ..settings() });
     assert_eq!(kids(&trusting.fetch(&source).await.unwrap().keys), ["a"]);
-    let distrusting = fetcher(&JwksSettings { ca_file: Some(wrong), ..settings() });
+    let distrusting = fetcher(&JwksSettings { ca_file: Some(wrong.clone()), ..settings() });
     let error = distrusting.fetch(&source).await.unwrap_err().to_string();
-    assert!(error.contains("certificate"), "{error}");
+    let expected = format!(
+        "the server's certificate comes from an authority that is not in ca_file ({}): put that authority's certificate there, or the \
+         server's own",
+        wrong.display()
+    );
+    assert!(error.ends_with(&expected), "{error}");
+    let error = fetch(&KeySource::Jwks(provider.url("https", "/keys"))).await.unwrap_err().to_string();
+    assert!(error.contains("the server's certificate comes from an authority that this system does not know: "), "{error}");
+    let error = fetch(&KeySource::Jwks(provider.url("https", "/keys").replace("localhost", "127.0.0.1"))).await.unwrap_err();
+    assert!(error.to_string().contains("the server's certificate "), "{error}");
 }
 
 #[test]
@@ -189,7 +198,7 @@ fn a_file_of_authorities_that_holds_none_is_refused_at_start() {
         let settings = JwksSettings { ca_file: Some(path.to_owned()), ..settings() };
         Fetcher::new(&settings, KeySetLimits::default()).unwrap_err().to_string()
     };
-    assert!(problem(&empty).ends_with("empty.pem: no CERTIFICATE in it; PEM is expected"));
+    assert!(problem(&empty).ends_with("empty.pem: holds no certificate; accepted: PEM"));
     assert!(problem(&directory.path().join("none.pem")).contains("No such file"));
 }
 

@@ -3,10 +3,17 @@
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
-use crate::signing::{KeyProblem, pem, pkcs12, secret::SecretText};
+use crate::signing::{
+    KeyProblem, der,
+    effort::{Effort, TooMuch},
+    foreign, pem,
+    secret::SecretText,
+};
 
 /// The first byte of a DER structure (SEQUENCE), and no text.
 const DER_SEQUENCE: u8 = 0x30;
+/// Some editors on Windows put it before a text in UTF-8 (RFC 3629 section 6).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The keys and certificates of a file, decrypted, not yet parsed.
 #[derive(Default)]
@@ -25,17 +32,40 @@ pub(super) enum PrivateKeyDer {
     Sec1(Zeroizing<Vec<u8>>),
 }
 
+/// What a file is opened with.
+#[derive(Debug)]
+pub(super) struct Opening<'a> {
+    pub(super) passphrase: Option<&'a SecretText>,
+    pub(super) effort: Effort,
+}
+
+impl Opening<'_> {
+    /// The passphrase does not open it, or it needs one.
+    pub(super) fn wrong(&self) -> KeyProblem {
+        if self.passphrase.is_some() { KeyProblem::PassphraseWrong } else { KeyProblem::PassphraseMissing }
+    }
+}
+
+impl From<TooMuch> for KeyProblem {
+    fn from(TooMuch { most }: TooMuch) -> Self {
+        Self::TooManyRounds { most, command: "openssl pkcs12 -in OLD -out NEW" }
+    }
+}
+
 impl Content {
     /// Finds out the format and takes it apart.
-    pub(super) fn parse(data: &[u8], passphrase: Option<&SecretText>) -> Result<Self, KeyProblem> {
-        if let Some(content) = pem::parse(data, passphrase)? {
-            return Ok(content);
-        }
+    pub(super) fn parse(data: &[u8], opening: &Opening<'_>) -> Result<Self, KeyProblem> {
+        let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
         match data.first() {
-            None => Err(KeyProblem::Empty),
-            Some(&DER_SEQUENCE) => pkcs12::parse(data, passphrase),
-            Some(_) => Err(KeyProblem::Unrecognised),
+            None => return Err(KeyProblem::Empty),
+            Some(&DER_SEQUENCE) => return der::parse(data, opening),
+            Some(_) => {}
         }
+        // Before anything else, since some of them look like a PEM that is damaged.
+        if let Some(problem) = foreign::recognise(data) {
+            return Err(problem);
+        }
+        pem::parse(data, opening)?.ok_or(KeyProblem::Unrecognised)
     }
 
     /// The one private key.

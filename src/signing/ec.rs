@@ -87,7 +87,15 @@ pub(super) fn generate(bits: u32) -> Result<Document, SigningError> {
 
 /// The curve of an `ECPrivateKey` (RFC 5915), which need not name it: the one that the key is on.
 pub(super) fn curve_of_sec1(der: &[u8]) -> Result<Family, KeyProblem> {
-    let is_on = |curve: &'static EcdsaSigningAlgorithm| EcdsaKeyPair::from_private_key_der(curve, der).is_ok();
+    curve(|curve| EcdsaKeyPair::from_private_key_der(curve, der).is_ok())
+}
+
+/// The curve of a key in PKCS#8 that does not name it, but has its numbers.
+pub(super) fn curve_of_pkcs8(der: &[u8]) -> Result<Family, KeyProblem> {
+    curve(|curve| EcdsaKeyPair::from_pkcs8(curve, der).is_ok())
+}
+
+fn curve(is_on: impl Fn(&'static EcdsaSigningAlgorithm) -> bool) -> Result<Family, KeyProblem> {
     if is_on(&ECDSA_P256_SHA256_FIXED_SIGNING) {
         Ok(Family::P256)
     } else if is_on(&ECDSA_P384_SHA384_FIXED_SIGNING) {

@@ -20,11 +20,16 @@ pub enum SigningError {
         name: String,
     },
     /// The passphrase or secret is not text.
-    #[error("the secret in {place} is not UTF-8 text")]
+    #[error("the secret in {place} is not UTF-8 text{hint}")]
     SecretNotText {
         /// The file or the variable.
         place: String,
+        /// What it is, where that is easily seen, and what to do about it.
+        hint: &'static str,
     },
+    /// The secret begins with a byte order mark, which the backend may take for a part of it, or not.
+    #[error("the secret in {0} begins with a byte order mark: take it away with `sed -i '1s/^\\xEF\\xBB\\xBF//' {0}`")]
+    SecretWithMark(String),
     /// The secret for HS256 could be guessed.
     #[error("the secret in {place} has {length} bytes; HS256 needs at least 32: make one with `openssl rand -base64 48`")]
     SecretTooShort {
@@ -77,8 +82,16 @@ pub enum KeyProblem {
     #[error("is empty")]
     Empty,
     /// Another kind of file.
-    #[error("is neither a PEM nor a PKCS#12 (DER) file")]
+    #[error("is no key file that is known here; accepted: PEM, PKCS#12, and keys in DER")]
     Unrecognised,
+    /// A key, but in another form.
+    #[error("{what}: {remedy}")]
+    Foreign {
+        /// What the file is.
+        what: &'static str,
+        /// What makes an accepted file of it.
+        remedy: &'static str,
+    },
     /// Cut short, or not base64, or not the structure that it says it is.
     #[error("is damaged: {0}")]
     Damaged(String),
@@ -94,9 +107,28 @@ pub enum KeyProblem {
     /// Decryption failed. Encryption does not tell which of the two it was.
     #[error("cannot be decrypted: the passphrase is wrong, or the file is damaged")]
     PassphraseWrong,
-    /// An old or rare cipher.
-    #[error("is encrypted in a way that is not supported ({0}): convert it with `openssl pkcs8 -topk8 -in OLD -out NEW`")]
-    Encryption(String),
+    /// An old or rare cipher, hash function or key derivation.
+    #[error("is protected in a way that is not supported ({what}): {remedy}")]
+    NotSupported {
+        /// Its exact name.
+        what: String,
+        /// How to get a file that is supported.
+        remedy: String,
+    },
+    /// Two passphrases, of which one can be given.
+    #[error(
+        "was made with one passphrase for the file and another one for the key in it: `openssl pkcs12 -twopass -in OLD -out NEW` asks for \
+         both and makes a file with one"
+    )]
+    TwoPassphrases,
+    /// Key derivation that would take minutes at each start.
+    #[error("asks for more than {most} rounds of key derivation: write it again with fewer, with `{command}`")]
+    TooManyRounds {
+        /// Rounds that are done for one file.
+        most: u64,
+        /// What makes another file of it.
+        command: &'static str,
+    },
     /// A kind of key that signs no tokens here.
     #[error("holds a private key of type {0}; accepted: RSA, P-256, P-384, Ed25519. Make one with `syncgate keys generate`")]
     KeyType(String),
@@ -110,6 +142,9 @@ pub enum KeyProblem {
         /// What fits the key.
         fits: &'static [Algorithm],
     },
+    /// RSA, but of more than two primes (RFC 8017 section 3.2).
+    #[error("holds an RSA key of more than two primes, which is not supported: make one with `syncgate keys generate`")]
+    ManyPrimes,
     /// RSA, but too short or not consistent.
     #[error("holds an RSA key that cannot be used ({0}): 2048 to 4096 bits are accepted")]
     Rejected(KeyRejected),
@@ -121,6 +156,17 @@ pub enum KeyProblem {
         "holds a certificate of another key than the private key in it: a backend that pins the certificate's key would refuse every token"
     )]
     CertificateOfAnotherKey,
+}
+
+impl KeyProblem {
+    /// `command` makes an accepted file of this one; none: nobody reads it.
+    pub(super) fn not_supported(what: String, command: Option<String>) -> Self {
+        let remedy = command.map_or_else(
+            || "openssl does not read it either; export the key anew from the program that made it".to_owned(),
+            |command| format!("convert it with `{command}`"),
+        );
+        Self::NotSupported { what, remedy }
+    }
 }
 
 fn names(algorithms: &[Algorithm]) -> String {

@@ -67,10 +67,13 @@ fn of_pkcs8(der: &[u8]) -> Result<Family, KeyProblem> {
     let name = match key.algorithm.oid {
         RSA_ENCRYPTION => return Ok(Family::Rsa),
         ED25519 => return Ok(Family::Ed25519),
-        EC_PUBLIC_KEY => match key.algorithm.parameters_oid().map_err(|error| damaged(&error))? {
-            P256 => return Ok(Family::P256),
-            P384 => return Ok(Family::P384),
-            curve => format!("EC on the curve {}", curve_name(curve)),
+        EC_PUBLIC_KEY => match key.algorithm.parameters_oid() {
+            Ok(P256) => return Ok(Family::P256),
+            Ok(P384) => return Ok(Family::P384),
+            Ok(curve) => format!("EC on the curve {}", curve_name(curve)),
+            // All numbers of the curve in place of its name.
+            Err(_) if key.algorithm.parameters.is_some() => return ec::curve_of_pkcs8(der),
+            Err(error) => return Err(damaged(&error)),
         },
         RSASSA_PSS => "RSA-PSS".to_owned(),
         DSA => "DSA".to_owned(),

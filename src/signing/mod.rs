@@ -15,9 +15,15 @@
 //! | file | made by, for example |
 //! |---|---|
 //! | PEM, `PRIVATE KEY` (PKCS#8), `RSA PRIVATE KEY` (PKCS#1) or `EC PRIVATE KEY` (SEC 1) | `syncgate keys generate`, `openssl genrsa` |
-//! | PEM, key and certificate in one file | `openssl req -x509 -nodes -newkey rsa:4096 -keyout mycert.pem -out mycert.pem` |
-//! | PEM, `ENCRYPTED PRIVATE KEY` (PKCS#8 with PBES2) | `openssl genrsa -aes256`, `openssl pkcs8 -topk8` |
-//! | PKCS#12 in DER, also as `-legacy` writes it | `openssl pkcs12 -export -out certificate.pfx -inkey mycert.pem -in mycert.pem` |
+//! | the same in DER | `openssl pkcs8 -topk8 -nocrypt -outform DER` |
+//! | PEM, key and certificate in one file | `openssl req -x509 -newkey rsa:4096 -keyout mycert.pem -out mycert.pem`, with or without `-nodes` |
+//! | PEM, `ENCRYPTED PRIVATE KEY` (PKCS#8), or the same in DER | `openssl genrsa -aes256`, `openssl pkcs8 -topk8` |
+//! | PEM with `DEK-Info` | `openssl genrsa -aes256` of OpenSSL 1, `openssl rsa -traditional -aes256` |
+//! | PKCS#12 in DER or BER | `openssl pkcs12 -export -out certificate.pfx -inkey mycert.pem -in mycert.pem`, Windows, Azure Key Vault, Java, NSS |
+//!
+//! Encrypted with AES, 3DES, DES, RC2 or RC4, by PBES2 (PBKDF2 with any SHA-1 or SHA-2, or scrypt), PBES1, the scheme of PKCS#12, or none. A
+//! PKCS#12 without a password opens whichever way its maker understood that. What is not supported (Camellia, ARIA, SEED, SHA-3 ...) is
+//! named, with the command that converts it.
 //!
 //! A file holds exactly one private key. Certificates are optional; if there are any, one of them must
 //! belong to the key. Their dates do not matter, since the backend pins the public key and not the certificate.
@@ -28,15 +34,22 @@
 //! whatever its `defaultMode` says. Without `fsGroup`, a `defaultMode` of 0400 is needed, and a container that runs as root.
 //! A file with the passphrase is held to the same rule. Symbolic links are followed; the target's mode counts.
 
+mod ber;
 mod content;
+mod der;
 mod ec;
 mod ed25519;
+mod effort;
+mod encryption;
 mod error;
 mod family;
+mod foreign;
 mod generate;
 mod hmac;
 mod key_file;
+mod passphrase;
 mod pem;
+mod pem_encryption;
 mod pkcs12;
 mod public_key;
 mod rsa;
@@ -54,8 +67,14 @@ pub use settings::{SecretSource, SigningKeySource, SigningSettings};
 
 use crate::{
     signing::{
-        content::Content, ec::EcSigner, ed25519::Ed25519Signer, family::Family, hmac::HmacSigner, rsa::RsaSigner,
-        secret::SecretText,
+        content::{Content, Opening},
+        ec::EcSigner,
+        ed25519::Ed25519Signer,
+        effort::{Effort, MOST_ROUNDS},
+        family::Family,
+        hmac::HmacSigner,
+        rsa::RsaSigner,
+        secret::{BYTE_ORDER_MARK, SecretText},
     },
     token::TokenSigner,
 };
@@ -119,12 +138,22 @@ impl SigningKey {
 
     fn read(path: &Path, passphrase: Option<&SecretSource>, algorithm: Option<Algorithm>) -> Result<Self, SigningError> {
         let data = key_file::read(path)?;
-        let passphrase = passphrase.map(SecretText::read).transpose()?;
+        let passphrase = passphrase.map(SecretText::read_passphrase).transpose()?;
         Self::parse(&data, passphrase.as_ref(), algorithm).map_err(|problem| SigningError::Key { path: path.to_owned(), problem })
     }
 
     fn parse(data: &[u8], passphrase: Option<&SecretText>, algorithm: Option<Algorithm>) -> Result<Self, KeyProblem> {
-        let content = Content::parse(data, passphrase)?;
+        Self::parse_within(data, passphrase, algorithm, MOST_ROUNDS)
+    }
+
+    /// As [`parse`](Self::parse), with no more than so many rounds of key derivation.
+    fn parse_within(
+        data: &[u8],
+        passphrase: Option<&SecretText>,
+        algorithm: Option<Algorithm>,
+        rounds: u64,
+    ) -> Result<Self, KeyProblem> {
+        let content = Content::parse(data, &Opening { passphrase, effort: Effort::new(rounds) })?;
         let key = content.private_key()?;
         let family = Family::of(key)?;
         let algorithm = family.choose(algorithm)?;
@@ -151,6 +180,9 @@ impl SigningKey {
 
     fn shared(source: &SecretSource) -> Result<Self, SigningError> {
         let secret = SecretText::read(source)?;
+        if secret.as_str().starts_with(BYTE_ORDER_MARK) {
+            return Err(SigningError::SecretWithMark(source.place()));
+        }
         let length = secret.as_str().len();
         let signer = HmacSigner::new(secret.as_str().as_bytes());
         let signer = signer.ok_or_else(|| SigningError::SecretTooShort { place: source.place(), length })?;

@@ -1,17 +1,17 @@
 //! PEM files (RFC 7468): sections between `-----BEGIN X-----` and `-----END X-----`, any text around them.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use pkcs8::EncryptedPrivateKeyInfoRef;
 use zeroize::Zeroizing;
 
 use crate::signing::{
-    KeyProblem,
-    content::{Content, PrivateKeyDer},
-    secret::SecretText,
+    KeyProblem, ber,
+    content::{Content, Opening, PrivateKeyDer},
+    der::{self, Kind},
+    pem_encryption,
 };
 
 /// The content of a PEM file; none: this is not a PEM file. Sections other than private keys and certificates are passed over.
-pub(super) fn parse(data: &[u8], passphrase: Option<&SecretText>) -> Result<Option<Content>, KeyProblem> {
+pub(super) fn parse(data: &[u8], opening: &Opening<'_>) -> Result<Option<Content>, KeyProblem> {
     let sections = sections(data)?;
     if sections.is_empty() {
         return Ok(None);
@@ -19,12 +19,14 @@ pub(super) fn parse(data: &[u8], passphrase: Option<&SecretText>) -> Result<Opti
     let mut content = Content::default();
     for section in sections {
         match section.label.as_str() {
-            "PRIVATE KEY" => content.keys.push(PrivateKeyDer::Pkcs8(section.decode()?)),
-            "RSA PRIVATE KEY" => content.keys.push(PrivateKeyDer::Pkcs1(section.decode()?)),
-            "ENCRYPTED PRIVATE KEY" => content.keys.push(PrivateKeyDer::Pkcs8(decrypt(&section.decode()?, passphrase)?)),
-            "EC PRIVATE KEY" => content.keys.push(PrivateKeyDer::Sec1(section.decode()?)),
+            "PRIVATE KEY" => content.keys.push(PrivateKeyDer::Pkcs8(section.key(Kind::Pkcs8, opening)?)),
+            "RSA PRIVATE KEY" => content.keys.push(PrivateKeyDer::Pkcs1(section.key(Kind::Pkcs1, opening)?)),
+            "EC PRIVATE KEY" => content.keys.push(PrivateKeyDer::Sec1(section.key(Kind::Sec1, opening)?)),
+            "ENCRYPTED PRIVATE KEY" => {
+                let der = ber::to_der(&section.decode()?)?;
+                content.keys.push(PrivateKeyDer::Pkcs8(der::decrypt(&der, "", opening)?));
+            }
             "DSA PRIVATE KEY" => return Err(KeyProblem::KeyType("DSA".into())),
-            "OPENSSH PRIVATE KEY" => return Err(KeyProblem::KeyType("OpenSSH".into())),
             "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => content.certificates.push(section.decode()?.to_vec()),
             _ => {}
         }
@@ -56,31 +58,37 @@ pub(super) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
 /// One section, not decoded.
 struct Section {
     label: String,
-    /// Base64 without line breaks.
+    /// Base64 without white space.
     text: Zeroizing<Vec<u8>>,
-    /// It has headers: `Proc-Type: 4,ENCRYPTED` and `DEK-Info`, the encryption of RFC 1421.
-    has_headers: bool,
+    /// Lines before the base64: `Proc-Type: 4,ENCRYPTED` and `DEK-Info`, the encryption of RFC 1421.
+    headers: Vec<String>,
 }
 
 impl Section {
     fn decode(&self) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
-        if self.has_headers {
-            return Err(KeyProblem::Encryption("a PEM section with headers, as in RFC 1421".into()));
-        }
         match STANDARD.decode(self.text.as_slice()) {
             Ok(der) if !der.is_empty() => Ok(Zeroizing::new(der)),
             _ => Err(KeyProblem::Damaged(format!("the section {} is not base64", self.label))),
         }
     }
+
+    /// A private key, which its headers may say is encrypted.
+    fn key(&self, kind: Kind, opening: &Opening<'_>) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
+        let data = self.decode()?;
+        match self.headers.as_slice() {
+            [] => Ok(data),
+            headers => pem_encryption::decrypt(headers, &data, kind, opening),
+        }
+    }
 }
 
+/// Lines end with LF, CR LF or CR (RFC 7468 section 3).
 fn sections(data: &[u8]) -> Result<Vec<Section>, KeyProblem> {
     let mut sections = Vec::new();
-    let mut lines = data.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = data.split(|&byte| byte == b'\n' || byte == b'\r').map(<[u8]>::trim_ascii);
     while let Some(line) = lines.next() {
         let Some(label) = label(line, b"-----BEGIN ") else { continue };
-        let mut section =
-            Section { label: label.clone(), text: Zeroizing::new(Vec::with_capacity(data.len())), has_headers: false };
+        let (mut headers, mut text) = (Vec::new(), Vec::new());
         loop {
             match lines.next() {
                 None => return Err(KeyProblem::Damaged(format!("the section {label} does not end"))),
@@ -90,13 +98,14 @@ fn sections(data: &[u8]) -> Result<Vec<Section>, KeyProblem> {
                     }
                     return Err(KeyProblem::Damaged(format!("the section {label} does not end where another one begins or ends")));
                 }
-                Some(line) => {
-                    section.has_headers |= line.contains(&b':');
-                    section.text.extend_from_slice(line);
-                }
+                Some(line) if line.contains(&b':') => headers.push(String::from_utf8_lossy(line).into_owned()),
+                Some(line) => text.push(line),
             }
         }
-        sections.push(section);
+        // Room for all of it: a vector that grows would leave copies of a private key behind.
+        let mut whole = Zeroizing::new(Vec::with_capacity(text.iter().map(|line| line.len()).sum()));
+        whole.extend(text.iter().flat_map(|line| line.iter()).filter(|byte| !byte.is_ascii_whitespace()));
+        sections.push(Section { label, text: whole, headers });
     }
     Ok(sections)
 }
@@ -106,31 +115,4 @@ fn label(line: &[u8], prefix: &[u8]) -> Option<String> {
     let label = line.strip_prefix(prefix)?.strip_suffix(b"-----")?;
     let is_label = !label.is_empty() && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ');
     is_label.then(|| String::from_utf8_lossy(label).into_owned())
-}
-
-/// PKCS#8 `EncryptedPrivateKeyInfo` with PBES2 (RFC 8018 section 6.2) to PKCS#8 `PrivateKeyInfo`.
-fn decrypt(der: &[u8], passphrase: Option<&SecretText>) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
-    use pkcs8::{
-        Error,
-        der::{ErrorKind, Tag},
-        pkcs5,
-    };
-
-    let encrypted = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|error| match error {
-        Error::Asn1(error)
-            if matches!(error.kind(), ErrorKind::OidUnknown { .. } | ErrorKind::Value { tag: Tag::ObjectIdentifier }) =>
-        {
-            KeyProblem::Encryption("neither PBES1 nor PBES2 of PKCS#5".into())
-        }
-        error => KeyProblem::Damaged(error.to_string()),
-    })?;
-    let passphrase = passphrase.ok_or(KeyProblem::PassphraseMissing)?;
-    match encrypted.decrypt(passphrase.as_str()) {
-        Ok(key) => Ok(Zeroizing::new(key.as_bytes().to_vec())),
-        Err(Error::EncryptedPrivateKey(
-            error @ (pkcs5::Error::UnsupportedAlgorithm { .. } | pkcs5::Error::NoPbes1CryptSupport),
-        )) => Err(KeyProblem::Encryption(error.to_string())),
-        // A wrong passphrase shows as padding that is wrong or, one time in 256, as plaintext that is no key.
-        Err(_) => Err(KeyProblem::PassphraseWrong),
-    }
 }

@@ -8,11 +8,13 @@ use aws_lc_rs::{
     rsa::KeySize,
     signature::{self as algorithms, KeyPair, RsaEncoding, RsaKeyPair},
 };
+use der::{AnyRef, Decode, SliceReader};
 use jsonwebtoken::{
     Algorithm,
     crypto::JwtSigner,
     signature::{self, Signer},
 };
+use pkcs8::PrivateKeyInfoRef;
 use serde_json::json;
 
 use crate::{
@@ -35,6 +37,9 @@ pub(super) struct RsaSigner {
 impl RsaSigner {
     /// Refuses less than 2048 and more than 4096 bits.
     pub(super) fn parse(key: &PrivateKeyDer, algorithm: Algorithm) -> Result<Self, KeyProblem> {
+        if has_many_primes(key) {
+            return Err(KeyProblem::ManyPrimes);
+        }
         let key = match key {
             PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der),
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der),
@@ -90,6 +95,22 @@ pub(super) fn generate(bits: u32) -> Result<Pkcs8V1Der<'static>, SigningError> {
         _ => return Err(SigningError::Bits { family: "RSA", bits, accepted: "2048, 3072 or 4096" }),
     };
     RsaKeyPair::generate(size).and_then(|key| key.as_der()).map_err(|_| SigningError::Generation)
+}
+
+/// Whether the version of `RSAPrivateKey` says so: 1 in place of 0 (RFC 8017 appendix A.1.2).
+fn has_many_primes(key: &PrivateKeyDer) -> bool {
+    let version = |der: &[u8]| {
+        let whole = AnyRef::from_der(der).ok()?;
+        AnyRef::decode(&mut SliceReader::new(whole.value()).ok()?).ok()?.decode_as::<u8>().ok()
+    };
+    let version = match key {
+        PrivateKeyDer::Pkcs8(der) => {
+            PrivateKeyInfoRef::try_from(der.as_slice()).ok().and_then(|key| version(key.private_key.as_bytes()))
+        }
+        PrivateKeyDer::Pkcs1(der) => version(der),
+        PrivateKeyDer::Sec1(_) => None,
+    };
+    version == Some(1)
 }
 
 fn encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {

@@ -6,6 +6,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::signing::{SecretSource, SigningError, key_file};
 
+/// Some editors on Windows begin a text with it.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Overwritten when dropped; cannot be printed. May be empty.
 pub(super) struct SecretText(Zeroizing<String>);
 
@@ -13,6 +16,15 @@ impl SecretText {
     /// Reads it from where the settings say.
     pub(super) fn read(source: &SecretSource) -> Result<Self, SigningError> {
         Self::read_with(source, |name| std::env::var_os(name))
+    }
+
+    /// Reads a passphrase. A byte order mark before it is passed over: no passphrase begins with one.
+    pub(super) fn read_passphrase(source: &SecretSource) -> Result<Self, SigningError> {
+        let text = Self::read(source)?;
+        Ok(match text.as_str().strip_prefix(BYTE_ORDER_MARK) {
+            Some(rest) => Self(Zeroizing::new(rest.to_owned())),
+            None => text,
+        })
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -25,11 +37,17 @@ impl SecretText {
                 let content = key_file::read(path)?;
                 let line = content.strip_suffix(b"\n").unwrap_or(&content);
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
-                Self::from_bytes(line.to_vec()).ok_or_else(|| SigningError::SecretNotText { place: path.display().to_string() })
+                let hint = if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
+                    ": it is UTF-16; convert it with `iconv -f UTF-16 -t UTF-8 OLD > NEW`"
+                } else {
+                    ""
+                };
+                let not_text = || SigningError::SecretNotText { place: path.display().to_string(), hint };
+                Self::from_bytes(line.to_vec()).ok_or_else(not_text)
             }
             SecretSource::Environment(name) => {
                 let value = variable(name).ok_or_else(|| SigningError::SecretNotSet { name: name.clone() })?;
-                Self::from_bytes(value.into_vec()).ok_or_else(|| SigningError::SecretNotText { place: name.clone() })
+                Self::from_bytes(value.into_vec()).ok_or_else(|| SigningError::SecretNotText { place: name.clone(), hint: "" })
             }
         }
     }
@@ -98,6 +116,20 @@ mod tests {
         let error = SecretText::read(&source).unwrap_err();
         assert!(matches!(error, SigningError::SecretNotText { .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("sesame"), "{error:?}");
+    }
+
+    #[test]
+    fn what_windows_makes_of_a_text_is_passed_over_or_named() {
+        let (_folder, source) = file_with("\u{feff}open sesame\r\n".as_bytes());
+        assert_eq!(SecretText::read_passphrase(&source).unwrap().as_str(), "open sesame");
+        assert_eq!(SecretText::read(&source).unwrap().as_str(), "\u{feff}open sesame");
+        let utf16: Vec<u8> = "\u{feff}open sesame\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let (_folder, source) = file_with(&utf16);
+        let error = SecretText::read_passphrase(&source).unwrap_err().to_string();
+        assert!(
+            error.ends_with("is not UTF-8 text: it is UTF-16; convert it with `iconv -f UTF-16 -t UTF-8 OLD > NEW`"),
+            "{error}"
+        );
     }
 
     #[test]
