@@ -207,8 +207,8 @@ async fn serve_bare(address: SocketAddr, log: bool) -> Result<(), Box<dyn Error>
     let route = RouteSettings { name: "default".into(), path: "/".into(), ..RouteSettings::default() };
     let upstream = world::upstream("default", address);
     let metrics = Arc::new(Metrics::new()?);
-    let dropped = metrics.proxy.access_log_dropped.clone();
-    let access_log = log.then(|| AccessLog::start(AccessLogFormat::Json, dropped)).transpose()?;
+    // As many refusals a second as there may be: none is left out.
+    let access_log = log.then(|| AccessLog::start(AccessLogFormat::Json, u32::MAX, &metrics.proxy)).transpose()?;
     let proxy = UnauthenticatedProxyForBenches::new(
         &ListenSettings::default(),
         upstream,
