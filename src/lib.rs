@@ -47,6 +47,8 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod exchange;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod jwks;
 pub mod metrics;
 pub mod private_file;

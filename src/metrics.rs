@@ -72,6 +72,9 @@ pub struct ProxyMetrics {
     pub unreadable: IntCounter,
     /// `syncgate_websocket_connections`.
     pub websockets: IntGauge,
+    /// `syncgate_websockets_ended_total{cause}`: by whom and why: a cut of the gateway's, or `client_` or `upstream_` with `closed`
+    /// (it was the first to say Close), `ended` (it left without one) or `reset` (its connection broke).
+    pub websockets_ended: IntCounterVec,
     /// `syncgate_access_log_dropped_total`: lines that nobody took fast enough, or that could not be written.
     pub access_log_dropped: IntCounter,
     /// `syncgate_access_log_left_out_total`: refusals beyond the rate, which are summed up in lines of their own.
@@ -229,6 +232,11 @@ impl Metrics {
                 )?,
                 unreadable: declare.counter("unreadable_requests_total", "Request headers that are no HTTP/1.1.")?,
                 websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
+                websockets_ended: declare.counters(
+                    "websockets_ended_total",
+                    "WebSockets that ended, by whom and why.",
+                    &["cause"],
+                )?,
                 access_log_dropped: declare.counter(
                     "access_log_dropped_total",
                     "Access log lines that were lost: not read fast enough, or not writable.",

@@ -6,7 +6,7 @@ use crate::{
         print::{Yaml, quoted, word},
         read::{
             browsers::{ANY, NO_ORIGIN, NULL, PREFLIGHTS},
-            routes::{ERROR_SHAPES, NONE, ON_INVALID},
+            routes::{AUTO, ERROR_SHAPES, NONE, ON_INVALID},
         },
     },
     proxy::{Access, AllowedOrigins, BodyPlace, ProtocolForm, RouteSettings, TokenPlace},
@@ -75,6 +75,12 @@ pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yam
     }
     yaml.plain("errors", word(&ERROR_SHAPES, &route.errors));
     yaml.plain("on_invalid", word(&ON_INVALID, &route.on_invalid));
+    let code = |code: Option<u16>| code.map_or(AUTO.to_owned(), |code| code.to_string());
+    yaml.open("close_codes");
+    yaml.plain("token_end", code(route.close_codes.token_end));
+    yaml.plain("max_age", code(route.close_codes.max_age));
+    yaml.plain("upstream_lost", code(route.close_codes.upstream_lost));
+    yaml.close();
     yaml.close();
 }
 

@@ -17,10 +17,23 @@ pub(super) enum Cut {
     Idle,
     /// The key that verified the token is trusted no longer.
     KeyUntrusted,
+    /// The client of a socket took nothing for too long.
+    SlowClient,
+    /// The upstream of a socket took nothing for too long.
+    SlowUpstream,
 }
 
 impl Cut {
-    const ALL: [Self; 6] = [Self::HeaderTimeout, Self::TokenEnd, Self::MaxAge, Self::Shutdown, Self::Idle, Self::KeyUntrusted];
+    pub(super) const ALL: [Self; 8] = [
+        Self::HeaderTimeout,
+        Self::TokenEnd,
+        Self::MaxAge,
+        Self::Shutdown,
+        Self::Idle,
+        Self::KeyUntrusted,
+        Self::SlowClient,
+        Self::SlowUpstream,
+    ];
 
     /// The one that `cut as u8` stands for.
     pub(super) fn from_stored(stored: u8) -> Option<Self> {
@@ -35,6 +48,8 @@ impl Cut {
             Self::Shutdown => "shutdown",
             Self::Idle => "idle",
             Self::KeyUntrusted => "key_untrusted",
+            Self::SlowClient => "slow_client",
+            Self::SlowUpstream => "slow_upstream",
         }
     }
 

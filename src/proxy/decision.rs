@@ -13,6 +13,7 @@ use crate::{
         edge::RequestContext,
         fields::{Fields, Single},
         forward::Forward,
+        hop_by_hop::connection_options,
         lifetime,
         live::Live,
         named_user,
@@ -60,8 +61,14 @@ pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestCont
         return Err(Rejection::HeadersTooLarge.into());
     }
     route.allowed_origins.check_socket(&request.headers)?;
+    let closes = fields.connection == Single::Often
+        && connection_options(&request.headers).any(|option| option.eq_ignore_ascii_case(b"close"));
     let (asks_for_websocket, accepts_events) =
         (fields.names_websocket && tunnel::asks_for_websocket(request), fields.accepts_events);
+    // Of several lines, Pingora reads the first alone.
+    if closes {
+        client.set_server_keepalive(None);
+    }
     let is_websocket = asks_for_websocket && client.is_body_empty();
     let lifetime = lifetime::of(is_websocket, accepts_events);
     let decided = by_route(client, live, &found, connection, is_websocket, lifetime, Timestamp::from(*began)).await;

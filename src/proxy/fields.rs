@@ -9,6 +9,8 @@ use crate::proxy::{lifetime, switch};
 pub(super) struct Fields<'a> {
     pub(super) host: Single<'a>,
     pub(super) content_length: Single<'a>,
+    /// A list, which may be spread over several lines.
+    pub(super) connection: Single<'a>,
     /// Whether an `Upgrade` names a WebSocket.
     pub(super) names_websocket: bool,
     /// Whether an `Accept` names an event stream.
@@ -30,6 +32,7 @@ impl<'a> Fields<'a> {
         for (name, value) in headers {
             match *name {
                 header::HOST => fields.host.add(value),
+                header::CONNECTION => fields.connection.add(value),
                 header::CONTENT_LENGTH => fields.content_length.add(value),
                 header::UPGRADE => fields.names_websocket |= switch::names_websocket(value),
                 header::ACCEPT => fields.accepts_events |= lifetime::names_events(value),

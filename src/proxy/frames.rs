@@ -11,8 +11,12 @@ pub(super) struct FrameTracker {
     header_bytes: usize,
     /// Bytes of the payload that are still to come, once the header is complete.
     payload_left: u64,
+    /// Whether a Close has begun. Nothing is to follow it in its direction.
+    has_closed: bool,
 }
 
+/// The opcode of a Close (RFC 6455 section 5.2).
+const CLOSE: u8 = 0x8;
 /// Two bytes, eight of length, four of mask.
 const LONGEST_HEADER: usize = 14;
 
@@ -20,6 +24,11 @@ impl FrameTracker {
     /// Whether the last byte seen was the last of a frame, or none was seen yet.
     pub(super) fn is_between_frames(&self) -> bool {
         self.header_bytes == 0
+    }
+
+    /// Whether a Close was among what came, or is under way.
+    pub(super) fn has_closed(&self) -> bool {
+        self.has_closed
     }
 
     /// Takes note of bytes that are passed on.
@@ -52,6 +61,7 @@ impl FrameTracker {
         }
         let (Some(byte), Some(slot)) = (bytes.first(), self.header.get_mut(self.header_bytes)) else { return bytes.len().max(1) };
         *slot = *byte;
+        self.has_closed |= self.header_bytes == 0 && byte & 0x0f == CLOSE;
         self.header_bytes += 1;
         if self.header_bytes == self.header_length() {
             self.payload_left = self.payload_length();

@@ -18,6 +18,7 @@ use crate::{
         cut::Cut,
         forward::Forward,
         route::Route,
+        socket_end::{Side, SocketEnd},
     },
     token::Rejection,
 };
@@ -55,6 +56,8 @@ pub(super) struct RequestContext<L> {
     pub(super) request: Option<(Method, Uri)>,
     pub(super) is_websocket: bool,
     pub(super) broke_off: bool,
+    /// Why a WebSocket ended, once it has.
+    pub(super) socket_end: Option<SocketEnd>,
     /// How many changes of keys there had been when it began.
     pub(super) began_after_changes: u64,
     /// When it began.
@@ -79,6 +82,7 @@ impl<L> RequestContext<L> {
             request: None,
             is_websocket: false,
             broke_off: false,
+            socket_end: None,
             began_after_changes: 0,
             began: SystemTime::now(),
             metrics,
@@ -127,6 +131,7 @@ impl<L> RequestContext<L> {
         self.metrics.proxy.in_flight.dec();
         if self.is_websocket {
             self.metrics.proxy.websockets.dec();
+            self.metrics.proxy.websockets_ended.with_label_values(&[self.socket_end().label()]).inc();
         }
         self.count(took);
         if let Some(log) = &self.access_log {
@@ -154,6 +159,7 @@ impl<L> RequestContext<L> {
         }
         match (self.connection.was_cut(), self.outcome) {
             (_, Outcome::Refused(rejection)) => rejection.label(),
+            (_, Outcome::Upstream(_)) if self.is_websocket => self.socket_end().label(),
             (_, Outcome::UpstreamFailed(fault)) => fault.label(),
             (_, Outcome::Ended(cause)) => cause.label(),
             (Some(cut), _) => cut.label(),
@@ -164,6 +170,12 @@ impl<L> RequestContext<L> {
             (None, Outcome::Upstream(_)) if self.broke_off => "broken_off",
             (None, Outcome::Upstream(_)) => "",
         }
+    }
+
+    /// Why the WebSocket ended. Without an answer of its own it was cut in its grace, or its client left before it was carried.
+    fn socket_end(&self) -> SocketEnd {
+        let cut = self.connection.was_cut().map(SocketEnd::Cut);
+        self.socket_end.or(cut).unwrap_or(SocketEnd::Reset(Side::Client))
     }
 
     fn count(&self, took: Duration) {

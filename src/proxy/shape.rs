@@ -22,13 +22,13 @@ pub(super) struct Fault {
     status: u16,
     error: &'static str,
     description: &'static str,
-    /// The token was good once. A client that is told so fetches another one.
-    has_expired: bool,
+    /// What another token mends, in a word: the token was good once, or may have been.
+    passing: Option<&'static str>,
 }
 
 impl Fault {
     pub(super) const fn new(status: u16, error: &'static str, description: &'static str) -> Self {
-        Self { status, error, description, has_expired: false }
+        Self { status, error, description, passing: None }
     }
 
     pub(super) fn status(&self) -> u16 {
@@ -42,7 +42,11 @@ impl From<Rejection> for Fault {
             status: rejection.status(),
             error: rejection.error().unwrap_or(rejection.label()),
             description: rejection.description(),
-            has_expired: rejection == Rejection::Expired,
+            passing: match rejection {
+                Rejection::Expired => Some("token_expired"),
+                Rejection::UnknownKey => Some("unknown_key"),
+                _ => None,
+            },
         }
     }
 }
@@ -67,11 +71,11 @@ impl ErrorShape {
     }
 }
 
-/// PouchDB gives up a live replication for good when it reads `unauthorized`; a token that has expired is no reason to.
+/// PouchDB gives up a live replication for good when it reads `unauthorized`; a token that has expired, or whose key was withdrawn, is no
+/// reason to.
 fn couchdb_error(fault: Fault) -> &'static str {
     match fault.status {
-        401 if fault.has_expired => "token_expired",
-        401 => "unauthorized",
+        401 => fault.passing.unwrap_or("unauthorized"),
         403 => "forbidden",
         404 => "not_found",
         _ => fault.error,
@@ -100,9 +104,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_expired_token_is_called_so() {
+    fn what_another_token_mends_is_not_called_unauthorized() {
         for (rejection, error) in [
             (Rejection::Expired, "token_expired"),
+            (Rejection::UnknownKey, "unknown_key"),
             (Rejection::BadSignature, "unauthorized"),
             (Rejection::MissingToken, "unauthorized"),
             (Rejection::NotYetValid, "unauthorized"),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use http::HeaderValue;
 use pingora::{Error, ErrorType, Result, protocols::Stream, upstreams::peer::HttpPeer};
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
         listener::LastWork,
         request::Outcome,
         session::ClientSession,
+        socket_end::{Farewells, SocketEnd},
         switch,
         tunnel::{self, Handshake},
     },
@@ -27,8 +29,8 @@ impl Edge {
     /// Opens a WebSocket, which what is returned carries to its end. What the upstream answers instead of 101 is relayed.
     pub(super) async fn open_socket(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Option<LastWork>> {
         let Some((ends, idle)) = self.open(client, context).await? else { return Ok(None) };
-        let (edge, context) = (self.clone(), context.take());
-        Ok(Some(Box::pin(async move { edge.carry(ends, idle, &context).await })))
+        let (edge, mut context) = (self.clone(), context.take());
+        Ok(Some(Box::pin(async move { edge.carry(ends, idle, &mut context).await })))
     }
 
     /// Shakes hands with both sides. What is left to do: carry between these ends, until both have been idle for so long. None: there is no
@@ -59,11 +61,15 @@ impl Edge {
                 hide_token(&mut header, context)?;
                 context.outcome = Outcome::Upstream(header.status.as_u16());
                 context.became_websocket();
+                let codes = context.route.as_ref().map(|route| route.close_codes).unwrap_or_default();
+                let protocol = header.headers.get(http::header::SEC_WEBSOCKET_PROTOCOL).map(HeaderValue::as_bytes);
+                let farewells = Farewells::new(codes, protocol.map(<[u8]>::trim_ascii));
                 client.write_response_header(header).await.map_err(|error| error.into_down())?;
                 // What the client sent behind its header, before the answer, has been read already.
                 let early = client.read_body_bytes().now_or_never();
                 let from_client = early.transpose().map_err(|error| error.into_down())?.flatten();
-                let ends = context.connection.client().map(|client| Ends { client, from_client, upstream, from_upstream });
+                let ends =
+                    context.connection.client().map(|client| Ends { client, from_client, upstream, from_upstream, farewells });
                 Ok(ends.map(|ends| (ends, peer.options.read_timeout)))
             }
         }
@@ -87,12 +93,12 @@ impl Edge {
         }
     }
 
-    async fn carry(&self, ends: Ends, idle: Option<Duration>, context: &RequestContext) {
+    async fn carry(&self, ends: Ends, idle: Option<Duration>, context: &mut RequestContext) {
         let now = Timestamp::from(SystemTime::now());
         let (end, why) = self.end(context);
         // The Close is said at the end; a peer that does not take it is cut when the grace is over.
         let grace = context.live.listen.stream_grace.min(LAST_WORDS);
-        let connection = &context.connection;
+        let connection = Arc::clone(&context.connection);
         connection.set_deadline(end.plus(grace), why);
         // Seen to here, so that a Close is said then, too.
         let identity = connection.take_identity();
@@ -110,9 +116,11 @@ impl Edge {
             write_timeout: context.live.listen.write_timeout,
             stopping: self.stopping.clone(),
         };
-        if let Some(cut) = carry(ends, bounds, untrusted).await {
+        let end = carry(ends, bounds, untrusted).await;
+        context.socket_end = Some(end);
+        if let SocketEnd::Cut(cut) = end {
             self.metrics.proxy.connections_cut.with_label_values(&[cut.label()]).inc();
-            context.connection.cut(cut);
+            connection.cut(cut);
         }
     }
 }

@@ -203,7 +203,8 @@ impl AsyncWrite for Transport {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.unsent.poll_send(task))?;
+        let sent = self.unsent.poll_send(task);
+        ready!(self.bound(task, sent))?;
         Pin::new(&mut self.stream).poll_shutdown(task)
     }
 }

@@ -258,3 +258,19 @@ async fn a_switch_that_was_not_asked_for_is_a_502() {
     kit.assert_metric("syncgate_upstream_errors_total", &[("kind", "broken")], wrong.len() as f64).await;
     kit.stop().await;
 }
+
+#[tokio::test]
+async fn a_client_may_say_on_any_line_that_it_closes() {
+    let recorder = Recorder::silent().await;
+    let kit = gateway_with(&recorder, json!([{ "name": "a" }])).await;
+    let token = kit.issuer.token("alice").sign();
+    for lines in ["Connection: close", "Connection: keep-alive, close", "Connection: keep-alive\r\nConnection: x-none, Close"] {
+        let mut client = kit.connect().await;
+        client
+            .write(format!("GET / HTTP/1.1\r\nHost: gateway\r\n{lines}\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes())
+            .await;
+        let heard = String::from_utf8(kit.within(client.read_to_end()).await).unwrap().to_lowercase();
+        assert!(heard.starts_with("http/1.1 204") && heard.contains("connection: close"), "{lines}: {heard}");
+    }
+    kit.stop().await;
+}

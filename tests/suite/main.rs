@@ -38,6 +38,7 @@ mod revocation;
 mod rotation;
 mod routes;
 mod secrets;
+mod seeds;
 mod story;
 mod streams;
 mod tenants;

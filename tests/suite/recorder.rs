@@ -186,6 +186,7 @@ pub async fn gateway_of(upstream: SocketAddr, file: Value) -> Kit {
     gateway_before(upstream, move |config| {
         config.proxy.routes = settings.proxy.routes;
         config.profiles = settings.profiles;
+        config.proxy.listen.max_stream_age = settings.proxy.listen.max_stream_age;
         config.issuers[0].rules.leeway = Duration::ZERO;
     })
     .await

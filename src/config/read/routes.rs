@@ -17,7 +17,7 @@ use crate::{
         section::Section,
         suggest::shown,
     },
-    proxy::{Access, AllowedOrigins, ErrorShape, OnInvalid, RouteSettings, TokenPlace},
+    proxy::{Access, AllowedOrigins, CloseCodes, ErrorShape, OnInvalid, RouteSettings, TokenPlace},
     token::{ClaimRule, NonceRule, Permission, PermissionSettings},
 };
 
@@ -27,6 +27,8 @@ pub(in crate::config) const ON_INVALID: [(&str, OnInvalid); 2] =
     [("reject", OnInvalid::Reject), ("let_backend_refuse", OnInvalid::LetBackendRefuse)];
 /// The word for nothing.
 pub(in crate::config) const NONE: &str = "none";
+/// The word for what follows from the subprotocol.
+pub(in crate::config) const AUTO: &str = "auto";
 /// Whether a route is public.
 const ACCESS: [(&str, bool); 2] = [("protected", false), ("public", true)];
 
@@ -37,6 +39,9 @@ const PATH: Format<String> = Format {
     shown: true,
     parse: path,
 };
+
+const CLOSE_CODE: Format<Option<u16>> =
+    Format { accepted: "auto, or a close code: 1000 to 1003, 1007 to 1014, or 3000 to 4999", shown: true, parse: close_code };
 
 const METHOD: Format<String> = Format { accepted: "a method in capitals, such as POST", shown: true, parse: method };
 
@@ -123,6 +128,7 @@ fn route(
     route.errors = section.choice("errors", &ERROR_SHAPES, route.errors);
     let on_invalid = section.field("on_invalid");
     route.on_invalid = section.choice("on_invalid", &ON_INVALID, route.on_invalid);
+    route.close_codes = section.field("close_codes").map(|field| close_codes(field.section())).unwrap_or_default();
 
     if let Some(field) = places.filter(|_| has_cookie && route.allowed_origins == AllowedOrigins::Unsaid) {
         field.warning("without allowed_origins a cookie counts for reading alone; every other method and every socket is refused");
@@ -230,6 +236,27 @@ fn nonce(field: &Field<'_>) -> Option<NonceRule> {
             field.problem(format!("\"{}\" is not known; accepted: {NONCE_ACCEPTED}", shown(other)));
             None
         }
+    }
+}
+
+fn close_codes(mut section: Section<'_>) -> CloseCodes {
+    let codes = CloseCodes {
+        token_end: section.text("token_end", &CLOSE_CODE).flatten(),
+        max_age: section.text("max_age", &CLOSE_CODE).flatten(),
+        upstream_lost: section.text("upstream_lost", &CLOSE_CODE).flatten(),
+    };
+    section.finish();
+    codes
+}
+
+/// A code that may stand in a Close (RFC 6455 section 7.4), and in a browser's.
+fn close_code(text: &str) -> Result<Option<u16>, &'static str> {
+    if text == AUTO {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(code @ (1000..=1003 | 1007..=1014 | 3000..=4999)) => Ok(Some(code)),
+        _ => Err("is no code that a Close may have"),
     }
 }
 

@@ -111,6 +111,12 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
         ),
         row(
             "/routes",
+            json!([{ "name": "a", "close_codes": { "token_end": 1006 } }]),
+            "routes[0].close_codes.token_end: \"1006\" is no code that a Close may have; accepted: auto, or a close code: 1000 to 1003, \
+             1007 to 1014, or 3000 to 4999",
+        ),
+        row(
+            "/routes",
             json!([{ "name": "a", "on_invalid": "ignore" }]),
             "routes[0].on_invalid: \"ignore\" is not known; accepted: reject, let_backend_refuse",
         ),

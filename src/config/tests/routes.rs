@@ -42,7 +42,7 @@ fn each_form_of_a_place_is_read_and_printed() {
 #[test]
 fn a_route_with_everything_is_printed_as_it_is() {
     round_trip(&text(json!([
-        { "name": "a", "path": "/a", "exact": true, "methods": ["GET", "M-SEARCH"], "errors": "couchdb", "on_invalid": "let_backend_refuse",
+        { "name": "a", "path": "/a", "exact": true, "methods": ["GET", "M-SEARCH"], "errors": "couchdb", "on_invalid": "let_backend_refuse", "close_codes": { "token_end": 4403, "upstream_lost": "auto" },
           "token": { "in": [{ "query": "token" }, { "header": "authorization" }, { "cookie": "c" }], "out": { "header": "x-b", "scheme": "B" } },
           "allowed_origins": ["https://app.contoso.com", "http://localhost:3000"],
           "cors": { "preflight": "pass", "expose_headers": ["etag"], "max_age": "5m" } },

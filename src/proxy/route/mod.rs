@@ -20,7 +20,7 @@ use crate::{
     exchange::ProfileId,
     metrics::RouteMetrics,
     proxy::{
-        AllowedOrigins, ErrorShape, HeaderSettings,
+        AllowedOrigins, CloseCodes, ErrorShape, HeaderSettings,
         cors::Cors,
         hygiene::StripList,
         pin_watch::PinWatch,
@@ -43,6 +43,7 @@ pub(super) struct Route {
     /// What browsers are told, where the route serves pages of other origins.
     pub(super) cors: Option<Cors>,
     pub(super) errors: ErrorShape,
+    pub(super) close_codes: CloseCodes,
     /// What clients may not say here.
     pub(super) strip: StripList,
     pub(super) metrics: RouteMetrics,
@@ -73,6 +74,7 @@ impl Route {
             allowed_origins: settings.allowed_origins.clone(),
             cors: settings.cors.as_ref().map(|cors| Cors::new(cors, &settings.allowed_origins)),
             errors: settings.errors,
+            close_codes: settings.close_codes,
             strip: strip_list(settings, headers),
             metrics,
             pin,

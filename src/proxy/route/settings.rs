@@ -1,7 +1,7 @@
 //! What a route is told.
 
 use crate::{
-    proxy::{AllowedOrigins, CorsSettings, ErrorShape, place::TokenPlace},
+    proxy::{AllowedOrigins, CloseCodes, CorsSettings, ErrorShape, place::TokenPlace},
     token::Permission,
 };
 
@@ -41,6 +41,8 @@ pub struct RouteSettings {
     pub errors: ErrorShape,
     /// What becomes of a WebSocket whose token is invalid.
     pub on_invalid: OnInvalid,
+    /// With which codes the gateway closes WebSockets.
+    pub close_codes: CloseCodes,
 }
 
 /// Whether a route demands a token.
@@ -86,6 +88,7 @@ impl Default for RouteSettings {
             cors: None,
             errors: ErrorShape::default(),
             on_invalid: OnInvalid::default(),
+            close_codes: CloseCodes::default(),
         }
     }
 }

@@ -45,3 +45,42 @@ async fn triplit_syncs_live_and_is_told_in_its_socket_that_a_token_is_invalid() 
     assert!(kit.metric("syncgate_left_to_backend_total", &[("reason", "bad_signature")]) >= 1.0);
     kit.stop().await;
 }
+
+#[tokio::test]
+async fn pouchdb_comes_back_after_its_key_was_purged() {
+    if !node().await {
+        return;
+    }
+    let file = json!({ "routes": { "preset": "couchdb" } });
+    let (kit, _server, mut client) = Meeting::begin(file, "couchdb-server.mjs", "pouchdb-purge-client.mjs").await;
+    client.hears("synced").await;
+    let old = kit.issuer.signing_key();
+    let new = kit.issuer.rotate().await.unwrap();
+    let mut config = kit.gateway.config();
+    config.issuers[0].jwks.deny_kids = vec![old.kid().to_owned()];
+    kit.gateway.reload(Ok(config)).unwrap();
+    assert_eq!(client.hears("refused").await, json!(["unknown_key"]));
+    let token = kit.issuer.token("alice").header("kid", new.kid()).signed_by(&new).sign();
+    client.tell(&json!({ "token": token })).await;
+    assert_eq!(client.hears("result").await["errors"], json!([]));
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn graphql_subscriptions_go_on_over_the_end_of_a_token_and_of_a_sockets_age() {
+    if !node().await {
+        return;
+    }
+    let place = json!({ "in": { "query": "access_token" }, "out": { "header": "authorization", "scheme": "Bearer" } });
+    let routes = json!([{ "name": "graphql", "path": "/graphql", "token": place }]);
+    for (file, code, reason) in [
+        (json!({ "routes": routes }), 4403, "token expired"),
+        (json!({ "routes": routes, "listen": { "max_stream_age": "3s" } }), 1001, "connected for too long"),
+    ] {
+        let Meeting { found, kit, .. } = Meeting::hold(file, "graphql-server.mjs", "graphql-client.mjs").await;
+        assert_eq!(found["errors"], json!([]), "{found}");
+        assert_eq!(found["closes"][0], json!({ "code": code, "reason": reason }), "{found}");
+        assert!(found["connections"].as_u64().unwrap() >= 2, "{found}");
+        kit.stop().await;
+    }
+}

@@ -164,6 +164,13 @@ struct Meeting {
 impl Meeting {
     /// Runs both to the end, with a gateway of these settings. One of the client's tokens lives for ten seconds.
     async fn hold(file: Value, server: &str, client: &str) -> Self {
+        let (kit, server, mut client) = Self::begin(file, server, client).await;
+        let found = client.hears("result").await;
+        Self { found, kit, server }
+    }
+
+    /// Lets both begin: the gateway, the backend and the client.
+    async fn begin(file: Value, server: &str, client: &str) -> (Kit, Script, Script) {
         let mut server = Script::node(server);
         let port = u16::try_from(server.hears("port").await.as_u64().unwrap()).unwrap();
         let kit = gateway_of(([127, 0, 0, 1], port).into(), file).await;
@@ -185,7 +192,6 @@ impl Meeting {
                 "expiresAt": u64::try_from(expires_at.as_millis()).unwrap(),
             }))
             .await;
-        let found = client.hears("result").await;
-        Self { found, kit, server }
+        (kit, server, client)
     }
 }

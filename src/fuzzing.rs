@@ -1,0 +1,3 @@
+//! Pure functions inside of the rooms, for the fuzz targets and the tests that replay their seeds. Nobody else's.
+
+pub use crate::proxy::fuzzing::{hold_body, hold_frames, hold_place};

@@ -1,0 +1,35 @@
+//! The seeds of fuzz targets, replayed.
+
+use std::{fs, path::Path};
+
+use syncgate::fuzzing::{hold_body, hold_frames, hold_place};
+
+#[track_caller]
+fn replay(target: &str, hold: impl Fn(&[u8]) -> Result<(), String>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() > 5, "{target} has no seeds");
+    for file in files {
+        let seed = fs::read(&file).unwrap();
+        assert_eq!(hold(&seed), Ok(()), "{}", file.display());
+        // Cut anywhere, it is another input.
+        for end in 0..seed.len().min(200) {
+            assert_eq!(hold(&seed[..end]), Ok(()), "{end} bytes of {}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_seeds_of_frames_hold() {
+    replay("frames", hold_frames);
+}
+
+#[test]
+fn the_seeds_of_place_hold() {
+    replay("place", hold_place);
+}
+
+#[test]
+fn the_seeds_of_body_hold() {
+    replay("body", hold_body);
+}
