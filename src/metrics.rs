@@ -215,7 +215,7 @@ impl Metrics {
                 )?,
                 upstream_errors: declare.counters(
                     "upstream_errors_total",
-                    "Requests that the upstream did not answer, by kind.",
+                    "Requests that the upstream did not answer or not whole, by kind.",
                     &["upstream", "kind"],
                 )?,
                 upstream_unauthorized: declare.counters(

@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a finding is a panic")]
 
+pub mod answer;
+
 use std::{sync::LazyLock, time::Duration};
 
 use aws_lc_rs::signature::Ed25519KeyPair;

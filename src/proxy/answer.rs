@@ -26,8 +26,10 @@ pub(super) enum UpstreamFault {
     Connect,
     /// Connecting took too long.
     ConnectTimeout,
-    /// The connection broke or spoke no HTTP.
+    /// The connection broke.
     Broken,
+    /// What was answered is no HTTP/1.
+    Malformed,
     /// The upstream was silent for too long.
     Timeout,
 }
@@ -39,13 +41,25 @@ impl UpstreamFault {
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",
             Self::Broken => "broken",
+            Self::Malformed => "malformed",
             Self::Timeout => "timeout",
+        }
+    }
+
+    /// What a client is told: nothing that the upstream has said.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::NoAddress | Self::Connect => "the service behind the gateway cannot be reached",
+            Self::ConnectTimeout => "the service behind the gateway cannot be reached in time",
+            Self::Broken => "the service behind the gateway closed the connection without an answer",
+            Self::Malformed => "the service behind the gateway answered what is no HTTP/1",
+            Self::Timeout => "the service behind the gateway did not answer in time",
         }
     }
 
     pub(super) const fn status(self) -> u16 {
         match self {
-            Self::NoAddress | Self::Connect | Self::Broken => 502,
+            Self::NoAddress | Self::Connect | Self::Broken | Self::Malformed => 502,
             Self::ConnectTimeout | Self::Timeout => 504,
         }
     }
@@ -70,9 +84,9 @@ pub(super) async fn preflight(client: &mut ClientSession, cors: &Cors, preflight
     client.write_response_header(Box::new(cors.answer(preflight)?)).await.map_err(|error| error.into_down())
 }
 
-/// Writes what a client sees when the upstream does not answer.
+/// Writes what a client sees when the upstream does not answer, or not as it should.
 pub(super) async fn upstream_failed(client: &mut ClientSession, fault: UpstreamFault, route: Option<&Route>) -> Result<()> {
-    let fault = Fault::new(fault.status(), "upstream_unavailable", "the service behind the gateway does not answer");
+    let fault = Fault::new(fault.status(), "upstream_unavailable", fault.words());
     Answer::new(fault, route)?.write(client, route).await
 }
 

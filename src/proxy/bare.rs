@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     metrics::Metrics,
     proxy::{
-        ATTEMPTS, AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
+        AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
         connection::Connection,
         edge,
         hygiene::StripList,
@@ -65,7 +65,7 @@ impl UnauthenticatedProxyForBenches {
             metrics: Arc::clone(&metrics),
             access_log,
         };
-        let conf = ServerConf { max_retries: ATTEMPTS, upstream_keepalive_pool_size: pool::MOST, ..server_conf(false) };
+        let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: pool::MOST, ..server_conf(false) };
         let conf = Arc::new(conf);
         let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));
         Ok(Self {
@@ -163,9 +163,9 @@ impl ProxyHttp for Hooks {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, _context: &mut RequestContext<()>) -> Result<Box<HttpPeer>> {
-        match self.upstream.peer().await {
-            Some(peer) => {
-                let mut peer = Box::new(HttpPeer::clone(&peer));
+        match self.upstream.place().await {
+            Some(place) => {
+                let mut peer = Box::new(HttpPeer::clone(&place.peer));
                 // The strip list takes out what is hop-by-hop, as it does in the gateway.
                 peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
                 Ok(peer)

@@ -21,10 +21,12 @@ pub(super) enum Cut {
     SlowClient,
     /// The upstream of a socket took nothing for too long.
     SlowUpstream,
+    /// The client took nothing of an answer for too long.
+    WriteTimeout,
 }
 
 impl Cut {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::HeaderTimeout,
         Self::TokenEnd,
         Self::MaxAge,
@@ -33,6 +35,7 @@ impl Cut {
         Self::KeyUntrusted,
         Self::SlowClient,
         Self::SlowUpstream,
+        Self::WriteTimeout,
     ];
 
     /// The one that `cut as u8` stands for.
@@ -50,6 +53,7 @@ impl Cut {
             Self::KeyUntrusted => "key_untrusted",
             Self::SlowClient => "slow_client",
             Self::SlowUpstream => "slow_upstream",
+            Self::WriteTimeout => "write_timeout",
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestCont
     let preflight = if is_too_large { None } else { Preflight::of(client) };
     let request = client.req_header();
     let fields = Fields::of(&request.headers);
-    target::check_message(&request.method, fields.content_length)?;
+    target::check_message(&request.method, &fields)?;
     target::check_target(&request.method, request.raw_path(), &raw_header)?;
     if let Some(preflight) = preflight
         && let Some(decision) = decide_preflight(request, fields.host, live, chosen, preflight)?

@@ -9,10 +9,7 @@ use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use http::{StatusCode, header};
 use pingora::{
-    Error, ErrorType, Result,
-    connectors::TransportConnector,
-    http::ResponseHeader,
-    upstreams::peer::{HttpPeer, Peer as _},
+    Error, ErrorType, Result, connectors::TransportConnector, http::ResponseHeader, protocols::Stream, upstreams::peer::HttpPeer,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,14 +17,16 @@ use crate::{
     metrics::Metrics,
     proxy::{
         ListenSettings,
+        addresses::Place,
         answer::{self, UpstreamFault},
+        connect::connect,
         connection::Connection,
         cut::Cut,
         decision::{self, Decision},
-        failure::{Failure, failure},
+        failure::{Failure, failure, is_write_timeout},
         forward::Forward,
         live::Live,
-        request::{self, Outcome},
+        request::{self, BreakOff, Outcome},
         session::ClientSession,
         shape::Fault,
         trust::Trust,
@@ -159,8 +158,19 @@ impl Edge {
         if let (Failure::Upstream(fault), Some(upstream)) = (&failure, upstream(context)) {
             upstream.complain(*fault, error);
         }
+        if is_write_timeout(error) {
+            context.connection.cut(Cut::WriteTimeout);
+            self.metrics.proxy.connections_cut.with_label_values(&[Cut::WriteTimeout.label()]).inc();
+        }
         if client.response_written().is_some_and(|answer| !is_interim(answer.status)) {
-            context.broke_off = true;
+            if let Failure::Upstream(fault) = failure {
+                self.count_fault(context, fault.label());
+            }
+            context.broke_off = Some(match failure {
+                Failure::Upstream(_) => BreakOff::Upstream,
+                Failure::ClientGone | Failure::Client(_) => BreakOff::Client,
+                Failure::Internal => BreakOff::Internal,
+            });
             return false;
         }
         let route = context.route.clone();
@@ -172,9 +182,7 @@ impl Edge {
                 if context.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
                     context.outcome = Outcome::UpstreamFailed(fault);
                 }
-                if let Some(upstream) = upstream(context) {
-                    self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), fault.label()]).inc();
-                }
+                self.count_fault(context, fault.label());
                 answer::upstream_failed(client, fault, route).await
             }
             Failure::ClientGone => return false,
@@ -191,6 +199,18 @@ impl Edge {
         };
         // The client may be gone by now; the outcome is counted either way.
         written.is_ok()
+    }
+
+    /// Notes that an upstream has said that all is well and has not taken the whole body.
+    pub(super) fn note_cut_upload(&self, context: &mut RequestContext) {
+        context.broke_off = Some(BreakOff::Upload);
+        self.count_fault(context, BreakOff::Upload.label());
+    }
+
+    fn count_fault(&self, context: &RequestContext, kind: &str) {
+        if let Some(upstream) = upstream(context) {
+            self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), kind]).inc();
+        }
     }
 
     /// The request as the upstream sees it. `change` has the last word.
@@ -215,18 +235,20 @@ impl Edge {
         })
     }
 
-    pub(super) fn avoid(&self, context: &RequestContext, peer: &HttpPeer) {
-        if let Some(upstream) = upstream(context) {
-            upstream.avoid(peer.address());
+    /// A new connection to the upstream of a request: to this address, or to another if that does not accept.
+    pub(super) async fn connect(&self, context: &RequestContext, first: Arc<Place>) -> Result<(Stream, Arc<HttpPeer>)> {
+        match upstream(context) {
+            Some(upstream) => connect(&self.connector, upstream, first).await,
+            None => Error::e_explain(ErrorType::InternalError, "a request without an upstream"),
         }
     }
 
-    pub(super) async fn next_peer(&self, context: &mut RequestContext) -> Result<Arc<HttpPeer>> {
-        let peer = match upstream(context) {
-            Some(upstream) => upstream.peer().await,
+    pub(super) async fn next_place(&self, context: &mut RequestContext) -> Result<Arc<Place>> {
+        let place = match upstream(context) {
+            Some(upstream) => upstream.place().await,
             None => None,
         };
-        peer.ok_or_else(|| {
+        place.ok_or_else(|| {
             context.outcome = Outcome::UpstreamFailed(UpstreamFault::NoAddress);
             Error::explain(ErrorType::ConnectNoRoute, "the upstream's name has not been resolved")
         })

@@ -1,5 +1,7 @@
 //! Pingora's errors, read: whose fault it is, and so what is answered.
 
+use std::io;
+
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::proxy::answer::UpstreamFault;
@@ -19,8 +21,8 @@ pub(super) enum Failure {
 /// Reads Pingora's error.
 pub(super) fn failure(error: &Error) -> Failure {
     use ErrorType::{
-        ConnectNoRoute, ConnectTimedout, ConnectionClosed, HTTPStatus, ReadError, ReadTimedout, TLSHandshakeTimedout, WriteError,
-        WriteTimedout,
+        ConnectNoRoute, ConnectTimedout, ConnectionClosed, HTTPStatus, InvalidHTTPHeader, ReadError, ReadTimedout,
+        TLSHandshakeTimedout, WriteError, WriteTimedout,
     };
     match (error.esource(), error.etype()) {
         (ErrorSource::Downstream, ReadError | WriteError | ConnectionClosed | WriteTimedout) => Failure::ClientGone,
@@ -29,11 +31,18 @@ pub(super) fn failure(error: &Error) -> Failure {
         (ErrorSource::Downstream, _) => Failure::Client(400),
         (_, ConnectTimedout | TLSHandshakeTimedout) => Failure::Upstream(UpstreamFault::ConnectTimeout),
         (_, ConnectNoRoute) if *error.esource() != ErrorSource::Upstream => Failure::Upstream(UpstreamFault::NoAddress),
+        (ErrorSource::Upstream, InvalidHTTPHeader) => Failure::Upstream(UpstreamFault::Malformed),
         (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Failure::Upstream(UpstreamFault::Timeout),
         (ErrorSource::Upstream, kind) if is_connecting(kind) => Failure::Upstream(UpstreamFault::Connect),
         (ErrorSource::Upstream, _) => Failure::Upstream(UpstreamFault::Broken),
         _ => Failure::Internal,
     }
+}
+
+/// Whether a client took nothing of what was written to it for too long.
+pub(super) fn is_write_timeout(error: &Error) -> bool {
+    let is_late = |cause: &io::Error| cause.kind() == io::ErrorKind::TimedOut;
+    *error.esource() == ErrorSource::Downstream && error.root_cause().downcast_ref().is_some_and(is_late)
 }
 
 fn is_connecting(kind: &ErrorType) -> bool {

@@ -11,6 +11,7 @@ pub(super) struct Fields<'a> {
     pub(super) content_length: Single<'a>,
     /// A list, which may be spread over several lines.
     pub(super) connection: Single<'a>,
+    pub(super) transfer_encoding: Single<'a>,
     /// Whether an `Upgrade` names a WebSocket.
     pub(super) names_websocket: bool,
     /// Whether an `Accept` names an event stream.
@@ -34,6 +35,7 @@ impl<'a> Fields<'a> {
                 header::HOST => fields.host.add(value),
                 header::CONNECTION => fields.connection.add(value),
                 header::CONTENT_LENGTH => fields.content_length.add(value),
+                header::TRANSFER_ENCODING => fields.transfer_encoding.add(value),
                 header::UPGRADE => fields.names_websocket |= switch::names_websocket(value),
                 header::ACCEPT => fields.accepts_events |= lifetime::names_events(value),
                 _ => {}

@@ -7,3 +7,4 @@ pub use self::{
     frames::hold_frames,
     places::{hold_body, hold_place},
 };
+pub use crate::proxy::upstream_session::fuzzing::{HeardAnswer, HeardEnd, hear_answer};

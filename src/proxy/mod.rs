@@ -7,15 +7,19 @@
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
 
 mod access_log;
+mod addresses;
 mod answer;
 mod bare;
 mod carriage;
 mod clock_watch;
+mod connect;
 mod connection;
 mod cors;
 mod cut;
+mod date;
 mod decision;
 mod direction;
+mod duplex;
 mod edge;
 mod event_loops;
 mod failure;
@@ -76,9 +80,6 @@ use tokio_util::sync::CancellationToken;
 pub use upstream::UpstreamError;
 
 use crate::{exchange::Exchange, metrics::Metrics};
-
-/// Attempts at an upstream: a second one for an address that does not accept, or a pooled connection that was closed.
-const ATTEMPTS: usize = 2;
 
 /// Why the edge cannot be built.
 #[derive(Debug, thiserror::Error)]

@@ -1,18 +1,20 @@
 //! One request and its answer, between a client and an upstream.
 //!
 //! Two sessions, one for each side, read and write the messages: they say where a message ends, and whether its connection
-//! can be used again. Here is only what goes from one to the other, and when. Pingora's own proxy does that in two halves with channels between
+//! can be used again. Here is only what goes from one to the other, and when; in [`duplex`](super::duplex), while a body is under way. Pingora's own proxy does that in two halves with channels between
 //! them, with modules and a cache on the way, which takes as many instructions as two of its sessions do.
 
-use std::time::Duration;
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Version, header};
-use pingora::{Error, ErrorType, Result, RetryType, http::ResponseHeader};
+use pingora::{Error, ErrorType, Result, http::ResponseHeader};
 
 use crate::proxy::{
+    duplex::{Carried, Upload, carry},
     patience::Patience,
     session::ClientSession,
+    transport::Transport,
     upstream_session::{Piece, UpstreamSession},
 };
 
@@ -20,7 +22,10 @@ use crate::proxy::{
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Body<'a> {
     /// What the client sends.
-    Client,
+    Client {
+        /// Whether the request may have to be sent again, so that what is read of its body is kept.
+        again: bool,
+    },
     /// This, in place of what the client has sent. That has been read to its end.
     Whole(&'a Bytes),
 }
@@ -28,14 +33,24 @@ pub(super) enum Body<'a> {
 /// How long the upstream is waited for.
 pub(super) struct Waiting<'a> {
     pub(super) patience: &'a mut Patience,
-    /// While an answer is awaited, and the client says nothing either.
+    /// While it has the whole request, and says nothing.
     pub(super) silence: Option<Duration>,
-    /// For each piece that the upstream is to take.
+    /// While it takes nothing of the request, and says nothing either.
     pub(super) write: Option<Duration>,
 }
 
-/// Sends a request and relays the answer, of which each header is shown to `on_header` first. Says whether the upstream's connection can be
-/// used again.
+/// What became of a request and its answer. The client has the whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relayed {
+    /// The upstream has the whole request: its connection may serve the next.
+    Whole,
+    /// It wanted no more of the request, or the client did not send it.
+    Answered,
+    /// It has said that all is well, and has not taken the whole body.
+    UploadCut,
+}
+
+/// Sends a request and relays the answer, of which each header is shown to `on_header` first.
 ///
 /// # Errors
 /// Those of the client and of the upstream, told apart by their source; one without a source is ours. What was relayed before stays relayed.
@@ -44,51 +59,60 @@ pub(super) async fn relay(
     upstream: &mut UpstreamSession,
     body: Body<'_>,
     mut waiting: Waiting<'_>,
-    mut on_header: impl FnMut(&mut ClientSession, &mut ResponseHeader) -> Result<()>,
-) -> Result<bool> {
-    let mut upload = Upload::begin(client, upstream, &mut waiting, body).await;
-    let mut is_answered = false;
-    while !(is_answered && upload.is_over()) {
-        let event = if upload.is_over() {
-            // When the upstream pauses, the client is looked at: it has nothing more to say but that it leaves. One whose body the upstream
-            // did not take is in the middle of it.
-            tokio::select! {
-                biased;
-                piece = upstream.read() => Event::Answer(piece),
-                left = client.read_body_or_idle(true), if upload.is_complete() => Event::Body(left),
-                () = waiting.silence() => Event::Silence,
-            }
-        } else {
-            tokio::select! {
-                piece = upstream.read(), if !is_answered => Event::Answer(piece),
-                piece = client.read_body_or_idle(false) => Event::Body(piece),
-                () = waiting.silence(), if !is_answered => Event::Silence,
-            }
-        };
-        match event {
-            Event::Answer(piece) => {
-                let mut piece = piece.map_err(|error| upload.cause(error).into_up())?;
-                if let Piece::Header { header, is_last } = &mut piece {
-                    mark_end(client, header, *is_last)?;
-                    on_header(client, header)?;
-                }
-                is_answered = piece.is_last();
-                write(client, piece).await.map_err(|error| error.into_down())?;
-            }
-            // The client has its answer, and does not send what nobody may want any more.
-            Event::Body(Err(_)) if is_answered => return Ok(false),
-            Event::Body(piece) => {
-                let piece = piece.map_err(|error| error.into_down())?;
-                let is_last = piece.is_none() || client.is_body_done();
-                upload.send(upstream, &mut waiting, piece.as_ref(), is_last).await;
-            }
-            Event::Silence => {
-                let silent = || Error::explain(ErrorType::ReadTimedout, "the upstream is silent");
-                return Err(upload.trouble().unwrap_or_else(silent).into_up());
-            }
+    mut on_header: impl FnMut(&mut ClientSession, &mut ResponseHeader) -> Result<()> + Send,
+) -> Result<Relayed> {
+    let upload = begin(client, upstream, body).await;
+    if !matches!(upload, Upload::Complete) {
+        // Boxed, so that it does not make the future of every request large.
+        match Box::pin(carry(client, upstream, &mut waiting, upload, &mut on_header)).await? {
+            Carried::Uploaded => {}
+            Carried::Relayed(relayed) => return Ok(relayed),
         }
     }
-    Ok(upload.is_complete())
+    loop {
+        // When the upstream pauses, the client is looked at: it has nothing more to say but that it leaves.
+        let mut piece = tokio::select! {
+            biased;
+            piece = upstream.read() => piece.map_err(|error| error.into_up())?,
+            left = client.read_body_or_idle(true) => match left {
+                Ok(_) => continue,
+                Err(error) => return Err(error.into_down()),
+            },
+            () = waiting.silence() => return Err(Error::explain(ErrorType::ReadTimedout, "the upstream is silent").into_up()),
+        };
+        if let Piece::Header { header, is_last, .. } = &mut piece {
+            mark_end(client, header, *is_last)?;
+            on_header(client, header)?;
+        }
+        let is_answered = piece.is_last();
+        write(client, piece).await.map_err(|error| error.into_down())?;
+        if is_answered {
+            return Ok(Relayed::Whole);
+        }
+    }
+}
+
+/// Sends what is there already: a body that was read whole, or what an attempt before this one has read. Most requests leave at once.
+async fn begin(client: &mut ClientSession, upstream: &mut UpstreamSession, body: Body<'_>) -> Upload {
+    let (part, is_last) = match body {
+        Body::Whole(bytes) => (bytes.clone(), true),
+        Body::Client { .. } if client.is_body_empty() => (Bytes::new(), true),
+        Body::Client { again } => {
+            if again {
+                client.enable_retry_buffering();
+            }
+            (client.get_retry_buffer().unwrap_or_default(), client.is_body_done())
+        }
+    };
+    if let Err(error) = upstream.queue(part, is_last) {
+        return Upload::Broken(error);
+    }
+    match poll_fn(|task| Poll::Ready(upstream.poll_send(task))).await {
+        Poll::Ready(Ok(())) if is_last => Upload::Complete,
+        Poll::Ready(Ok(())) => Upload::Awaited,
+        Poll::Ready(Err(error)) => Upload::Broken(error),
+        Poll::Pending => Upload::Sending { is_last },
+    }
 }
 
 impl Waiting<'_> {
@@ -96,87 +120,17 @@ impl Waiting<'_> {
     fn silence(&mut self) -> impl Future<Output = ()> {
         self.patience.exceeded(self.silence)
     }
-
-    /// What is written to the upstream, which has to take it in time.
-    async fn taken(&mut self, writing: impl Future<Output = Result<()>>) -> Result<()> {
-        tokio::select! {
-            biased;
-            written = writing => written,
-            () = self.patience.exceeded(self.write) => Err(Error::explain(ErrorType::WriteTimedout, "the upstream takes nothing")),
-        }
-    }
-}
-
-/// What happens next, on either side.
-enum Event {
-    Answer(Result<Piece>),
-    Body(Result<Option<Bytes>>),
-    Silence,
-}
-
-/// How far the body of a request has got.
-enum Upload {
-    Underway,
-    Complete,
-    /// The upstream takes no more. It may have answered all the same, which is why this is no error yet.
-    Broken(Option<Box<Error>>),
-}
-
-impl Upload {
-    /// Sends what is there already: a body that was read whole, or what an attempt before this one has read.
-    async fn begin(client: &mut ClientSession, upstream: &mut UpstreamSession, waiting: &mut Waiting<'_>, body: Body<'_>) -> Self {
-        let mut upload = Self::Underway;
-        match body {
-            Body::Whole(bytes) => upload.send(upstream, waiting, Some(bytes), true).await,
-            Body::Client if client.is_body_empty() => upload.send(upstream, waiting, None, true).await,
-            Body::Client => {
-                if client.req_header().method.is_safe() {
-                    client.enable_retry_buffering();
-                }
-                let read_before = client.get_retry_buffer();
-                let is_last = read_before.is_some() && client.is_body_done();
-                upload.send(upstream, waiting, read_before.as_ref(), is_last).await;
-            }
-        }
-        upload
-    }
-
-    async fn send(&mut self, upstream: &mut UpstreamSession, waiting: &mut Waiting<'_>, piece: Option<&Bytes>, is_last: bool) {
-        match waiting.taken(upstream.send(piece.map_or(&[], |piece| piece), is_last)).await {
-            Ok(()) if is_last => *self = Self::Complete,
-            Ok(()) => {}
-            Err(error) => *self = Self::Broken(Some(error)),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        !matches!(self, Self::Underway)
-    }
-
-    fn is_complete(&self) -> bool {
-        matches!(self, Self::Complete)
-    }
-
-    /// Why the answer could not be read: most often since the upstream takes no more.
-    fn cause(&mut self, error: Box<Error>) -> Box<Error> {
-        // Where nothing was answered at all, that is what matters: it may be asked again.
-        if matches!(error.retry, RetryType::ReusedOnly) { error } else { self.trouble().unwrap_or(error) }
-    }
-
-    /// Why the upstream took no more.
-    fn trouble(&mut self) -> Option<Box<Error>> {
-        match self {
-            Self::Broken(error) => error.take(),
-            Self::Underway | Self::Complete => None,
-        }
-    }
 }
 
 /// Writes a piece of an answer. The last one leaves at once, whatever waits with it.
 pub(super) async fn write(client: &mut ClientSession, piece: Piece) -> Result<()> {
     let is_last = piece.is_last();
     match piece {
-        Piece::Header { header, .. } => client.write_response_header(header).await?,
+        Piece::Header { header, .. } if !is_told(client, &header) => {}
+        Piece::Header { header, date, .. } => {
+            keep_date(client, date.as_ref());
+            client.write_response_header(header).await?;
+        }
         // Nothing is what ends a chunked body.
         Piece::Body { bytes, .. } if !bytes.is_empty() => drop(client.write_body(&bytes).await?),
         Piece::Body { .. } => {}
@@ -187,12 +141,30 @@ pub(super) async fn write(client: &mut ClientSession, piece: Piece) -> Result<()
     Ok(())
 }
 
+/// Whether the client is to hear this header. One of HTTP/1.0 does not know interim ones, and may take one for the answer (RFC 9110 section
+/// 15.2).
+pub(super) fn is_told(client: &ClientSession, header: &ResponseHeader) -> bool {
+    !header.status.is_informational() || is_current(client)
+}
+
+/// Has the next header tell this date.
+pub(super) fn keep_date(client: &ClientSession, date: Option<&HeaderValue>) {
+    if let Some(kept) = Transport::date_of(client.stream()) {
+        kept.set(date);
+    }
+}
+
+/// Whether the client speaks HTTP/1.1: it knows chunks and interim answers.
+fn is_current(client: &ClientSession) -> bool {
+    client.req_header().version == Version::HTTP_11
+}
+
 /// Makes an answer whose body the upstream ends by closing, or in a way that the client does not know, say where it ends.
 pub(super) fn mark_end(client: &mut ClientSession, answer: &mut ResponseHeader, is_empty: bool) -> Result<()> {
     if is_empty || answer.status.is_informational() {
         return Ok(());
     }
-    let knows_chunks = client.req_header().version == Version::HTTP_11;
+    let knows_chunks = is_current(client);
     if !knows_chunks {
         answer.remove_header(&header::TRANSFER_ENCODING);
     }

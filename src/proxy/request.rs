@@ -44,6 +44,30 @@ pub(super) enum Outcome {
     Internal,
 }
 
+/// Why a request that the upstream has answered did not end well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BreakOff {
+    /// The upstream broke its answer off.
+    Upstream,
+    /// The client left in the middle of it.
+    Client,
+    /// The upstream did not take the whole body, and said that all is well.
+    Upload,
+    /// Our own trouble.
+    Internal,
+}
+
+impl BreakOff {
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream_broke_off",
+            Self::Client => "client_left",
+            Self::Upload => "upload_cut",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// One request. Dropped when it is over, in whatever way; that is when it is counted and logged.
 #[derive(Debug)]
 pub(super) struct RequestContext<L> {
@@ -55,7 +79,7 @@ pub(super) struct RequestContext<L> {
     pub(super) outcome: Outcome,
     pub(super) request: Option<(Method, Uri)>,
     pub(super) is_websocket: bool,
-    pub(super) broke_off: bool,
+    pub(super) broke_off: Option<BreakOff>,
     /// Why a WebSocket ended, once it has.
     pub(super) socket_end: Option<SocketEnd>,
     /// How many changes of keys there had been when it began.
@@ -81,7 +105,7 @@ impl<L> RequestContext<L> {
             outcome: Outcome::Unanswered,
             request: None,
             is_websocket: false,
-            broke_off: false,
+            broke_off: None,
             socket_end: None,
             began_after_changes: 0,
             began: SystemTime::now(),
@@ -167,8 +191,7 @@ impl<L> RequestContext<L> {
             (None, Outcome::Client(_)) => "client_error",
             (None, Outcome::Preflight) => "preflight",
             (None, Outcome::Internal) => "internal",
-            (None, Outcome::Upstream(_)) if self.broke_off => "broken_off",
-            (None, Outcome::Upstream(_)) => "",
+            (None, Outcome::Upstream(_)) => self.broke_off.map_or("", BreakOff::label),
         }
     }
 

@@ -8,25 +8,21 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::Method;
 use pingora::{
     Error, ErrorType, Result,
-    protocols::{
-        Stream,
-        http::{ReusableHttpStream, ServerSession},
-    },
-    upstreams::peer::HttpPeer,
+    protocols::http::{ReusableHttpStream, ServerSession},
 };
 
 use crate::proxy::{
-    ATTEMPTS,
     connection::Connection,
     edge::{Admitted, Edge, RequestContext},
     forward::Forward,
     listener::{LastWork, Serve},
     patience::Patience,
     pool::Pool,
-    relay::{Body, Waiting, relay},
+    relay::{Body, Relayed, Waiting, relay},
     session::ClientSession,
     transport::Transport,
     upstream_session::{UpstreamRequest, UpstreamSession},
@@ -163,20 +159,20 @@ impl Service {
     /// Sends a request upstream and relays the answer.
     async fn forward(&self, client: &mut ClientSession, context: &mut RequestContext, patience: &mut Patience) -> Result<()> {
         let body = context.forward.as_ref().and_then(Forward::body).cloned();
-        let body = body.as_ref().map_or(Body::Client, Body::Whole);
         let is_empty = client.is_body_empty();
         let request = self.edge.upstream_request(client, context, |changes| {
             if !is_empty {
                 changes.announce_body();
             }
         })?;
-        let mut attempt = 1;
-        loop {
-            match self.attempt(client, context, patience, &request, body).await {
-                Err(Failed { may_retry: true, .. }) if attempt < ATTEMPTS => attempt += 1,
-                outcome => return outcome.map_err(|failed| failed.error),
+        let outcome = match self.attempt(client, context, patience, &request, body.as_ref(), Source::Pool).await {
+            // Boxed, so that the rarer case does not make every request's future large.
+            Err(Failed { may_retry: true, .. }) => {
+                Box::pin(self.attempt(client, context, patience, &request, body.as_ref(), Source::New)).await
             }
-        }
+            outcome => outcome,
+        };
+        outcome.map_err(|failed| failed.error)
     }
 
     async fn attempt(
@@ -185,47 +181,53 @@ impl Service {
         context: &mut RequestContext,
         patience: &mut Patience,
         request: &UpstreamRequest,
-        body: Body<'_>,
+        body: Option<&Bytes>,
+        source: Source,
     ) -> Result<(), Failed> {
         let for_good = |error| Failed { error, may_retry: false };
-        let peer = self.edge.next_peer(context).await.map_err(for_good)?;
-        let (stream, is_reused) = match self.connect(&peer).await {
-            Ok(connected) => connected,
-            Err(error) => {
-                self.edge.avoid(context, &peer);
-                // Nothing has been sent yet, so another address may be tried whatever the method.
-                return Err(Failed { error: error.into_up(), may_retry: true });
-            }
+        let place = self.edge.next_place(context).await.map_err(for_good)?;
+        let kept = match source {
+            Source::Pool => self.pool.take(&place.peer),
+            Source::New => None,
+        };
+        let is_reused = kept.is_some();
+        // What means the same twice (RFC 9110 section 9.2.2) is sent again if the upstream has closed a connection that had waited at the same
+        // moment. One that is new was not closed for having waited.
+        let again = is_reused && client.req_header().method.is_idempotent();
+        let body = body.map_or(Body::Client { again }, Body::Whole);
+        let (stream, peer) = match kept {
+            Some(stream) => (stream, Arc::clone(&place.peer)),
+            // Boxed, so that the rarer case does not make every request's future large.
+            None => Box::pin(self.edge.connect(context, place)).await.map_err(for_good)?,
         };
         let waiting = Waiting { patience, silence: peer.options.read_timeout, write: peer.options.write_timeout };
         let mut upstream = UpstreamSession::new(stream, request);
         let relayed =
             relay(client, &mut upstream, body, waiting, |client, answer| self.edge.prepare_answer(client, answer, context)).await;
         match relayed {
-            Ok(is_reusable) => {
-                if is_reusable {
-                    self.pool.keep(peer, upstream);
-                }
+            Ok(Relayed::Whole) => {
+                self.pool.keep(peer, upstream);
+                Ok(())
+            }
+            Ok(Relayed::Answered) => Ok(()),
+            Ok(Relayed::UploadCut) => {
+                self.edge.note_cut_upload(context);
                 Ok(())
             }
             Err(mut error) => {
-                // It may have reached the upstream. Only what changes nothing is sent again, and only where the connection had waited
-                // before, so that the upstream may have closed it at the same moment.
-                error.retry.decide_reuse(is_reused);
-                let may_retry = error.retry() && client.req_header().method.is_safe() && !client.retry_buffer_truncated();
+                error.retry.decide_reuse(again);
+                let may_retry = error.retry() && !client.retry_buffer_truncated();
                 Err(Failed { error, may_retry })
             }
         }
     }
+}
 
-    /// A connection to the peer, and whether it was used before.
-    async fn connect(&self, peer: &Arc<HttpPeer>) -> Result<(Stream, bool)> {
-        match self.pool.take(peer) {
-            Some(stream) => Ok((stream, true)),
-            // Boxed, so that the rarer case does not make every request's future large.
-            None => Ok((Box::pin(self.edge.connector.new_stream(&**peer)).await?, false)),
-        }
-    }
+/// Where an attempt may get its connection from.
+#[derive(Clone, Copy)]
+enum Source {
+    Pool,
+    New,
 }
 
 /// An attempt that failed.

@@ -7,11 +7,10 @@ use std::{
 
 use futures_util::FutureExt as _;
 use http::HeaderValue;
-use pingora::{Error, ErrorType, Result, protocols::Stream, upstreams::peer::HttpPeer};
+use pingora::{Error, ErrorType, Result};
 
 use crate::{
     proxy::{
-        ATTEMPTS,
         carriage::{Bounds, Ends, LAST_WORDS, carry},
         cut::Cut,
         edge::{Edge, RequestContext, hide_token, show},
@@ -38,7 +37,8 @@ impl Edge {
     async fn open(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Option<(Ends, Option<Duration>)>> {
         let request = self.upstream_request(client, context, tunnel::ask_for_websocket)?;
         let accept = switch::expected_accept(&client.req_header().headers).unwrap_or_default();
-        let (stream, peer) = self.connect(context).await?;
+        let place = self.next_place(context).await?;
+        let (stream, peer) = self.connect(context, place).await?;
         let client_left = async {
             match context.connection.client() {
                 Some(socket) => socket.left().await,
@@ -71,24 +71,6 @@ impl Edge {
                 let ends =
                     context.connection.client().map(|client| Ends { client, from_client, upstream, from_upstream, farewells });
                 Ok(ends.map(|ends| (ends, peer.options.read_timeout)))
-            }
-        }
-    }
-
-    /// A connection of a tunnel's own; nothing has been sent before it stands, so another address may be tried.
-    async fn connect(&self, context: &mut RequestContext) -> Result<(Stream, Arc<HttpPeer>)> {
-        let mut attempt = 1;
-        loop {
-            let peer = self.next_peer(context).await?;
-            match tunnel::connect(&self.connector, &peer).await {
-                Ok(stream) => return Ok((stream, peer)),
-                Err(error) => {
-                    self.avoid(context, &peer);
-                    if attempt == ATTEMPTS {
-                        return Err(error);
-                    }
-                    attempt += 1;
-                }
             }
         }
     }

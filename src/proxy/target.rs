@@ -7,18 +7,27 @@ use std::{borrow::Cow, net::Ipv6Addr};
 
 use http::{HeaderValue, Method};
 
-use crate::{proxy::fields::Single, token::Rejection};
+use crate::{
+    proxy::fields::{Fields, Single},
+    token::Rejection,
+};
 
-/// Refuses what is answered by echoing the request, our token included, and lengths that could be read in two ways.
-pub(super) fn check_message(method: &Method, content_length: Single<'_>) -> Result<(), Rejection> {
+/// Refuses what is answered by echoing the request, our token included; lengths that could be read in two ways; and codings of the body
+/// other than `chunked`, which would be dropped on the way to the upstream (RFC 9112 section 6.1).
+pub(super) fn check_message(method: &Method, fields: &Fields<'_>) -> Result<(), Rejection> {
     if *method == Method::TRACE {
         return Err(Rejection::MethodNotAllowed);
     }
     let is_number = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
-    match content_length {
+    match fields.content_length {
+        Single::Absent => {}
+        Single::Once(length) if is_number(length) => {}
+        _ => return Err(Rejection::LengthMalformed),
+    }
+    match fields.transfer_encoding {
         Single::Absent => Ok(()),
-        Single::Once(length) if is_number(length) => Ok(()),
-        _ => Err(Rejection::LengthMalformed),
+        Single::Once(coding) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Rejection::CodingUnsupported),
     }
 }
 
@@ -95,7 +104,6 @@ mod tests {
     use http::{HeaderMap, header};
 
     use super::*;
-    use crate::proxy::fields::Fields;
 
     #[test]
     fn only_paths_without_a_fragment_pass() {
@@ -125,14 +133,42 @@ mod tests {
             for value in values {
                 headers.append(header::CONTENT_LENGTH, HeaderValue::from_static(value));
             }
-            check_message(&Method::POST, Fields::of(&headers).content_length)
+            check_message(&Method::POST, &Fields::of(&headers))
         };
         assert_eq!(check(&[]), Ok(()));
         assert_eq!(check(&["5"]), Ok(()));
         for odd in [&["5", "5"][..], &["5, 5"], &["+5"], &[""]] {
             assert_eq!(check(odd), Err(Rejection::LengthMalformed), "{odd:?}");
         }
-        assert_eq!(check_message(&Method::TRACE, Single::Absent), Err(Rejection::MethodNotAllowed));
+        assert_eq!(check_message(&Method::TRACE, &Fields::default()), Err(Rejection::MethodNotAllowed));
+    }
+
+    #[test]
+    fn chunked_is_the_only_coding_and_said_once() {
+        let check = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::TRANSFER_ENCODING, HeaderValue::from_static(value));
+            }
+            check_message(&Method::POST, &Fields::of(&headers))
+        };
+        for known in [&[][..], &["chunked"], &["Chunked"]] {
+            assert_eq!(check(known), Ok(()), "{known:?}");
+        }
+        for other in [
+            &["gzip, chunked"][..],
+            &["x, chunked"],
+            &["chunked, chunked"],
+            &["chunked", "chunked"],
+            &["identity", "chunked"],
+            &["chunked,"],
+            &[",chunked"],
+            &["chunked;q=1"],
+            &["identity"],
+            &[""],
+        ] {
+            assert_eq!(check(other), Err(Rejection::CodingUnsupported), "{other:?}");
+        }
     }
 
     fn host_of(values: &[&[u8]]) -> Result<String, Rejection> {

@@ -17,8 +17,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::{Buf as _, BytesMut};
 use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID, UniqueIDType,
-    raw_connect::ProxyDigest,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest, UniqueID,
+    UniqueIDType, raw_connect::ProxyDigest,
 };
 use socket2::SockRef;
 use tokio::{
@@ -27,7 +27,7 @@ use tokio::{
     task::coop,
 };
 
-use crate::proxy::{connection::Connection, patience::Patience};
+use crate::proxy::{connection::Connection, date::KeptDate, patience::Patience};
 
 /// Holds the head of an answer and the start of its body; larger writes pass it by.
 const WRITE_BUFFER: usize = 4 * 1024;
@@ -37,6 +37,8 @@ const WRITE_BUFFER: usize = 4 * 1024;
 pub(super) struct Transport {
     stream: SharedTcp,
     unsent: Unsent,
+    /// To be told in the next header.
+    date: KeptDate,
     connection: Arc<Connection>,
     /// With a client that does not take what is written.
     patience: Patience,
@@ -48,7 +50,7 @@ impl Transport {
     /// bodies only, is off.
     pub(super) fn new(stream: SharedTcp, connection: Arc<Connection>) -> Self {
         let unsent = Unsent { stream: stream.clone(), bytes: Arc::default() };
-        Self { stream, unsent, connection, patience: Patience::unlimited(), is_blocked: false }
+        Self { stream, unsent, date: KeptDate::default(), connection, patience: Patience::unlimited(), is_blocked: false }
     }
 
     /// Notes whether the client takes what is written, and bounds how long it does not.
@@ -63,6 +65,11 @@ impl Transport {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         written
+    }
+
+    /// The date that the next header tells in place of Pingora's, of a stream that Pingora holds.
+    pub(super) fn date_of(stream: &Stream) -> Option<&KeptDate> {
+        stream.as_any().downcast_ref::<Self>().map(|transport| &transport.date)
     }
 
     /// The write buffer, to be sent when the connection's task pauses.
@@ -91,6 +98,20 @@ impl Unsent {
 
     fn bytes(&self) -> MutexGuard<'_, BytesMut> {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a whole header, with this date in it.
+    fn poll_write_header(&self, task: &mut Context<'_>, header: &[u8], date: &KeptDate) -> Poll<io::Result<usize>> {
+        if self.bytes().len().saturating_add(header.len()) > WRITE_BUFFER {
+            ready!(self.poll_send(task))?;
+        }
+        let mut bytes = self.bytes();
+        let start = bytes.len();
+        bytes.extend_from_slice(header);
+        if let Some(header) = bytes.get_mut(start..) {
+            date.put_into(header);
+        }
+        Poll::Ready(Ok(header.len()))
     }
 
     fn poll_write(&self, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -193,7 +214,11 @@ impl AsyncRead for Transport {
 
 impl AsyncWrite for Transport {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = self.unsent.poll_write(task, bytes);
+        let written = if self.date.is_set() {
+            self.unsent.poll_write_header(task, bytes, &self.date)
+        } else {
+            self.unsent.poll_write(task, bytes)
+        };
         self.bound(task, written)
     }
 

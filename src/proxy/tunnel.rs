@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, Version, header};
 use pingora::{
     Error, ErrorType, Result,
-    connectors::TransportConnector,
     http::{RequestHeader, ResponseHeader},
     protocols::Stream,
     upstreams::peer::HttpPeer,
@@ -45,29 +44,21 @@ pub(super) enum Handshake {
     /// 101, and the one that was asked for: the header, and the connection with what came behind it.
     Switched(Box<ResponseHeader>, Stream, Option<Bytes>),
     /// Another answer, to be relayed as it is.
-    Answered(Answered),
+    Answered(Box<Answered>),
 }
 
 /// The header of an answer that is no 101, and where its body comes from.
 pub(super) struct Answered {
     pub(super) header: Box<ResponseHeader>,
+    date: Option<HeaderValue>,
     is_last: bool,
     upstream: UpstreamSession,
-}
-
-/// Connects, TLS included. All errors are the upstream's.
-pub(super) async fn connect(connector: &TransportConnector, peer: &HttpPeer) -> Result<Stream> {
-    let connect_timeout = peer.options.total_connection_timeout.unwrap_or(Duration::MAX);
-    tokio::time::timeout(connect_timeout, connector.new_stream(peer))
-        .await
-        .map_err(|_| Error::explain(ErrorType::ConnectTimedout, "the upstream does not accept a connection").into_up())?
-        .map_err(|error| error.into_up())
 }
 
 /// Shakes hands on a new connection, for a client whose handshake demands this `Sec-WebSocket-Accept`. All errors are the upstream's.
 pub(super) async fn shake_hands(stream: Stream, peer: &HttpPeer, request: &UpstreamRequest, accept: &str) -> Result<Handshake> {
     let mut upstream = UpstreamSession::new(stream, request);
-    within(peer.options.write_timeout, ErrorType::WriteTimedout, upstream.send(b"", true)).await?;
+    within(peer.options.write_timeout, ErrorType::WriteTimedout, upstream.send(Bytes::new(), true)).await?;
     loop {
         match within(peer.options.read_timeout, ErrorType::ReadTimedout, upstream.read()).await? {
             Piece::Header { header, .. } if header.status == StatusCode::SWITCHING_PROTOCOLS => {
@@ -78,17 +69,19 @@ pub(super) async fn shake_hands(stream: Stream, peer: &HttpPeer, request: &Upstr
             }
             // It is followed by another one.
             Piece::Header { header, .. } if header.status.is_informational() => {}
-            Piece::Header { header, is_last } => return Ok(Handshake::Answered(Answered { header, is_last, upstream })),
+            Piece::Header { header, date, is_last } => {
+                return Ok(Handshake::Answered(Box::new(Answered { header, date, is_last, upstream })));
+            }
             Piece::Body { .. } => return Err(Error::explain(ErrorType::InvalidHTTPHeader, "a body without a header").into_up()),
         }
     }
 }
 
 /// Relays an answer that is no 101.
-pub(super) async fn relay_answer(client: &mut ClientSession, answered: Answered, peer: &HttpPeer) -> Result<()> {
-    let Answered { mut header, is_last, mut upstream } = answered;
+pub(super) async fn relay_answer(client: &mut ClientSession, answered: Box<Answered>, peer: &HttpPeer) -> Result<()> {
+    let Answered { mut header, date, is_last, mut upstream } = *answered;
     mark_end(client, &mut header, is_last)?;
-    let mut piece = Piece::Header { header, is_last };
+    let mut piece = Piece::Header { header, date, is_last };
     loop {
         let is_last = piece.is_last();
         write(client, piece).await.map_err(|error| error.into_down())?;

@@ -5,27 +5,27 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
 use http::HeaderValue;
 use pingora::{
     Error,
-    protocols::{ALPN, l4::socket::SocketAddr as PeerAddress, tls::CaType},
-    upstreams::peer::{HttpPeer, Peer as _, PeerOptions},
+    protocols::{ALPN, tls::CaType},
+    upstreams::peer::{HttpPeer, PeerOptions},
     utils::tls::{WrappedX509, parse_x509},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::proxy::{HostHeader, UpstreamSettings, answer::UpstreamFault};
-
-/// For so long an address that did not accept a connection is tried after all others only.
-const AVOIDED: Duration = Duration::from_secs(10);
+use crate::proxy::{
+    HostHeader, UpstreamSettings,
+    addresses::{Addresses, Place},
+    answer::UpstreamFault,
+};
 
 /// How often an upstream's failures are told: when it is down, every request is one.
 const COMPLAINS_EVERY: Duration = Duration::from_secs(10);
@@ -59,21 +59,11 @@ pub(super) struct Upstream {
     settings: UpstreamSettings,
     host_value: HeaderValue,
     options: PeerOptions,
-    /// One for each resolved address; empty before the first resolution.
-    places: ArcSwap<Vec<Arc<Place>>>,
+    addresses: Addresses,
     is_resolved: watch::Sender<bool>,
-    next: AtomicUsize,
     start: Instant,
     /// Milliseconds since the start.
     complains_after: AtomicU64,
-}
-
-/// One address of a backend.
-#[derive(Debug)]
-struct Place {
-    peer: Arc<HttpPeer>,
-    /// Milliseconds since the upstream's start; before then other addresses are better.
-    avoided_until: AtomicU64,
 }
 
 impl Upstream {
@@ -92,9 +82,8 @@ impl Upstream {
             settings,
             host_value,
             options,
-            places: ArcSwap::default(),
+            addresses: Addresses::default(),
             is_resolved: watch::Sender::new(false),
-            next: AtomicUsize::new(0),
             start: Instant::now(),
             complains_after: AtomicU64::new(0),
         })
@@ -113,31 +102,24 @@ impl Upstream {
         (self.settings.host_header == HostHeader::Upstream).then_some(&self.host_value)
     }
 
-    /// The next peer in turn of those that accept connections, as far as is known. The first requests after the start wait for the name to
-    /// be resolved, no longer than for a connection; none if it is not by then.
-    pub(super) async fn peer(&self) -> Option<Arc<HttpPeer>> {
+    /// The address whose turn it is. The first requests after the start wait for the name to be resolved, no longer than for a connection;
+    /// none if it is not by then.
+    pub(super) async fn place(&self) -> Option<Arc<Place>> {
         if !*self.is_resolved.borrow() {
             let mut resolution = self.is_resolved.subscribe();
             let resolved = resolution.wait_for(|is_resolved| *is_resolved);
             tokio::time::timeout(self.settings.connect_timeout, resolved).await.ok()?.ok()?;
         }
-        let places = self.places.load();
-        if let [only] = places.as_slice() {
-            return Some(Arc::clone(&only.peer));
-        }
-        let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(places.len())?;
-        let (before, after) = places.split_at_checked(turn)?;
-        let (now, in_turn) = (self.now(), || after.iter().chain(before));
-        let accepting = in_turn().find(|place| place.avoided_until.load(Ordering::Relaxed) <= now);
-        accepting.or_else(|| in_turn().next()).map(|place| Arc::clone(&place.peer))
+        self.addresses.next(|| self.now())
+    }
+
+    pub(super) fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Notes that an address did not accept a connection.
-    pub(super) fn avoid(&self, address: &PeerAddress) {
-        let until = self.now().saturating_add(u64::try_from(AVOIDED.as_millis()).unwrap_or(u64::MAX));
-        for place in self.places.load().iter().filter(|place| place.peer.address() == address) {
-            place.avoided_until.store(until, Ordering::Relaxed);
-        }
+    pub(super) fn refused(&self, place: &Place) {
+        place.refused(self.now());
     }
 
     /// Tells the operator why it failed a request, once in a while.
@@ -192,17 +174,12 @@ impl Upstream {
         }
     }
 
-    fn publish(&self, mut addresses: Vec<SocketAddr>) {
-        addresses.sort_unstable();
-        addresses.dedup();
-        let known = self.places.load();
-        let places = addresses.into_iter().map(|address| {
+    pub(super) fn publish(&self, addresses: Vec<SocketAddr>) {
+        self.addresses.publish(addresses, |address| {
             let mut peer = HttpPeer::new(address, self.settings.tls, self.settings.host.clone());
             peer.options = self.options.clone();
-            let same = known.iter().find(|place| place.peer.address() == peer.address());
-            same.map_or_else(|| Arc::new(Place { peer: Arc::new(peer), avoided_until: AtomicU64::new(0) }), Arc::clone)
+            peer
         });
-        self.places.store(Arc::new(places.collect()));
         self.is_resolved.send_replace(true);
     }
 }
@@ -252,10 +229,6 @@ fn bracketed(host: &str) -> String {
 mod tests {
     use super::*;
 
-    fn address(last: u8) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, last], 5984))
-    }
-
     fn upstream() -> Upstream {
         Upstream::new(UpstreamSettings {
             name: "couch".into(),
@@ -273,29 +246,6 @@ mod tests {
         .unwrap()
     }
 
-    async fn next(upstream: &Upstream, count: usize) -> Vec<String> {
-        let mut addresses = Vec::new();
-        for _ in 0..count {
-            addresses.push(upstream.peer().await.unwrap().address().to_string());
-        }
-        addresses
-    }
-
-    #[tokio::test]
-    async fn an_address_that_does_not_accept_is_left_out_while_another_is_there() {
-        let upstream = upstream();
-        upstream.publish(vec![address(1), address(2)]);
-        assert_eq!(next(&upstream, 4).await, ["127.0.0.1:5984", "127.0.0.2:5984", "127.0.0.1:5984", "127.0.0.2:5984"]);
-        upstream.avoid(&PeerAddress::Inet(address(1)));
-        assert_eq!(next(&upstream, 3).await, ["127.0.0.2:5984"; 3]);
-        // It is still left out after the name was resolved again.
-        upstream.publish(vec![address(1), address(2)]);
-        assert_eq!(next(&upstream, 3).await, ["127.0.0.2:5984"; 3]);
-        // Of none that accepts, each is tried in turn.
-        upstream.avoid(&PeerAddress::Inet(address(2)));
-        assert_eq!(next(&upstream, 2).await, ["127.0.0.1:5984", "127.0.0.2:5984"]);
-    }
-
     #[test]
     fn failures_are_told_now_and_then() {
         let upstream = upstream();
@@ -303,13 +253,5 @@ mod tests {
             [0, 1, 9_999, 10_000, 10_001, 60_000].map(|now| upstream.may_complain(now)),
             [true, false, false, true, false, true]
         );
-    }
-
-    #[tokio::test]
-    async fn an_only_address_is_tried_whatever_it_did() {
-        let upstream = upstream();
-        upstream.publish(vec![address(1)]);
-        upstream.avoid(&PeerAddress::Inet(address(1)));
-        assert_eq!(next(&upstream, 2).await, ["127.0.0.1:5984"; 2]);
     }
 }

@@ -31,6 +31,8 @@ pub enum Rejection {
     ClaimNotAllowed,
     /// The payload is no JSON object, or a claim has the wrong type.
     ClaimsMalformed,
+    /// A `Transfer-Encoding` that is anything but `chunked`, said once.
+    CodingUnsupported,
     /// A member stands twice in the header or the payload.
     DuplicateMember,
     /// Past `exp` and leeway.
@@ -187,6 +189,7 @@ impl Rejection {
             Self::BodyTooLarge => row("body_too_large", 413, None, "the body is too large"),
             Self::ClaimNotAllowed => row("claim_not_allowed", 403, SCOPE, "the token lacks a required claim"),
             Self::ClaimsMalformed => row("claims_malformed", 401, TOKEN, NOT_ACCEPTED),
+            Self::CodingUnsupported => row("coding_unsupported", 501, None, "chunked is the only transfer coding"),
             Self::DuplicateMember => row("duplicate_member", 401, TOKEN, "the token is malformed"),
             Self::Expired => row("expired", 401, TOKEN, "the token has expired"),
             Self::ExpiryMissing => row("expiry_missing", 401, TOKEN, "the token has no expiry"),
@@ -251,6 +254,7 @@ impl Rejection {
         Self::BodyTooLarge,
         Self::ClaimNotAllowed,
         Self::ClaimsMalformed,
+        Self::CodingUnsupported,
         Self::DuplicateMember,
         Self::Expired,
         Self::ExpiryMissing,

@@ -34,6 +34,9 @@ impl Rejection {
             Self::ClaimsMalformed => {
                 "Provider: a claim has the wrong type; `syncgate explain` and the log name it. Look at what a rule or a custom policy writes into the token."
             }
+            Self::CodingUnsupported => {
+                "Client: send the body as it is, in chunks or with a `Content-Length`. Look at the proxy in front."
+            }
             Self::DuplicateMember => "Provider: a member stands twice in the token, so it has two readings. Look at custom claims.",
             Self::Expired => {
                 "Client: get a new token before the old one ends. If it is new, compare the clocks of this machine and of the issuer."

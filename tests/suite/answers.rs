@@ -100,6 +100,9 @@ async fn a_client_reads_the_end_of_a_body_where_the_gateway_did() {
         "Transfer-Encoding: chunked,\r\nContent-Length: 4\r\n",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: \r\n",
         "Transfer-Encoding: , chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked, chunked\r\n",
+        "Transfer-Encoding: identity, chunked\r\n",
     ] {
         let mut client = kit.connect().await;
         send(&kit, &mut client, "GET / HTTP/1.1", "").await;
@@ -108,7 +111,7 @@ async fn a_client_reads_the_end_of_a_body_where_the_gateway_did() {
             .write_all(format!("HTTP/1.1 200 OK\r\n{said}Connection: close\r\n\r\n4\r\nbody\r\n0\r\n\r\n").as_bytes())
             .await
             .unwrap();
-        kit.within(client.read_until("Transfer-Encoding: chunked\r\n")).await;
+        kit.within(client.read_until("200 OK\r\nTransfer-Encoding: chunked\r\nDate: ")).await;
         kit.within(client.read_until("\r\n\r\n4\r\nbody\r\n0\r\n\r\n")).await;
     }
     kit.stop().await;
@@ -166,6 +169,80 @@ async fn what_concerns_the_upstreams_connection_is_not_told() {
 }
 
 #[tokio::test]
+async fn an_identity_coding_leaves_the_length_to_end_a_body() {
+    let (kit, listener) = gateway().await;
+    let mut client = kit.connect().await;
+    send(&kit, &mut client, "GET / HTTP/1.1", "").await;
+    let (mut upstream, _) = accept(&kit, &listener, "\r\n\r\n").await;
+    // Twice on one connection, which stays open.
+    for _ in 0..2 {
+        upstream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+        let heard = kit.within(client.answer()).await.unwrap();
+        assert_eq!((heard.body.as_slice(), heard.header("transfer-encoding")), (&b"ok"[..], None));
+        send(&kit, &mut client, "GET /next HTTP/1.1", "").await;
+        read_until(&kit, &mut upstream, "\r\n\r\n").await;
+    }
+    // Without a length, the connection ends it; the client's does not.
+    upstream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nok").await.unwrap();
+    drop(upstream);
+    kit.within(client.read_until("Transfer-Encoding: chunked")).await;
+    kit.within(client.read_until("\r\n\r\n2\r\nok\r\n0\r\n\r\n")).await;
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn the_date_of_an_answer_stays_and_is_told_where_there_is_none() {
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let (kit, listener) = gateway().await;
+    // What fits into the write buffer, and what does not; of known length, in chunks, and where a socket was asked for.
+    let long = format!("X-Long: {}\r\n", "x".repeat(6_000));
+    for (headers, fields) in [("", ""), ("", &long), (UPGRADE, "")] {
+        for (framing, body) in [("Content-Length: 4", "body"), ("Transfer-Encoding: chunked", "4\r\nbody\r\n0\r\n\r\n")] {
+            for date in
+                [format!("Date: {DATE}\r\n"), format!("date: {DATE}\r\nDate: {DATE}\r\n"), "Date: 0\r\n".into(), String::new()]
+            {
+                let mut client = kit.connect().await;
+                send(&kit, &mut client, "GET / HTTP/1.1", headers).await;
+                let (mut upstream, _) = accept(&kit, &listener, "\r\n\r\n").await;
+                let answer = format!("HTTP/1.1 200 OK\r\n{date}{fields}{framing}\r\nAge: 7\r\nConnection: close\r\n\r\n{body}");
+                upstream.write_all(answer.as_bytes()).await.unwrap();
+                let heard = kit.within(client.answer()).await.unwrap();
+                let told: Vec<_> = heard.head.lines().filter(|line| line.to_ascii_lowercase().starts_with("date:")).collect();
+                let is_kept = date.contains(DATE);
+                assert!(matches!(told[..], [told] if (told == format!("Date: {DATE}")) == is_kept), "{date:?}: {}", heard.head);
+                assert_eq!(heard.header("age"), Some("7"));
+            }
+        }
+    }
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn interim_answers_do_not_reach_a_client_of_http_1_0() {
+    let (kit, listener) = gateway().await;
+    let mut client = kit.connect().await;
+    send(&kit, &mut client, "GET / HTTP/1.0", "").await;
+    let (mut upstream, _) = accept(&kit, &listener, "\r\n\r\n").await;
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    upstream.write_all(format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody").as_bytes()).await.unwrap();
+    let heard = kit.within(client.answer()).await.unwrap();
+    assert_eq!((heard.status, heard.body.as_slice()), (200, &b"body"[..]));
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn interim_answers_without_an_end_are_a_502() {
+    let (kit, listener) = gateway().await;
+    let mut client = kit.connect().await;
+    send(&kit, &mut client, "GET / HTTP/1.0", "").await;
+    let (mut upstream, _) = accept(&kit, &listener, "\r\n\r\n").await;
+    let endless = async { while upstream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").await.is_ok() {} };
+    let (heard, ()) = kit.within(async { tokio::join!(client.answer(), endless) }).await;
+    assert_eq!(heard.unwrap().status, 502);
+    kit.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_no_answer_is_a_502() {
     let (kit, listener) = gateway().await;
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(300 * 1024));
@@ -175,6 +252,8 @@ async fn what_is_no_answer_is_a_502() {
         "HTTP/1.1 200 OK\r\nContent-Length: -4\r\n\r\nbody",
         "HTTP/1.1 200 OK\r\nContent-Le",
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbody",
         "",
         &long,
     ] {
@@ -187,7 +266,8 @@ async fn what_is_no_answer_is_a_502() {
         let heard = kit.within(client.answer()).await.unwrap();
         assert_eq!(heard.status, 502, "{}", &answer[..answer.len().min(80)]);
     }
-    kit.assert_metric("syncgate_upstream_errors_total", &[("kind", "broken")], 7.0).await;
+    kit.assert_metric("syncgate_upstream_errors_total", &[("kind", "broken")], 2.0).await;
+    kit.assert_metric("syncgate_upstream_errors_total", &[("kind", "malformed")], 7.0).await;
     kit.stop().await;
 }
 

@@ -24,6 +24,7 @@ const FORM: &[(&str, Rejection)] = &[
     ("GET /nowhere HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::NoRoute),
     ("TRACE /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::MethodNotAllowed),
     ("PUT /docs HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1, 1\r\n\r\n", Rejection::LengthMalformed),
+    ("PUT /docs HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", Rejection::CodingUnsupported),
     ("GET docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::TargetMalformed),
 ];
 

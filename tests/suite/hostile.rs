@@ -241,6 +241,27 @@ async fn trace_and_double_lengths_are_refused() {
 }
 
 #[tokio::test]
+async fn a_body_never_loses_its_coding() {
+    let kit = Kit::start().await;
+    let token = kit.issuer.token("alice").sign();
+    for codings in [
+        &["x, chunked"][..],
+        &["gzip, chunked"],
+        &["chunked, chunked"],
+        &["chunked", "chunked"],
+        &["identity", "chunked"],
+        &["gzip", "chunked"],
+        &[", chunked"],
+        &["\tgzip\t,\tchunked"],
+    ] {
+        let lines: String = codings.iter().map(|coding| format!("Transfer-Encoding: {coding}\r\n")).collect();
+        let head = format!("PUT /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{lines}\r\n");
+        assert_refused(&kit, head + "2\r\n{}\r\n0\r\n\r\n", 501, "coding_unsupported").await;
+    }
+    kit.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_no_http_is_counted() {
     let kit = Kit::start().await;
     assert_eq!(kit.raw(b"\x16\x03\x01 hello\r\n\r\n").await.status, 400);

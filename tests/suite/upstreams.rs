@@ -11,7 +11,7 @@ use syncgate::proxy::HostHeader;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -161,29 +161,141 @@ async fn scripted(listener: TcpListener, seen: tokio::sync::mpsc::UnboundedSende
     }
 }
 
+/// Reads a request with the body `body`, or with none.
+async fn read_request(stream: &mut TcpStream) -> Option<String> {
+    let mut request = Vec::new();
+    loop {
+        if stream.read_buf(&mut request).await.ok()? == 0 {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&request);
+        let end = if text.contains("Content-Length: 4\r\n") { "\r\n\r\nbody" } else { "\r\n\r\n" };
+        if text.ends_with(end) {
+            return Some(text.into_owned());
+        }
+    }
+}
+
 #[tokio::test]
-async fn only_what_changes_nothing_is_sent_twice() {
+async fn only_what_means_the_same_twice_is_sent_twice() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let kit = gateway_before(listener.local_addr().unwrap(), |_| {}).await;
+    let kit = gateway_before(listener.local_addr().unwrap(), |config| config.threads = 1).await;
     let (seen, mut requests) = tokio::sync::mpsc::unbounded_channel();
-    // Answers the first request of each connection and drops the connection at the second.
-    let upstream = tokio::spawn(scripted(listener, seen, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false));
+    // Answers the first request of each connection, and closes it when it has read another.
+    let upstream = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let Some(request) = read_request(&mut stream).await else { continue };
+            seen.send(request).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            if let Some(request) = read_request(&mut stream).await {
+                seen.send(request).unwrap();
+            }
+        }
+    });
     let token = kit.issuer.token("alice").sign();
-    let mut client = kit.connect().await;
-    for (method, status, times) in [("GET", 200, 1), ("PUT", 502, 1), ("GET", 200, 1), ("GET", 200, 2)] {
-        let length = if method == "PUT" { "Content-Length: 0\r\n" } else { "" };
-        let request = format!("{method} / HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{length}\r\n");
-        if method == "PUT" || status == 200 {
-            client = if method == "GET" && times == 1 { kit.connect().await } else { client };
+    let request =
+        |method: &str, rest: &str| format!("{method} / HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{rest}");
+    for (method, is_repeated) in [
+        ("GET", true),
+        ("HEAD", true),
+        ("OPTIONS", true),
+        ("PUT", true),
+        ("DELETE", true),
+        ("POST", false),
+        ("PATCH", false),
+        ("PURGE", false),
+    ] {
+        // What waits of the round before has been answered once, and is closed with this.
+        let mut client = kit.connect().await;
+        client.write(request("GET", "\r\n").as_bytes()).await;
+        assert_eq!(kit.within(client.answer()).await.unwrap().status, 200);
+        while requests.try_recv().is_ok() {}
+        client.write(request(method, "Content-Length: 4\r\n\r\nbody").as_bytes()).await;
+        assert_eq!(kit.within(client.answer()).await.unwrap().status, if is_repeated { 200 } else { 502 }, "{method}");
+        if !is_repeated {
+            // So that one waits again.
+            client = kit.connect().await;
+            client.write(request("GET", "\r\n").as_bytes()).await;
+            assert_eq!(kit.within(client.answer()).await.unwrap().status, 200);
         }
-        client.write(request.as_bytes()).await;
-        assert_eq!(kit.within(client.answer()).await.unwrap().status, status, "{method}");
-        for _ in 0..times {
-            assert!(kit.within(requests.recv()).await.unwrap().starts_with(method));
+        let mut sent = Vec::new();
+        while let Ok(request) = requests.try_recv() {
+            sent.push(request);
         }
-        assert!(requests.try_recv().is_err(), "{method} was sent more often than {times}");
+        sent.retain(|sent| sent.starts_with(&format!("{method} ")) && sent.contains("Content-Length: 4"));
+        assert_eq!(sent.len(), if is_repeated { 2 } else { 1 }, "{method}: {sent:?}");
+        assert!(sent.iter().all(|sent| sent.ends_with("\r\n\r\nbody")), "{sent:?}");
     }
     upstream.abort();
+    kit.stop().await;
+}
+
+/// The upstream has closed all that it kept: the second attempt is made on a new connection.
+#[tokio::test]
+async fn a_second_attempt_is_made_on_a_new_connection() {
+    const KEPT: usize = 5;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kit = gateway_before(listener.local_addr().unwrap(), |config| config.threads = 1).await;
+    let token = kit.issuer.token("alice").sign();
+    let request = format!("GET / HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let (mut clients, mut upstreams) = (Vec::new(), Vec::new());
+    for _ in 0..KEPT {
+        let mut client = kit.connect().await;
+        client.write(request.as_bytes()).await;
+        let (mut stream, _) = kit.within(listener.accept()).await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        clients.push(client);
+        upstreams.push(stream);
+    }
+    for (client, stream) in clients.iter_mut().zip(&mut upstreams) {
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        assert_eq!(kit.within(client.answer()).await.unwrap().status, 204);
+    }
+    let closing = async {
+        // Each closes when a request comes on it, as one does whose time is over just then.
+        let closing = upstreams.into_iter().map(|mut stream| async move { drop(stream.read(&mut [0; 4096]).await) });
+        futures_util::future::join_all(closing).await;
+    };
+    let serving = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    };
+    clients[0].write(request.as_bytes()).await;
+    let asked = async { tokio::join!(serving, clients[0].answer()).1 };
+    let answer = tokio::select! {
+        answer = kit.within(asked) => answer,
+        () = async { closing.await; std::future::pending().await } => None,
+    };
+    assert_eq!(answer.unwrap().status, 204);
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn connecting_takes_no_longer_than_its_timeout_tls_included() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let kit = gateway_before(listener.local_addr().unwrap(), |config| {
+        let upstream = &mut config.proxy.upstreams[0];
+        (upstream.tls, upstream.connect_timeout) = (true, Duration::from_millis(600));
+    })
+    .await;
+    // Takes connections and says nothing.
+    let silent = tokio::spawn(async move {
+        let mut streams = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            streams.push(stream);
+        }
+    });
+    let token = kit.issuer.token("alice").sign();
+    for headers in ["", "Connection: Upgrade\r\nUpgrade: websocket\r\n"] {
+        let started = std::time::Instant::now();
+        let request = format!("GET / HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{headers}\r\n");
+        assert_eq!(kit.raw(request.as_bytes()).await.status, 504);
+        let took = started.elapsed();
+        assert!(Duration::from_millis(600) <= took && took < Duration::from_millis(1_100), "{took:?}");
+    }
+    silent.abort();
     kit.stop().await;
 }
 

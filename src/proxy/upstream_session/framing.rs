@@ -9,6 +9,8 @@ use crate::proxy::hop_by_hop::list;
 
 /// Most bytes of the line before a chunk, which may carry extensions.
 const LONGEST_CHUNK_LINE: usize = 4 * 1024;
+/// Most bytes of all extensions of a body.
+const MOST_EXTENSIONS: usize = 16 * 1024;
 /// Most bytes of what follows the last chunk.
 const LONGEST_TRAILER: usize = 64 * 1024;
 const LINE_END: &[u8] = b"\r\n";
@@ -25,17 +27,30 @@ pub(super) enum AnswerBody {
     Closed,
 }
 
+/// A body in chunks.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Chunks {
+    at: Position,
+    /// Room for the bytes of further extensions.
+    extensions: usize,
+}
+
 /// Where among the chunks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Chunks {
+enum Position {
     /// Before the line that says how long the next one is.
     Line,
     /// Within one, so many bytes before its end.
     Data(u64),
     /// Behind the last byte of one, which is followed by a line's end.
     DataEnd,
-    /// Behind the last one, with room for so many bytes.
-    Trailer(usize),
+    /// Behind the last one.
+    Trailer {
+        /// For so many bytes.
+        room: usize,
+        /// So many bytes of what is unread hold no line's end.
+        searched: usize,
+    },
     Done,
 }
 
@@ -46,8 +61,8 @@ impl AnswerBody {
             return Ok(Self::Length(0));
         }
         // What is said of a length beside it does not count.
-        if let Some(is_chunked) = is_chunked(fields.values("transfer-encoding")) {
-            return Ok(if is_chunked { Self::Chunked(Chunks::Line) } else { Self::UntilClosed });
+        if is_chunked(fields)? {
+            return Ok(Self::Chunked(Chunks::BEGIN));
         }
         Ok(content_length(None, fields.values("content-length"))?.map_or(Self::UntilClosed, Self::Length))
     }
@@ -64,7 +79,7 @@ impl AnswerBody {
 
     /// Whether all of it has been taken.
     pub(super) fn is_done(&self) -> bool {
-        matches!(self, Self::Length(0) | Self::Chunked(Chunks::Done) | Self::Closed)
+        matches!(self, Self::Length(0) | Self::Chunked(Chunks { at: Position::Done, .. }) | Self::Closed)
     }
 
     /// The upstream has closed the connection. Says whether that ends the body.
@@ -77,12 +92,14 @@ impl AnswerBody {
 }
 
 impl Chunks {
+    pub(super) const BEGIN: Self = Self { at: Position::Line, extensions: MOST_EXTENSIONS };
+
     fn take(&mut self, unread: &mut Bytes) -> Result<Option<Bytes>, Malformed> {
         self.pass(unread)?;
-        let Self::Data(left) = self else { return Ok(None) };
+        let Position::Data(left) = &mut self.at else { return Ok(None) };
         let piece = take_up_to(left, unread);
         if *left == 0 {
-            *self = Self::DataEnd;
+            self.at = Position::DataEnd;
             // To know at once whether it was the last. What is wrong behind it is met again.
             let _ = self.pass(unread);
         }
@@ -92,28 +109,39 @@ impl Chunks {
     /// Goes on to the next byte of a chunk's data, or to the end, as far as was read.
     fn pass(&mut self, unread: &mut Bytes) -> Result<(), Malformed> {
         loop {
-            match self {
-                Self::Line => {
+            match &mut self.at {
+                Position::Line => {
                     let Some((line, size)) = chunk_line(unread)? else { return Ok(()) };
+                    let digits = unread.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+                    let extensions = line.saturating_sub(digits + LINE_END.len());
+                    let too_much = Malformed::of("chunk extensions of more than 16 KiB");
+                    self.extensions = self.extensions.checked_sub(extensions).ok_or(too_much)?;
                     unread.advance(line);
-                    *self = if size == 0 { Self::Trailer(LONGEST_TRAILER) } else { Self::Data(size) };
+                    self.at =
+                        if size == 0 { Position::Trailer { room: LONGEST_TRAILER, searched: 0 } } else { Position::Data(size) };
                 }
-                Self::Data(_) | Self::Done => return Ok(()),
-                Self::DataEnd => match unread.get(..LINE_END.len()) {
+                Position::Data(_) | Position::Done => return Ok(()),
+                Position::DataEnd => match unread.get(..LINE_END.len()) {
                     Some(LINE_END) => {
                         unread.advance(LINE_END.len());
-                        *self = Self::Line;
+                        self.at = Position::Line;
                     }
-                    Some(_) => return Err(Malformed("a chunk longer than it says")),
+                    Some(_) => return Err(Malformed::of("a chunk longer than it says")),
                     None => return Ok(()),
                 },
-                Self::Trailer(room) => {
-                    let line = unread.windows(LINE_END.len()).position(|bytes| bytes == LINE_END);
+                Position::Trailer { room, searched } => {
+                    // The end may have been cut in two.
+                    let start = searched.saturating_sub(1);
+                    let rest = unread.get(start..).unwrap_or_default();
+                    let line = rest.windows(LINE_END.len()).position(|bytes| bytes == LINE_END).map(|line| start + line);
                     let taken = line.map_or(unread.len(), |line| line + LINE_END.len());
-                    let Some(left) = room.checked_sub(taken) else { return Err(Malformed("what follows the chunks is too long")) };
-                    let Some(line) = line else { return Ok(()) };
+                    let Some(left) = room.checked_sub(taken) else { return Err(Malformed::of("a trailer of more than 64 KiB")) };
+                    let Some(line) = line else {
+                        *searched = unread.len();
+                        return Ok(());
+                    };
                     unread.advance(taken);
-                    *self = if line == 0 { Self::Done } else { Self::Trailer(left) };
+                    self.at = if line == 0 { Position::Done } else { Position::Trailer { room: left, searched: 0 } };
                 }
             }
         }
@@ -122,7 +150,7 @@ impl Chunks {
 
 /// How long the line before a chunk is, and the chunk. None: there is more to come.
 fn chunk_line(bytes: &[u8]) -> Result<Option<(usize, u64)>, Malformed> {
-    let malformed = Malformed("a chunk without a proper size");
+    let malformed = Malformed::of("a chunk without a proper size");
     // The parser takes no digit for a zero, and a line's end for a part of an extension.
     if bytes.first().is_some_and(|first| !first.is_ascii_hexdigit()) {
         return Err(malformed);
@@ -151,14 +179,14 @@ impl RequestBody {
     pub(super) const NONE: Self = Self::Length(0);
 
     /// A part of the body between what frames it. What is more than was announced is left out.
-    pub(super) fn frame<'a>(&mut self, bytes: &'a [u8]) -> (String, &'a [u8], &'static [u8]) {
+    pub(super) fn frame(&mut self, part: Bytes) -> (Bytes, Bytes, &'static [u8]) {
         match self {
-            Self::Chunked if !bytes.is_empty() => (format!("{:x}\r\n", bytes.len()), bytes, LINE_END),
+            Self::Chunked if !part.is_empty() => (format!("{:x}\r\n", part.len()).into(), part, LINE_END),
             Self::Length(left) => {
-                let count = count_down(left, bytes.len());
-                (String::new(), bytes.get(..count).unwrap_or(bytes), b"")
+                let count = count_down(left, part.len());
+                (Bytes::new(), part.slice(..count), b"")
             }
-            Self::Chunked | Self::Ended => (String::new(), b"", b""),
+            Self::Chunked | Self::Ended => (Bytes::new(), Bytes::new(), b""),
         }
     }
 
@@ -187,11 +215,23 @@ fn count_down(left: &mut u64, there: usize) -> usize {
     count
 }
 
-/// Whether chunks are the last transfer coding, if there is any.
-fn is_chunked<'a>(codings: impl Iterator<Item = &'a [u8]>) -> Option<bool> {
-    let mut codings = codings.peekable();
-    codings.peek()?;
-    Some(list(codings).last().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")))
+/// Whether an answer comes in chunks. Said twice it is meant once, since it must not be applied twice (RFC 9112 section 7); `identity`, which
+/// HTTP/1.1 had before, says nothing. Any other coding would have to be undone, or told to a client that did not ask for it.
+pub(super) fn is_chunked(fields: Fields<'_>) -> Result<bool, Malformed> {
+    let mut values = fields.values("transfer-encoding").peekable();
+    if values.peek().is_none() {
+        return Ok(false);
+    }
+    let (mut is_chunked, mut is_said) = (false, false);
+    for coding in list(values) {
+        is_said = true;
+        if coding.eq_ignore_ascii_case(b"chunked") {
+            is_chunked = true;
+        } else if !coding.eq_ignore_ascii_case(b"identity") {
+            return Err(Malformed::of("a transfer coding other than chunked"));
+        }
+    }
+    if is_said { Ok(is_chunked) } else { Err(Malformed::of("a Transfer-Encoding without a coding")) }
 }
 
 /// One length, however often it is said, and what was said of it before.
@@ -200,9 +240,9 @@ pub(super) fn content_length<'a>(
     values: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Option<u64>, Malformed> {
     for digits in values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
-        let said = number(digits).ok_or(Malformed("a length that is no number"))?;
+        let said = number(digits).ok_or(Malformed::of("a length that is no number"))?;
         if *length.get_or_insert(said) != said {
-            return Err(Malformed("more than one length"));
+            return Err(Malformed::of("more than one length"));
         }
     }
     Ok(length)
@@ -234,7 +274,7 @@ mod tests {
     }
 
     fn chunks() -> AnswerBody {
-        AnswerBody::Chunked(Chunks::Line)
+        AnswerBody::Chunked(Chunks::BEGIN)
     }
 
     #[test]
@@ -248,13 +288,20 @@ mod tests {
         assert!(closed(AnswerBody::UntilClosed));
         assert!(!closed(AnswerBody::Length(1)));
         assert!(!closed(chunks()));
-        assert!(!closed(AnswerBody::Chunked(Chunks::Trailer(1))));
+        let at = Position::Trailer { room: 1, searched: 0 };
+        assert!(!closed(AnswerBody::Chunked(Chunks { at, extensions: 0 })));
     }
 
     #[test]
     fn chunks_may_have_extensions_and_a_trailer() {
         let body = b"3;name=value\r\nabc\r\n00A \r\n0123456789\r\n0;last\r\nX-Checksum: 7\r\nX: y\r\n\r\nHTTP";
         assert_eq!(read(chunks(), &[body]).unwrap(), (b"abc0123456789".to_vec(), b"HTTP".to_vec()));
+    }
+
+    #[test]
+    fn extensions_have_room_in_a_body_as_a_whole() {
+        let body = format!("1;{}\r\nx\r\n", "x".repeat(1_000)).repeat(16) + "0\r\n\r\n";
+        assert_eq!(read(chunks(), &[body.as_bytes()]).unwrap(), (vec![b'x'; 16], Vec::new()));
     }
 
     #[test]
@@ -268,6 +315,7 @@ mod tests {
     fn what_are_no_chunks_is_refused() {
         let long_line = format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(LONGEST_CHUNK_LINE));
         let long_trailer = format!("0\r\nX: {}\r\n\r\n", "x".repeat(LONGEST_TRAILER));
+        let many_extensions = format!("1;{}\r\nx\r\n", "x".repeat(1_000)).repeat(17) + "0\r\n\r\n";
         let many_trailers = format!("0\r\n{}\r\n", "X: x\r\n".repeat(LONGEST_TRAILER / 6 + 1));
         for body in [
             "\r\n\r\n",
@@ -282,6 +330,7 @@ mod tests {
             &long_line,
             &long_line[..LONGEST_CHUNK_LINE + 2],
             &long_trailer,
+            &many_extensions,
             &many_trailers,
             &long_trailer[..LONGEST_TRAILER + 4],
         ] {
@@ -294,17 +343,21 @@ mod tests {
 
     #[test]
     fn a_body_is_written_as_it_was_announced() {
+        let framed = |body: &mut RequestBody, part: &'static str| {
+            let (before, part, after) = body.frame(part.into());
+            [before, part, Bytes::from_static(after)]
+        };
         let mut length = RequestBody::Length(5);
-        assert_eq!(length.frame(b"abc"), (String::new(), &b"abc"[..], &b""[..]));
+        assert_eq!(framed(&mut length, "abc"), ["", "abc", ""]);
         assert_eq!(length.end(), None, "too little");
-        assert_eq!(length.frame(b"defg"), (String::new(), &b"de"[..], &b""[..]), "too much");
+        assert_eq!(framed(&mut length, "defg"), ["", "de", ""], "too much");
         assert_eq!(length.end(), Some(&b""[..]));
 
         let mut chunked = RequestBody::Chunked;
-        assert_eq!(chunked.frame(b"0123456789ab"), ("c\r\n".to_owned(), &b"0123456789ab"[..], &b"\r\n"[..]));
-        assert_eq!(chunked.frame(b""), (String::new(), &b""[..], &b""[..]), "an empty chunk would be the last");
+        assert_eq!(framed(&mut chunked, "0123456789ab"), ["c\r\n", "0123456789ab", "\r\n"]);
+        assert_eq!(framed(&mut chunked, ""), ["", "", ""], "an empty chunk would be the last");
         assert_eq!(chunked.end(), Some(&b"0\r\n\r\n"[..]));
-        assert_eq!((chunked.end(), chunked.frame(b"x").1), (Some(&b""[..]), &b""[..]), "once");
+        assert_eq!((chunked.end(), chunked.frame("x".into()).1), (Some(&b""[..]), Bytes::new()), "once");
     }
 
     proptest! {
@@ -312,8 +365,8 @@ mod tests {
         fn what_was_written_in_chunks_is_read_however_it_is_cut(parts: Vec<Vec<u8>>, cuts: Vec<prop::sample::Index>) {
             let (mut body, mut wire) = (RequestBody::Chunked, Vec::new());
             for part in &parts {
-                let (before, part, after) = body.frame(part);
-                wire.extend_from_slice(&[before.as_bytes(), part, after].concat());
+                let (before, part, after) = body.frame(Bytes::copy_from_slice(part));
+                wire.extend_from_slice(&[&before, &part, after].concat());
             }
             wire.extend_from_slice(body.end().unwrap());
             let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(wire.len())).chain([0, wire.len()]).collect();

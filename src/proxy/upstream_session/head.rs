@@ -3,11 +3,14 @@
 use std::{iter, mem::MaybeUninit};
 
 use bytes::{Buf as _, Bytes};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use httparse::{Header, ParserConfig, Response, Status};
 use pingora::http::{ResponseHeader, header_value_from_raw};
 
-use super::{Malformed, framing::AnswerBody};
+use super::{
+    Malformed,
+    framing::{self, AnswerBody},
+};
 use crate::proxy::hop_by_hop::{self, list};
 
 /// Most bytes of a header.
@@ -24,6 +27,8 @@ const ROOM: usize = 3;
 pub(super) struct AnswerHead {
     /// Without the fields that are between the upstream and the gateway.
     pub(super) header: Box<ResponseHeader>,
+    /// Of a final answer, which is told apart from the header.
+    pub(super) date: Option<HeaderValue>,
     /// None behind an interim answer.
     pub(super) body: Option<AnswerBody>,
     /// Whether the upstream keeps the connection.
@@ -40,27 +45,41 @@ impl AnswerHead {
         // As lenient as other proxies are with servers.
         parser.allow_spaces_after_header_name_in_responses(true).allow_obsolete_multiline_headers_in_responses(true);
         let malformed = |error| match error {
-            httparse::Error::TooManyHeaders => Malformed("the header has more than 256 fields"),
-            _ => Malformed("the header is not one of HTTP/1"),
+            httparse::Error::TooManyHeaders => Malformed::of("the header has more than 256 fields"),
+            other => unreadable(&parser, unread, other),
         };
         let length = match parser.parse_response_with_uninit_headers(&mut parsed, unread, &mut room).map_err(malformed)? {
             Status::Complete(length) if length <= LONGEST => length,
             Status::Partial if unread.len() <= LONGEST => return Ok(None),
-            _ => return Err(Malformed("the header is longer than 256 KiB")),
+            _ => return Err(Malformed::of("the header is longer than 256 KiB")),
         };
-        let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed("there is no such status"))?;
+        let status =
+            parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed::of("there is no such status"))?;
         let fields = Fields(parsed.headers);
         let connection = match status {
             StatusCode::SWITCHING_PROTOCOLS => None,
             _ => Some(fields.connection()?),
         };
         let body = if status.is_informational() { None } else { Some(AnswerBody::of(status, fields, answers_head)?) };
-        let header = header(status, parsed.reason, fields, unread, connection.as_ref())?;
+        let (header, date) = header(status, parsed.reason, fields, unread, connection.as_ref())?;
         let is_persistent = body != Some(AnswerBody::UntilClosed)
             && connection.is_some_and(|connection| connection.is_persistent(parsed.version == Some(1), fields));
         unread.advance(length);
-        Ok(Some(Self { header, body, is_persistent }))
+        Ok(Some(Self { header, date, body, is_persistent }))
     }
+}
+
+/// Says which line of a header cannot be read, and why; nothing of what stands there.
+#[cold]
+fn unreadable(parser: &ParserConfig, bytes: &[u8], error: httparse::Error) -> Malformed {
+    let ends: Vec<_> = bytes.iter().zip(1..).filter_map(|(byte, end)| (*byte == b'\n').then_some(end)).collect();
+    let is_readable = |end: &usize| {
+        let mut room = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+        let beginning = bytes.get(..*end).unwrap_or(bytes);
+        parser.parse_response_with_uninit_headers(&mut Response::new(&mut []), beginning, &mut room).is_ok()
+    };
+    let line = ends.partition_point(is_readable) + 1;
+    Malformed(format!("line {line} of the header: {error}").into())
 }
 
 /// The fields of a header.
@@ -75,7 +94,11 @@ impl<'a> Fields<'a> {
 
     fn connection(self) -> Result<Connection<'a>, Malformed> {
         let options: Vec<_> = list(self.values("connection")).take(MOST_OPTIONS + 1).collect();
-        if options.len() > MOST_OPTIONS { Err(Malformed("it says too much of its connection")) } else { Ok(Connection { options }) }
+        if options.len() > MOST_OPTIONS {
+            Err(Malformed::of("it says too much of its connection"))
+        } else {
+            Ok(Connection { options })
+        }
     }
 }
 
@@ -100,22 +123,22 @@ impl Connection<'_> {
     }
 }
 
-/// Builds what the client gets: each length once, and without what goes no further.
+/// Builds what the client gets: each length once, and without what goes no further; and the date of a final answer, which is not in it.
 fn header(
     status: StatusCode,
     reason: Option<&str>,
     fields: Fields<'_>,
     bytes: &Bytes,
     connection: Option<&Connection<'_>>,
-) -> Result<Box<ResponseHeader>, Malformed> {
-    let malformed = |_| Malformed("the header holds what no header may");
+) -> Result<(Box<ResponseHeader>, Option<HeaderValue>), Malformed> {
+    let malformed = |_| Malformed::of("the header holds what no header may");
     let mut header = ResponseHeader::build(status, Some(fields.0.len() + ROOM)).map_err(malformed)?;
     header.set_reason_phrase(reason).map_err(malformed)?;
-    let has_coding = fields.values("transfer-encoding").next().is_some();
-    let mut codings: Vec<_> = list(fields.values("transfer-encoding")).collect();
     // These say nothing of a body (RFC 9110 section 8.6, RFC 9112 section 6.1), and whoever believes them waits for one.
     let is_bodiless = status.is_informational() || status == StatusCode::NO_CONTENT;
-    let mut has_length = has_coding || is_bodiless;
+    let is_chunked = !is_bodiless && framing::is_chunked(fields)?;
+    let (mut has_length, mut has_coding) = (is_chunked || is_bodiless, !is_chunked);
+    let mut date = None;
     for field in fields.0 {
         if connection.is_some_and(|connection| connection.is_hop_by_hop(field.name)) {
             continue;
@@ -128,18 +151,20 @@ fn header(
             // Where there are several, they are the same.
             value = bytes.slice_ref(list(iter::once(field.value)).next().unwrap_or(field.value));
         } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
-            // Told once and plainly: what writes the answer does not read every list as what has read it.
-            let codings = std::mem::take(&mut codings);
-            if is_bodiless || codings.is_empty() {
+            // Told once and plainly, however it was said.
+            if std::mem::replace(&mut has_coding, true) {
                 continue;
             }
-            value = codings.join(&b", "[..]).into();
+            value = Bytes::from_static(b"chunked");
+        } else if !status.is_informational() && field.name.eq_ignore_ascii_case("date") {
+            date = date.or(Some(header_value_from_raw(value)));
+            continue;
         }
         let name = bytes.slice_ref(field.name.as_bytes());
         // The value must have been parsed, as it has: nothing looks at its bytes any more.
         header.append_header(name, header_value_from_raw(value)).map_err(malformed)?;
     }
-    Ok(Box::new(header))
+    Ok((Box::new(header), date))
 }
 
 #[cfg(test)]
@@ -208,19 +233,20 @@ mod tests {
 
     #[test]
     fn the_body_is_framed_as_the_header_says() {
-        let chunked = || AnswerBody::Chunked(Chunks::Line);
+        let chunked = || AnswerBody::Chunked(Chunks::BEGIN);
         for (fields, body) in [
             ("Content-Length: 5\r\n", AnswerBody::Length(5)),
             ("Content-Length: 5\r\nContent-Length: 5\r\n", AnswerBody::Length(5)),
             ("Content-Length: 5 , 5\r\n", AnswerBody::Length(5)),
             ("Transfer-Encoding: chunked\r\n", chunked()),
-            ("Transfer-Encoding: gzip, Chunked\r\n", chunked()),
-            ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n", chunked()),
-            ("Transfer-Encoding: chunked, gzip\r\n", AnswerBody::UntilClosed),
+            ("Transfer-Encoding: Chunked\r\nContent-Length: 5\r\n", chunked()),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", chunked()),
+            ("Transfer-Encoding: chunked, chunked\r\n", chunked()),
+            ("Transfer-Encoding: identity, chunked\r\n", chunked()),
+            ("Transfer-Encoding: Identity\r\nContent-Length: 5\r\n", AnswerBody::Length(5)),
+            ("Transfer-Encoding: identity\r\n", AnswerBody::UntilClosed),
             // Empty items count for nothing (RFC 9110 section 5.6.1.2).
             ("Transfer-Encoding: chunked, \r\n", chunked()),
-            ("Transfer-Encoding: ,\r\nContent-Length: 5\r\n", AnswerBody::UntilClosed),
-            ("Transfer-Encoding: gzip\r\nContent-Length: 5\r\n", AnswerBody::UntilClosed),
             ("", AnswerBody::UntilClosed),
         ] {
             assert_eq!(take(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n")).unwrap().body, Some(body), "{fields}");
@@ -239,10 +265,14 @@ mod tests {
             ("Content-Length: 5\r\nServer: a\r\ncontent-length: 5\r\n", &[("Content-Length", "5"), ("Server", "a")][..]),
             ("Content-Length: 5, 5\r\n", &[("Content-Length", "5")]),
             ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", &[("Transfer-Encoding", "chunked")]),
-            ("Content-Length: 5\r\nTransfer-Encoding: gzip\r\n", &[("Transfer-Encoding", "gzip")]),
+            ("Content-Length: 5\r\nTransfer-Encoding: identity\r\n", &[("Content-Length", "5")]),
+            ("Transfer-Encoding: identity\r\n", &[]),
             ("Transfer-Encoding: chunked, ,\r\nTransfer-Encoding: \r\n", &[("Transfer-Encoding", "chunked")]),
-            ("Transfer-Encoding: gzip\r\ntransfer-encoding: ,chunked\r\n", &[("Transfer-Encoding", "gzip, chunked")]),
-            ("Transfer-Encoding: ,\r\nContent-Length: 5\r\n", &[]),
+            (
+                "Transfer-Encoding: chunked\r\nServer: a\r\ntransfer-encoding: ,chunked\r\n",
+                &[("Transfer-Encoding", "chunked"), ("Server", "a")],
+            ),
+            ("Transfer-Encoding: identity, chunked\r\n", &[("Transfer-Encoding", "chunked")]),
             ("Content-Length: five\r\nTransfer-Encoding: chunked\r\n", &[("Transfer-Encoding", "chunked")]),
         ] {
             assert_eq!(fields(&take(&format!("HTTP/1.1 200 OK\r\n{said}\r\n")).unwrap()), pairs(told));
@@ -261,7 +291,7 @@ mod tests {
             // RFC 9112 section 6.1.
             ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n", false),
             // The end of the connection is the end of the body.
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n", false),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nX-", false),
         ] {
             assert_eq!(take(&format!("{start}Content-Length: 0\r\n\r\n")).unwrap().is_persistent, is_persistent, "{start}");
         }
@@ -282,8 +312,39 @@ mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 5,\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 5\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked;q=1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: ,\r\nContent-Length: 5\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\r\n",
         ] {
             assert!(take(answer).is_err(), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn the_date_of_a_final_answer_is_told_apart() {
+        let said = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nDate: Mon, 07 Nov 1994 08:49:37 GMT\r\nServer: a\r\n";
+        let head = take(&format!("HTTP/1.1 200 OK\r\n{said}\r\n")).unwrap();
+        assert_eq!(head.date.as_ref().unwrap(), "Sun, 06 Nov 1994 08:49:37 GMT", "the first");
+        assert_eq!(fields(&head), pairs(&[("Server", "a")]));
+        let head = take(&format!("HTTP/1.1 101 Switching Protocols\r\n{said}\r\n")).unwrap();
+        assert_eq!((head.date.as_ref(), fields(&head).len()), (None, 3));
+    }
+
+    #[test]
+    fn the_line_that_cannot_be_read_is_named_and_not_told() {
+        for (answer, expected) in [
+            ("SSH-2.0-secret\r\n", "line 1 of the header: invalid HTTP version"),
+            ("HTTP/1.1 2x0 secret\r\n\r\n", "line 1 of the header: invalid response status"),
+            ("HTTP/1.1 200 OK\r\nserver: a\r\nsecret\r\nx: y\r\n\r\n", "line 3 of the header: invalid header name"),
+            ("HTTP/1.1 200 OK\r\nx: secret\0\r\n\r\n", "line 2 of the header: invalid header value"),
+            ("HTTP/1.1 200 OK\r\nx: a\r\n b\r\n c\r\nsecret", "line 5 of the header: invalid header name"),
+        ] {
+            let mut unread = Bytes::from(answer.to_owned() + "\r\n");
+            assert_eq!(AnswerHead::take(&mut unread, false).unwrap_err().0, expected, "{answer:?}");
         }
     }
 

@@ -2,79 +2,57 @@
 //!
 //! In place of Pingora's session for this side, which wants a copy of the client's header to change, copies the answer's, and makes that one
 //! without room for the fields that every answer gets on its way. Here is what reads and writes. [`request`] makes a request's header, [`head`]
-//! parses an answer's, [`framing`] finds where bodies end; they are pure.
+//! parses an answer's, [`framing`] finds where bodies end, [`answer`] puts these two together; they are pure.
 
+mod answer;
 mod framing;
+pub(in crate::proxy) mod fuzzing;
 mod head;
 mod request;
 
 use std::{
+    borrow::Cow,
     future::poll_fn,
-    io,
+    io::{self, IoSlice},
     mem::MaybeUninit,
     pin::Pin,
-    task::{Poll, ready},
+    task::{Context, Poll, ready},
 };
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use pingora::{Error, ErrorType, Result, RetryType, http::ResponseHeader, protocols::Stream};
-use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
+use bytes::{Buf as _, Bytes};
+use pingora::{Error, ErrorType, Result, RetryType, protocols::Stream};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
-pub(super) use self::request::{Changes, UpstreamRequest};
-use self::{
-    framing::{AnswerBody, RequestBody},
-    head::AnswerHead,
+use self::framing::RequestBody;
+pub(super) use self::{
+    answer::{AnswerReader, Piece},
+    request::{Changes, UpstreamRequest},
 };
 
 /// Most bytes that are read at once.
 const MOST_READ: usize = 64 * 1024;
+/// In how many parts a piece of a request is sent.
+const PARTS: usize = 5;
 
 /// What cannot be read, or cannot be written, in a few words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed(pub(super) &'static str);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Malformed(pub(super) Cow<'static, str>);
+
+impl Malformed {
+    const fn of(what: &'static str) -> Self {
+        Self(Cow::Borrowed(what))
+    }
+}
 
 /// The upstream's side of one request.
 pub(super) struct UpstreamSession {
     stream: Stream,
-    unsent_head: Bytes,
-    /// What the upstream has sent and nobody has taken.
-    unread: Bytes,
+    /// The header, and behind it a part of the body between what frames it.
+    unsent: [Bytes; PARTS],
+    /// How many bytes have been sent.
+    sent: u64,
     request_body: RequestBody,
-    answers_head: bool,
-    answer: Answer,
-}
-
-/// What comes next of an answer.
-#[derive(Debug)]
-pub(super) enum Piece {
-    /// A header. Behind one of an interim answer (1xx) comes another.
-    Header {
-        /// Without the fields that concern this connection alone, but for a switch of protocols.
-        header: Box<ResponseHeader>,
-        /// Whether the answer ends with it.
-        is_last: bool,
-    },
-    /// A part of the body.
-    Body {
-        /// May be empty if it is the last.
-        bytes: Bytes,
-        is_last: bool,
-    },
-}
-
-impl Piece {
-    /// Whether nothing follows.
-    pub(super) fn is_last(&self) -> bool {
-        let (Self::Header { is_last, .. } | Self::Body { is_last, .. }) = self;
-        *is_last
-    }
-}
-
-#[derive(Debug)]
-enum Answer {
-    Awaited,
-    AfterInterim,
-    Begun { body: AnswerBody, is_persistent: bool },
+    answer: AnswerReader,
 }
 
 impl UpstreamSession {
@@ -82,119 +60,135 @@ impl UpstreamSession {
     pub(super) fn new(stream: Stream, request: &UpstreamRequest) -> Self {
         Self {
             stream,
-            unsent_head: request.head.clone(),
-            unread: Bytes::new(),
+            unsent: [request.head.clone(), Bytes::new(), Bytes::new(), Bytes::new(), Bytes::new()],
+            sent: 0,
             request_body: request.body.clone(),
-            answers_head: request.is_head,
-            answer: Answer::Awaited,
+            answer: AnswerReader::new(request.is_head),
         }
     }
 
-    /// Sends a part of the request's body, which may be empty, in one go with what frames it.
+    /// Takes a part of the request's body, which may be empty, with what frames it, to be sent. The part before it has been.
     ///
     /// # Errors
-    /// The upstream takes no more, or the last part leaves the body shorter than its header says.
-    pub(super) async fn send(&mut self, part: &[u8], is_last: bool) -> Result<()> {
-        let head = std::mem::take(&mut self.unsent_head);
+    /// The last part leaves the body shorter than its header says.
+    pub(super) fn queue(&mut self, part: Bytes, is_last: bool) -> Result<()> {
         let (before, part, after) = self.request_body.frame(part);
         let too_short = || Error::explain(ErrorType::WriteError, "the body is shorter than it was said to be");
         let end = if is_last { self.request_body.end().ok_or_else(too_short)? } else { b"" };
-        let mut bytes = head.chain(before.as_bytes()).chain(part).chain(after).chain(end);
-        let sending = async {
-            self.stream.write_all_buf(&mut bytes).await?;
-            self.stream.flush().await
-        };
-        sending.await.map_err(|error| Error::because(ErrorType::WriteError, "sending a request", error))
+        let [_head, queued @ ..] = &mut self.unsent;
+        *queued = [before, part, Bytes::from_static(after), Bytes::from_static(end)];
+        Ok(())
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    /// The upstream takes no more.
+    pub(super) fn poll_send(&mut self, task: &mut Context<'_>) -> Poll<Result<()>> {
+        self.poll_write(task).map_err(|error| Error::because(ErrorType::WriteError, "sending a request", error))
+    }
+
+    /// How many bytes the upstream has taken.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Queues a part and sends it.
+    pub(super) async fn send(&mut self, part: Bytes, is_last: bool) -> Result<()> {
+        self.queue(part, is_last)?;
+        poll_fn(|task| self.poll_send(task)).await
     }
 
     /// Waits for what comes next of the answer; not to be asked behind the last piece. Nothing is lost if it is dropped while it waits.
     ///
     /// # Errors
-    /// What was read is no answer, or the connection is lost. The request may be sent again (`ReusedOnly`) where nothing of an answer came.
+    /// Those of [`poll_read`](Self::poll_read).
     pub(super) async fn read(&mut self) -> Result<Piece> {
+        poll_fn(|task| self.poll_read(task)).await
+    }
+
+    /// What comes next of the answer.
+    ///
+    /// # Errors
+    /// What was read is no answer, or the connection is lost. The request may be sent again (`ReusedOnly`) where nothing of an answer came.
+    pub(super) fn poll_read(&mut self, task: &mut Context<'_>) -> Poll<Result<Piece>> {
         loop {
-            if let Some(piece) = self.take().map_err(|Malformed(what)| Error::explain(ErrorType::InvalidHTTPHeader, what))? {
-                return Ok(piece);
+            if let Some(piece) =
+                self.answer.take().map_err(|Malformed(what)| Error::explain(ErrorType::InvalidHTTPHeader, what.into_owned()))?
+            {
+                return Poll::Ready(Ok(piece));
             }
-            match self.read_more().await {
-                Ok(0) => return self.closed(),
+            match ready!(self.poll_read_more(task)) {
+                Ok(0) => return Poll::Ready(self.closed()),
                 Ok(_) => {}
-                Err(error) => return Err(self.lost(Error::because(ErrorType::ReadError, "reading an answer", error))),
+                Err(error) => {
+                    return Poll::Ready(Err(self.lost(Error::because(ErrorType::ReadError, "reading an answer", error))));
+                }
             }
         }
     }
 
     /// The connection, if the answer is complete and the upstream keeps it. Whether the request is complete is for the caller to know.
     pub(super) fn into_persistent(self) -> Option<Stream> {
-        let is_complete = |body: &AnswerBody| body.is_done() && self.unread.is_empty();
-        matches!(&self.answer, Answer::Begun { body, is_persistent: true } if is_complete(body)).then_some(self.stream)
+        self.answer.is_persistent().then_some(self.stream)
     }
 
     /// The connection after a switch of protocols, with what came behind the header.
     pub(super) fn into_switched(self) -> (Stream, Option<Bytes>) {
-        (self.stream, Some(self.unread).filter(|bytes| !bytes.is_empty()))
-    }
-
-    /// The next piece, if enough of it has been read.
-    fn take(&mut self) -> Result<Option<Piece>, Malformed> {
-        match &mut self.answer {
-            Answer::Awaited | Answer::AfterInterim => {
-                if self.unread.is_empty() {
-                    return Ok(None);
-                }
-                let Some(head) = AnswerHead::take(&mut self.unread, self.answers_head)? else { return Ok(None) };
-                let AnswerHead { header, body, is_persistent } = head;
-                let is_last = body.as_ref().is_some_and(AnswerBody::is_done);
-                self.answer = body.map_or(Answer::AfterInterim, |body| Answer::Begun { body, is_persistent });
-                Ok(Some(Piece::Header { header, is_last }))
-            }
-            Answer::Begun { body, .. } => {
-                let piece = body.take(&mut self.unread)?;
-                let is_last = body.is_done();
-                Ok(piece.or_else(|| is_last.then(Bytes::new)).map(|bytes| Piece::Body { bytes, is_last }))
-            }
-        }
+        (self.stream, Some(self.answer.into_unread()).filter(|bytes| !bytes.is_empty()))
     }
 
     /// The upstream has closed its side.
     fn closed(&mut self) -> Result<Piece> {
-        if let Answer::Begun { body, .. } = &mut self.answer
-            && body.close()
-        {
-            return Ok(Piece::Body { bytes: Bytes::new(), is_last: true });
-        }
-        Err(self
-            .lost(Error::explain(ErrorType::ConnectionClosed, "the upstream closed the connection before the end of its answer")))
+        let too_early = "the upstream closed the connection before the end of its answer";
+        self.answer.close().ok_or_else(|| self.lost(Error::explain(ErrorType::ConnectionClosed, too_early)))
     }
 
     /// The connection is of no more use. If it has waited before, the upstream may have closed it before it saw the request.
     fn lost(&self, mut error: Box<Error>) -> Box<Error> {
-        if matches!(self.answer, Answer::Awaited) && self.unread.is_empty() {
+        if self.answer.is_untouched() {
             error.retry = RetryType::ReusedOnly;
         }
         error
     }
 
     /// Reads what is there. While it waits it holds no buffer, since an answer may be long in coming.
-    async fn read_more(&mut self) -> io::Result<usize> {
-        poll_fn(|task| {
-            let mut room = [MaybeUninit::uninit(); MOST_READ];
-            let mut piece = ReadBuf::uninit(&mut room);
-            ready!(Pin::new(&mut self.stream).poll_read(task, &mut piece))?;
-            append(&mut self.unread, piece.filled());
-            Poll::Ready(Ok(piece.filled().len()))
-        })
-        .await
+    fn poll_read_more(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = [MaybeUninit::uninit(); MOST_READ];
+        let mut piece = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.stream).poll_read(task, &mut piece))?;
+        self.answer.append(piece.filled());
+        Poll::Ready(Ok(piece.filled().len()))
     }
-}
 
-fn append(unread: &mut Bytes, bytes: &[u8]) {
-    if unread.is_empty() {
-        *unread = Bytes::copy_from_slice(bytes);
-    } else {
-        let mut grown = BytesMut::from(std::mem::take(unread));
-        grown.extend_from_slice(bytes);
-        *unread = grown.freeze();
+    fn poll_write(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let (mut slices, mut count) = ([IoSlice::new(&[]); PARTS], 0);
+            for (slice, part) in slices.iter_mut().zip(self.unsent.iter().filter(|part| !part.is_empty())) {
+                *slice = IoSlice::new(part);
+                count += 1;
+            }
+            let stream = Pin::new(&mut self.stream);
+            let written = match slices.get(..count) {
+                None | Some([]) => return stream.poll_flush(task),
+                Some([one]) => stream.poll_write(task, one),
+                Some(several) => stream.poll_write_vectored(task, several),
+            };
+            let written = ready!(written)?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(written);
+        }
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.sent = self.sent.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        for part in &mut self.unsent {
+            let count = written.min(part.len());
+            part.advance(count);
+            written -= count;
+        }
     }
 }
 

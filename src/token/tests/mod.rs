@@ -86,6 +86,7 @@ const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::BodyNotJson,
     Rejection::BodyTimeout,
     Rejection::BodyTooLarge,
+    Rejection::CodingUnsupported,
     Rejection::HeadersTooLarge,
     Rejection::HostMalformed,
     Rejection::IssuerMismatch,
