@@ -3,12 +3,16 @@
 //! Labels come from closed lists: names in the config, enums, numbers that we choose. Never a path, a user, a `kid` or other text
 //! of a client.
 
+mod listening;
+mod panics;
 mod prune;
+mod route;
 
-use std::sync::OnceLock;
-
+pub use listening::Listening;
+pub use panics::count_panic;
 use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
 pub use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+pub use route::RouteMetrics;
 
 /// From 10 microseconds: a cached exchange costs about one, a verification fifty, an RSA-4096 signature several thousand.
 const EXCHANGE_BUCKETS: &[f64] =
@@ -33,6 +37,8 @@ pub struct Metrics {
     pub jwks: JwksMetrics,
     /// The config in use.
     pub config: ConfigMetrics,
+    /// `syncgate_accept_errors_total{listener,kind}`.
+    accept_errors: IntCounterVec,
 }
 
 /// The config in use.
@@ -68,8 +74,14 @@ pub struct ProxyMetrics {
     pub connections_accepted: IntCounter,
     /// `syncgate_connections_cut_total{cause}`: connections that the gateway ended.
     pub connections_cut: IntCounterVec,
-    /// `syncgate_unreadable_requests_total`: headers that are no HTTP/1.1, answered 400 or 405 and in no other series.
-    pub unreadable: IntCounter,
+    /// `syncgate_connections_limit`: most connections at a time.
+    pub connections_limit: IntGauge,
+    /// `syncgate_connections_full_total`: how often the last connection was taken, so that clients had to wait.
+    pub connections_full: IntCounter,
+    /// `syncgate_unreadable_requests_total{kind}`: what clients sent that is no request, answered 400, 405, 431 or 505.
+    pub unreadable: IntCounterVec,
+    /// `syncgate_unfinished_header_bytes`: bytes held of headers that are not whole yet.
+    pub unfinished_header_bytes: IntGauge,
     /// `syncgate_websocket_connections`.
     pub websockets: IntGauge,
     /// `syncgate_websockets_ended_total{cause}`: by whom and why: a cut of the gateway's, or `client_` or `upstream_` with `closed`
@@ -83,62 +95,6 @@ pub struct ProxyMetrics {
     pub log_dropped: IntCounter,
     /// `syncgate_clock_steps_total{direction}`: how often the system's clock was set, `forward` or `back`.
     pub clock_steps: IntCounterVec,
-}
-
-/// The series of one route, resolved.
-#[derive(Debug)]
-pub struct RouteMetrics {
-    route: String,
-    requests: IntCounterVec,
-    upstream_answers: Vec<OnceLock<IntCounter>>,
-    /// `syncgate_request_duration_seconds` of this route.
-    pub duration: Histogram,
-    /// `syncgate_upstream_unauthorized_total` of this route.
-    pub upstream_unauthorized: IntCounter,
-}
-
-/// The methods that have a label of their own; every other is `other`.
-const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "COPY", "other"];
-/// Statuses 100 to 599.
-const STATUSES: usize = 500;
-
-impl ProxyMetrics {
-    /// The series of one route.
-    pub fn route(&self, name: &str) -> RouteMetrics {
-        RouteMetrics {
-            route: name.to_owned(),
-            requests: self.requests.clone(),
-            upstream_answers: std::iter::repeat_with(OnceLock::new).take(METHODS.len() * STATUSES).collect(),
-            duration: self.duration.with_label_values(&[name]),
-            upstream_unauthorized: self.upstream_unauthorized.with_label_values(&[name]),
-        }
-    }
-
-    /// Counts an answer that the gateway wrote; `route` is `none` where no route was found.
-    pub fn answered_by_gateway(&self, route: &str, method: &str, status: u16) {
-        self.requests.with_label_values(&[route, METHODS[method_index(method)], &status.to_string(), "gateway"]).inc();
-    }
-}
-
-impl RouteMetrics {
-    /// Counts an answer of the upstream.
-    pub fn answered_by_upstream(&self, method: &str, status: u16) {
-        let method = method_index(method);
-        let resolve = || {
-            let code = status.to_string();
-            self.requests.with_label_values(&[self.route.as_str(), METHODS[method], &code, "upstream"])
-        };
-        let slot =
-            usize::from(status).checked_sub(100).filter(|status| *status < STATUSES).map(|status| method * STATUSES + status);
-        match slot.and_then(|slot| self.upstream_answers.get(slot)) {
-            Some(counter) => counter.get_or_init(resolve).inc(),
-            None => resolve().inc(),
-        }
-    }
-}
-
-fn method_index(method: &str) -> usize {
-    METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len() - 1)
 }
 
 /// Tokens verified and minted.
@@ -230,7 +186,18 @@ impl Metrics {
                     "Downstream connections that the gateway ended, by cause.",
                     &["cause"],
                 )?,
-                unreadable: declare.counter("unreadable_requests_total", "Request headers that are no HTTP/1.1.")?,
+                connections_limit: declare.gauge("connections_limit", "Most downstream connections at a time.")?,
+                connections_full: declare.counter(
+                    "connections_full_total",
+                    "How often the last downstream connection was taken, so that clients waited.",
+                )?,
+                unreadable: declare.counters(
+                    "unreadable_requests_total",
+                    "What clients sent that is no request, by kind.",
+                    &["kind"],
+                )?,
+                unfinished_header_bytes: declare
+                    .gauge("unfinished_header_bytes", "Bytes held of request headers that are not whole yet.")?,
                 websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
                 websockets_ended: declare.counters(
                     "websockets_ended_total",
@@ -315,6 +282,11 @@ impl Metrics {
                 )?,
                 age: declare.float_gauges("jwks_age_seconds", "Time since the key set was last fetched.", &["issuer"])?,
             },
+            accept_errors: declare.counters(
+                "accept_errors_total",
+                "Connections that could not be accepted, by listener and cause.",
+                &["listener", "kind"],
+            )?,
             config: ConfigMetrics {
                 last_reload_success: declare.gauge("config_last_reload_success", "Whether the last reload was good.")?,
                 last_reload_success_timestamp: declare.gauge(
@@ -324,6 +296,7 @@ impl Metrics {
             },
             registry: registry.clone(),
         };
+        declare.panics("panics_total", "Panics of the process, each a fault of the gateway.")?;
         let build = declare.gauges("build_info", "The running version.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(metrics)
@@ -347,6 +320,10 @@ impl Declare<'_> {
 
     fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
         self.register(IntCounter::new(name, help)?)
+    }
+
+    fn panics(&self, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
+        self.register(panics::counter(name, help)?)
     }
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, MetricsError> {

@@ -95,6 +95,11 @@ pub(super) async fn plain(client: &mut ClientSession, fault: Fault, route: Optio
     Answer::new(fault, route)?.write(client, route).await
 }
 
+/// Writes a refusal of what could not be read as a request, so that there is no header to go by.
+pub(super) async fn refuse_unread(client: &mut ClientSession, rejection: Rejection) -> Result<()> {
+    Answer::new(rejection.into(), None)?.send(client, false).await
+}
+
 struct Answer {
     header: ResponseHeader,
     body: Bytes,
@@ -116,6 +121,10 @@ impl Answer {
             cors.write(client.req_header(), &mut self.header)?;
         }
         let without_body = client.req_header().method == Method::HEAD;
+        self.send(client, without_body).await
+    }
+
+    async fn send(self, client: &mut ClientSession, without_body: bool) -> Result<()> {
         let writing = async {
             client.write_response_header(Box::new(self.header)).await?;
             if !without_body {

@@ -24,6 +24,7 @@ use crate::{
         connection::Connection,
         edge,
         hygiene::StripList,
+        intake::Intake,
         listener::{LastWork, Listener, Serve},
         pool,
         request::{Outcome, RequestContext},
@@ -141,7 +142,10 @@ impl ProxyHttp for Hooks {
     type CTX = RequestContext<()>;
 
     fn new_ctx(&self) -> RequestContext<()> {
-        let nobody = || Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, self.listen.header_timeout));
+        let nobody = || {
+            let intake = Intake::new(self.listen.header_bytes, self.metrics.proxy.unfinished_header_bytes.clone());
+            Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, self.listen.header_timeout, intake))
+        };
         let connection = CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| nobody());
         RequestContext::new(connection, (), Arc::clone(&self.metrics), self.access_log.clone())
     }

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::BytesMut;
 use tokio::{
     task::unconstrained,
     time::{Instant, Sleep},
@@ -24,18 +25,33 @@ use crate::{
     exchange::{Identity, LastToken},
     proxy::{
         cut::Cut,
+        inbound::Inbound,
+        intake::Intake,
         transport::SharedTcp,
         trust::{Changes, Trust},
     },
     token::Timestamp,
 };
 
-/// Between requests; in a header; in a request; connected, and nothing has come yet; in a header whose clock has not been started.
+/// Between requests; in a header; in a request; connected, and nothing has come yet; in a header whose clock has not been started; in one
+/// that is too large, so that only its beginning is read.
 const IDLE: u8 = 0;
 const HEADER: u8 = 1;
 const REQUEST: u8 = 2;
 const CONNECTED: u8 = 3;
 const HEADER_BEGAN: u8 = 4;
+const HEADER_CUT: u8 = 5;
+
+/// What bytes that come in belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// A header that begins with them.
+    NewHeader,
+    /// A header that has begun.
+    Header,
+    /// What follows a header.
+    Body,
+}
 
 /// What the transport, the request and the deadline know of one connection. One task uses it, so plain loads and stores do.
 #[derive(Debug)]
@@ -60,12 +76,15 @@ pub(super) struct Connection {
     /// Whom the request under way is admitted as.
     identity: Mutex<Option<Arc<Identity>>>,
     last_token: Mutex<LastToken>,
+    inbound: Inbound,
 }
 
 const UNCUT: u8 = u8::MAX;
 
 impl Connection {
-    pub(super) fn new(peer: SocketAddr, client: Option<SharedTcp>, header_timeout: Duration) -> Self {
+    pub(super) fn new(peer: SocketAddr, client: Option<SharedTcp>, header_timeout: Duration, intake: Intake) -> Self {
+        // A listener for IPv6 tells addresses of IPv4 as mapped ones.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         Self {
             peer: peer.to_string(),
             client,
@@ -80,6 +99,7 @@ impl Connection {
             told: AtomicU8::new(UNCUT),
             identity: Mutex::default(),
             last_token: Mutex::default(),
+            inbound: Inbound::new(intake),
         }
     }
 
@@ -93,19 +113,41 @@ impl Connection {
         self.client.clone()
     }
 
-    /// Bytes came in. The first ones of a request begin its header.
-    pub(super) fn received_bytes(&self) {
-        let phase = self.phase.load(Ordering::Relaxed);
-        if phase == CONNECTED {
-            self.phase.store(HEADER, Ordering::Relaxed);
-        } else if phase == IDLE {
-            self.phase.store(HEADER_BEGAN, Ordering::Relaxed);
+    /// Bytes came in. The first ones of a request begin its header. Says what they belong to.
+    pub(super) fn received_bytes(&self) -> Part {
+        match self.phase.load(Ordering::Relaxed) {
+            REQUEST => return Part::Body,
+            CONNECTED => self.phase.store(HEADER, Ordering::Relaxed),
+            IDLE => self.phase.store(HEADER_BEGAN, Ordering::Relaxed),
+            _ => return Part::Header,
         }
+        Part::NewHeader
     }
 
     /// Whether a header was begun and no request came of it.
     pub(super) fn is_in_header(&self) -> bool {
-        matches!(self.phase.load(Ordering::Relaxed), HEADER | HEADER_BEGAN)
+        matches!(self.phase.load(Ordering::Relaxed), HEADER | HEADER_BEGAN | HEADER_CUT)
+    }
+
+    /// Notes that the header is too large, and that only its beginning is read.
+    pub(super) fn header_is_cut(&self) {
+        self.phase.store(HEADER_CUT, Ordering::Relaxed);
+    }
+
+    /// Whether only the beginning of the header was read. It is no header to decide by.
+    pub(super) fn is_header_cut(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == HEADER_CUT
+    }
+
+    /// What came in and was not given to Pingora's session.
+    pub(super) fn inbound(&self) -> &Inbound {
+        &self.inbound
+    }
+
+    /// Takes back what was read behind the end of a request: the next one begins with it.
+    pub(super) fn put_back(&self, bytes: BytesMut) {
+        self.received_bytes();
+        self.inbound.with_intake(|intake| intake.put_back(bytes));
     }
 
     /// Starts the clock of a header that was begun. When the connection pauses, so that a header that came whole costs no look at the clock.
@@ -278,109 +320,5 @@ impl<'a> DeadlineTimer<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn connection() -> Arc<Connection> {
-        Arc::new(Connection::new(SocketAddr::from(([127, 0, 0, 1], 1)), None, Duration::from_millis(50)))
-    }
-
-    #[tokio::test]
-    async fn a_header_that_takes_too_long_ends_the_connection() {
-        let connection = connection();
-        connection.received_bytes();
-        let trust = Trust::without_keys();
-        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::ZERO);
-        let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
-        assert_eq!(cut, Ok(Cut::HeaderTimeout));
-    }
-
-    #[tokio::test]
-    async fn the_clock_of_a_later_header_starts_with_its_first_pause() {
-        let connection = connection();
-        connection.received_bytes();
-        connection.request_began();
-        connection.request_ended();
-        let trust = Trust::without_keys();
-        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::ZERO);
-        assert!(poll_fn(|task| Poll::Ready(timer.poll(task))).await.is_pending());
-        connection.received_bytes();
-        assert!(connection.is_in_header());
-        let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
-        assert_eq!(cut, Ok(Cut::HeaderTimeout));
-    }
-
-    #[tokio::test]
-    async fn a_complete_header_stops_the_clock_and_the_token_sets_another() {
-        let connection = connection();
-        connection.received_bytes();
-        connection.request_began();
-        let trust = Trust::without_keys();
-        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::ZERO);
-        assert!(poll_fn(|task| Poll::Ready(timer.poll(task))).await.is_pending());
-        connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
-        let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
-        assert_eq!(cut, Ok(Cut::TokenEnd));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_deadline_that_passed_unseen_does_not_hide_the_next() {
-        let connection = connection();
-        connection.received_bytes();
-        let trust = Trust::without_keys();
-        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::ZERO);
-        let mut polled = async || poll_fn(|task| Poll::Ready(timer.poll(task))).await;
-        assert!(polled().await.is_pending());
-        connection.request_began();
-        // The time of the header passes while a request has none.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(polled().await.is_pending());
-        connection.set_deadline(Timestamp::from(SystemTime::now()).plus(Duration::from_millis(500)), Cut::TokenEnd);
-        let started = Instant::now();
-        let cut = tokio::time::timeout(Duration::from_secs(5), poll_fn(|task| timer.poll(task))).await;
-        assert_eq!(cut, Ok(Cut::TokenEnd));
-        assert!(started.elapsed() < Duration::from_secs(5), "nobody was woken");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_chunk_that_is_being_written_may_be_taken_within_the_grace() {
-        let connection = connection();
-        connection.request_began();
-        connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
-        connection.blocks_writes(true);
-        let trust = Trust::without_keys();
-        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::from_secs(2));
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(poll_fn(|task| Poll::Ready(timer.poll(task))).await.is_pending());
-        connection.blocks_writes(false);
-        assert_eq!(poll_fn(|task| timer.poll(task)).await, Cut::TokenEnd);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_is_cut_after_the_grace() {
-        let connection = connection();
-        connection.request_began();
-        connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
-        connection.blocks_writes(true);
-        let started = Instant::now();
-        let trust = Trust::without_keys();
-        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::from_secs(2));
-        assert_eq!(poll_fn(|task| timer.poll(task)).await, Cut::TokenEnd);
-        assert!(started.elapsed() >= Duration::from_secs(2));
-    }
-
-    #[tokio::test]
-    async fn work_that_never_rests_does_not_hold_up_the_end() {
-        let connection = connection();
-        connection.request_began();
-        let trust = Trust::without_keys();
-        let mut timer = DeadlineTimer::new(&connection, &trust, Duration::ZERO);
-        connection.set_deadline(Timestamp::from(SystemTime::now()), Cut::TokenEnd);
-        let cut = poll_fn(|task| {
-            // All of the task's share of time is used up.
-            while pin!(tokio::task::consume_budget()).poll(task).is_ready() {}
-            timer.poll(task)
-        });
-        assert_eq!(tokio::time::timeout(Duration::from_secs(5), cut).await, Ok(Cut::TokenEnd));
-    }
-}
+#[path = "connection_tests.rs"]
+mod tests;

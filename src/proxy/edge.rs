@@ -30,6 +30,7 @@ use crate::{
         session::ClientSession,
         shape::Fault,
         trust::Trust,
+        unreadable::Complaints,
         upstream::Upstream,
         upstream_session::{Changes, Malformed, UpstreamRequest},
         whole_body::Stop,
@@ -58,6 +59,7 @@ pub(super) struct Edge {
     /// Cancelled when the gateway stops: sockets then say goodbye.
     pub(super) stopping: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) complaints: Arc<Complaints>,
 }
 
 pub(super) type RequestContext = request::RequestContext<Arc<Live>>;
@@ -83,6 +85,13 @@ impl Edge {
         limit(client, connection, &context.live.listen);
         self.end_when_stopping(client);
         context
+    }
+
+    /// Begins with something that is no request, to be refused.
+    pub(super) fn begin_unread(&self, connection: &Arc<Connection>) -> RequestContext {
+        let live = self.live.load_full();
+        let access_log = live.access_log.clone();
+        RequestContext::new(Arc::clone(connection), live, Arc::clone(&self.metrics), access_log)
     }
 
     /// Decides about a request, and answers it unless it is to go upstream.
@@ -270,7 +279,7 @@ impl Edge {
     }
 
     /// Refuses a request. Boxed, so that the rare case does not make every request's future large.
-    fn refuse<'a>(
+    pub(super) fn refuse<'a>(
         &'a self,
         client: &'a mut ClientSession,
         context: &'a mut RequestContext,

@@ -11,7 +11,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -24,16 +24,21 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    metrics::{IntGauge, Metrics},
+    metrics::{IntGauge, Listening, Metrics},
     proxy::{
         ListenSettings,
         connection::{Connection, DeadlineTimer},
         cut::Cut,
         event_loops::{EventLoop, EventLoops},
+        intake::Intake,
+        occasionally::Occasionally,
         transport::{SharedTcp, Transport},
         trust::Trust,
     },
 };
+
+/// How often the operator is told that nobody can be accepted.
+const COMPLAINS_EVERY: Duration = Duration::from_secs(30);
 
 /// What is left to do with a connection whose requests are over.
 pub(super) type LastWork = BoxFuture<'static, ()>;
@@ -89,15 +94,20 @@ impl<S: Serve> Listener<S> {
             tending.spawn_on(async move { service.tend().await }, worker.event_loop.handle());
         }
         let max_connections = self.settings.load().max_connections;
+        self.metrics.proxy.connections_limit.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
         let places = Arc::new(Semaphore::new(max_connections));
         let accept = async {
-            let mut full = Occasionally::default();
+            let full = Occasionally::every(COMPLAINS_EVERY);
+            let trouble = Occasionally::every(COMPLAINS_EVERY);
             loop {
-                if places.available_permits() == 0 && full.is_due() {
-                    tracing::warn!(max_connections, "every connection is taken; clients wait");
+                if places.available_permits() == 0 {
+                    self.metrics.proxy.connections_full.inc();
+                    if full.is_due() {
+                        tracing::warn!(max_connections, "every connection is taken; clients wait");
+                    }
                 }
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-                let (stream, peer) = accept(&socket).await;
+                let (stream, peer) = self.accept(&socket, &trouble).await;
                 let Some(worker) = self.least_busy() else { return };
                 let (taken_on, service) = (worker.event_loop.take_on(), Arc::clone(&worker.service));
                 let (this, cut) = (Arc::clone(&self), cut.clone());
@@ -124,6 +134,29 @@ impl<S: Serve> Listener<S> {
         }
     }
 
+    /// The next connection, watched by no event loop yet. Errors of `accept` concern one connection that is gone already, or a lack of
+    /// descriptors, which passes.
+    async fn accept(&self, socket: &TcpListener, trouble: &Occasionally) -> (std::net::TcpStream, SocketAddr) {
+        const PAUSE: Duration = Duration::from_millis(50);
+        loop {
+            match socket.accept().await.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
+                Ok((stream, peer)) => {
+                    // Best effort: a stream that refuses is about to fail anyway.
+                    let _ = stream.set_nodelay(true);
+                    return (stream, peer);
+                }
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) => {
+                    self.metrics.accept_failed(Listening::Clients, &error);
+                    if trouble.is_due() {
+                        tracing::warn!(%error, "cannot accept connections; trying again");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
     /// The worker with the fewest connections. Sockets stay for hours, so taking turns would not do.
     fn least_busy(&self) -> Option<&Worker<S>> {
         self.workers.iter().min_by_key(|worker| worker.event_loop.connections())
@@ -138,7 +171,8 @@ impl<S: Serve> Listener<S> {
         };
         let (connection, stream_grace) = {
             let listen = self.settings.load();
-            let connection = Connection::new(peer, Some(stream.clone()), listen.header_timeout);
+            let intake = Intake::new(listen.header_bytes, self.metrics.proxy.unfinished_header_bytes.clone());
+            let connection = Connection::new(peer, Some(stream.clone()), listen.header_timeout, intake);
             connection.bound_writes(listen.write_timeout);
             (Arc::new(connection), listen.stream_grace)
         };
@@ -176,50 +210,6 @@ impl<S: Serve> Listener<S> {
             })
             .await;
         }
-        // What cannot be read is answered with 400 or 405, and never becomes a request.
-        if connection.was_cut().is_none() && connection.is_in_header() {
-            self.metrics.proxy.unreadable.inc();
-            tracing::debug!(client = %peer, "a request header that cannot be read");
-        }
-    }
-}
-
-/// The next connection, watched by no event loop yet. Errors of `accept` concern one connection that is gone already, or a lack of
-/// descriptors, which passes.
-async fn accept(socket: &TcpListener) -> (std::net::TcpStream, SocketAddr) {
-    const PAUSE: Duration = Duration::from_millis(50);
-    let mut trouble = Occasionally::default();
-    loop {
-        match socket.accept().await.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
-            Ok((stream, peer)) => {
-                // Best effort: a stream that refuses is about to fail anyway.
-                let _ = stream.set_nodelay(true);
-                return (stream, peer);
-            }
-            Err(error) if is_about_one_connection(&error) => {}
-            Err(error) => {
-                if trouble.is_due() {
-                    tracing::warn!(%error, "cannot accept connections; trying again");
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-}
-
-/// For what is worth a log line, but not one for each time.
-#[derive(Default)]
-struct Occasionally(Option<Instant>);
-
-impl Occasionally {
-    const PAUSE: Duration = Duration::from_secs(30);
-
-    fn is_due(&mut self) -> bool {
-        let is_due = self.0.is_none_or(|last| last.elapsed() >= Self::PAUSE);
-        if is_due {
-            self.0 = Some(Instant::now());
-        }
-        is_due
     }
 }
 

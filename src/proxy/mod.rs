@@ -27,13 +27,17 @@ mod fields;
 mod forward;
 mod frames;
 pub(crate) mod fuzzing;
+mod held;
 mod hop_by_hop;
 mod hygiene;
+mod inbound;
+mod intake;
 mod lifetime;
 mod listener;
 mod live;
 mod log_time;
 mod named_user;
+mod occasionally;
 mod origin;
 mod patience;
 mod pin_watch;
@@ -41,6 +45,7 @@ mod place;
 mod pool;
 mod relay;
 mod request;
+mod request_line;
 mod route;
 mod service;
 mod session;
@@ -53,6 +58,8 @@ mod target;
 mod transport;
 mod trust;
 mod tunnel;
+mod unread;
+mod unreadable;
 mod upstream;
 mod upstream_session;
 mod whole_body;
@@ -133,6 +140,7 @@ impl Proxy {
             stopping: CancellationToken::new(),
             connector: Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf)))),
             metrics: Arc::clone(&metrics),
+            complaints: Arc::default(),
         };
         let service = || service::Service { edge: edge.clone(), pool: pool::Pool::default() };
         let listener = listener::Listener::new(service, Arc::clone(&live.listen), Arc::clone(&trust), metrics, &loops);

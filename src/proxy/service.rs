@@ -10,10 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::Method;
-use pingora::{
-    Error, ErrorType, Result,
-    protocols::http::{ReusableHttpStream, ServerSession},
-};
+use pingora::{Error, Result, protocols::http::ReusableHttpStream};
 
 use crate::proxy::{
     connection::Connection,
@@ -25,6 +22,7 @@ use crate::proxy::{
     relay::{Body, Relayed, Waiting, relay},
     session::ClientSession,
     transport::Transport,
+    unreadable::Unreadable,
     upstream_session::{UpstreamRequest, UpstreamSession},
 };
 
@@ -69,16 +67,21 @@ impl Serve for Service {
                 tokio::select! {
                     biased;
                     read = client.read_request() => read,
-                    () = &mut stopping => return None,
-                    // A header that has begun has a deadline of its own.
+                    // A header that has begun has a deadline of its own, and at the end of the gateway its grace.
+                    () = poll_fn(|task| if connection.is_in_header() { Poll::Pending } else { stopping.as_mut().poll(task) }) => return None,
                     () = poll_fn(|task| if connection.is_in_header() { Poll::Pending } else { idle.as_mut().poll(task) }) => return None,
                 }
             };
             match read {
+                Ok(Some(_)) if connection.is_header_cut() => {
+                    Box::pin(self.edge.refuse_cut(client, connection)).await;
+                    return None;
+                }
                 Ok(Some(_)) if client.req_header().method != Method::CONNECT => {}
-                Ok(None) => return None,
                 unreadable => {
-                    Box::pin(refuse_unread(client, unreadable)).await;
+                    if let Some(kind) = why_unreadable(connection, &unreadable) {
+                        Box::pin(self.edge.refuse_unread(client, connection, kind)).await;
+                    }
                     return None;
                 }
             }
@@ -88,8 +91,7 @@ impl Serve for Service {
                     client = ClientSession::new(stream);
                     client.set_server_keepalive(WITHOUT_TIMEOUT);
                     if let Some(bytes) = read_already {
-                        connection.received_bytes();
-                        client.set_pipelined_prefix(bytes);
+                        connection.put_back(bytes);
                     }
                 }
                 Next::Socket(carried) => return Some(carried),
@@ -245,18 +247,15 @@ async fn linger(mut client: ClientSession) -> Next {
     Next::Close
 }
 
-/// Answers what is no request that anybody could forward, and ends its connection.
-async fn refuse_unread(client: ClientSession, read: Result<Option<usize>>) {
-    let mut client = ServerSession::H1(client);
-    let status = match read {
-        // CONNECT, which means something else than other methods, and is framed otherwise.
-        Ok(_) => Some(405),
-        Err(error) if *error.etype() == ErrorType::InvalidHTTPHeader => Some(400),
-        Err(_) => None,
-    };
-    if let Some(status) = status {
-        // The client may be gone; there is nobody else to tell.
-        let _ = client.respond_error(status).await;
+/// Why what came in is no request that anybody could forward. None: nothing came, or the client has left.
+fn why_unreadable(connection: &Connection, read: &Result<Option<usize>>) -> Option<Unreadable> {
+    match read {
+        Ok(Some(_)) => Some(Unreadable::Connect),
+        Ok(None) => connection.inbound().unreadable(),
+        Err(error) => match Unreadable::of(error) {
+            Some(_) if connection.is_header_cut() => Some(Unreadable::TooLarge),
+            // Told by Pingora's session, or found before anything was given to it.
+            kind => kind.or(connection.inbound().unreadable()),
+        },
     }
-    client.shutdown().await;
 }

@@ -68,6 +68,7 @@ impl Edge {
                 // What the client sent behind its header, before the answer, has been read already.
                 let early = client.read_body_bytes().now_or_never();
                 let from_client = early.transpose().map_err(|error| error.into_down())?.flatten();
+                let from_client = context.connection.inbound().with_held(from_client);
                 let ends =
                     context.connection.client().map(|client| Ends { client, from_client, upstream, from_upstream, farewells });
                 Ok(ends.map(|ends| (ends, peer.options.read_timeout)))

@@ -7,7 +7,9 @@
 //! task pauses: nothing that the upstream has said waits for what it says next.
 
 use std::{
+    future::poll_fn,
     io,
+    mem::MaybeUninit,
     os::fd::AsRawFd,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -27,7 +29,14 @@ use tokio::{
     task::coop,
 };
 
-use crate::proxy::{connection::Connection, date::KeptDate, patience::Patience};
+use crate::proxy::{
+    connection::{Connection, Part},
+    date::KeptDate,
+    intake::Look,
+    patience::Patience,
+    request_line::is_usual,
+    unreadable::Unreadable,
+};
 
 /// Holds the head of an answer and the start of its body; larger writes pass it by.
 const WRITE_BUFFER: usize = 4 * 1024;
@@ -145,6 +154,23 @@ impl SharedTcp {
         }
     }
 
+    /// Reads and throws away what the client still sends. Resolves when it has closed its side, or is gone.
+    pub(super) async fn discard(&self) {
+        let mut stream = self.clone();
+        poll_fn(|task| {
+            // On the stack: nothing is held of it while nothing comes.
+            let mut scratch = [MaybeUninit::uninit(); 16 * 1024];
+            loop {
+                let mut buffer = ReadBuf::uninit(&mut scratch);
+                match ready!(Pin::new(&mut stream).poll_read(task, &mut buffer)) {
+                    Ok(()) if !buffer.filled().is_empty() => {}
+                    _ => return Poll::Ready(()),
+                }
+            }
+        })
+        .await;
+    }
+
     /// Reads what is there, into the buffer as it is: Pingora reads bodies into 64 KiB, which to fill with zeros first would cost time, and
     /// memory for as long as a socket is open.
     ///
@@ -202,13 +228,66 @@ impl AsyncWrite for SharedTcp {
 }
 
 impl AsyncRead for Transport {
+    /// Reads what follows a header as it comes, and of a header all of it at once.
     fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(task, buffer);
-        if buffer.filled().len() > before {
-            self.connection.received_bytes();
+        if self.connection.inbound().holds_bytes() {
+            return self.poll_held(task, buffer);
         }
-        read
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(task, buffer))?;
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        if read.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        match self.connection.received_bytes() {
+            Part::Body => return Poll::Ready(Ok(())),
+            Part::NewHeader if is_usual(read) => return Poll::Ready(Ok(())),
+            Part::NewHeader => self.connection.inbound().with_intake(|intake| intake.push(read)),
+            // It was given as a whole one, and Pingora's session finds that it is none.
+            Part::Header => self.connection.inbound().is_unreadable(Unreadable::Field),
+        }
+        buffer.set_filled(before);
+        self.poll_held(task, buffer)
+    }
+}
+
+impl Transport {
+    /// Gives what is held: of a header nothing before it is whole. What is no header is not given at all, as if the client had left.
+    fn poll_held(&mut self, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Self { connection, stream, .. } = self;
+        if connection.inbound().unreadable().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let turn = ready!(coop::poll_proceed(task));
+        let is_header = connection.received_bytes() != Part::Body;
+        let outcome = connection.inbound().with_intake(|intake| {
+            loop {
+                match if is_header { intake.look() } else { Look::Whole } {
+                    Look::Whole => intake.give(buffer, is_header),
+                    Look::Cut => {
+                        connection.header_is_cut();
+                        continue;
+                    }
+                    Look::Unreadable(kind) => connection.inbound().is_unreadable(kind),
+                    Look::Partial => {
+                        let mut room = ReadBuf::new(intake.room());
+                        ready!(Pin::new(&mut *stream).poll_read(task, &mut room))?;
+                        let count = room.filled().len();
+                        intake.filled(count);
+                        if count > 0 {
+                            continue;
+                        }
+                        // The client has left in the middle of it.
+                        intake.clear();
+                    }
+                }
+                return Poll::Ready(Ok(()));
+            }
+        });
+        if outcome.is_ready() {
+            turn.made_progress();
+        }
+        outcome
     }
 }
 

@@ -45,7 +45,7 @@ pub enum Rejection {
     GraphToken,
     /// The user has more groups than fit into a token, so that a claim which counts here stands elsewhere.
     GroupOverage,
-    /// The request's header block is larger than the gateway takes.
+    /// The request's header block is larger than the gateway takes, or has more than 256 fields.
     HeadersTooLarge,
     /// The `Host` header is missing, repeated, or not one name or address with a port of digits.
     HostMalformed,
@@ -71,7 +71,7 @@ pub enum Rejection {
     LoginNotAllowed,
     /// A role that the route demands is missing.
     MissingRole,
-    /// A method that would send our token back to the client: `TRACE`.
+    /// A method that would send our token back to the client, `TRACE`; or one for forward proxies, `CONNECT`.
     MethodNotAllowed,
     /// A scope that the route demands is missing.
     MissingScope,
@@ -89,13 +89,15 @@ pub enum Rejection {
     OtherKind,
     /// A claim of the client's token would grant power in the backend: that is for the config alone.
     PowerfulClaim,
+    /// What came in is no HTTP request, or one that could be read in two ways.
+    RequestMalformed,
     /// The token is bound to a key (`cnf`), and the config refuses such tokens as bearer tokens.
     SenderConstrained,
     /// Signing failed: our own trouble.
     SigningFailed,
     /// More signatures are waiting than the queue holds, or none was made within ten seconds.
     SigningOverloaded,
-    /// A request target that is no path, or has a fragment.
+    /// A request target that is no path, or has white space, a control character or a fragment in it.
     TargetMalformed,
     /// Not three segments of strict base64url with a JSON header.
     TokenMalformed,
@@ -116,6 +118,8 @@ pub enum Rejection {
     UserIdUnsuitable,
     /// An access token of a user, where only other kinds are taken.
     UserTokenNotAllowed,
+    /// Another version than HTTP/1.1 and HTTP/1.0.
+    VersionNotSupported,
     /// None of our audiences.
     WrongAudience,
     /// The client application is not among the authorised parties.
@@ -218,6 +222,7 @@ impl Rejection {
             Self::OriginNotAllowed => row("origin_not_allowed", 403, None, "the origin is not permitted"),
             Self::OtherKind => row("other_kind", 401, TOKEN, NOT_ACCEPTED),
             Self::PowerfulClaim => row("powerful_claim", 403, SCOPE, "a claim of the token is for administrators"),
+            Self::RequestMalformed => row("request_malformed", 400, None, "the request cannot be read"),
             Self::SenderConstrained => row("sender_constrained", 401, TOKEN, NOT_ACCEPTED),
             Self::SigningFailed => row("signing_failed", 500, None, "the gateway could not sign"),
             Self::SigningOverloaded => row("signing_overloaded", 503, None, "too many new tokens at once"),
@@ -231,6 +236,7 @@ impl Rejection {
             Self::UserIdMissing => row("user_id_missing", 401, TOKEN, NOT_ACCEPTED),
             Self::UserIdUnsuitable => row("user_id_unsuitable", 403, SCOPE, "the user id cannot be used here"),
             Self::UserTokenNotAllowed => row("user_token_not_allowed", 401, TOKEN, NOT_ACCEPTED),
+            Self::VersionNotSupported => row("version_not_supported", 505, None, "HTTP/1.1 is required"),
             Self::WrongAudience => row("wrong_audience", 401, TOKEN, NOT_ACCEPTED),
             Self::WrongParty => row("wrong_party", 401, TOKEN, NOT_ACCEPTED),
             Self::WrongPolicy => row("wrong_policy", 401, TOKEN, NOT_ACCEPTED),
@@ -283,6 +289,7 @@ impl Rejection {
         Self::OriginNotAllowed,
         Self::OtherKind,
         Self::PowerfulClaim,
+        Self::RequestMalformed,
         Self::SenderConstrained,
         Self::SigningFailed,
         Self::SigningOverloaded,
@@ -296,6 +303,7 @@ impl Rejection {
         Self::UserIdMissing,
         Self::UserIdUnsuitable,
         Self::UserTokenNotAllowed,
+        Self::VersionNotSupported,
         Self::WrongAudience,
         Self::WrongParty,
         Self::WrongPolicy,

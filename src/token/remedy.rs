@@ -77,7 +77,7 @@ impl Rejection {
                 "Provider: shorten the life of access tokens. Config: raise `max_lifetime`; tokens need `iat` with it."
             }
             Self::LoginNotAllowed => "Client: log in with the provider that the route exchanges. Config: list others under `pass`.",
-            Self::MethodNotAllowed => "Client: do not send TRACE. Its answer would hold the gateway's token.",
+            Self::MethodNotAllowed => "Client: do not send TRACE, whose answer would hold the gateway's token, or CONNECT.",
             Self::MissingRole => {
                 "Provider: assign the role to the user. Config: correct `role_claim` of the issuer, or `roles` of the route."
             }
@@ -95,6 +95,9 @@ impl Rejection {
             Self::PowerfulClaim => {
                 "Config: what grants power in the backend must be written there (`claims` of the profile, or the right side of its table), not taken from the token."
             }
+            Self::RequestMalformed => {
+                "Client: send HTTP/1.1 in the clear. The log says what came instead, at most once in ten seconds; a load balancer that speaks TLS, HTTP/2 or the PROXY protocol to the gateway must be told not to."
+            }
             Self::SenderConstrained => {
                 "Client: ask for a bearer token, without DPoP and without a client certificate. Config: `sender_constrained: accept` takes it without a look at its key."
             }
@@ -102,7 +105,7 @@ impl Rejection {
             Self::SigningOverloaded => {
                 "Gateway: too many new tokens at once. Add cores, or raise `signing.queue`; clients come again by themselves."
             }
-            Self::TargetMalformed => "Client: send a path. This is no forward proxy.",
+            Self::TargetMalformed => "Client: send a path, with white space and `#` percent-encoded. This is no forward proxy.",
             Self::TokenMalformed => {
                 "Client: send the access token as it was issued: three segments with dots between them. An opaque or encrypted token is for another API."
             }
@@ -122,6 +125,7 @@ impl Rejection {
             Self::UserIdUnsuitable => {
                 "Config: let `user_id` name a claim that the backend takes as an id, for example `oid`; docs/backends.md has its rule."
             }
+            Self::VersionNotSupported => "Client: send HTTP/1.1. Look at the proxy in front.",
             Self::WrongAudience => {
                 "Client: ask for a token for your API. Config: only if it is your API, add the token's `aud` to `audiences`; for tokens without `aud`, list their `client_id` in `client_ids`."
             }

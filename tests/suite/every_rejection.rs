@@ -26,6 +26,8 @@ const FORM: &[(&str, Rejection)] = &[
     ("PUT /docs HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1, 1\r\n\r\n", Rejection::LengthMalformed),
     ("PUT /docs HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", Rejection::CodingUnsupported),
     ("GET docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::TargetMalformed),
+    ("GET /docs HTTP/1.1\r\nHost : gateway\r\n\r\n", Rejection::RequestMalformed),
+    ("GET /docs HTTP/1.2\r\nHost: gateway\r\n\r\n", Rejection::VersionNotSupported),
 ];
 
 /// The same, where the token sits in a body or in a cookie.

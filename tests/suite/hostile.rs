@@ -43,15 +43,13 @@ async fn odd_authorization_headers_are_refused() {
 async fn header_blocks_that_are_too_large_are_refused() {
     let kit = Kit::start().await;
     let token = kit.issuer.token("alice").sign();
-    for (size, accepted) in [(100 * 1024, &[431][..]), (1_000_000, &[431]), (1_200_000, &[400, 431])] {
+    for size in [100 * 1024, 1_000_000, 1_200_000] {
         let line = format!("X-Padding: {}\r\n", "x".repeat(8_000));
         let padding = line.repeat(size / line.len());
         let before = kit.backend.received_count();
         let request = format!("GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{padding}\r\n");
-        // A client that is still sending when the refusal comes may see a reset instead of the answer.
-        if let Some(answer) = kit.try_raw(request.as_bytes()).await {
-            assert!(accepted.contains(&answer.status), "{size}: {}", answer.status);
-        }
+        // A client that is still sending when the refusal comes hears it.
+        assert_eq!(kit.raw(request.as_bytes()).await.status, 431, "{size}");
         assert_eq!(kit.backend.received_count(), before);
         kit.assert_serves().await;
     }
@@ -265,7 +263,7 @@ async fn a_body_never_loses_its_coding() {
 async fn what_is_no_http_is_counted() {
     let kit = Kit::start().await;
     assert_eq!(kit.raw(b"\x16\x03\x01 hello\r\n\r\n").await.status, 400);
-    kit.eventually(|| kit.metric("syncgate_unreadable_requests_total", &[]) == 1.0).await;
+    kit.eventually(|| kit.metric("syncgate_unreadable_requests_total", &[("kind", "tls")]) == 1.0).await;
     kit.assert_serves().await;
     kit.stop().await;
 }

@@ -17,6 +17,7 @@ mod ends;
 mod every_rejection;
 mod explain;
 mod fuzz_seeds;
+mod header_bounds;
 mod hop_by_hop;
 mod hostile;
 mod hostile_provider;

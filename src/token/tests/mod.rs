@@ -98,7 +98,9 @@ const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::MissingToken,
     Rejection::NoRoute,
     Rejection::OriginNotAllowed,
+    Rejection::RequestMalformed,
     Rejection::SigningOverloaded,
     Rejection::TargetMalformed,
+    Rejection::VersionNotSupported,
     Rejection::WrongUser,
 ];
