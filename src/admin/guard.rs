@@ -11,13 +11,12 @@ use std::{
 
 use axum::{
     Json,
-    extract::{ConnectInfo, FromRequestParts, Request, connect_info::Connected},
+    extract::{ConnectInfo, FromRequestParts, Request},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
-    serve::IncomingStream,
 };
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 
 use super::{Admin, credential::Credential};
 
@@ -28,9 +27,9 @@ pub(super) struct Connection {
     peer: SocketAddr,
 }
 
-impl Connected<IncomingStream<'_, TcpListener>> for Connection {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self { local: stream.io().local_addr().ok(), peer: *stream.remote_addr() }
+impl Connection {
+    pub(super) fn new(stream: &TcpStream, peer: SocketAddr) -> Self {
+        Self { local: stream.local_addr().ok(), peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()) }
     }
 }
 

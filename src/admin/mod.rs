@@ -10,6 +10,7 @@ mod guard;
 mod keys;
 mod keys_page;
 mod readiness;
+mod serve;
 
 use std::{
     net::SocketAddr,
@@ -33,7 +34,7 @@ use axum::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::{guard::Connection, readiness::Readiness};
+use self::readiness::Readiness;
 use crate::{exchange::Exchange, jwks::KeyStore, metrics::Metrics, token::Timestamp};
 
 /// The listener for operators.
@@ -122,8 +123,10 @@ impl Admin {
         readiness
     }
 
-    /// Serves on `socket` until `stop`; answers under way are finished.
+    /// Serves on `socket` until `stop`; answers under way are finished. At most 64 connections at a time: the next one takes the place of
+    /// another. One whose header is not whole after 10 s is closed, and so is one that is idle for so long.
     pub async fn run(self: Arc<Self>, socket: TcpListener, stop: CancellationToken) {
+        let metrics_of_listener = Arc::clone(&self.metrics);
         let router = Router::new()
             .route("/", get(index))
             .route("/readyz", get(ready))
@@ -133,11 +136,8 @@ impl Admin {
             .route("/keys/{issuer}/purge", post(changes::purge))
             .layer(middleware::from_fn(guard::show_to_no_page))
             .route("/livez", get(|| async { "alive\n" }))
-            .with_state(self)
-            .into_make_service_with_connect_info::<Connection>();
-        if let Err(error) = axum::serve(socket, router).with_graceful_shutdown(stop.cancelled_owned()).await {
-            tracing::error!(%error, "the admin listener ended");
-        }
+            .with_state(self);
+        serve::serve(socket, router, metrics_of_listener, stop).await;
     }
 
     /// Brings the series up to date that are read rather than counted.
