@@ -38,7 +38,7 @@
 //! | [`config`] | one YAML file to the settings of each room | the settings types, tls |
 //! | [`server`] | puts the rooms together | all of these |
 //! | [`demo`] | a whole world in one process; tests and benches stand on it | server |
-//! | [`cli`] | one file for each sub-command | server, config, demo, jwks, signing, token |
+//! | [`cli`] | one file for each sub-command | server, config, demo, jwks, metrics, signing, token |
 //!
 //! A test reads the sources and fails on an arrow that points back.
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     cli::{Failure, config_file::ConfigFile},
     config::{Config, ConfigError, Effective, Findings, Loaded, Problem, Reference, Report},
-    signing::{SigningKey, SigningSettings},
+    signing::{SigningError, SigningKey, SigningSettings},
 };
 
 /// Say everything that is wrong with a config file, all at once.
@@ -63,18 +63,24 @@ impl CheckArgs {
 fn outside_problems(references: &[Reference], signing: Option<&SigningSettings>) -> Vec<Problem> {
     let is_set = |variable: &str| std::env::var_os(variable).is_some();
     let mut problems: Vec<_> = references.iter().filter_map(|reference| reference.check(is_set).err()).collect();
-    let is_key = |reference: &&Reference| {
-        ["signing.key_file", "signing.secret_file", "signing.secret_env"].contains(&reference.key.as_str())
-    };
-    let key_file = references.iter().find(is_key);
     // A key or passphrase that cannot be read is reported already.
-    if let Some(Reference { at, key, .. }) =
-        key_file.filter(|_| !problems.iter().any(|problem| problem.key.starts_with("signing.")))
-        && let Some(Err(error)) = signing.map(SigningKey::load)
-    {
-        problems.push(Problem { at: *at, key: key.clone(), text: error.to_string() });
+    let is_reported = problems.iter().any(|problem| problem.key.starts_with("signing."));
+    if let Some(signing) = signing.filter(|_| !is_reported && key_reference(references).is_some()) {
+        let error = SigningKey::load(signing).err();
+        problems.extend(error.and_then(|error| key_problem(references, &error)));
     }
     problems
+}
+
+/// What is wrong with the signing key, at the place that names it.
+pub(super) fn key_problem(references: &[Reference], error: &SigningError) -> Option<Problem> {
+    let Reference { at, key, .. } = key_reference(references)?;
+    Some(Problem { at: *at, key: key.clone(), text: error.to_string() })
+}
+
+fn key_reference(references: &[Reference]) -> Option<&Reference> {
+    let keys = ["signing.key_file", "signing.secret_file", "signing.secret_env"];
+    references.iter().find(|reference| keys.contains(&reference.key.as_str()))
 }
 
 /// One line that says that all is well.

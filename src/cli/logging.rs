@@ -14,7 +14,10 @@ use tracing_subscriber::{
     Layer as _, Registry, filter::Targets, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
-use crate::config::{LogFormat, LogLevel, LogSettings};
+use crate::{
+    config::{LogFormat, LogLevel, LogSettings},
+    metrics::count_panic,
+};
 
 /// Changes the log while it runs. When it is dropped, what is left is written out.
 pub(super) struct LogHandle {
@@ -75,6 +78,18 @@ pub(super) fn start(settings: &LogSettings) -> LogHandle {
     LogHandle { filter: handle, not_read, not_written, _writer: guard }
 }
 
+/// Makes a panic an event and a count like any other trouble. The process goes on: what panicked serves one connection.
+pub(super) fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        count_panic();
+        let thread = std::thread::current();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        // Words that were put together at run time could hold what a client sent.
+        let words = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(told at run time, so not shown)");
+        tracing::error!(thread = thread.name().unwrap_or_default(), place, words, "a panic: a fault of the gateway; it goes on");
+    }));
+}
+
 /// Only the gateway's own events: what libraries log can hold the path and query of a client.
 fn own_events(level: LogLevel) -> Targets {
     let level = match level {
@@ -84,4 +99,43 @@ fn own_events(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
     };
     Targets::new().with_target("syncgate", level)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Not a test: what the next one runs in a process of its own, since the hook is the process's.
+    #[test]
+    #[ignore = "run by a_panic_is_a_line_of_the_log_and_a_count"]
+    fn panic_under_the_hook() {
+        let log = start(&LogSettings { format: LogFormat::Json, ..LogSettings::default() });
+        log_panics();
+        let metrics = crate::metrics::Metrics::new().unwrap();
+        for number in 0..2 {
+            let panicking = std::thread::Builder::new().name("loop-0".into()).spawn(move || match number {
+                0 => panic!("out of luck"),
+                _ => panic!("cannot read {}", String::from("eyJhbGciOi")),
+            });
+            assert!(panicking.unwrap().join().is_err());
+        }
+        drop(log);
+        println!("{}", metrics.render().unwrap());
+    }
+
+    #[test]
+    fn a_panic_is_a_line_of_the_log_and_a_count() {
+        let name = "cli::logging::tests::panic_under_the_hook";
+        let output =
+            Command::new(std::env::current_exe().unwrap()).args([name, "--exact", "--ignored", "--nocapture"]).output().unwrap();
+        let (out, log) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(output.status.success() && out.contains("syncgate_panics_total 2"), "{out}\n{log}");
+        let lines: Vec<serde_json::Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let words: Vec<_> = lines.iter().map(|line| (line["level"].as_str().unwrap(), line["words"].as_str().unwrap())).collect();
+        assert_eq!(words, [("ERROR", "out of luck"), ("ERROR", "(told at run time, so not shown)")], "{log}");
+        assert!(lines.iter().all(|line| line["thread"] == "loop-0" && line["place"].as_str().unwrap().contains("logging.rs:")));
+        assert!(!log.contains("eyJhbGciOi"), "{log}");
+    }
 }

@@ -10,18 +10,20 @@ use tokio::{
 use crate::{
     cli::{
         Failure,
+        check::key_problem,
         config_file::ConfigFile,
-        descriptors,
+        descriptors::{self, Carried},
         logging::{self, LogHandle},
     },
-    config::Config,
-    server::Gateway,
+    config::{Config, Loaded},
+    server::{Gateway, StartError},
 };
 
 /// Run the gateway.
 ///
 /// Reads the config, loads the signing key, binds both listeners and serves until SIGTERM or SIGINT. Then it stops accepting, lets requests
-/// finish within `shutdown.grace`, and exits at once when nothing is under way.
+/// finish within `shutdown.grace`, and exits at once when nothing is under way. A second SIGTERM or SIGINT does not wait: what is under
+/// way is cut. The exit code is 0 both times, and 2 where the gateway could not start.
 ///
 /// SIGHUP makes it read the config and the signing key again. If they can be used they are, without a connection being dropped; if not,
 /// the last good ones stay, and the log says why.
@@ -42,28 +44,38 @@ const LOOK_AT_LOG_EVERY: Duration = Duration::from_secs(1);
 impl RunArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let loaded = Config::read(self.config.path()).map_err(|error| Failure::Trouble(error.to_string()))?;
-        let config = loaded.config;
+        let mut config = loaded.config.clone();
         let log = logging::start(&config.log);
+        logging::log_panics();
         for warning in &loaded.warnings {
             tracing::warn!(warning = %warning, "config");
         }
-        descriptors::raise(config.proxy.listen.max_connections);
+        descriptors::raise();
+        let carried = Carried::by(&config);
+        carried.bound(&mut config);
         // For the accepting, the keys and the operators; requests have event loops of their own.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(SUPPORT_THREADS).enable_all().build();
         let runtime = runtime.map_err(|error| Failure::Trouble(format!("cannot start threads: {error}")))?;
-        let outcome = runtime.block_on(serve(config, self.config.path(), &log));
+        let outcome = runtime.block_on(serve(config, carried, &loaded, self.config.path(), &log));
         // Nothing that is left may hold up the exit: a name being looked up, a key set being fetched.
         runtime.shutdown_timeout(Duration::from_millis(100));
         outcome
     }
 }
 
-async fn serve(config: Config, path: &Path, log: &LogHandle) -> Result<(), Failure> {
+async fn serve(config: Config, carried: Carried, loaded: &Loaded, path: &Path, log: &LogHandle) -> Result<(), Failure> {
     let trouble = |error: &dyn std::fmt::Display| Failure::Trouble(format!("syncgate: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| trouble(&error))?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(|error| trouble(&error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| trouble(&error))?;
-    let gateway = Gateway::start(config).await.map_err(|error| trouble(&error))?;
+    let gateway = Gateway::start(config).await.map_err(|error| match error {
+        // Told as `check` tells it.
+        StartError::Signing(error) => match key_problem(&loaded.references, &error) {
+            Some(problem) => Failure::Trouble(format!("{}:{problem}", path.display())),
+            None => trouble(&error),
+        },
+        error => trouble(&error),
+    })?;
     let mut looks = tokio::time::interval(LOOK_AT_LOG_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut lost = 0;
@@ -77,7 +89,10 @@ async fn serve(config: Config, path: &Path, log: &LogHandle) -> Result<(), Failu
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
             _ = hang_up.recv() => {
-                let config = Config::load(path);
+                let config = Config::load(path).map(|mut config| {
+                    carried.bound(&mut config);
+                    config
+                });
                 let level = config.as_ref().ok().map(|config| config.log.level);
                 if let (Ok(()), Some(level)) = (gateway.reload(config), level) {
                     log.set_level(level);

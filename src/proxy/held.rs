@@ -1,11 +1,11 @@
-//! Bytes that are held for a while: few on the heap, many in pages of their own. An allocator keeps the memory of a busy time for the next
-//! one; pages are given back at once.
+//! Bytes that are held for a while: on the heap as long as they flow, in pages of their own where many of them have to wait. An allocator
+//! keeps the memory of a busy time for the next one; pages are given back at once.
 
 use bytes::BytesMut;
 use memmap2::MmapMut;
 
-/// Most bytes on the heap of what comes piece by piece.
-const SMALL: usize = 8 * 1024;
+/// Most bytes that wait on the heap.
+const SMALL: usize = 4 * 1024;
 /// So that a line end fits behind what is full.
 const SLACK: usize = 2;
 
@@ -42,16 +42,18 @@ impl Held {
         self.end = self.end.min(self.start + length);
     }
 
-    pub(super) fn push(&mut self, mut bytes: &[u8]) {
-        let most = self.len() + bytes.len();
-        while !bytes.is_empty() {
-            let room = self.room(most);
-            let count = room.len().min(bytes.len());
-            let (now, rest) = bytes.split_at(count);
-            room.iter_mut().zip(now).for_each(|(to, from)| *to = *from);
-            self.filled(count);
-            bytes = rest;
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        let end = self.end + bytes.len();
+        if let Some(room) = self.pages.as_deref_mut().and_then(|pages| pages.get_mut(self.end..end)) {
+            room.copy_from_slice(bytes);
+        } else {
+            if self.pages.is_some() {
+                self.set(self.bytes().to_vec());
+            }
+            self.heap.truncate(self.end);
+            self.heap.extend_from_slice(bytes);
         }
+        self.end += bytes.len();
     }
 
     /// Puts these bytes before the others.
@@ -66,44 +68,15 @@ impl Held {
         *self = Self { end: bytes.len(), heap: bytes, ..Self::default() };
     }
 
-    /// Where to write what comes next, so that there are no more than `most` bytes. It is empty only if there are as many.
-    pub(super) fn room(&mut self, most: usize) -> &mut [u8] {
-        let length = self.len();
-        if length < most && self.end == self.capacity() {
-            self.grow(most);
+    /// Sees to it that what there is, and what may come until there are `most` bytes, can wait.
+    pub(super) fn rest(&mut self, most: usize) {
+        if self.len() <= SMALL || self.pages.is_some() {
+            return;
         }
-        let end = self.capacity().min(self.start + most);
-        let all = match &mut self.pages {
-            Some(pages) => &mut **pages,
-            None => &mut self.heap,
-        };
-        all.get_mut(self.end..end).unwrap_or_default()
-    }
-
-    /// Notes that so many bytes of the room have been written.
-    pub(super) fn filled(&mut self, count: usize) {
-        self.end = self.capacity().min(self.end + count);
-    }
-
-    fn capacity(&self) -> usize {
-        self.pages.as_deref().map_or(self.heap.len(), <[u8]>::len)
-    }
-
-    fn grow(&mut self, most: usize) {
-        let length = self.len();
-        let wanted = most.min(SMALL.max(length * 2));
-        let mut grown = Self { end: length, ..Self::default() };
-        // Where the system has no pages to give, the heap does.
-        grown.pages = if wanted > SMALL { MmapMut::map_anon(most.saturating_add(SLACK)).ok() } else { None };
-        match &mut grown.pages {
-            Some(pages) => pages.iter_mut().zip(self.bytes()).for_each(|(to, from)| *to = *from),
-            None => {
-                grown.heap = Vec::with_capacity(wanted);
-                grown.heap.extend_from_slice(self.bytes());
-                grown.heap.resize(wanted, 0);
-            }
-        }
-        *self = grown;
+        // Where the system has no pages to give, it waits on the heap.
+        let Ok(mut pages) = MmapMut::map_anon(most.max(self.len()).saturating_add(SLACK)) else { return };
+        pages.iter_mut().zip(self.bytes()).for_each(|(to, from)| *to = *from);
+        *self = Self { end: self.len(), pages: Some(pages), ..Self::default() };
     }
 }
 
@@ -114,22 +87,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn much_is_held_in_pages_of_its_own() {
+    fn much_waits_in_pages_of_its_own() {
         let mut held = Held::default();
         held.push(&[b'a'; SMALL]);
+        held.rest(64 * 1024);
         assert!(held.pages.is_none());
-        let room = held.room(64 * 1024);
-        assert_eq!(room.len(), 56 * 1024);
-        room[0] = b'b';
-        held.filled(1);
-        assert!(held.pages.is_some() && held.heap.is_empty());
-        assert_eq!(held.bytes(), [&[b'a'; SMALL][..], b"b"].concat());
+        held.push(b"b");
+        held.rest(64 * 1024);
+        assert!(held.pages.is_some() && held.heap.capacity() == 0);
+        held.push(&[b'c'; 60 * 1024 - 1]);
+        held.push(b"\r\n");
+        assert!(held.pages.is_some() && held.heap.capacity() == 0);
+        assert_eq!(held.bytes(), [&[b'a'; SMALL][..], b"b", &[b'c'; 60 * 1024 - 1], b"\r\n"].concat());
     }
 
     proptest! {
         /// A vector is the oracle.
         #[test]
-        fn it_holds_what_was_put_in(steps in prop::collection::vec((0..5_u8, 0..6_000_usize), 0..12)) {
+        fn it_holds_what_was_put_in(steps in prop::collection::vec((0..6_u8, 0..6_000_usize), 0..16)) {
             let (mut held, mut expected) = (Held::default(), Vec::new());
             for (number, (step, count)) in steps.into_iter().enumerate() {
                 let bytes = vec![u8::try_from(number).unwrap(); count];
@@ -146,15 +121,14 @@ mod tests {
                         held.truncate(count);
                         expected.truncate(count);
                     }
+                    4 => held.rest(count),
                     _ => {
                         held.put_back(BytesMut::from(&bytes[..]));
                         expected.splice(..0, bytes);
                     }
                 }
                 prop_assert_eq!(held.bytes(), &expected);
-                let most = expected.len() + count;
-                let room = held.room(most).len();
-                prop_assert!(room <= count && (room > 0 || count == 0), "{} of {}", room, count);
+                prop_assert_eq!((held.len(), held.is_empty()), (expected.len(), expected.is_empty()));
             }
         }
     }

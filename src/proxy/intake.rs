@@ -76,14 +76,14 @@ impl Intake {
         self.count();
     }
 
-    /// Where to read more of a header to. There is room while [`look`](Self::look) finds it partial.
-    pub(super) fn room(&mut self) -> &mut [u8] {
-        self.bytes.room(self.most)
+    /// How many bytes of a header may still come. Some may while [`look`](Self::look) finds it partial.
+    pub(super) fn space(&self) -> usize {
+        self.most.saturating_sub(self.bytes.len())
     }
 
-    /// Notes that so many bytes have been read to the room.
-    pub(super) fn filled(&mut self, count: usize) {
-        self.bytes.filled(count);
+    /// More of the header is waited for.
+    pub(super) fn rest(&mut self) {
+        self.bytes.rest(self.most);
     }
 
     /// Looks at what has come since the last look.

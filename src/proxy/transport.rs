@@ -270,11 +270,15 @@ impl Transport {
                     }
                     Look::Unreadable(kind) => connection.inbound().is_unreadable(kind),
                     Look::Partial => {
-                        let mut room = ReadBuf::new(intake.room());
-                        ready!(Pin::new(&mut *stream).poll_read(task, &mut room))?;
-                        let count = room.filled().len();
-                        intake.filled(count);
-                        if count > 0 {
+                        let mut scratch = [MaybeUninit::uninit(); 8 * 1024];
+                        let space = intake.space().min(scratch.len());
+                        let mut read = ReadBuf::uninit(scratch.get_mut(..space).unwrap_or_default());
+                        if Pin::new(&mut *stream).poll_read(task, &mut read)?.is_pending() {
+                            intake.rest();
+                            return Poll::Pending;
+                        }
+                        if !read.filled().is_empty() {
+                            intake.push(read.filled());
                             continue;
                         }
                         // The client has left in the middle of it.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 /// Which rooms a room may use. `src/lib.rs` explains the order.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["admin", "config", "demo", "jwks", "server", "signing", "token"]),
+    ("cli", &["admin", "config", "demo", "jwks", "metrics", "server", "signing", "token"]),
     ("demo", &["admin", "config", "exchange", "jwks", "proxy", "server", "signing", "token"]),
     ("server", &["admin", "config", "exchange", "jwks", "metrics", "proxy", "signing", "token"]),
     ("proxy", &["exchange", "metrics", "tls", "token"]),

@@ -13,7 +13,7 @@ use syncgate::{
 use crate::{kit::Kit, recorder::routes};
 
 const FORM: &[(&str, Rejection)] = &[
-    ("GET /docs/../echo HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::AmbiguousPath),
+    ("GET /docs%0a HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::AmbiguousPath),
     (
         "GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer a.b.c\r\nAuthorization: Bearer a.b.c\r\n\r\n",
         Rejection::AmbiguousToken,

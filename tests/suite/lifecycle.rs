@@ -107,7 +107,7 @@ fn write_config(issuer: &DemoIssuer, listen: &str, key_mode: u32) -> (TempDir, P
     std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(key_mode)).unwrap();
     let config = folder.path().join("gateway.yaml");
     let text = format!(
-        "listen: {{ address: \"{listen}\" }}\nadmin: {{ address: \"127.0.0.1:0\" }}\nissuers:\n  - name: contoso\n    discovery: {}\n    \
+        "listen: {{ address: \"{listen}\", max_connections: 100 }}\nadmin: {{ address: \"127.0.0.1:0\" }}\nissuers:\n  - name: contoso\n    discovery: {}\n    \
          issuer: {}\n    audiences: [{}]\n    user_id: oid\nsigning: {{ key_file: signing.pem }}\nupstream: {{ url: \"http://127.0.0.1:9\" }}\n",
         issuer.discovery_url(),
         issuer.issuer(),

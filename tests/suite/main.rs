@@ -4,6 +4,7 @@
 
 mod answers;
 mod architecture;
+mod bounds;
 mod browsers;
 mod check;
 mod conformance;
@@ -30,6 +31,7 @@ mod load;
 mod minting;
 mod own_trouble;
 mod places;
+mod process;
 mod readme;
 mod realm;
 mod recorder;
