@@ -2,3 +2,4 @@
 
 pub use crate::proxy::fuzzing::{HeardAnswer, HeardEnd, hear_answer};
 pub use crate::proxy::fuzzing::{hold_body, hold_frames, hold_place};
+pub use crate::proxy::fuzzing::forwarded;

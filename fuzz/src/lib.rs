@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a finding is a panic")]
 
 pub mod answer;
+pub mod forwarding;
 
 use std::{sync::LazyLock, time::Duration};
 

@@ -47,7 +47,7 @@ pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestCont
     let fields = Fields::of(&request.headers);
     target::check_message(&request.method, &fields)?;
     target::check_target(&request.method, request.raw_path(), &raw_header)?;
-    if let Some(preflight) = preflight
+    if let Some(preflight) = preflight.filter(|_| live.routes.has_cors)
         && let Some(decision) = decide_preflight(request, fields.host, live, chosen, preflight)?
     {
         return Ok(decision);

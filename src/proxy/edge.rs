@@ -136,6 +136,9 @@ impl Edge {
         if !answer.status.is_informational() {
             context.outcome = Outcome::Upstream(answer.status.as_u16());
             show(client, answer, context)?;
+            if context.forward.as_ref().is_some_and(Forward::is_preflight) {
+                leave_out_body(answer)?;
+            }
         }
         // The connection ends with this answer, which must say so.
         self.end_when_stopping(client);
@@ -327,6 +330,16 @@ fn upstream(context: &RequestContext) -> Option<&Arc<Upstream>> {
 /// Takes the gateway's token out of what the upstream says.
 pub(super) fn hide_token(answer: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
     context.forward.as_ref().map_or(Ok(()), |forward| forward.hide_token(answer))
+}
+
+/// Makes an answer one without a body. What comes of it all the same, the client's session leaves out.
+fn leave_out_body(answer: &mut ResponseHeader) -> Result<()> {
+    answer.remove_header(&header::TRANSFER_ENCODING);
+    if matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        answer.remove_header(&header::CONTENT_LENGTH);
+        return Ok(());
+    }
+    answer.insert_header(header::CONTENT_LENGTH, 0)
 }
 
 /// Lets the page that asked see an answer of the upstream, where the gateway does that.

@@ -27,7 +27,7 @@ enum Right {
     /// The exchange has admitted it.
     Admission(Admission),
     /// The route lets it pass without a token.
-    Passage(#[expect(dead_code, reason = "it is the proof; there is nothing in it to read")] Passage),
+    Passage(Passage),
     /// The route leaves the refusal of its token to the backend.
     Placeholder(Placeholder),
 }
@@ -68,6 +68,11 @@ impl Forward {
             Right::Placeholder(placeholder) => Some(placeholder.rejection()),
             Right::Admission(_) | Right::Passage(_) => None,
         }
+    }
+
+    /// Whether it is a preflight: what it may show is in the header of its answer.
+    pub(super) fn is_preflight(&self) -> bool {
+        matches!(&self.right, Right::Passage(passage) if passage.is_preflight())
     }
 
     /// The body to send in place of the client's.

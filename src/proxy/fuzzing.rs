@@ -1,9 +1,11 @@
 //! What the fuzz targets reach of this room.
 
+mod forwarding;
 mod frames;
 mod places;
 
 pub use self::{
+    forwarding::forwarded,
     frames::hold_frames,
     places::{hold_body, hold_place},
 };

@@ -93,6 +93,43 @@ async fn a_preflight_that_passes_brings_nothing_but_itself() {
 }
 
 #[tokio::test]
+async fn the_answer_to_a_preflight_shows_nothing_but_its_header() {
+    let head = "Access-Control-Allow-Methods: PUT\r\nAccess-Control-Allow-Origin: https://app.contoso.com\r\n";
+    for (status, framed) in [
+        ("200 OK", "Content-Length: 6\r\n{head}\r\nsecret"),
+        ("200 OK", "Transfer-Encoding: chunked\r\n{head}\r\n6\r\nsecret\r\n0\r\n\r\n"),
+        ("200 OK", "Connection: close\r\n{head}\r\nsecret"),
+        ("404 Not Found", "Content-Length: 6\r\n{head}\r\nsecret"),
+        ("204 No Content", "{head}\r\n"),
+    ] {
+        let answer = format!("HTTP/1.1 {status}\r\n{}", framed.replace("{head}", head));
+        let recorder = Recorder::start(move |_| answer.clone()).await;
+        let kit = gateway_with(&recorder, route(json!({ "cors": { "preflight": "pass" } }))).await;
+        let mut client = kit.connect().await;
+        // Twice on one connection, so that nothing of the first answer is taken for the second.
+        for _ in 0..2 {
+            client.write(format!("OPTIONS /db HTTP/1.1\r\nHost: gateway\r\n{ORIGIN}\r\n{ASKS_PUT}\r\n\r\n").as_bytes()).await;
+            let answer = client.answer().await.unwrap();
+            let text = answer.text();
+            assert!(!text.contains("secret"), "{text}");
+            assert_eq!(
+                (answer.status.to_string().as_str(), answer.header("access-control-allow-methods")),
+                (&status[..3], Some("PUT")),
+                "{text}"
+            );
+        }
+        assert_eq!(recorder.count(), 2, "{status} {framed}");
+        // Whatever another request is answered stays whole.
+        let token = format!("Authorization: Bearer {}", kit.issuer.token("alice").sign());
+        let other = send(&kit, "OPTIONS", "/db", &[&token]).await;
+        if framed.starts_with("Content-Length") {
+            assert_eq!(other.body, b"secret", "{}", other.text());
+        }
+        kit.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_page_can_read_why_it_is_refused() {
     for preflight in ["answer", "pass"] {
         let (_recorder, kit) = world(json!({ "cors": { "preflight": preflight } })).await;

@@ -19,6 +19,7 @@ mod every_rejection;
 mod explain;
 mod fuzz_seeds;
 mod header_bounds;
+mod forwarding;
 mod hop_by_hop;
 mod hostile;
 mod hostile_provider;

@@ -13,6 +13,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(in crate::proxy) struct Passage {
     keeps_credentials: bool,
+    is_preflight: bool,
 }
 
 /// A WebSocket may go upstream with a token that can never be valid.
@@ -26,19 +27,19 @@ impl Route {
     pub(in crate::proxy) fn passage(&self) -> Option<Passage> {
         match self.access {
             Access::Protected => None,
-            Access::Public { pass_authorization } => Some(Passage { keeps_credentials: pass_authorization }),
+            Access::Public { pass_authorization } => Some(Passage { keeps_credentials: pass_authorization, is_preflight: false }),
         }
     }
 
     /// The right of a request whose body the route passes as it is.
     pub(in crate::proxy) fn passage_of_body(&self, _passed: &PassedBody) -> Passage {
-        Passage { keeps_credentials: true }
+        Passage { keeps_credentials: true, is_preflight: false }
     }
 
     /// The right of a preflight, which asks for nothing but leave: only where the route leaves it to the upstream.
     pub(in crate::proxy) fn passage_of_preflight(&self, _preflight: &Preflight) -> Option<Passage> {
         let passes = self.cors.as_ref().is_some_and(Cors::passes_preflights);
-        passes.then_some(Passage { keeps_credentials: false })
+        passes.then_some(Passage { keeps_credentials: false, is_preflight: true })
     }
 
     /// The right of a WebSocket whose token was refused with this: only where the route says so, and only for an invalid token.
@@ -52,6 +53,11 @@ impl Passage {
     /// Whether what clients put where tokens sit stays there. (`Authorization` is a matter of the route's strip list.)
     pub(in crate::proxy) fn keeps_credentials(&self) -> bool {
         self.keeps_credentials
+    }
+
+    /// Whether it is for a preflight, whose answer has no body for anybody.
+    pub(in crate::proxy) fn is_preflight(&self) -> bool {
+        self.is_preflight
     }
 }
 

@@ -5,8 +5,8 @@
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
 /// Longer paths, and paths of more segments, are not looked into.
-const MOST_BYTES: usize = 4 * 1_024;
-const MOST_SEGMENTS: usize = 256;
+const MOST_BYTES: usize = 2 * 1_024;
+const MOST_SEGMENTS: usize = 64;
 /// How often a path may be encoded.
 const MOST_DECODINGS: usize = 4;
 
@@ -109,10 +109,15 @@ pub(super) fn segments(path: &[u8]) -> Option<Vec<Segment>> {
     let mut segments = Vec::new();
     let mut before = None;
     let mut rest = letters.strip_prefix(&[Letter::SLASH]).unwrap_or(&letters);
+    let mut is_behind_end = false;
     loop {
         let end = rest.iter().position(|letter| matches!(letter.sign, '/' | '\\'));
         let (letters, behind) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
-        segments.push(Segment::of(letters, before, behind.first()));
+        let mut segment = Segment::of(letters, before, behind.first());
+        // What ends a name leaves out all that follows up to a slash, which for some servers an encoded one is not.
+        segment.may_be_nothing |= is_behind_end;
+        is_behind_end = segment.is_joined && (is_behind_end || segment.may_be_last);
+        segments.push(segment);
         if segments.len() > MOST_SEGMENTS {
             return None;
         }
@@ -175,15 +180,15 @@ fn letters(path: &[u8]) -> Option<Vec<Letter>> {
     let text = str::from_utf8(&bytes).ok()?;
     let mut letters = Vec::with_capacity(bytes.len());
     for (at, as_sent) in text.char_indices() {
+        if as_sent.is_ascii_graphic() {
+            let is_plain = !is_escaped.get(at).copied().unwrap_or(true);
+            letters.push(Letter { sign: as_sent.to_ascii_lowercase(), as_sent, is_plain });
+            continue;
+        }
         if as_sent.is_control() || matches!(as_sent, '\u{2028}' | '\u{2029}') {
             return None;
         }
-        if as_sent.is_ascii() {
-            let is_plain = !is_escaped.get(at).copied().unwrap_or(true);
-            letters.push(Letter { sign: as_sent.to_ascii_lowercase(), as_sent, is_plain });
-        } else {
-            fold(as_sent, |sign| letters.push(Letter { sign, as_sent, is_plain: false }));
-        }
+        fold(as_sent, |sign| letters.push(Letter { sign, as_sent, is_plain: false }));
     }
     Some(letters)
 }
@@ -191,6 +196,9 @@ fn letters(path: &[u8]) -> Option<Vec<Letter>> {
 /// Decodes once, in place. Says whether there was anything to decode; none if what is there has no one meaning.
 fn decode(bytes: &mut Vec<u8>, is_escaped: &mut Vec<bool>, is_first: bool) -> Option<bool> {
     str::from_utf8(bytes).ok()?;
+    if !bytes.contains(&b'%') {
+        return Some(false);
+    }
     let digit = |at: usize| bytes.get(at).and_then(|digit| char::from(*digit).to_digit(16));
     let mut decoded = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()));
     let mut at = 0;

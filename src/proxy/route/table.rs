@@ -20,6 +20,8 @@ pub(in crate::proxy) struct RouteTable {
     has_capitals: bool,
     /// Whether a request for another host may be one with other rules.
     has_hosts: bool,
+    /// Whether a preflight may be one for a route.
+    pub(in crate::proxy) has_cors: bool,
     /// Whether a path may be told from the same with a slash behind it.
     has_exact: bool,
 }
@@ -53,6 +55,7 @@ impl RouteTable {
             tree: Tree::new(routes.iter().map(|route| route.path.as_str())),
             has_capitals: routes.iter().any(|route| has_capital(&route.path)),
             has_hosts: routes.iter().any(|route| route.host.is_some()) && rules.iter().any(|rule| *rule != 0),
+            has_cors: routes.iter().any(|route| route.cors.is_some()),
             has_exact: routes.iter().any(|route| route.exact),
             rules,
             routes,

@@ -177,10 +177,15 @@ fn a_protected_path_with_capitals_is_met_in_any_spelling() {
 }
 
 /// What servers are known to make `/admin` of, by server.
-const READ_AS_ADMIN: [&str; 22] = [
+const READ_AS_ADMIN: [&str; 26] = [
     // Envoy, URL of WHATWG, hapi, Apache, HAProxy, Kestrel: decoded but for slashes, then resolved.
     "/x%2fy/%2e%2e/admin",
     "/x%2Fy%5cz/%2E%2E/.%2e/admin",
+    // Envoy: parameters of dots, up to a slash that is not encoded.
+    "/x/..;|y%2fz/admin",
+    "/x/..;y%2Fz%2fa/admin",
+    "/x/..;y\\z/admin",
+    "/.;y%2fz/admin",
     // Parsers of URLs: an authority.
     "//x/admin",
     "/\\x/admin",
@@ -325,6 +330,17 @@ fn a_target_names_no_other_host() {
     }
     let alike = table(&[route("/", 0), admin]);
     assert_eq!(name(&alike, "www.test", "//admin.test/x"), Ok("/".into()));
+}
+
+#[test]
+fn odd_paths_are_looked_into_up_to_a_length() {
+    let routes = table(&[public("/"), route("/admin", 0)]);
+    let path = |segments: usize, letters: usize| format!("{}/%61{}", "/a".repeat(segments - 1), "a".repeat(letters));
+    assert_eq!(name(&routes, "a", &path(64, 0)), Ok("/".into()));
+    assert_eq!(name(&routes, "a", &path(65, 0)), Err(Rejection::AmbiguousPath));
+    assert_eq!(name(&routes, "a", &path(1, 2_044)), Ok("/".into()));
+    assert_eq!(name(&routes, "a", &path(1, 2_045)), Err(Rejection::AmbiguousPath));
+    assert_eq!(name(&routes, "a", &format!("/{}", "a/".repeat(20_000))), Ok("/".into()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::spelling::{self, Match, Segment};
 
 /// More places than that are not followed.
-const MOST_PLACES: usize = 64;
+const MOST_PLACES: usize = 32;
 
 /// The root is the first node.
 #[derive(Debug)]

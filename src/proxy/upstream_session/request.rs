@@ -98,6 +98,13 @@ impl UpstreamRequest {
     }
 }
 
+impl UpstreamRequest {
+    /// The header on the wire, to be looked at by nobody but the fuzz targets.
+    pub(in crate::proxy) fn head(&self) -> &[u8] {
+        &self.head
+    }
+}
+
 /// A header as it is written.
 struct HeadWriter {
     bytes: Vec<u8>,
