@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release release-pgo test interop lint format docs bench bench-peers bench-peers-pgo bench-report bench-smoke load check-alerts fuzz fuzz-smoke
+.PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-smoke load check-alerts fuzz fuzz-smoke
 
 # Installs a package that has this command, or names it.
 INSTALL = sh -c '\
@@ -17,7 +17,7 @@ SECONDS ?= 1800
 # What make load does; docs/load-testing.md has more.
 LOAD ?= http --demo --rate 500 --cold-rate 10
 
-FUZZ_TARGETS = token key_set claims frames place body answer forwarding
+FUZZ_TARGETS = token key_set claims frames place body answer forwarding request_target
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,21 @@ test: deps ## Run the whole test suite
 
 interop: deps ## Run the tests with real clients, backends and an OpenID provider (Node 20, Python 3.10)
 	SYNCGATE_NO_SKIP=1 $(CARGO) test --locked --test suite interop::
+
+differential: export PATH := $(PATH):/usr/sbin
+differential: deps ## Hold the routes against real servers' readings of 50,000 requests (Node 20, Python 3.10; installs servers)
+	@$(INSTALL) nginx nginx
+	@$(INSTALL) haproxy haproxy
+	@$(INSTALL) apache2 apache2-bin
+	@$(INSTALL) caddy caddy
+	@$(INSTALL) lighttpd lighttpd
+	@$(INSTALL) varnishd varnish
+	@$(INSTALL) php php-cli
+	@$(INSTALL) puma puma
+	@$(INSTALL) javac default-jdk-headless
+	@ruby -e 'require "sinatra/base"' 2>/dev/null || $(INSTALL) "ruby with sinatra" ruby-sinatra
+	@test -e /usr/share/java/jetty9-server.jar || $(INSTALL) "java with jetty9" libjetty9-java
+	SYNCGATE_NO_SKIP=1 $(CARGO) test --locked --test suite differential:: -- --include-ignored --nocapture
 
 lint: deps ## Formatting and clippy, warnings as errors
 	$(CARGO) fmt --check

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::{Meeting, node};
+use super::{INTEROP, Meeting};
 
 #[tokio::test]
 async fn pouchdb_replicates_live_and_outlives_its_token() {
-    if !node().await {
+    if !INTEROP.node().await {
         return;
     }
     let file = json!({ "routes": { "preset": "couchdb" } });
@@ -31,7 +31,7 @@ async fn pouchdb_replicates_live_and_outlives_its_token() {
 
 #[tokio::test]
 async fn triplit_syncs_live_and_is_told_in_its_socket_that_a_token_is_invalid() {
-    if !node().await {
+    if !INTEROP.node().await {
         return;
     }
     let file = json!({ "routes": { "preset": "triplit" } });

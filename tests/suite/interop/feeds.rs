@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Meeting, node};
+use super::{INTEROP, Meeting};
 
 #[tokio::test]
 async fn an_event_source_comes_back_with_a_new_token_and_misses_nothing() {
-    if !node().await {
+    if !INTEROP.node().await {
         return;
     }
     let Meeting { found, kit, mut server } = Meeting::hold(json!({}), "events-server.mjs", "events-client.mjs").await;

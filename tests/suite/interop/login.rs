@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Script, node, python};
+use super::{INTEROP, Script};
 use crate::{kit::Kit, recorder::config};
 
 /// The provider, the app, and the gateway that trusts the one and serves the other.
@@ -125,7 +125,7 @@ fn kid(token: &Value) -> String {
 
 #[tokio::test]
 async fn an_app_logs_in_and_stays_in_while_the_provider_rotates_its_key() {
-    if !(node().await && python().await) {
+    if !(INTEROP.node().await && INTEROP.python().await) {
         return;
     }
     let mut login = Login::start().await;
@@ -151,7 +151,7 @@ async fn an_app_logs_in_and_stays_in_while_the_provider_rotates_its_key() {
 
 #[tokio::test]
 async fn tokens_that_are_not_good_are_refused() {
-    if !(node().await && python().await) {
+    if !(INTEROP.node().await && INTEROP.python().await) {
         return;
     }
     let mut login = Login::start().await;

@@ -1,7 +1,6 @@
 //! Programs that nobody here wrote, from npm and PyPI, with the gateway between them: `tests/interop`.
 //!
-//! Needs Node 20 or newer with npm; the logins need Python 3.10 or newer, too. Without them the tests are skipped and say so; with
-//! `SYNCGATE_NO_SKIP` that is a failure. What is installed is pinned: `package-lock.json`, `requirements.txt`.
+//! Needs Node 20 or newer with npm; the logins need Python 3.10 or newer, too. `installed.rs` says what happens without them.
 
 mod backends;
 mod feeds;
@@ -10,7 +9,6 @@ mod login;
 use std::{
     path::PathBuf,
     process::Stdio,
-    sync::LazyLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -18,91 +16,12 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
-    sync::Mutex,
 };
 
-use crate::{kit::Kit, recorder::gateway_of};
+use crate::{installed::INTEROP, kit::Kit, recorder::gateway_of};
 
 /// Longer than a client takes that retries with an expired token.
 const DEADLINE: Duration = Duration::from_secs(90);
-
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/interop")
-}
-
-/// The Python of an environment of its own.
-fn environment() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("interop-python")
-}
-
-type Installed = Mutex<Option<Result<(), String>>>;
-
-/// Whether the packages of npm are there; installs them if they are not. Skips aloud where that is not possible.
-async fn node() -> bool {
-    static INSTALLED: LazyLock<Installed> = LazyLock::new(Mutex::default);
-    is_ready(&INSTALLED, install_node()).await
-}
-
-/// The same for those of PyPI.
-async fn python() -> bool {
-    static INSTALLED: LazyLock<Installed> = LazyLock::new(Mutex::default);
-    is_ready(&INSTALLED, install_python()).await
-}
-
-async fn is_ready(installed: &Installed, install: impl Future<Output = Result<(), String>>) -> bool {
-    let mut installed = installed.lock().await;
-    if installed.is_none() {
-        *installed = Some(install.await);
-    }
-    match installed.as_ref().unwrap() {
-        Ok(()) => true,
-        Err(why) => {
-            assert!(std::env::var_os("SYNCGATE_NO_SKIP").is_none(), "must not be skipped: {why}");
-            eprintln!("SKIPPED: {why}");
-            false
-        }
-    }
-}
-
-async fn install_node() -> Result<(), String> {
-    let version = output("node", &["--version"]).await?;
-    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if major.is_none_or(|major| major < 20) {
-        return Err(format!("node is {}; 20 or newer is needed", version.trim()));
-    }
-    // What npm has installed it writes down there.
-    let lock = std::fs::metadata(folder().join("package-lock.json")).and_then(|file| file.modified());
-    let installed = std::fs::metadata(folder().join("node_modules/.package-lock.json")).and_then(|file| file.modified());
-    if matches!((lock, installed), (Ok(lock), Ok(installed)) if installed >= lock) {
-        return Ok(());
-    }
-    output("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).await.map(drop)
-}
-
-async fn install_python() -> Result<(), String> {
-    let wanted = std::fs::read(folder().join("requirements.txt")).map_err(|error| format!("requirements.txt: {error}"))?;
-    let done = environment().join("installed.txt");
-    if std::fs::read(&done).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
-    }
-    output("python3", &["-c", "import sys; sys.exit('Python 3.10 or newer is needed' if sys.version_info < (3, 10) else 0)"])
-        .await?;
-    let environment = environment();
-    output("python3", &["-m", "venv", "--clear", environment.to_str().unwrap()]).await?;
-    let pip = environment.join("bin/pip");
-    let arguments = ["install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--requirement", "requirements.txt"];
-    output(pip.to_str().unwrap(), &arguments).await?;
-    std::fs::write(done, wanted).map_err(|error| error.to_string())
-}
-
-async fn output(program: &str, arguments: &[&str]) -> Result<String, String> {
-    let run = Command::new(program).args(arguments).current_dir(folder()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(Duration::from_secs(300), run).await;
-    match output.map_err(|_| format!("{program} does not end"))?.map_err(|error| format!("{program}: {error}"))? {
-        output if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        output => Err(format!("{program} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr))),
-    }
-}
 
 /// A script under `tests/interop`. It ends with this value.
 struct Script {
@@ -117,13 +36,13 @@ impl Script {
     }
 
     fn python(name: &str) -> Self {
-        Self::start(environment().join("bin/python"), name)
+        Self::start(INTEROP.python_command("python").into(), name)
     }
 
     fn start(program: PathBuf, name: &str) -> Self {
         let mut child = Command::new(program)
-            .arg(folder().join(name))
-            .current_dir(folder())
+            .arg(INTEROP.folder().join(name))
+            .current_dir(INTEROP.folder())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
