@@ -4,6 +4,9 @@
 
 pub mod answer;
 pub mod forwarding;
+#[path = "../../tests/oracle/mod.rs"]
+mod oracle;
+pub mod request_target;
 
 use std::{sync::LazyLock, time::Duration};
 

@@ -1,25 +1,32 @@
-//! The seeds of fuzz targets, replayed.
+//! The seeds of fuzz targets whose property is told in the package of the fuzz targets, replayed.
 
 use std::{fs, path::Path};
 
 #[path = "../../fuzz/src/answer.rs"]
 mod answer;
+#[path = "../../fuzz/src/request_target.rs"]
+mod request_target;
 
-fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+/// Holds each seed as it is, and cut off anywhere.
+fn replay(target: &str, hold: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let seeds: Vec<_> = files.map(|path| (path.display().to_string(), fs::read(&path).unwrap())).collect();
-    assert!(!seeds.is_empty(), "{target}");
-    seeds
+    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty(), "{target}");
+    for path in files {
+        println!("{}", path.display());
+        let seed = fs::read(&path).unwrap();
+        for end in 0..=seed.len() {
+            hold(&seed[..end]);
+        }
+    }
 }
 
 #[test]
 fn an_answer_is_heard_as_hyper_hears_it() {
-    for (name, seed) in seeds("answer") {
-        println!("{name}");
-        // As it is, and cut off anywhere.
-        for end in 0..=seed.len() {
-            answer::hold(&seed[..end]);
-        }
-    }
+    replay("answer", |seed| drop(answer::hold(seed)));
+}
+
+#[test]
+fn no_server_reads_a_target_as_what_a_route_guards_that_was_not_asked() {
+    replay("request_target", |seed| drop(request_target::hold(seed)));
 }

@@ -48,7 +48,7 @@ async fn triplit_syncs_live_and_is_told_in_its_socket_that_a_token_is_invalid() 
 
 #[tokio::test]
 async fn pouchdb_comes_back_after_its_key_was_purged() {
-    if !node().await {
+    if !INTEROP.node().await {
         return;
     }
     let file = json!({ "routes": { "preset": "couchdb" } });
@@ -68,7 +68,7 @@ async fn pouchdb_comes_back_after_its_key_was_purged() {
 
 #[tokio::test]
 async fn graphql_subscriptions_go_on_over_the_end_of_a_token_and_of_a_sockets_age() {
-    if !node().await {
+    if !INTEROP.node().await {
         return;
     }
     let place = json!({ "in": { "query": "access_token" }, "out": { "header": "authorization", "scheme": "Bearer" } });
