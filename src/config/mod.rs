@@ -9,6 +9,7 @@
 mod document;
 mod field;
 mod formats;
+pub(crate) mod fuzzing;
 mod json;
 mod load;
 mod outside;

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 #[path = "../../fuzz/src/forwarding.rs"]
-mod forwarding;
+mod property;
 
 #[test]
 fn the_seeds_hold() {
@@ -13,7 +13,7 @@ fn the_seeds_hold() {
     let seeds: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
     assert!(seeds.len() > 4);
     for seed in seeds {
-        (0..=seed.len()).for_each(|end| forwarding::hold(&seed[..end]));
+        (0..=seed.len()).for_each(|end| property::hold(&seed[..end]));
     }
 }
 
@@ -32,11 +32,11 @@ fn spelled(name: &str, signs: &[char], capitals: &[bool]) -> String {
 proptest! {
     #[test]
     fn no_spelling_of_an_unwanted_name_reaches_a_backend(
-        name in select(forwarding::NAMES.to_vec()),
+        name in select(property::NAMES.to_vec()),
         signs in vec(select("-_.~!|^+*'#$%&`".chars().collect::<Vec<_>>()), 1..5),
         capitals in vec(any::<bool>(), 1..9),
     ) {
         let header = format!("accept: */*\n{}: x\nx-request-id: 7", spelled(name, &signs, &capitals));
-        forwarding::hold(header.as_bytes());
+        property::hold(header.as_bytes());
     }
 }

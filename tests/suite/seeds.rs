@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use syncgate::fuzzing::{hold_body, hold_frames, hold_place};
+use syncgate::fuzzing::{hold_body, hold_config, hold_frames, hold_place};
 
 #[track_caller]
 fn replay(target: &str, hold: impl Fn(&[u8]) -> Result<(), String>) {
@@ -32,4 +32,9 @@ fn the_seeds_of_place_hold() {
 #[test]
 fn the_seeds_of_body_hold() {
     replay("body", hold_body);
+}
+
+#[test]
+fn the_seeds_of_config_hold() {
+    replay("config", hold_config);
 }

@@ -52,7 +52,7 @@ fn names() -> Vec<Vec<u8>> {
         ] {
             let (before, after) = place.split_once('|').unwrap();
             all.push([before.as_bytes(), &[byte], after.as_bytes()].concat());
-            if byte < 0x30 || byte > 0x7a {
+            if !(0x30..=0x7a).contains(&byte) {
                 all.push(format!("{before}%{byte:02x}{after}").into_bytes());
             }
         }
