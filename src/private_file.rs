@@ -139,7 +139,7 @@ pub fn write(path: &Path, content: &[u8], replace: bool) -> Result<(), PrivateFi
     write_with_mode(path, content, replace, 0o600)
 }
 
-/// As [`write`], for a file that everybody may read, such as a public key.
+/// As [`write()`], for a file that everybody may read, such as a public key.
 pub fn write_public(path: &Path, content: &[u8], replace: bool) -> Result<(), PrivateFileError> {
     write_with_mode(path, content, replace, 0o644)
 }

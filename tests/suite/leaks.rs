@@ -255,7 +255,7 @@ async fn a_switch_that_was_not_asked_for_is_a_502() {
     for target in wrong {
         assert_eq!(ask(target).await, 502, "{target}");
     }
-    kit.assert_metric("syncgate_upstream_errors_total", &[("kind", "broken")], wrong.len() as f64).await;
+    kit.assert_metric("syncgate_upstream_errors_total", &[("kind", "malformed")], wrong.len() as f64).await;
     kit.stop().await;
 }
 

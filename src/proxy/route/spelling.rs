@@ -145,7 +145,7 @@ pub(super) fn may_have_authority(path: &[u8]) -> bool {
     }
 }
 
-/// What is left of a name of the config where [`Segment::may_be`] compares.
+/// What is left of a name of the config where [`Segment::is`] compares.
 pub(super) fn skeleton(name: &str) -> String {
     name.chars().map(|letter| letter.to_ascii_lowercase()).filter(|letter| is_of_skeleton(*letter)).collect()
 }
