@@ -4,9 +4,21 @@ use url::Url;
 
 use super::steps::{decode, decode_all, is_well_escaped, latin1, merge_slashes, replaced, resolve, until, without_broken};
 
-/// The path is what was sent; a slash at the end does not count.
+/// The path is what was sent; with a fragment, what `url.parse` makes of it.
 pub fn verbatim(target: &[u8]) -> Vec<Vec<u8>> {
-    super::proxies::verbatim(target)
+    let mut paths = super::proxies::verbatim(target);
+    paths.push(with_slashes(until(target, b"?#")));
+    paths
+}
+
+/// `/` for each `\`.
+fn with_slashes(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect()
+}
+
+/// Dots resolved as the WHATWG's standard does, without regard to what the crate takes for a drive.
+fn without_dots(target: &[u8]) -> Vec<u8> {
+    resolve(&decode(&with_slashes(until(target, b"?#")), |byte| byte == b'.'))
 }
 
 /// The path of a URL, by the WHATWG's standard.
@@ -19,7 +31,11 @@ pub fn node_url(target: &[u8]) -> Vec<Vec<u8>> {
     let slashes = target.iter().take_while(|byte| b"/\\\t\r".contains(byte)).count();
     let is_authority = target[..slashes].iter().filter(|byte| b"/\\".contains(byte)).count() > 1;
     let target = if is_authority { [b"//", &target[slashes..]].concat() } else { target.to_vec() };
-    path_of(Url::parse("http://localhost").and_then(|base| base.join(&latin1(&target))).ok())
+    let mut paths = path_of(Url::parse("http://localhost").and_then(|base| base.join(&latin1(&target))).ok());
+    if !is_authority {
+        paths.push(without_dots(&target));
+    }
+    paths
 }
 
 pub fn node_url_decoded(target: &[u8]) -> Vec<Vec<u8>> {
@@ -76,13 +92,18 @@ pub fn fastify(target: &[u8], is_loose: bool) -> Vec<Vec<u8>> {
 
 /// A target as the end of a URL that begins with a host.
 fn appended(target: &[u8]) -> Vec<Vec<u8>> {
-    path_of(Url::parse(&format!("http://www.test{}", latin1(target))).ok())
+    let mut paths = path_of(Url::parse(&format!("http://www.test{}", latin1(target))).ok());
+    paths.push(without_dots(target));
+    paths
 }
 
 pub fn hapi(target: &[u8]) -> Vec<Vec<u8>> {
+    let dots = decode(until(target, b"?#"), |byte| byte == b'.');
     appended(target)
         .into_iter()
         .chain(verbatim(target))
+        .chain([resolve(&merge_slashes(&dots))])
+        .chain([resolve(&merge_slashes(&with_slashes(&dots)))])
         .flat_map(|path| [path.to_ascii_lowercase(), decode_all(&path).to_ascii_lowercase(), path])
         .collect()
 }

@@ -52,7 +52,11 @@ pub fn apache(target: &[u8], slashes: EncodedSlashes) -> Vec<Vec<u8>> {
     match slashes {
         EncodedSlashes::Refused => vec![decode_all(&path)],
         EncodedSlashes::Decoded => vec![resolve(&merge_slashes(&decode_all(&path)))],
-        EncodedSlashes::Left => vec![decode(&path, |byte| byte != b'/')],
+        EncodedSlashes::Left => {
+            let left = decode(&path, |byte| byte != b'/');
+            // `<Location>` merges them all the same.
+            vec![merge_slashes(&left), left]
+        }
     }
 }
 
@@ -103,8 +107,9 @@ pub fn lighttpd(target: &[u8]) -> Vec<Vec<u8>> {
 pub fn envoy(target: &[u8], unescapes: bool) -> Vec<Vec<u8>> {
     let path = until(target, b"?#");
     let path = if unescapes { decode(path, |byte| b"/\\".contains(&byte)) } else { path.to_vec() };
-    let path: Vec<u8> = decode(&path, is_unreserved).iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect();
-    // Dots with parameters are dots.
+    let path = decode(&path, is_unreserved);
+    let with_slashes = |path: &[u8]| path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect::<Vec<u8>>();
+    // Dots with parameters are dots; those go on up to a slash of its own kind.
     let bare = |segment: &'_ [u8]| match until(segment, b";") {
         dots @ (b"." | b"..") => dots.to_vec(),
         _ => segment.to_vec(),
@@ -117,5 +122,5 @@ pub fn envoy(target: &[u8], unescapes: bool) -> Vec<Vec<u8>> {
         let path = if unescapes { merge_slashes(&path) } else { path };
         [path.iter().map(escaped).collect::<String>().into_bytes(), path]
     };
-    [tidy(&path), tidy(&bare.join(&b'/'))].concat()
+    [tidy(&with_slashes(&path)), tidy(&with_slashes(&bare.join(&b'/')))].concat()
 }

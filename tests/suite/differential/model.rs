@@ -101,8 +101,8 @@ fn agreement(server: Server, spellings: &[Spelling], seen: &[Seen]) -> Agreement
     let mut agreement = Agreement::default();
     for (spelling, seen) in spellings.iter().zip(seen).filter(|(spelling, _)| spelling.family == Family::Path) {
         let target = &spelling.request.target;
-        // What begins otherwise, or has another target's end in it, the gateway refuses before it looks for a route.
-        if target.first() != Some(&b'/') || target.contains(&b' ') {
+        // What begins otherwise, or holds white space, is no target.
+        if target.first() != Some(&b'/') || target.iter().any(u8::is_ascii_whitespace) {
             continue;
         }
         agreement.spellings += 1;
