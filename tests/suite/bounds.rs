@@ -68,8 +68,7 @@ async fn unfinished_headers_are_bounded(count: usize) {
     // As much as is held, and no more, so that nobody is refused.
     let most = [BEGUN, &vec![b'a'; HEADER_BYTES - BEGUN.len() - 1]].concat();
     let held = connections(stage.process.address, count, &most).await;
-    let series = format!("syncgate_unfinished_header_bytes {}", count * most.len());
-    stage.process.eventually(async |process| process.admin("/metrics").await.is_some_and(|text| text.contains(&series))).await;
+    is_held(&stage, count * most.len()).await;
     let each = stage.process.resident().saturating_sub(before) / clients;
     println!("{count} unfinished headers of {} bytes: {each} bytes each", most.len());
     assert!(each <= HEADER_BYTES as u64 + BESIDES, "{each} bytes for each connection");
@@ -85,6 +84,22 @@ async fn unfinished_headers_are_bounded(count: usize) {
     assert!(stage.serves(Duration::from_secs(10)).await);
     drop(flood);
     is_given_back(&stage, before, clients).await;
+}
+
+/// All that was sent is held, sooner or later.
+async fn is_held(stage: &Stage, bytes: usize) {
+    let started = Instant::now();
+    loop {
+        let metrics = stage.process.admin("/metrics").await.unwrap_or_default();
+        let value = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?").trim().to_owned();
+        let held = value("syncgate_unfinished_header_bytes ");
+        if held == bytes.to_string() {
+            return;
+        }
+        let connections = value("syncgate_connections ");
+        assert!(started.elapsed() < Duration::from_secs(60), "{held} bytes of {bytes} on {connections} connections");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Within ten seconds all is as it was, but for what an allocator keeps of a busy time: a tenth of what was held, and a little.
