@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use pingora::http::RequestHeader;
 
 use crate::{
@@ -47,6 +47,7 @@ pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestCont
     let fields = Fields::of(&request.headers);
     target::check_message(&request.method, &fields)?;
     target::check_target(&request.method, request.raw_path(), &raw_header)?;
+    let is_preflight = preflight.is_some();
     if let Some(preflight) = preflight.filter(|_| live.routes.has_cors)
         && let Some(decision) = decide_preflight(request, fields.host, live, chosen, preflight)?
     {
@@ -78,6 +79,10 @@ pub(super) async fn decide(client: &mut ClientSession, context: &mut RequestCont
         let lacks = |route: &&Arc<Route>| connection.identity_is(|identity| check(route, identity.verified(), request).is_err());
         *chosen = found.routes().find(lacks).or(Some(route)).cloned();
     }
+    if is_preflight && matches!(decided, Err(Stop::Refused(Rejection::MissingToken))) {
+        complain_of_preflight(client.req_header(), route, live);
+        return Err(Rejection::PreflightNotConfigured.into());
+    }
     let forward = decided?;
     Ok(if is_websocket { Decision::OpenWebSocket(forward) } else { Decision::Forward(forward) })
 }
@@ -102,6 +107,17 @@ fn decide_preflight(
     let mut rewrite = Rewrite::drop_all(&route.token_in, parts(request))?;
     Preflight::restrict(request, &mut rewrite);
     Ok(Some(Decision::Forward(Forward::passed(passage, rewrite))))
+}
+
+/// Names the page whose preflight is refused: its developer sees no more than that something about CORS is wrong.
+fn complain_of_preflight(request: &RequestHeader, route: &Route, live: &Live) {
+    /// More of an origin is not logged.
+    const SHOWN: usize = 128;
+    if live.preflights.is_due() {
+        let origin = only_value(&request.headers, header::ORIGIN.as_str()).unwrap_or_default();
+        let origin = origin.get(..SHOWN).unwrap_or(origin).escape_ascii().to_string();
+        tracing::warn!(route = route.name, origin, "a page of another origin asks for leave, and the route has no cors");
+    }
 }
 
 /// Decides about a request by what its route demands.

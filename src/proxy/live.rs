@@ -1,6 +1,9 @@
 //! [`Live`]: what a reload of the config exchanges. A request keeps the one that it began with.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use tokio::task::{AbortHandle, JoinSet};
@@ -11,6 +14,7 @@ use crate::{
     metrics::Metrics,
     proxy::{
         AccessLog, ListenSettings, ProxyError, ProxySettings, RouteSettings,
+        occasionally::Occasionally,
         pin_watch::PinWatch,
         route::{Route, RouteTable},
         upstream::Upstream,
@@ -26,6 +30,8 @@ pub(super) struct Live {
     pub(super) exchange: Arc<Exchange>,
     pub(super) realm: String,
     pub(super) access_log: Option<Arc<AccessLog>>,
+    /// For preflights of pages that no route has `cors` for.
+    pub(super) preflights: Occasionally,
 }
 
 impl Live {
@@ -56,6 +62,7 @@ impl Live {
             exchange,
             realm: settings.realm.clone(),
             access_log,
+            preflights: Occasionally::every(Duration::from_secs(10)),
         })
     }
 }

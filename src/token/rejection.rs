@@ -89,6 +89,8 @@ pub enum Rejection {
     OtherKind,
     /// A claim of the client's token would grant power in the backend: that is for the config alone.
     PowerfulClaim,
+    /// A preflight of a page of another origin, on a route that demands a token and has no `cors`.
+    PreflightNotConfigured,
     /// What came in is no HTTP request, or one that could be read in two ways.
     RequestMalformed,
     /// The token is bound to a key (`cnf`), and the config refuses such tokens as bearer tokens.
@@ -222,6 +224,7 @@ impl Rejection {
             Self::OriginNotAllowed => row("origin_not_allowed", 403, None, "the origin is not permitted"),
             Self::OtherKind => row("other_kind", 401, TOKEN, NOT_ACCEPTED),
             Self::PowerfulClaim => row("powerful_claim", 403, SCOPE, "a claim of the token is for administrators"),
+            Self::PreflightNotConfigured => row("preflight_not_configured", 403, None, "no page of another origin may ask here"),
             Self::RequestMalformed => row("request_malformed", 400, None, "the request cannot be read"),
             Self::SenderConstrained => row("sender_constrained", 401, TOKEN, NOT_ACCEPTED),
             Self::SigningFailed => row("signing_failed", 500, None, "the gateway could not sign"),
@@ -289,6 +292,7 @@ impl Rejection {
         Self::OriginNotAllowed,
         Self::OtherKind,
         Self::PowerfulClaim,
+        Self::PreflightNotConfigured,
         Self::RequestMalformed,
         Self::SenderConstrained,
         Self::SigningFailed,

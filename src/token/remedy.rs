@@ -95,6 +95,9 @@ impl Rejection {
             Self::PowerfulClaim => {
                 "Config: what grants power in the backend must be written there (`claims` of the profile, or the right side of its table), not taken from the token."
             }
+            Self::PreflightNotConfigured => {
+                "Config: if the page is yours, add `allowed_origins` with its origin and `cors: {}` to the route. The log names the origin, at most once in ten seconds."
+            }
             Self::RequestMalformed => {
                 "Client: send HTTP/1.1 in the clear. The log says what came instead, at most once in ten seconds; a load balancer that speaks TLS, HTTP/2 or the PROXY protocol to the gateway must be told not to."
             }

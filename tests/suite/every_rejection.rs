@@ -21,6 +21,10 @@ const FORM: &[(&str, Rejection)] = &[
     ("GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer a.b.c d\r\n\r\n", Rejection::AuthorizationMalformed),
     ("GET /docs HTTP/1.1\r\n\r\n", Rejection::HostMalformed),
     ("GET /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::MissingToken),
+    (
+        "OPTIONS /docs HTTP/1.1\r\nHost: gateway\r\nOrigin: https://app.contoso.com\r\nAccess-Control-Request-Method: PUT\r\n\r\n",
+        Rejection::PreflightNotConfigured,
+    ),
     ("GET /nowhere HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::NoRoute),
     ("TRACE /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::MethodNotAllowed),
     ("PUT /docs HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1, 1\r\n\r\n", Rejection::LengthMalformed),

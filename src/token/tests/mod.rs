@@ -98,6 +98,7 @@ const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::MissingToken,
     Rejection::NoRoute,
     Rejection::OriginNotAllowed,
+    Rejection::PreflightNotConfigured,
     Rejection::RequestMalformed,
     Rejection::SigningOverloaded,
     Rejection::TargetMalformed,
