@@ -55,9 +55,16 @@ struct Hypers {
 }
 
 /// Where the gateway hears otherwise on purpose: `identity` says nothing, so that a length beside it holds, where to hyper the connection's end
-/// is the body's; and a coding in HTTP/1.0, which hyper refuses, is read, though its connection is not used again (RFC 9112 section 6.1).
+/// is the body's; a coding in HTTP/1.0, which hyper refuses, is read, though its connection is not used again (RFC 9112 section 6.1); and an
+/// empty item of a list says nothing (RFC 9110 section 5.6.1.2), where to hyper it is the last coding.
 fn is_heard_otherwise(wire: &[u8]) -> bool {
-    has_coding(wire) && (says(wire, "identity") || says(wire, "http/1.0"))
+    has_coding(wire) && (says(wire, "identity") || says(wire, "http/1.0") || has_empty_coding(wire))
+}
+
+fn has_empty_coding(wire: &[u8]) -> bool {
+    let codings = wire.split(|byte| *byte == b'\n').filter(|line| has_coding(line));
+    let mut values = codings.filter_map(|line| line.splitn(2, |byte| *byte == b':').nth(1));
+    values.any(|value| value.split(|byte| *byte == b',').any(|item| item.trim_ascii().is_empty()))
 }
 
 fn has_coding(wire: &[u8]) -> bool {

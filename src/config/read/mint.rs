@@ -294,6 +294,7 @@ fn check(section: &mut Section<'_>, profile: &MintingProfile) {
     }
     let unused = |table: &&ClaimTable| !places.iter().any(|place| place.table() == Some(table.name.as_str()));
     for table in profile.tables.iter().filter(unused) {
-        field.warning(format!("the table {} is not used; a claim takes it as ${{all:{}}}", table.name, table.name));
+        let name = shown(&table.name);
+        field.warning(format!("the table {name} is not used; a claim takes it as ${{all:{name}}}"));
     }
 }

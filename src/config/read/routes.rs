@@ -163,7 +163,7 @@ fn check_named_user(section: &Section<'_>, profile: Option<&Profile<'_>>, in_bod
         section.problem("user_query is for tokens outside of bodies; leave it away");
     }
     if let Some(profile) = profile.filter(|profile| !profile.settings.claims.contains_key("sub")) {
-        let name = &profile.settings.name;
+        let name = shown(&profile.settings.name);
         section.problem(&format!(
             "user_query is compared with the claim sub, which the minting profile {name} lacks; add it, or say user_query: none"
         ));
@@ -189,16 +189,21 @@ fn upstream(section: &mut Section<'_>, upstreams: &[Upstream<'_>]) -> usize {
     let names: Vec<_> = upstreams.iter().map(|upstream| upstream.settings.name.as_str()).collect();
     let Some(field) = section.field("upstream") else {
         if names.len() > 1 {
-            section.missing("upstream", &format!("there are several; accepted: {}", names.join(", ")));
+            section.missing("upstream", &format!("there are several; accepted: {}", shown_names(&names)));
         }
         return 0;
     };
     let name = field.text(&NAME);
     let found = name.as_ref().and_then(|name| names.iter().position(|known| known == name));
     if let (Some(name), None, false) = (name, found, names.is_empty()) {
-        field.problem(format!("there is no upstream {}; accepted: {}", shown(&name), names.join(", ")));
+        field.problem(format!("there is no upstream {}; accepted: {}", shown(&name), shown_names(&names)));
     }
     found.unwrap_or(0)
+}
+
+/// Names of the file, which may be none that can be used, for a message.
+fn shown_names(names: &[&str]) -> String {
+    names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ")
 }
 
 /// The index of the minting profile that a route names.
@@ -206,7 +211,7 @@ fn profile(field: &Field<'_>, profiles: &[Profile<'_>]) -> usize {
     let Some(name) = field.text(&NAME) else { return 0 };
     let found = profiles.iter().position(|profile| profile.settings.name == name);
     if found.is_none() {
-        let names: Vec<_> = profiles.iter().map(|profile| profile.settings.name.as_str()).collect();
+        let names: Vec<_> = profiles.iter().map(|profile| shown(&profile.settings.name)).collect();
         field.problem(format!("there is no profile {}; accepted: {}", shown(&name), names.join(", ")));
     }
     found.unwrap_or(0)
