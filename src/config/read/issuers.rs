@@ -26,6 +26,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
 const LEEWAY: Duration = MINUTE;
+/// The name of an issuer that is given none, and whose URLs have no host that could be one.
+const NAMELESS: &str = "issuer";
 const NAME_CLAIM: &str = "name";
 const ROLE_CLAIM: &str = "roles";
 
@@ -128,7 +130,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     check_clouds(&mut section, &issuers, &settings.sources);
     let provider = preset.flatten().map_or_else(|| provider(&issuers), Preset::provider);
     let cloud_instance = microsoft_cloud(provider, &issuers, &settings.sources);
-    let name = section.text("name", &NAME).or(default_name).unwrap_or_default();
+    let name = section.text("name", &NAME).or(default_name).unwrap_or_else(|| NAMELESS.to_owned());
     let client_ids = section.texts("client_ids", &TEXT);
     let audiences = audiences(&mut section, provider, &issuers, client_ids.is_empty());
     let rules = IssuerSettings {
