@@ -27,7 +27,7 @@ const SETS: &[Row] = &[
     ("jwks/google-iap-ec.json", 5, &[]),
     ("jwks/identityserver-demo.json", 1, &[]),
     // One EC key; one RSA key published twice, with two certificates; one encryption key published twice.
-    ("jwks/idme-mixed-ec-rsa.json", 2, &[SkipReason::UseNotSig, SkipReason::UseNotSig]),
+    ("jwks/idme-mixed-ec-rsa.json", 3, &[SkipReason::UseNotSig, SkipReason::UseNotSig]),
     ("jwks/jose4j-JwtConsumerTest-6.json", 3, &[]),
     ("jwks/ps256-ps384-ps512.json", 3, &[]),
     ("jwks/wellknown-apple.json", 3, &[]),
