@@ -104,7 +104,7 @@ async fn a_client_that_leaves_in_the_header_leaves_no_trace() {
 #[tokio::test]
 #[ignore = "one run in three does not see the request under way; the cause is not known yet"]
 async fn a_client_that_leaves_in_the_body_stores_nothing() {
-    let kit = Kit::start_with(|config| config.proxy.listen.body_timeout = Duration::from_secs(2)).await;
+    let kit = Kit::start().await;
     let token = kit.issuer.token("alice").sign();
     let mut leaving = kit.connect().await;
     let head = format!(
