@@ -102,13 +102,13 @@ async fn a_client_that_leaves_in_the_header_leaves_no_trace() {
 }
 
 #[tokio::test]
-#[ignore = "one run in three does not see the request under way; the cause is not known yet"]
 async fn a_client_that_leaves_in_the_body_stores_nothing() {
     let kit = Kit::start().await;
     let token = kit.issuer.token("alice").sign();
     let mut leaving = kit.connect().await;
     let head = format!(
-        "PUT /docs/half HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000\r\n\r\n{{\"a\":"
+        "PUT /docs/half HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: 1000\r\n\r\n{{\"a\":"
     );
     leaving.write(head.as_bytes()).await;
     kit.eventually(|| kit.metric("syncgate_requests_in_flight", &[]) == 1.0).await;
