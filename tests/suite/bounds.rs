@@ -22,6 +22,10 @@ const BEGUN: &[u8] = b"GET /docs/a HTTP/1.1\r\nHost: g\r\nX: ";
 const HEADER_BYTES: usize = 64 * 1024;
 /// What a connection may take besides.
 const BESIDES: u64 = 16 * 1024;
+/// What threads and their allocators take for themselves while they are busy, in all.
+const BUSY: u64 = 4 * 1024 * 1024;
+/// Connections that are not counted.
+const FIRST: usize = 40;
 
 struct Stage {
     issuer: DemoIssuer,
@@ -62,16 +66,20 @@ async fn unfinished_headers_are_bounded(count: usize) {
     allow_descriptors(2 * clients + 1_000);
     let settings = format!("listen: {{ address: \"127.0.0.1:0\", header_timeout: 2m, max_connections: {} }}", count + 100);
     let stage = Stage::set(&settings, 3 * clients + 1_000).await;
-    assert!(stage.serves(Duration::from_secs(10)).await);
-    let before = stage.process.resident();
-
     // As much as is held, and no more, so that nobody is refused.
     let most = [BEGUN, &vec![b'a'; HEADER_BYTES - BEGUN.len() - 1]].concat();
+    // What each thread takes once, for the first few, is no cost of a connection.
+    for bytes in [most.clone(), [BEGUN, &vec![b'a'; 900_000]].concat()] {
+        drop(connections(stage.process.address, FIRST, &bytes).await);
+        assert!(stage.serves(Duration::from_secs(10)).await);
+    }
+    let before = stage.process.resident();
+
     let held = connections(stage.process.address, count, &most).await;
     is_held(&stage, count * most.len()).await;
     let each = stage.process.resident().saturating_sub(before) / clients;
     println!("{count} unfinished headers of {} bytes: {each} bytes each", most.len());
-    assert!(each <= HEADER_BYTES as u64 + BESIDES, "{each} bytes for each connection");
+    assert!(each <= HEADER_BYTES as u64 + BESIDES + BUSY / clients, "{each} bytes for each connection");
     assert!(stage.serves(Duration::from_secs(10)).await);
     drop(held);
     is_given_back(&stage, before, clients).await;
@@ -80,7 +88,7 @@ async fn unfinished_headers_are_bounded(count: usize) {
     let flood = connections(stage.process.address, count, &[BEGUN, &vec![b'a'; 900_000]].concat()).await;
     let each = stage.process.resident().saturating_sub(before) / clients;
     println!("{count} headers of 900 KB: {each} bytes each");
-    assert!(each <= HEADER_BYTES as u64 + BESIDES, "{each} bytes for each connection");
+    assert!(each <= HEADER_BYTES as u64 + BESIDES + BUSY / clients, "{each} bytes for each connection");
     assert!(stage.serves(Duration::from_secs(10)).await);
     drop(flood);
     is_given_back(&stage, before, clients).await;
@@ -102,13 +110,13 @@ async fn is_held(stage: &Stage, bytes: usize) {
     }
 }
 
-/// Within ten seconds all is as it was, but for what an allocator keeps of a busy time: a tenth of what was held, and a little.
+/// Within ten seconds all is as it was, but for what an allocator keeps of a busy time: a tenth of what they may cost, and a little.
 async fn is_given_back(stage: &Stage, before: u64, clients: u64) {
     const KEPT: u64 = 8 * 1024 * 1024;
     let started = Instant::now();
     loop {
         let more = stage.process.resident().saturating_sub(before);
-        if more <= KEPT + clients * HEADER_BYTES as u64 / 10 {
+        if more <= KEPT + clients * (HEADER_BYTES as u64 + BESIDES) / 10 {
             println!("given back but for {} KiB after {:?}", more / 1_024, started.elapsed());
             return;
         }
