@@ -7,16 +7,17 @@
 //!
 //! ```text
 //! client
-//!   proxy::listener     accept; a deadline for the header
-//!   proxy::edge         target and Host well formed?        400
+//!   proxy::client       accept; a deadline for the header
+//!   proxy::policy       target and Host well formed?        400
 //!     route             by host, path and method            404, 400 if servers may read it in two ways
-//!     place             exactly one token, where it belongs 401, 400; public routes ask for none
+//!     token_place       exactly one token, where it belongs 401, 400; public routes ask for none
 //!     exchange.identify digest -> cached identity           hot: no cryptography but the digest
 //!       token::verify   or: parse, claims, key, signature   401, 503 while there are no keys
 //!     permission.check  scopes, roles, claims, nonce        403; on every request, before anything is minted
 //!     exchange.admit    cached user token                   hot: a prepared header value
 //!       token::mint     or: signed on a thread of its own   503 if too many wait
-//!   proxy::upstream     resolved in the background          502, 504
+//!   proxy::upstream     an address, a connection            502, 504
+//!   proxy::relay        both ways at once
 //!   upstream            sees the user token where it looks for it, never the client's
 //! ```
 //!

@@ -21,18 +21,11 @@ use crate::{
     metrics::Metrics,
     proxy::{
         AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
-        connection::Connection,
-        edge,
-        hygiene::StripList,
-        intake::Intake,
-        listener::{LastWork, Listener, Serve},
-        pool,
-        request::{Outcome, RequestContext},
-        route::Route,
+        client::{Connection, Intake, KeyWatch, LastWork, Listener, Serve, Transport},
+        policy::{Route, StripList},
+        serve::{Outcome, RequestRecord, limit},
         server_conf,
-        transport::Transport,
-        trust::Trust,
-        upstream::Upstream,
+        upstream::{Backend, MOST_KEPT},
     },
 };
 
@@ -41,7 +34,7 @@ use crate::{
 #[doc(hidden)]
 pub struct UnauthenticatedProxyForBenches {
     listener: Arc<Listener<BarePingora>>,
-    upstream: Arc<Upstream>,
+    upstream: Arc<Backend>,
     _loops: EventLoops,
 }
 
@@ -55,8 +48,8 @@ impl UnauthenticatedProxyForBenches {
         access_log: Option<Arc<AccessLog>>,
         loops: EventLoops,
     ) -> Result<Self, ProxyError> {
-        let upstream = Arc::new(Upstream::new(upstream)?);
-        let route = Arc::new(Route::new(route, &HeaderSettings::default(), metrics.proxy.route(&route.name), None));
+        let upstream = Arc::new(Backend::new(upstream)?);
+        let route = Arc::new(Route::new(route, &HeaderSettings::default(), metrics.proxy.route(&route.name)));
         let strip = Arc::new(StripList::new(&HeaderSettings { strip: Vec::new() }, &[]));
         let hooks = Hooks {
             listen: listen.clone(),
@@ -66,14 +59,14 @@ impl UnauthenticatedProxyForBenches {
             metrics: Arc::clone(&metrics),
             access_log,
         };
-        let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: pool::MOST, ..server_conf(false) };
+        let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: MOST_KEPT, ..server_conf(false) };
         let conf = Arc::new(conf);
         let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));
         Ok(Self {
             listener: Arc::new(Listener::new(
                 || BarePingora { proxy: Arc::new(http_proxy(&conf, hooks.clone())), listen: listen.clone() },
                 listen_settings,
-                Arc::new(Trust::without_keys()),
+                Arc::new(KeyWatch::without_keys()),
                 metrics,
                 &loops,
             )),
@@ -132,27 +125,27 @@ struct Hooks {
     route: Arc<Route>,
     /// What is hop-by-hop, no more.
     strip: Arc<StripList>,
-    upstream: Arc<Upstream>,
+    upstream: Arc<Backend>,
     metrics: Arc<Metrics>,
     access_log: Option<Arc<AccessLog>>,
 }
 
 #[async_trait]
 impl ProxyHttp for Hooks {
-    type CTX = RequestContext<()>;
+    type CTX = RequestRecord;
 
-    fn new_ctx(&self) -> RequestContext<()> {
+    fn new_ctx(&self) -> RequestRecord {
         let nobody = || {
             let intake = Intake::new(self.listen.header_bytes, self.metrics.proxy.unfinished_header_bytes.clone());
             Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, self.listen.header_timeout, intake))
         };
         let connection = CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| nobody());
-        RequestContext::new(connection, (), Arc::clone(&self.metrics), self.access_log.clone())
+        RequestRecord::new(connection, Arc::clone(&self.metrics), self.access_log.clone())
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, context: &mut RequestContext<()>) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, context: &mut RequestRecord) -> Result<()> {
         let header = session.req_header();
         context.request = Some((header.method.clone(), header.uri.clone()));
         if let ServerSession::H1(client) = session.as_downstream_mut() {
@@ -160,13 +153,13 @@ impl ProxyHttp for Hooks {
             if client.get_keepalive_timeout() == Some(0) {
                 client.set_server_keepalive(Some(self.listen.keepalive_timeout.as_secs().max(1)));
             }
-            edge::limit(client, &context.connection, &self.listen);
+            limit(client, &context.connection, &self.listen);
         }
         context.route = Some(Arc::clone(&self.route));
         Ok(())
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, _context: &mut RequestContext<()>) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _session: &mut Session, _context: &mut RequestRecord) -> Result<Box<HttpPeer>> {
         match self.upstream.place().await {
             Some(place) => {
                 let mut peer = Box::new(HttpPeer::clone(&place.peer));
@@ -182,7 +175,7 @@ impl ProxyHttp for Hooks {
         &self,
         _session: &mut Session,
         request: &mut RequestHeader,
-        _context: &mut RequestContext<()>,
+        _context: &mut RequestRecord,
     ) -> Result<()> {
         let is_unwanted = self.strip.unwanted_in(&request.headers)?;
         let unwanted: Vec<_> = request.headers.keys().filter(|name| is_unwanted(name)).cloned().collect();
@@ -196,13 +189,13 @@ impl ProxyHttp for Hooks {
         &self,
         _session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut RequestContext<()>,
+        context: &mut RequestRecord,
     ) -> Result<()> {
         context.outcome = Outcome::Upstream(response.status.as_u16());
         Ok(())
     }
 
-    fn suppress_error_log(&self, _session: &Session, _context: &RequestContext<()>, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _context: &RequestRecord, _error: &Error) -> bool {
         true
     }
 }

@@ -9,5 +9,5 @@ pub use self::{
     frames::hold_frames,
     places::{hold_body, hold_place},
 };
-pub use crate::proxy::route::fuzzing::Routing;
-pub use crate::proxy::upstream_session::fuzzing::{HeardAnswer, HeardEnd, hear_answer};
+pub use crate::proxy::policy::route::fuzzing::Routing;
+pub use crate::proxy::upstream::session::fuzzing::{HeardAnswer, HeardEnd, hear_answer};

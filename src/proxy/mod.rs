@@ -6,86 +6,42 @@
 //!
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
 
-mod access_log;
-mod addresses;
-mod answer;
 mod bare;
-mod carriage;
-mod clock_watch;
-mod connect;
-mod connection;
-mod cors;
-mod cut;
-mod date;
-mod decision;
-mod direction;
-mod duplex;
-mod edge;
-mod event_loops;
-mod failure;
-mod fields;
-mod forward;
-mod frames;
+mod client;
 pub(crate) mod fuzzing;
-mod held;
-mod hop_by_hop;
-mod hygiene;
-mod inbound;
-mod intake;
-mod lifetime;
-mod listener;
-mod live;
-mod log_time;
-mod named_user;
-mod occasionally;
-mod origin;
-mod patience;
-mod pin_watch;
-mod place;
-mod pool;
+mod http;
+mod policy;
 mod relay;
-mod request;
-mod request_line;
-mod route;
-mod service;
-mod session;
+mod serve;
 mod settings;
-mod shape;
-mod socket;
-mod socket_end;
-mod switch;
-mod target;
-mod transport;
-mod trust;
-mod tunnel;
-mod unread;
-mod unreadable;
 mod upstream;
-mod upstream_session;
-mod whole_body;
+mod websocket;
 
 use std::{sync::Arc, time::Duration};
 
-pub use access_log::{AccessLog, AccessLogFormat};
-#[doc(hidden)]
-pub use bare::UnauthenticatedProxyForBenches;
-pub use cors::{CorsSettings, PreflightRule};
-pub use event_loops::EventLoops;
-pub use live::{LiveProxy, Prepared};
-pub use origin::AllowedOrigins;
 use pingora::{
     connectors::{ConnectorOptions, TransportConnector},
     server::configuration::ServerConf,
 };
-pub use place::{BodyCondition, BodyPlace, ProtocolForm, TokenPlace};
-pub use route::{Access, OnInvalid, RouteSettings};
-pub use settings::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, UpstreamSettings};
-pub use shape::ErrorShape;
-pub use socket_end::CloseCodes;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-pub use upstream::UpstreamError;
 
+#[doc(hidden)]
+pub use self::bare::UnauthenticatedProxyForBenches;
+pub use self::{
+    client::{EventLoops, ListenSettings},
+    policy::{
+        Access, AllowedOrigins, BodyCondition, BodyPlace, CloseCodes, CorsSettings, ErrorShape, HeaderSettings, OnInvalid,
+        PreflightRule, ProtocolForm, RouteSettings, TokenPlace,
+    },
+    serve::{AccessLog, AccessLogFormat, LiveProxy, Prepared},
+    settings::ProxySettings,
+    upstream::{HostHeader, UpstreamError, UpstreamSettings},
+};
+use self::{
+    client::{KeyWatch, Listener},
+    serve::{Gateway, Live, Service, needs_system_authorities},
+};
 use crate::{exchange::Exchange, metrics::Metrics};
 
 /// Why the edge cannot be built.
@@ -109,9 +65,9 @@ pub enum ProxyError {
 
 /// The edge, ready to serve.
 pub struct Proxy {
-    listener: Arc<listener::Listener<service::Service>>,
+    listener: Arc<Listener<Service>>,
     live: Arc<LiveProxy>,
-    trust: Arc<trust::Trust>,
+    key_watch: Arc<KeyWatch>,
     /// What connections are served on.
     _loops: EventLoops,
 }
@@ -126,25 +82,19 @@ impl Proxy {
         access_log: Option<Arc<AccessLog>>,
         loops: EventLoops,
     ) -> Result<Self, ProxyError> {
-        let live = live::Live::new(settings, None, exchange, &metrics, access_log)?;
-        let system_authorities = live::needs_system_authorities(settings);
+        let live = Live::new(settings, None, exchange, &metrics, access_log)?;
+        let system_authorities = needs_system_authorities(settings);
         if system_authorities {
             check_system_authorities()?;
         }
         let conf = server_conf(system_authorities);
         let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics), system_authorities));
-        let trust = Arc::new(trust::Trust::new(Arc::clone(&live.live), Arc::clone(&metrics)));
-        let edge = edge::Edge {
-            live: Arc::clone(&live.live),
-            trust: Arc::clone(&trust),
-            stopping: CancellationToken::new(),
-            connector: Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf)))),
-            metrics: Arc::clone(&metrics),
-            complaints: Arc::default(),
-        };
-        let service = || service::Service { edge: edge.clone(), pool: pool::Pool::default() };
-        let listener = listener::Listener::new(service, Arc::clone(&live.listen), Arc::clone(&trust), metrics, &loops);
-        Ok(Self { listener: Arc::new(listener), live, trust, _loops: loops })
+        let key_watch = Arc::new(KeyWatch::new(Arc::clone(&live.exchange), Arc::clone(&metrics)));
+        let connector = Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf))));
+        let gateway = Gateway::new(&live, Arc::clone(&key_watch), connector, Arc::clone(&metrics));
+        let service = || Service::new(gateway.clone());
+        let listener = Listener::new(service, Arc::clone(&live.listen), Arc::clone(&key_watch), metrics, &loops);
+        Ok(Self { listener: Arc::new(listener), live, key_watch, _loops: loops })
     }
 
     /// What changes the settings of the running edge.
@@ -158,7 +108,7 @@ impl Proxy {
         self.live.start_resolving(stop.clone());
         tokio::select! {
             () = self.listener.run(socket, stop.clone(), grace) => {}
-            () = self.trust.watch() => {}
+            () = self.key_watch.watch() => {}
         }
         self.live.stop_resolving().await;
     }

@@ -22,6 +22,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lib", &[]),
 ];
 
+/// Which rooms of the edge a room of it may use. `docs/architecture.md` draws them.
+const ARROWS_OF_THE_EDGE: &[(&str, &[&str])] = &[
+    ("serve", &["client", "http", "policy", "relay", "upstream", "websocket"]),
+    ("websocket", &["client", "http", "policy", "relay", "upstream"]),
+    ("relay", &["client", "http", "upstream"]),
+    ("policy", &["http"]),
+    ("upstream", &["http"]),
+    ("client", &["http"]),
+    ("http", &[]),
+];
+
 /// Where a framework may be named.
 const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("pingora", &["proxy"]),
@@ -107,6 +118,33 @@ fn rooms_used(code: &str) -> Vec<String> {
 
 fn first_name(path: &str) -> String {
     path.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect()
+}
+
+/// The rooms of the edge that code inside of it names: `crate::proxy::room::…`, also in nested lists.
+fn rooms_of_the_edge_used(code: &str) -> Vec<String> {
+    let code = code.split_whitespace().collect::<String>().replace("pub(incrate::proxy", "");
+    // A list is read as the one of the crate is.
+    rooms_used(&code.replace("crate::", "").replace("proxy::", "crate::"))
+}
+
+/// Rooms of the edge know nothing but each other: what its door shows is for the rest of the house.
+#[test]
+fn arrows_point_one_way_in_the_edge() {
+    let allowed: BTreeMap<_, _> = ARROWS_OF_THE_EDGE.iter().copied().collect();
+    let mut seen = BTreeMap::<String, usize>::new();
+    for source in sources().iter().filter(|source| source.room == "proxy") {
+        let Some(room) = source.path.split('/').nth(1).filter(|room| allowed.contains_key(room)) else { continue };
+        *seen.entry(room.to_owned()).or_default() += 1;
+        for used in rooms_of_the_edge_used(&source.code) {
+            let is_door = matches!(used.as_str(), "ProxyError" | "ProxySettings") && room == "serve";
+            assert!(
+                used == room || is_door || allowed[room].contains(&used.as_str()),
+                "{}: {room} must not use {used}",
+                source.path
+            );
+        }
+    }
+    assert!(seen.len() == allowed.len() && seen.values().all(|files| *files > 1), "{seen:?}");
 }
 
 #[test]

@@ -4,18 +4,14 @@ use pingora::http::RequestHeader;
 
 use crate::{
     metrics::Metrics,
-    proxy::{
-        HeaderSettings, RouteSettings,
-        route::Route,
-        upstream_session::{Changes, UpstreamRequest},
-    },
+    proxy::{HeaderSettings, RouteSettings, http::Changes, policy::Route, upstream::UpstreamRequest},
 };
 
 /// The header on the wire that an upstream gets of a request with these fields, for the first of these routes and without a token. None if it
 /// gets none.
 pub fn forwarded(routes: &[RouteSettings], headers: &HeaderSettings, fields: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
     let metrics = Metrics::new().ok()?;
-    let route = Route::new(routes.first()?, &headers.for_routes(routes), metrics.proxy.route("fuzzing"), None);
+    let route = Route::new(routes.first()?, &headers.for_routes(routes), metrics.proxy.route("fuzzing"));
     let mut request = RequestHeader::build("GET", b"/", None).ok()?;
     for (name, value) in fields {
         request.append_header(name.clone(), value.as_slice()).ok()?;

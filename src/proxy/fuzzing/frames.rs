@@ -1,6 +1,6 @@
 //! Frames cut anywhere, against a parser that sees all bytes at once.
 
-use crate::proxy::frames::FrameTracker;
+use crate::proxy::websocket::FrameTracker;
 
 /// A frame in a text: where it begins and ends, and its opcode. The last one may end behind the text.
 struct Frame {

@@ -6,7 +6,9 @@ use http::{
     header::{AUTHORIZATION, COOKIE, REFERER, SEC_WEBSOCKET_PROTOCOL},
 };
 
-use crate::proxy::place::{self, BodyCondition, BodyContent, BodyPlace, NewToken, Parts, ProtocolForm, Rewrite, TokenPlace};
+use crate::proxy::policy::{
+    BodyCondition, BodyContent, BodyPlace, NewToken, Parts, ProtocolForm, Rewrite, TokenPlace, token_place,
+};
 
 /// What a client brings; the signature is what is looked for.
 const OLD: &str = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJlLW9mLXRoZS1jbGllbnQtdGhhdC1tdXN0LW5vdC1nby1vbg";
@@ -46,7 +48,7 @@ pub fn hold_place(input: &[u8]) -> Result<(), String> {
     }
     let whole = Parts { target: &target, headers: &headers };
     let places = [place];
-    let Ok(found) = place::find(&places, whole) else { return Ok(()) };
+    let Ok(found) = token_place::find(&places, whole) else { return Ok(()) };
     if *found.token != *OLD.as_bytes() {
         return Ok(());
     }

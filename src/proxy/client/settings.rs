@@ -1,0 +1,47 @@
+//! What the listener for clients is told.
+
+use std::{net::SocketAddr, time::Duration};
+
+/// The listener for clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListenSettings {
+    /// Address and port; port 0 takes a free one. Default `0.0.0.0:8080`.
+    pub address: SocketAddr,
+    /// Connections at a time; further ones wait to be accepted. Default 10,000.
+    pub max_connections: usize,
+    /// From the first byte of a request, of the first one from the connection's start, to the end of the header. Default 10 s; 100 ms to
+    /// 5 min.
+    pub header_timeout: Duration,
+    /// How long a connection may stay open between two requests. Default 75 s.
+    pub keepalive_timeout: Duration,
+    /// How long a client may pause while it sends a body. Default 60 s.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer. Default 60 s.
+    pub write_timeout: Duration,
+    /// Most bytes of a request's header block. Default 64 KiB; 1 KiB to 1 MiB.
+    pub header_bytes: usize,
+    /// The longest that a socket or a feed may live, whatever its token says. Default: no limit of its own.
+    pub max_stream_age: Option<Duration>,
+    /// How long after its end a client may take the chunk of a feed that is being written, and a socket, 2 s at most, to say goodbye. Then
+    /// the connection is cut. Default 2 s; 0 to 60 s.
+    pub stream_grace: Duration,
+    /// How often both sides of a WebSocket are pinged. Default never; 1 s to 1 h.
+    pub ping_every: Option<Duration>,
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            max_connections: 10_000,
+            header_timeout: Duration::from_secs(10),
+            keepalive_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            header_bytes: 64 * 1024,
+            max_stream_age: None,
+            stream_grace: Duration::from_secs(2),
+            ping_every: None,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What of a request's header is changed on its way.
+
+use http::{HeaderName, HeaderValue};
+
+/// What the upstream sees in place of what the client said. Not to be printed either.
+#[derive(Default)]
+pub(in crate::proxy) struct Changes<'a> {
+    pub(in crate::proxy) target: Option<&'a [u8]>,
+    pub(in crate::proxy) fields: Vec<(HeaderName, Option<HeaderValue>)>,
+    pub(in crate::proxy) has_body: bool,
+}
+
+impl<'a> Changes<'a> {
+    /// Path and query.
+    pub(in crate::proxy) fn set_target(&mut self, target: &'a [u8]) {
+        self.target = Some(target);
+    }
+
+    /// A field that is there once, with this value.
+    pub(in crate::proxy) fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.put(name, Some(value));
+    }
+
+    /// A field that is not there.
+    pub(in crate::proxy) fn remove(&mut self, name: HeaderName) {
+        self.put(name, None);
+    }
+
+    /// A body follows: in chunks, unless a field says how long it is (RFC 9112 section 6.3).
+    pub(in crate::proxy) fn announce_body(&mut self) {
+        self.has_body = true;
+    }
+
+    fn put(&mut self, name: HeaderName, value: Option<HeaderValue>) {
+        match self.fields.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.fields.push((name, value)),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The ground that every room here stands on: what HTTP/1.1 says of single fields, idle timers, rate limits of log lines. Uses no other room.
+
+mod changes;
+mod fields;
+pub(in crate::proxy) mod hop_by_hop;
+mod idle_timer;
+pub(in crate::proxy) mod lifetime;
+mod rate_limit;
+mod session;
+pub(in crate::proxy) mod switch;
+
+pub(in crate::proxy) use self::{
+    changes::Changes,
+    fields::{Fields, Single},
+    hop_by_hop::{Nominations, connection_options, list},
+    idle_timer::IdleTimer,
+    rate_limit::RateLimit,
+    session::ClientSession,
+};

@@ -1,0 +1,33 @@
+//! What a request may do, and what becomes of it: routes, where tokens sit, origins, what is stripped, the decision. Without a socket.
+
+mod close_codes;
+mod cors;
+mod decision;
+mod error_format;
+mod header_settings;
+mod named_user;
+mod origin;
+mod permit;
+pub(in crate::proxy) mod route;
+mod strip;
+pub(in crate::proxy) mod target;
+pub(in crate::proxy) mod token_place;
+
+pub use self::{
+    close_codes::CloseCodes,
+    cors::{CorsSettings, PreflightRule},
+    error_format::ErrorShape,
+    header_settings::HeaderSettings,
+    origin::AllowedOrigins,
+    route::{Access, OnInvalid, RouteSettings},
+    token_place::{BodyCondition, BodyPlace, ProtocolForm, TokenPlace},
+};
+pub(in crate::proxy) use self::{
+    cors::{Cors, Preflight},
+    decision::{Asked, Decided, Decision, Policy},
+    error_format::Fault,
+    permit::Permit,
+    route::{Route, RouteTable},
+    strip::StripList,
+    token_place::{BodyContent, MOST_BODY_BYTES, NewToken, Parts, Rewrite, check_body_headers},
+};

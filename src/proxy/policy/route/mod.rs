@@ -1,0 +1,149 @@
+//! Which route a request takes: by host, path and method; and what the route demands.
+//!
+//! The most specific route wins. A path that servers may read in several ways is held to the rules of every route that any of them may take it
+//! to, or refused: no spelling of a path gets round the rules of the route it ends up at. `docs/routes.md` says this for operators.
+
+pub(in crate::proxy) mod fuzzing;
+#[cfg(test)]
+mod oracle_tests;
+mod passage;
+mod settings;
+mod spelling;
+mod table;
+mod tree;
+
+use http::header;
+
+pub use self::settings::{Access, OnInvalid, RouteSettings};
+pub(in crate::proxy) use self::{
+    passage::{Passage, Placeholder},
+    table::{Found, RouteTable},
+};
+use crate::{
+    exchange::ProfileId,
+    metrics::RouteMetrics,
+    proxy::policy::{
+        close_codes::CloseCodes,
+        cors::Cors,
+        error_format::ErrorShape,
+        header_settings::HeaderSettings,
+        origin::AllowedOrigins,
+        strip::StripList,
+        token_place::{BodyPlace, TokenPlace},
+    },
+    token::Permission,
+};
+
+/// A route, ready for use.
+#[derive(Debug)]
+pub(in crate::proxy) struct Route {
+    pub(in crate::proxy) name: String,
+    pub(in crate::proxy) upstream: usize,
+    pub(in crate::proxy) profile: ProfileId,
+    pub(in crate::proxy) permission: Permission,
+    pub(in crate::proxy) token_in: Vec<TokenPlace>,
+    pub(in crate::proxy) token_out: Option<TokenPlace>,
+    pub(in crate::proxy) user_query: Option<String>,
+    pub(in crate::proxy) allowed_origins: AllowedOrigins,
+    /// What browsers are told, where the route serves pages of other origins.
+    pub(in crate::proxy) cors: Option<Cors>,
+    pub(in crate::proxy) errors: ErrorShape,
+    pub(in crate::proxy) close_codes: CloseCodes,
+    /// What clients may not say here.
+    pub(in crate::proxy) strip: StripList,
+    pub(in crate::proxy) metrics: RouteMetrics,
+    path: String,
+    exact: bool,
+    host: Option<String>,
+    methods: Vec<String>,
+    access: Access,
+    on_invalid: OnInvalid,
+}
+
+impl Route {
+    pub(in crate::proxy) fn new(settings: &RouteSettings, headers: &HeaderSettings, metrics: RouteMetrics) -> Self {
+        let mut methods = settings.methods.clone();
+        if methods.iter().any(|method| method == "GET") {
+            methods.push("HEAD".to_owned());
+        }
+        Self {
+            name: settings.name.clone(),
+            upstream: settings.upstream,
+            profile: ProfileId(settings.profile),
+            permission: settings.permission.clone(),
+            token_in: settings.token_in.clone(),
+            token_out: settings.token_out.clone(),
+            user_query: settings.user_query.clone(),
+            allowed_origins: settings.allowed_origins.clone(),
+            cors: settings.cors.as_ref().map(|cors| Cors::new(cors, &settings.allowed_origins)),
+            errors: settings.errors,
+            close_codes: settings.close_codes,
+            strip: strip_list(settings, headers),
+            metrics,
+            path: settings.path.trim_end_matches('/').to_owned(),
+            exact: settings.exact,
+            host: settings.host.clone(),
+            methods,
+            access: settings.access,
+            on_invalid: settings.on_invalid,
+        }
+    }
+
+    /// Where in a JSON body clients put their token, if they do.
+    pub(in crate::proxy) fn body_place(&self) -> Option<&BodyPlace> {
+        self.token_in.iter().find_map(|place| if let TokenPlace::Body(place) = place { Some(place) } else { None })
+    }
+
+    fn is_public(&self) -> bool {
+        self.access != Access::Protected
+    }
+
+    /// Whether two routes treat a request alike, whatever they are called and however they answer.
+    fn same_rules(&self, other: &Self) -> bool {
+        self.permission == other.permission && self.same_but_for_permission(other)
+    }
+
+    /// Whether two routes treat a request alike that has the permission of both.
+    fn same_but_for_permission(&self, other: &Self) -> bool {
+        self.upstream == other.upstream
+            && self.profile == other.profile
+            && self.access == other.access
+            && self.token_in == other.token_in
+            && self.token_out == other.token_out
+            && self.user_query == other.user_query
+            && self.allowed_origins == other.allowed_origins
+            && self.cors == other.cors
+            && self.on_invalid == other.on_invalid
+    }
+
+    fn matches_to(&self, host: &str, method: &str) -> bool {
+        self.host.as_deref().is_none_or(|name| name.eq_ignore_ascii_case(host))
+            && (self.methods.is_empty() || self.methods.iter().any(|name| name.eq_ignore_ascii_case(method)))
+    }
+
+    /// Whether every path is below the route's.
+    fn takes_all(&self) -> bool {
+        self.path.is_empty() && !self.exact
+    }
+
+    fn covers(&self, path: &[u8], fold_case: bool) -> bool {
+        let Some((head, tail)) = path.split_at_checked(self.path.len()) else { return false };
+        let own = self.path.as_bytes();
+        let same = if fold_case { head.eq_ignore_ascii_case(own) } else { head == own };
+        let is_root = self.path.is_empty() && tail == b"/";
+        same && (tail.is_empty() || if self.exact { is_root } else { tail.starts_with(b"/") })
+    }
+}
+
+/// What clients may not say on a route: the configured names, and the headers that the token stands in.
+fn strip_list(settings: &RouteSettings, headers: &HeaderSettings) -> StripList {
+    /// Headers in which backends take a credential that they verify themselves.
+    const CREDENTIALS: [&str; 2] = ["authorization", "x-realm-access-token"];
+    if settings.access == (Access::Public { pass_authorization: true }) {
+        return StripList::new(headers, &[]).except(&CREDENTIALS);
+    }
+    let places = settings.token_in.iter().chain(&settings.token_out);
+    let named = places.filter_map(|place| if let TokenPlace::Header { name, .. } = place { Some(name.as_str()) } else { None });
+    let written: Vec<_> = named.chain([header::AUTHORIZATION.as_str()]).collect();
+    StripList::new(headers, &written)
+}

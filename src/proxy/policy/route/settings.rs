@@ -1,0 +1,96 @@
+//! What a route is told.
+
+use crate::{
+    proxy::policy::{
+        close_codes::CloseCodes, cors::CorsSettings, error_format::ErrorShape, origin::AllowedOrigins, token_place::TokenPlace,
+    },
+    token::Permission,
+};
+
+/// One route. Of the routes that match a request the most specific one wins: the one with the longest path; of equally long ones an
+/// exact one; then one that names the host; then one that names methods.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteSettings {
+    /// The name in the config: in logs and as a metric label.
+    pub name: String,
+    /// Path prefix that ends at a segment boundary: `/db` matches `/db` and `/db/x`, not `/dbx`. Default `/`.
+    pub path: String,
+    /// Only this path, nothing below it. Default no.
+    pub exact: bool,
+    /// Only for this host (without port, lower case); none: any.
+    pub host: Option<String>,
+    /// Only for these methods, in upper case; `GET` includes `HEAD`. Empty: any.
+    pub methods: Vec<String>,
+    /// Index into the upstreams.
+    pub upstream: usize,
+    /// Index into the minting profiles.
+    pub profile: usize,
+    /// Whether a token is demanded.
+    pub access: Access,
+    /// What the token must permit.
+    pub permission: Permission,
+    /// Where clients put their token; never empty. Exactly one of them may hold one.
+    pub token_in: Vec<TokenPlace>,
+    /// Where the upstream wants the user token. None: where the client's was.
+    pub token_out: Option<TokenPlace>,
+    /// The query parameter in which clients name their user, who must be the `sub` of the minted token. None: they name none.
+    pub user_query: Option<String>,
+    /// Web pages that may open sockets, whose cookie counts for more than reading, and that `cors` is for.
+    pub allowed_origins: AllowedOrigins,
+    /// What pages of other origins are told. None: nothing; a preflight is a request like any other.
+    pub cors: Option<CorsSettings>,
+    /// The shape of refusals.
+    pub errors: ErrorShape,
+    /// What becomes of a WebSocket whose token is invalid.
+    pub on_invalid: OnInvalid,
+    /// With which codes the gateway closes WebSockets.
+    pub close_codes: CloseCodes,
+}
+
+/// Whether a route demands a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Yes.
+    #[default]
+    Protected,
+    /// No. Whoever asks is forwarded.
+    Public {
+        /// Whether `Authorization` and what else holds a credential is forwarded as it came, rather than dropped.
+        pass_authorization: bool,
+    },
+}
+
+/// What becomes of a WebSocket whose token was there and is invalid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnInvalid {
+    /// It is refused with 401.
+    #[default]
+    Reject,
+    /// It is opened with a token that can never be valid, so that the backend says in its own protocol that the token is invalid.
+    LetBackendRefuse,
+}
+
+impl Default for RouteSettings {
+    /// The whole site, protected, with the token in `Authorization`.
+    fn default() -> Self {
+        Self {
+            name: "default".to_owned(),
+            path: "/".to_owned(),
+            exact: false,
+            host: None,
+            methods: Vec::new(),
+            upstream: 0,
+            profile: 0,
+            access: Access::default(),
+            permission: Permission::default(),
+            token_in: vec![TokenPlace::bearer()],
+            token_out: None,
+            user_query: None,
+            allowed_origins: AllowedOrigins::default(),
+            cors: None,
+            errors: ErrorShape::default(),
+            on_invalid: OnInvalid::default(),
+            close_codes: CloseCodes::default(),
+        }
+    }
+}

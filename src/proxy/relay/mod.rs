@@ -1,0 +1,183 @@
+//! One request and its answer, between a client and an upstream.
+//!
+//! Two sessions, one for each side, read and write the messages: they say where a message ends, and whether its connection
+//! can be used again. Here is only what goes from one to the other, and when; in [`duplex`], while a body is under way. Pingora's own proxy
+//! does that in two halves with channels between them, with modules and a cache on the way, which takes as many instructions as two of its
+//! sessions do. Knows neither routes nor tokens.
+
+mod duplex;
+
+use std::{future::poll_fn, task::Poll, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Version, header};
+use pingora::{Error, ErrorType, Result, http::ResponseHeader};
+
+use self::duplex::{Carried, Upload, carry};
+use crate::proxy::{
+    client::Transport,
+    http::{ClientSession, IdleTimer},
+    upstream::{Piece, UpstreamSession},
+};
+
+/// The body of a request.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::proxy) enum Body<'a> {
+    /// What the client sends.
+    Client {
+        /// Whether the request may have to be sent again, so that what is read of its body is kept.
+        again: bool,
+    },
+    /// This, in place of what the client has sent. That has been read to its end.
+    Whole(&'a Bytes),
+}
+
+/// How long the upstream is waited for.
+pub(in crate::proxy) struct Waiting<'a> {
+    pub(in crate::proxy) patience: &'a mut IdleTimer,
+    /// While it has the whole request, and says nothing.
+    pub(in crate::proxy) silence: Option<Duration>,
+    /// While it takes nothing of the request, and says nothing either.
+    pub(in crate::proxy) write: Option<Duration>,
+}
+
+/// What became of a request and its answer. The client has the whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum Relayed {
+    /// The upstream has the whole request: its connection may serve the next.
+    Whole,
+    /// It wanted no more of the request, or the client did not send it.
+    Answered,
+    /// It has said that all is well, and has not taken the whole body.
+    UploadCut,
+}
+
+/// Sends a request and relays the answer, of which each header is shown to `on_header` first.
+///
+/// # Errors
+/// Those of the client and of the upstream, told apart by their source; one without a source is ours. What was relayed before stays relayed.
+pub(in crate::proxy) async fn relay(
+    client: &mut ClientSession,
+    upstream: &mut UpstreamSession,
+    body: Body<'_>,
+    mut waiting: Waiting<'_>,
+    mut on_header: impl FnMut(&mut ClientSession, &mut ResponseHeader) -> Result<()> + Send,
+) -> Result<Relayed> {
+    let upload = begin(client, upstream, body).await;
+    if !matches!(upload, Upload::Complete) {
+        // Boxed, so that it does not make the future of every request large.
+        match Box::pin(carry(client, upstream, &mut waiting, upload, &mut on_header)).await? {
+            Carried::Uploaded => {}
+            Carried::Relayed(relayed) => return Ok(relayed),
+        }
+    }
+    loop {
+        // When the upstream pauses, the client is looked at: it has nothing more to say but that it leaves.
+        let mut piece = tokio::select! {
+            biased;
+            piece = upstream.read() => piece.map_err(|error| error.into_up())?,
+            left = client.read_body_or_idle(true) => match left {
+                Ok(_) => continue,
+                Err(error) => return Err(error.into_down()),
+            },
+            () = waiting.silence() => return Err(Error::explain(ErrorType::ReadTimedout, "the upstream is silent").into_up()),
+        };
+        if let Piece::Header { header, is_last, .. } = &mut piece {
+            mark_end(client, header, *is_last)?;
+            on_header(client, header)?;
+        }
+        let is_answered = piece.is_last();
+        write(client, piece).await.map_err(|error| error.into_down())?;
+        if is_answered {
+            return Ok(Relayed::Whole);
+        }
+    }
+}
+
+/// Sends what is there already: a body that was read whole, or what an attempt before this one has read. Most requests leave at once.
+async fn begin(client: &mut ClientSession, upstream: &mut UpstreamSession, body: Body<'_>) -> Upload {
+    let (part, is_last) = match body {
+        Body::Whole(bytes) => (bytes.clone(), true),
+        Body::Client { .. } if client.is_body_empty() => (Bytes::new(), true),
+        Body::Client { again } => {
+            if again {
+                client.enable_retry_buffering();
+            }
+            (client.get_retry_buffer().unwrap_or_default(), client.is_body_done())
+        }
+    };
+    if let Err(error) = upstream.queue(part, is_last) {
+        return Upload::Broken(error);
+    }
+    match poll_fn(|task| Poll::Ready(upstream.poll_send(task))).await {
+        Poll::Ready(Ok(())) if is_last => Upload::Complete,
+        Poll::Ready(Ok(())) => Upload::Awaited,
+        Poll::Ready(Err(error)) => Upload::Broken(error),
+        Poll::Pending => Upload::Sending { is_last },
+    }
+}
+
+impl Waiting<'_> {
+    /// Ready when nothing has been said for too long.
+    fn silence(&mut self) -> impl Future<Output = ()> {
+        self.patience.exceeded(self.silence)
+    }
+}
+
+/// Writes a piece of an answer. The last one leaves at once, whatever waits with it.
+pub(in crate::proxy) async fn write(client: &mut ClientSession, piece: Piece) -> Result<()> {
+    let is_last = piece.is_last();
+    match piece {
+        Piece::Header { header, .. } if !is_told(client, &header) => {}
+        Piece::Header { header, date, .. } => {
+            keep_date(client, date.as_ref());
+            client.write_response_header(header).await?;
+        }
+        // Nothing is what ends a chunked body.
+        Piece::Body { bytes, .. } if !bytes.is_empty() => drop(client.write_body(&bytes).await?),
+        Piece::Body { .. } => {}
+    }
+    if is_last {
+        client.finish_body().await?;
+    }
+    Ok(())
+}
+
+/// Whether the client is to hear this header. One of HTTP/1.0 does not know interim ones, and may take one for the answer (RFC 9110 section
+/// 15.2).
+pub(in crate::proxy) fn is_told(client: &ClientSession, header: &ResponseHeader) -> bool {
+    !header.status.is_informational() || is_current(client)
+}
+
+/// Has the next header tell this date.
+pub(super) fn keep_date(client: &ClientSession, date: Option<&HeaderValue>) {
+    if let Some(kept) = Transport::date_of(client.stream()) {
+        kept.set(date);
+    }
+}
+
+/// Whether the client speaks HTTP/1.1: it knows chunks and interim answers.
+fn is_current(client: &ClientSession) -> bool {
+    client.req_header().version == Version::HTTP_11
+}
+
+/// Makes an answer whose body the upstream ends by closing, or in a way that the client does not know, say where it ends.
+pub(in crate::proxy) fn mark_end(client: &mut ClientSession, answer: &mut ResponseHeader, is_empty: bool) -> Result<()> {
+    if is_empty || answer.status.is_informational() {
+        return Ok(());
+    }
+    let knows_chunks = is_current(client);
+    if !knows_chunks {
+        answer.remove_header(&header::TRANSFER_ENCODING);
+    }
+    if answer.headers.contains_key(header::CONTENT_LENGTH) || answer.headers.contains_key(header::TRANSFER_ENCODING) {
+        return Ok(());
+    }
+    if knows_chunks {
+        answer.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
+    } else {
+        // The end of the connection is the end of the body.
+        client.set_server_keepalive(None);
+        Ok(())
+    }
+}

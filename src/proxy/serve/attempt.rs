@@ -1,0 +1,111 @@
+//! One try to have a request answered by its upstream: what the upstream is sent, where it is, and what the client sees of its answer.
+
+use std::sync::Arc;
+
+use http::{StatusCode, header};
+use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::Stream, upstreams::peer::HttpPeer};
+
+use crate::proxy::{
+    http::{Changes, ClientSession},
+    policy::Permit,
+    serve::{
+        gateway::{Gateway, RequestContext},
+        record::Outcome,
+    },
+    upstream::{Backend, Malformed, Place, UpstreamFault, UpstreamRequest, connect},
+};
+
+impl Gateway {
+    /// The request as the upstream sees it. `change` has the last word.
+    pub(super) fn upstream_request(
+        &self,
+        client: &ClientSession,
+        context: &RequestContext,
+        change: impl FnOnce(&mut Changes<'_>),
+    ) -> Result<UpstreamRequest> {
+        let (Some(forward), Some(route), Some(upstream)) = (&context.record.forward, &context.record.route, upstream(context))
+        else {
+            return Error::e_explain(ErrorType::InternalError, "a request without a right to be is not forwarded");
+        };
+        let client = client.req_header();
+        let is_unwanted = route.strip.unwanted_in(&client.headers)?;
+        let mut changes = forward.changes();
+        if let Some(host) = upstream.host_value() {
+            changes.set(header::HOST, host.clone());
+        }
+        change(&mut changes);
+        UpstreamRequest::new(client, changes, is_unwanted).map_err(|Malformed(what)| {
+            Error::explain(ErrorType::InternalError, format!("a request that cannot be written: {what}"))
+        })
+    }
+
+    pub(super) async fn next_place(&self, context: &mut RequestContext) -> Result<Arc<Place>> {
+        let place = match upstream(context) {
+            Some(upstream) => upstream.place().await,
+            None => None,
+        };
+        place.ok_or_else(|| {
+            context.record.outcome = Outcome::UpstreamFailed(UpstreamFault::NoAddress);
+            Error::explain(ErrorType::ConnectNoRoute, "the upstream's name has not been resolved")
+        })
+    }
+
+    /// A new connection to the upstream of a request: to this address, or to another if that does not accept.
+    pub(super) async fn connect(&self, context: &RequestContext, first: Arc<Place>) -> Result<(Stream, Arc<HttpPeer>)> {
+        match upstream(context) {
+            Some(upstream) => connect(&self.connector, upstream, first).await,
+            None => Error::e_explain(ErrorType::InternalError, "a request without an upstream"),
+        }
+    }
+
+    /// Notes an answer of the upstream, and makes it one for the client.
+    pub(super) fn prepare_answer(
+        &self,
+        client: &mut ClientSession,
+        answer: &mut ResponseHeader,
+        context: &mut RequestContext,
+    ) -> Result<()> {
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Sockets have a tunnel of their own; nobody asked for this.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the upstream switched protocols unasked").into_up());
+        }
+        hide_token(answer, context)?;
+        if !answer.status.is_informational() {
+            context.answered(answer.status.as_u16());
+            show(client, answer, context)?;
+            if context.record.forward.as_ref().is_some_and(Permit::is_preflight) {
+                leave_out_body(answer)?;
+            }
+        }
+        // The connection ends with this answer, which must say so.
+        self.end_when_stopping(client);
+        Ok(())
+    }
+}
+
+pub(super) fn upstream(context: &RequestContext) -> Option<&Arc<Backend>> {
+    context.live.upstreams.get(context.record.route.as_ref()?.upstream)
+}
+
+/// Takes the gateway's token out of what the upstream says.
+pub(in crate::proxy) fn hide_token(answer: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
+    context.record.forward.as_ref().map_or(Ok(()), |forward| forward.hide_token(answer))
+}
+
+/// Lets the page that asked see an answer of the upstream, where the gateway does that.
+pub(in crate::proxy) fn show(client: &ClientSession, answer: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
+    match context.record.route.as_ref().and_then(|route| route.cors.as_ref()) {
+        Some(cors) => cors.write_relayed(client.req_header(), answer),
+        None => Ok(()),
+    }
+}
+
+/// Makes an answer one without a body. What comes of it all the same, the client's session leaves out.
+fn leave_out_body(answer: &mut ResponseHeader) -> Result<()> {
+    answer.remove_header(&header::TRANSFER_ENCODING);
+    if matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        answer.remove_header(&header::CONTENT_LENGTH);
+        return Ok(());
+    }
+    answer.insert_header(header::CONTENT_LENGTH, 0)
+}

@@ -1,0 +1,110 @@
+//! Requests that do not come to a good end: the token ends, or somebody breaks off.
+
+use std::{sync::Arc, time::SystemTime};
+
+use http::StatusCode;
+use pingora::{Error, ErrorType, Result};
+
+use crate::{
+    proxy::{
+        client::Cut,
+        http::ClientSession,
+        policy::Fault,
+        serve::{
+            answer,
+            attempt::upstream,
+            failure::{Failure, failure, is_write_timeout},
+            gateway::{DRAIN, Gateway, RequestContext},
+            record::{BreakOff, Outcome},
+        },
+        upstream::UpstreamFault,
+    },
+    token::Timestamp,
+};
+
+impl Gateway {
+    /// Ends a request whose token, or its key, has. While no answer has begun it is a refusal, and the client knows what to do; else the
+    /// answer breaks off, and shows that it is not complete.
+    pub(super) async fn answer_end(&self, client: &mut ClientSession, context: &mut RequestContext, cause: Cut) -> Result<()> {
+        let connection = Arc::clone(&context.record.connection);
+        connection.cut(cause);
+        self.metrics.proxy.connections_cut.with_label_values(&[cause.label()]).inc();
+        let has_begun = client.response_written().is_some_and(|answer| !is_interim(answer.status));
+        if has_begun || context.record.outcome != Outcome::Unanswered {
+            return Err(Error::explain(ErrorType::ConnectionClosed, "the token has ended").into_down());
+        }
+        // The refusal, and the rest of an upload that nobody reads any more, have a time of their own.
+        connection.rests_on(None);
+        connection.set_deadline(Timestamp::from(SystemTime::now()).plus(DRAIN), cause);
+        client.set_server_keepalive(None);
+        context.record.outcome = Outcome::Ended(cause);
+        answer::refuse(client, cause.rejection(), context.record.route.as_deref(), &context.live.realm).await
+    }
+
+    /// Answers a request that could not be forwarded, unless an answer has begun, or nobody is left to hear one. Says whether it was
+    /// answered; its connection is of no further use either way.
+    pub(super) async fn fail(&self, client: &mut ClientSession, error: &Error, context: &mut RequestContext) -> bool {
+        let failure = failure(error);
+        if let (Failure::Upstream(fault), Some(upstream)) = (&failure, upstream(context)) {
+            upstream.complain(*fault, error);
+        }
+        if is_write_timeout(error) {
+            context.record.connection.cut(Cut::WriteTimeout);
+            self.metrics.proxy.connections_cut.with_label_values(&[Cut::WriteTimeout.label()]).inc();
+        }
+        if client.response_written().is_some_and(|answer| !is_interim(answer.status)) {
+            if let Failure::Upstream(fault) = failure {
+                self.count_fault(context, fault.label());
+            }
+            context.record.broke_off = Some(match failure {
+                Failure::Upstream(_) => BreakOff::Upstream,
+                Failure::ClientGone | Failure::Client(_) => BreakOff::Client,
+                Failure::Internal => BreakOff::Internal,
+            });
+            return false;
+        }
+        let route = context.record.route.clone();
+        let route = route.as_deref();
+        // The answer must say what is about to happen.
+        client.set_server_keepalive(None);
+        let written = match failure {
+            Failure::Upstream(fault) => {
+                if context.record.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
+                    context.record.outcome = Outcome::UpstreamFailed(fault);
+                }
+                self.count_fault(context, fault.label());
+                answer::upstream_failed(client, fault, route).await
+            }
+            Failure::ClientGone => return false,
+            Failure::Client(status) => {
+                context.record.outcome = Outcome::Client(status);
+                let fault = Fault::new(status, "invalid_request", "the request cannot be read");
+                answer::plain(client, fault, route).await
+            }
+            Failure::Internal => {
+                context.record.outcome = Outcome::Internal;
+                tracing::error!(%error, "request failed inside the gateway");
+                answer::plain(client, Fault::new(500, "internal_error", "the gateway failed"), route).await
+            }
+        };
+        // The client may be gone by now; the outcome is counted either way.
+        written.is_ok()
+    }
+
+    /// Notes that an upstream has said that all is well and has not taken the whole body.
+    pub(super) fn note_cut_upload(&self, context: &mut RequestContext) {
+        context.record.broke_off = Some(BreakOff::Upload);
+        self.count_fault(context, BreakOff::Upload.label());
+    }
+
+    fn count_fault(&self, context: &RequestContext, kind: &str) {
+        if let Some(upstream) = upstream(context) {
+            self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), kind]).inc();
+        }
+    }
+}
+
+/// Whether an answer is followed by another one: 1xx, but not the switch to another protocol.
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}

@@ -1,0 +1,192 @@
+//! [`Live`]: what a reload of the config exchanges. A request keeps the one that it began with.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, HeaderValue, header};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    exchange::Exchange,
+    metrics::Metrics,
+    proxy::{
+        ProxyError, ProxySettings,
+        client::ListenSettings,
+        http::RateLimit,
+        policy::{Policy, Route, RouteSettings, RouteTable},
+        serve::{access_log::AccessLog, pin_watch::PinWatch},
+        upstream::Backend,
+    },
+};
+
+/// Everything that depends on the config and can change under traffic.
+#[derive(Debug)]
+pub(in crate::proxy) struct Live {
+    pub(in crate::proxy) listen: ListenSettings,
+    pub(in crate::proxy) policy: Policy,
+    pub(in crate::proxy) upstreams: Vec<Arc<Backend>>,
+    /// One for each upstream.
+    pub(super) pins: Vec<PinWatch>,
+    pub(in crate::proxy) realm: String,
+    pub(in crate::proxy) access_log: Option<Arc<AccessLog>>,
+    /// For preflights of pages that no route has `cors` for.
+    pub(super) preflights: RateLimit,
+}
+
+impl Live {
+    /// Upstreams that are the same as in `old` keep their addresses.
+    pub(in crate::proxy) fn new(
+        settings: &ProxySettings,
+        old: Option<&Self>,
+        exchange: Arc<Exchange>,
+        metrics: &Metrics,
+        access_log: Option<Arc<AccessLog>>,
+    ) -> Result<Self, ProxyError> {
+        let known = |one| old.and_then(|old| old.upstreams.iter().find(|upstream| upstream.settings() == one));
+        let upstreams = settings.upstreams.iter().map(|one| match known(one) {
+            Some(upstream) => Ok(Arc::clone(upstream)),
+            None => Backend::new(one.clone()).map(Arc::new),
+        });
+        let headers = settings.headers.for_routes(&settings.routes);
+        let route = |one: &RouteSettings| Arc::new(Route::new(one, &headers, metrics.proxy.route(&one.name)));
+        let routes = RouteTable::new(settings.routes.iter().map(route).collect());
+        let pins = settings.upstreams.iter().map(|upstream| PinWatch::new(&upstream.name, Arc::clone(&exchange)));
+        Ok(Self {
+            listen: settings.listen.clone(),
+            upstreams: upstreams.collect::<Result<_, _>>()?,
+            pins: pins.collect(),
+            policy: Policy { routes, exchange },
+            realm: settings.realm.clone(),
+            access_log,
+            preflights: RateLimit::every(Duration::from_secs(10)),
+        })
+    }
+
+    /// Names the page whose preflight is refused: its developer sees no more than that something about CORS is wrong.
+    pub(super) fn complain_of_preflight(&self, headers: &HeaderMap, route: &str) {
+        /// More of an origin is not logged.
+        const SHOWN: usize = 128;
+        if self.preflights.is_due() {
+            let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes).unwrap_or_default();
+            let origin = origin.get(..SHOWN).unwrap_or(origin).escape_ascii().to_string();
+            tracing::warn!(route, origin, "a page of another origin asks for leave, and the route has no cors");
+        }
+    }
+}
+
+/// Exchanges what a running edge serves by.
+#[derive(Debug)]
+pub struct LiveProxy {
+    pub(in crate::proxy) live: Arc<ArcSwap<Live>>,
+    /// The part of it that says whose keys are trusted.
+    pub(in crate::proxy) exchange: Arc<ArcSwap<Exchange>>,
+    /// The part of it that connections need before their first request.
+    pub(in crate::proxy) listen: Arc<ArcSwap<ListenSettings>>,
+    metrics: Arc<Metrics>,
+    has_system_authorities: bool,
+    resolvers: Mutex<Resolvers>,
+}
+
+/// Settings that can be used, not in use yet.
+#[derive(Debug)]
+pub struct Prepared(Arc<Live>);
+
+/// The tasks that resolve the names of upstreams.
+#[derive(Debug, Default)]
+struct Resolvers {
+    tasks: JoinSet<()>,
+    running: Vec<(Arc<Backend>, AbortHandle)>,
+    /// Set while the edge runs.
+    stop: Option<CancellationToken>,
+}
+
+impl LiveProxy {
+    pub(in crate::proxy) fn new(live: Live, metrics: Arc<Metrics>, has_system_authorities: bool) -> Self {
+        let listen = Arc::new(ArcSwap::from_pointee(live.listen.clone()));
+        let exchange = Arc::new(ArcSwap::new(Arc::clone(&live.policy.exchange)));
+        let live = Arc::new(ArcSwap::from_pointee(live));
+        Self { live, exchange, listen, metrics, has_system_authorities, resolvers: Mutex::default() }
+    }
+
+    /// The exchange in use.
+    pub fn exchange(&self) -> Arc<Exchange> {
+        self.exchange.load_full()
+    }
+
+    /// The access log in use.
+    pub fn access_log(&self) -> Option<Arc<AccessLog>> {
+        self.live.load().access_log.clone()
+    }
+
+    /// Makes settings ready for use. Changes nothing yet.
+    pub fn prepare(
+        &self,
+        settings: &ProxySettings,
+        exchange: Arc<Exchange>,
+        access_log: Option<Arc<AccessLog>>,
+    ) -> Result<Prepared, ProxyError> {
+        if !self.has_system_authorities && needs_system_authorities(settings) {
+            return Err(ProxyError::NeedsRestart);
+        }
+        let live = Live::new(settings, Some(&self.live.load()), exchange, &self.metrics, access_log)?;
+        Ok(Prepared(Arc::new(live)))
+    }
+
+    /// From now on new requests are served by these settings; those under way go on with theirs.
+    pub fn replace(&self, Prepared(live): Prepared) {
+        self.listen.store(Arc::new(live.listen.clone()));
+        let exchange = Arc::clone(&live.policy.exchange);
+        self.live.store(live);
+        self.exchange.store(exchange);
+        self.resolve();
+        self.forget_series();
+    }
+
+    /// Ends the series of routes and upstreams that are no longer in use. A request that began before the last reload may bring one back, so
+    /// this is to be done now and then.
+    pub fn forget_series(&self) {
+        let live = self.live.load();
+        let upstreams: Vec<_> = live.upstreams.iter().map(|upstream| upstream.name()).collect();
+        self.metrics.proxy.keep_only(&live.policy.routes.names().collect::<Vec<_>>(), &upstreams);
+    }
+
+    pub(in crate::proxy) fn start_resolving(&self, stop: CancellationToken) {
+        self.resolvers.lock().unwrap_or_else(PoisonError::into_inner).stop = Some(stop);
+        self.resolve();
+    }
+
+    pub(in crate::proxy) async fn stop_resolving(&self) {
+        let mut tasks = std::mem::take(&mut self.resolvers.lock().unwrap_or_else(PoisonError::into_inner).tasks);
+        tasks.shutdown().await;
+    }
+
+    /// One task for each upstream in use, none for the others.
+    fn resolve(&self) {
+        let mut resolvers = self.resolvers.lock().unwrap_or_else(PoisonError::into_inner);
+        let Resolvers { tasks, running, stop } = &mut *resolvers;
+        let Some(stop) = stop else { return };
+        let live = self.live.load();
+        running.retain(|(upstream, task)| {
+            let is_used = live.upstreams.iter().any(|used| Arc::ptr_eq(used, upstream));
+            if !is_used {
+                task.abort();
+            }
+            is_used
+        });
+        for upstream in &live.upstreams {
+            if !running.iter().any(|(known, _)| Arc::ptr_eq(known, upstream)) {
+                let task = tasks.spawn(Arc::clone(upstream).keep_resolved(stop.clone()));
+                running.push((Arc::clone(upstream), task));
+            }
+        }
+    }
+}
+
+/// Whether an upstream is verified against the authorities of the system.
+pub(in crate::proxy) fn needs_system_authorities(settings: &ProxySettings) -> bool {
+    settings.upstreams.iter().any(|upstream| upstream.tls && upstream.ca_file.is_none())
+}

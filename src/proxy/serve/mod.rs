@@ -1,0 +1,28 @@
+//! A request from its header to its line in the log: decided by [`policy`](super::policy), carried by [`upstream`](super::upstream) or
+//! [`websocket`](super::websocket), answered, counted.
+
+mod access_log;
+mod answer;
+mod attempt;
+mod failing;
+mod failure;
+mod gateway;
+mod live;
+mod log_time;
+mod pin_watch;
+mod record;
+mod service;
+mod socket;
+mod unread;
+mod whole_body;
+
+pub use self::{
+    access_log::{AccessLog, AccessLogFormat},
+    live::{LiveProxy, Prepared},
+};
+pub(in crate::proxy) use self::{
+    gateway::{Gateway, limit},
+    live::{Live, needs_system_authorities},
+    record::{Outcome, RequestRecord},
+    service::Service,
+};

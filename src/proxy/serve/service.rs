@@ -1,0 +1,263 @@
+//! The requests of one connection, one after another: each is read, decided, carried upstream or answered, and finished.
+
+use std::{
+    future::{Future as _, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::Method;
+use pingora::{Error, Result, protocols::http::ReusableHttpStream};
+
+use crate::proxy::{
+    client::{Connection, LastWork, Serve, Transport, Unreadable},
+    http::{ClientSession, IdleTimer},
+    policy::Permit,
+    relay::{Body, Relayed, Waiting, relay},
+    serve::gateway::{Admitted, Gateway, RequestContext},
+    upstream::{Pool, UpstreamRequest, UpstreamSession},
+};
+
+/// What serves on one event loop.
+pub(in crate::proxy) struct Service {
+    gateway: Gateway,
+    /// The loop's own connections to upstreams.
+    pool: Pool,
+}
+
+impl Service {
+    pub(in crate::proxy) fn new(gateway: Gateway) -> Self {
+        Self { gateway, pool: Pool::default() }
+    }
+}
+
+/// How long is waited on one connection, and for whom.
+struct Timers {
+    /// The client, between two requests.
+    idle: IdleTimer,
+    keepalive: Duration,
+    /// The upstream.
+    upstream: IdleTimer,
+}
+
+/// Keep-alive is on; how long is waited is not Pingora's to say.
+const WITHOUT_TIMEOUT: Option<u64> = Some(0);
+
+/// What becomes of a connection after a request.
+enum Next {
+    /// Another request.
+    Request(ReusableHttpStream),
+    /// A WebSocket, to be carried to its end.
+    Socket(LastWork),
+    Close,
+}
+
+impl Serve for Service {
+    async fn serve(&self, connection: &Arc<Connection>, transport: Transport) -> Option<LastWork> {
+        let mut stopping = pin!(self.gateway.stopping.cancelled());
+        let keepalive = self.gateway.live.load().listen.keepalive_timeout;
+        let mut timers = Timers { idle: IdleTimer::unlimited(), keepalive, upstream: IdleTimer::unlimited() };
+        let mut client = ClientSession::new(Box::new(transport));
+        client.set_server_keepalive(WITHOUT_TIMEOUT);
+        loop {
+            let read = {
+                let mut idle = pin!(timers.idle.exceeded(Some(timers.keepalive)));
+                tokio::select! {
+                    biased;
+                    read = client.read_request() => read,
+                    // A header that has begun has a deadline of its own, and at the end of the gateway its grace.
+                    () = poll_fn(|task| if connection.is_in_header() { Poll::Pending } else { stopping.as_mut().poll(task) }) => return None,
+                    () = poll_fn(|task| if connection.is_in_header() { Poll::Pending } else { idle.as_mut().poll(task) }) => return None,
+                }
+            };
+            match read {
+                Ok(Some(_)) if connection.is_header_cut() => {
+                    Box::pin(self.gateway.refuse_cut(client, connection)).await;
+                    return None;
+                }
+                Ok(Some(_)) if client.req_header().method != Method::CONNECT => {}
+                unreadable => {
+                    if let Some(kind) = why_unreadable(connection, &unreadable) {
+                        Box::pin(self.gateway.refuse_unread(client, connection, kind)).await;
+                    }
+                    return None;
+                }
+            }
+            match self.request(client, connection, &mut timers).await {
+                Next::Request(stream) => {
+                    let (stream, read_already) = stream.into_parts();
+                    client = ClientSession::new(stream);
+                    client.set_server_keepalive(WITHOUT_TIMEOUT);
+                    if let Some(bytes) = read_already {
+                        connection.put_back(bytes);
+                    }
+                }
+                Next::Socket(carried) => return Some(carried),
+                Next::Close => return None,
+            }
+        }
+    }
+
+    async fn tend(&self) {
+        self.pool.tend().await;
+    }
+
+    async fn stop(&self) {
+        self.gateway.stopping.cancel();
+    }
+}
+
+impl Service {
+    async fn request(&self, mut client: ClientSession, connection: &Arc<Connection>, timers: &mut Timers) -> Next {
+        let mut context = self.gateway.begin(&mut client, connection);
+        let outcome = {
+            let mut work = pin!(self.carry_out(&mut client, &mut context, &mut timers.upstream));
+            poll_fn(|task| match connection.told_end() {
+                Some(cause) => Poll::Ready(Err(cause)),
+                None => work.as_mut().poll(task).map(Ok),
+            })
+            .await
+        };
+        let outcome = match outcome {
+            Ok(Ok(Some(carried))) => return Next::Socket(carried),
+            Ok(outcome) => outcome.map(drop),
+            Err(cause) => Box::pin(self.gateway.answer_end(&mut client, &mut context, cause)).await,
+        };
+        let is_answered = match outcome {
+            Ok(()) => true,
+            Err(error) => Box::pin(self.gateway.fail(&mut client, &error, &mut context)).await,
+        };
+        if !is_answered || client.finish_body().await.is_err() {
+            return Next::Close;
+        }
+        if !client.is_body_done() {
+            context.record.conclude();
+            return Box::pin(linger(client)).await;
+        }
+        timers.keepalive = context.live.listen.keepalive_timeout;
+        match client.reuse().await {
+            Ok(Some(stream)) => Next::Request(stream),
+            Ok(None) | Err(_) => Next::Close,
+        }
+    }
+
+    /// Decides about a request, and forwards it if it may. What is returned carries a WebSocket to its end.
+    async fn carry_out(
+        &self,
+        client: &mut ClientSession,
+        context: &mut RequestContext,
+        patience: &mut IdleTimer,
+    ) -> Result<Option<LastWork>> {
+        match self.gateway.admit(client, context).await? {
+            Admitted::Forward => self.forward(client, context, patience).await.map(|()| None),
+            Admitted::Answered => Ok(None),
+            // Boxed, so that it does not make every request's future large.
+            Admitted::WebSocket => Box::pin(self.gateway.open_socket(client, context)).await,
+        }
+    }
+
+    /// Sends a request upstream and relays the answer.
+    async fn forward(&self, client: &mut ClientSession, context: &mut RequestContext, patience: &mut IdleTimer) -> Result<()> {
+        let body = context.record.forward.as_ref().and_then(Permit::body).cloned();
+        let is_empty = client.is_body_empty();
+        let request = self.gateway.upstream_request(client, context, |changes| {
+            if !is_empty {
+                changes.announce_body();
+            }
+        })?;
+        let outcome = match self.attempt(client, context, patience, &request, body.as_ref(), Source::Pool).await {
+            // Boxed, so that the rarer case does not make every request's future large.
+            Err(Failed { may_retry: true, .. }) => {
+                Box::pin(self.attempt(client, context, patience, &request, body.as_ref(), Source::New)).await
+            }
+            outcome => outcome,
+        };
+        outcome.map_err(|failed| failed.error)
+    }
+
+    async fn attempt(
+        &self,
+        client: &mut ClientSession,
+        context: &mut RequestContext,
+        patience: &mut IdleTimer,
+        request: &UpstreamRequest,
+        body: Option<&Bytes>,
+        source: Source,
+    ) -> Result<(), Failed> {
+        let for_good = |error| Failed { error, may_retry: false };
+        let place = self.gateway.next_place(context).await.map_err(for_good)?;
+        let kept = match source {
+            Source::Pool => self.pool.take(&place.peer),
+            Source::New => None,
+        };
+        let is_reused = kept.is_some();
+        // What means the same twice (RFC 9110 section 9.2.2) is sent again if the upstream has closed a connection that had waited at the same
+        // moment. One that is new was not closed for having waited.
+        let again = is_reused && client.req_header().method.is_idempotent();
+        let body = body.map_or(Body::Client { again }, Body::Whole);
+        let (stream, peer) = match kept {
+            Some(stream) => (stream, Arc::clone(&place.peer)),
+            // Boxed, so that the rarer case does not make every request's future large.
+            None => Box::pin(self.gateway.connect(context, place)).await.map_err(for_good)?,
+        };
+        let waiting = Waiting { patience, silence: peer.options.read_timeout, write: peer.options.write_timeout };
+        let mut upstream = UpstreamSession::new(stream, request);
+        let relayed =
+            relay(client, &mut upstream, body, waiting, |client, answer| self.gateway.prepare_answer(client, answer, context))
+                .await;
+        match relayed {
+            Ok(Relayed::Whole) => {
+                self.pool.keep(peer, upstream);
+                Ok(())
+            }
+            Ok(Relayed::Answered) => Ok(()),
+            Ok(Relayed::UploadCut) => {
+                self.gateway.note_cut_upload(context);
+                Ok(())
+            }
+            Err(mut error) => {
+                error.retry.decide_reuse(again);
+                let may_retry = error.retry() && !client.retry_buffer_truncated();
+                Err(Failed { error, may_retry })
+            }
+        }
+    }
+}
+
+/// Where an attempt may get its connection from.
+#[derive(Clone, Copy)]
+enum Source {
+    Pool,
+    New,
+}
+
+/// An attempt that failed.
+struct Failed {
+    error: Box<Error>,
+    may_retry: bool,
+}
+
+/// Ends a connection whose client is still sending what nobody reads. It is read for some time, and thrown away: a connection that is closed
+/// with something unread is reset, and with it goes an answer that the client has not read yet.
+async fn linger(mut client: ClientSession) -> Next {
+    client.shutdown().await;
+    // However it ends, the connection is closed.
+    let _ = client.drain_request_body().await;
+    Next::Close
+}
+
+/// Why what came in is no request that anybody could forward. None: nothing came, or the client has left.
+fn why_unreadable(connection: &Connection, read: &Result<Option<usize>>) -> Option<Unreadable> {
+    match read {
+        Ok(Some(_)) => Some(Unreadable::Connect),
+        Ok(None) => connection.inbound().unreadable(),
+        Err(error) => match Unreadable::of(error) {
+            Some(_) if connection.is_header_cut() => Some(Unreadable::TooLarge),
+            // Told by Pingora's session, or found before anything was given to it.
+            kind => kind.or(connection.inbound().unreadable()),
+        },
+    }
+}

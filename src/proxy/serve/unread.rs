@@ -1,0 +1,64 @@
+//! What becomes of a connection whose next request cannot be read: an answer in the gateway's shape, a line, a count, and the end.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    proxy::{
+        client::{Connection, Unreadable},
+        http::{ClientSession, Fields},
+        policy::target,
+        serve::{
+            answer,
+            gateway::{Gateway, RequestContext},
+            record::Outcome,
+        },
+    },
+    token::Rejection,
+};
+
+/// How long a client may go on sending what nobody reads. A connection that is closed before is reset, and with it goes an answer that the
+/// client has not read yet.
+const LINGER: Duration = Duration::from_secs(10);
+
+impl Gateway {
+    /// Answers what is no request, and ends its connection.
+    pub(super) async fn refuse_unread(&self, mut client: ClientSession, connection: &Arc<Connection>, kind: Unreadable) {
+        let mut context = self.begin_unread(connection);
+        context.record.outcome = Outcome::Refused(kind.rejection());
+        self.metrics.proxy.unreadable.with_label_values(&[kind.label()]).inc();
+        self.complaints.tell(kind, connection.peer());
+        client.set_server_keepalive(None);
+        // The client may be gone; there is nobody else to tell.
+        let _ = answer::refuse_unread(&mut client, kind.rejection()).await;
+        self.end_unread(client, context).await;
+    }
+
+    /// Answers a request of whose header only the beginning was read, since it is too large, and ends its connection. A page can read the
+    /// refusal if its route says so.
+    pub(super) async fn refuse_cut(&self, mut client: ClientSession, connection: &Arc<Connection>) {
+        let mut context = self.begin(&mut client, connection);
+        let request = client.req_header();
+        if let Ok(host) = target::host(Fields::of(&request.headers).host)
+            && let Ok(found) = context.live.policy.routes.find(&host, request.method.as_str(), target::path(request.raw_path()))
+        {
+            context.record.route = Some(Arc::clone(found.route));
+        }
+        client.set_server_keepalive(None);
+        // As above.
+        let _ = self.refuse(&mut client, &mut context, Rejection::HeadersTooLarge).await;
+        self.end_unread(client, context).await;
+    }
+
+    async fn end_unread(&self, mut client: ClientSession, mut context: RequestContext) {
+        client.shutdown().await;
+        context.record.conclude();
+        // With it goes the memory of what was read.
+        drop(client);
+        let Some(socket) = context.record.connection.client() else { return };
+        tokio::select! {
+            () = socket.discard() => {}
+            () = tokio::time::sleep(LINGER) => {}
+            () = self.stopping.cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! One backend: its addresses, resolved in the background, and how it is spoken to.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use http::HeaderValue;
+use pingora::{
+    Error,
+    protocols::{ALPN, tls::CaType},
+    upstreams::peer::{HttpPeer, PeerOptions},
+    utils::tls::{WrappedX509, parse_x509},
+};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::proxy::upstream::{
+    addresses::{Addresses, Place},
+    fault::UpstreamFault,
+    settings::{HostHeader, UpstreamSettings},
+};
+
+/// How often an upstream's failures are told: when it is down, every request is one.
+const COMPLAINS_EVERY: Duration = Duration::from_secs(10);
+
+/// Why an upstream cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The authorities cannot be read.
+    #[error("upstream {upstream}: ca_file {path}: {problem}")]
+    Authorities {
+        /// The upstream's name.
+        upstream: String,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The URL's host cannot stand in a header.
+    #[error("upstream {upstream}: the host {host:?} is not a valid name")]
+    Host {
+        /// The upstream's name.
+        upstream: String,
+        /// The host.
+        host: String,
+    },
+}
+
+/// One backend.
+#[derive(Debug)]
+pub(in crate::proxy) struct Backend {
+    settings: UpstreamSettings,
+    host_value: HeaderValue,
+    options: PeerOptions,
+    addresses: Addresses,
+    is_resolved: watch::Sender<bool>,
+    start: Instant,
+    /// Milliseconds since the start.
+    complains_after: AtomicU64,
+}
+
+impl Backend {
+    pub(in crate::proxy) fn new(settings: UpstreamSettings) -> Result<Self, UpstreamError> {
+        let authority = if has_default_port(&settings) {
+            bracketed(&settings.host)
+        } else {
+            format!("{}:{}", bracketed(&settings.host), settings.port)
+        };
+        let host_value = HeaderValue::try_from(authority)
+            .ok()
+            .filter(|_| !settings.host.is_empty())
+            .ok_or_else(|| UpstreamError::Host { upstream: settings.name.clone(), host: settings.host.clone() })?;
+        let options = options(&settings)?;
+        Ok(Self {
+            settings,
+            host_value,
+            options,
+            addresses: Addresses::default(),
+            is_resolved: watch::Sender::new(false),
+            start: Instant::now(),
+            complains_after: AtomicU64::new(0),
+        })
+    }
+
+    pub(in crate::proxy) fn settings(&self) -> &UpstreamSettings {
+        &self.settings
+    }
+
+    pub(in crate::proxy) fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// The `Host` to send instead of the client's, if so configured.
+    pub(in crate::proxy) fn host_value(&self) -> Option<&HeaderValue> {
+        (self.settings.host_header == HostHeader::Upstream).then_some(&self.host_value)
+    }
+
+    /// The address whose turn it is. The first requests after the start wait for the name to be resolved, no longer than for a connection;
+    /// none if it is not by then.
+    pub(in crate::proxy) async fn place(&self) -> Option<Arc<Place>> {
+        if !*self.is_resolved.borrow() {
+            let mut resolution = self.is_resolved.subscribe();
+            let resolved = resolution.wait_for(|is_resolved| *is_resolved);
+            tokio::time::timeout(self.settings.connect_timeout, resolved).await.ok()?.ok()?;
+        }
+        self.addresses.next(|| self.now())
+    }
+
+    pub(super) fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Notes that an address did not accept a connection.
+    pub(in crate::proxy) fn refused(&self, place: &Place) {
+        place.refused(self.now());
+    }
+
+    /// Tells the operator why it failed a request, once in a while.
+    pub(in crate::proxy) fn complain(&self, fault: UpstreamFault, error: &Error) {
+        if self.may_complain(self.now()) {
+            tracing::warn!(upstream = self.name(), kind = fault.label(), cause = %error, "an upstream failed a request");
+        }
+    }
+
+    /// Once in each span, for one of those that ask. `now`: milliseconds since the start.
+    fn may_complain(&self, now: u64) -> bool {
+        let not_before = self.complains_after.load(Ordering::Relaxed);
+        let next = now.saturating_add(u64::try_from(COMPLAINS_EVERY.as_millis()).unwrap_or(u64::MAX));
+        now >= not_before && self.complains_after.compare_exchange(not_before, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Keeps the addresses up to date until stopped. A name that cannot be resolved keeps its last addresses.
+    pub(in crate::proxy) async fn keep_resolved(self: Arc<Self>, stop: CancellationToken) {
+        let mut failing = false;
+        loop {
+            let resolved = tokio::net::lookup_host((self.settings.host.as_str(), self.settings.port)).await;
+            let pause = match resolved.map(Iterator::collect::<Vec<SocketAddr>>) {
+                Ok(addresses) if !addresses.is_empty() => {
+                    if std::mem::take(&mut failing) {
+                        tracing::info!(upstream = self.name(), "upstream name resolves again");
+                    }
+                    self.publish(addresses);
+                    self.settings.resolve_every
+                }
+                outcome => {
+                    if !std::mem::replace(&mut failing, true) {
+                        let cause = outcome.err().map_or_else(|| "no address".to_owned(), |error| error.to_string());
+                        let host = self.settings.host.as_str();
+                        tracing::warn!(
+                            upstream = self.name(),
+                            host,
+                            cause,
+                            "upstream name does not resolve; its last addresses stay"
+                        );
+                    }
+                    self.settings.resolve_every.min(Duration::from_secs(1))
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    pub(super) fn publish(&self, addresses: Vec<SocketAddr>) {
+        self.addresses.publish(addresses, |address| {
+            let mut peer = HttpPeer::new(address, self.settings.tls, self.settings.host.clone());
+            peer.options = self.options.clone();
+            peer
+        });
+        self.is_resolved.send_replace(true);
+    }
+}
+
+fn options(settings: &UpstreamSettings) -> Result<PeerOptions, UpstreamError> {
+    let mut options = PeerOptions::new();
+    options.alpn = ALPN::H1;
+    options.connection_timeout = Some(settings.connect_timeout);
+    options.total_connection_timeout = Some(settings.connect_timeout);
+    options.read_timeout = Some(settings.read_timeout);
+    options.write_timeout = Some(settings.write_timeout);
+    options.idle_timeout = Some(settings.idle_timeout);
+    options.ca = authorities(settings)?;
+    Ok(options)
+}
+
+fn authorities(settings: &UpstreamSettings) -> Result<Option<Arc<CaType>>, UpstreamError> {
+    let Some(path) = &settings.ca_file else { return Ok(None) };
+    let error =
+        |problem: String| UpstreamError::Authorities { upstream: settings.name.clone(), path: path.display().to_string(), problem };
+    let pem = fs::read(path).map_err(|cause| error(cause.to_string()))?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|cause| error(cause.to_string()))?;
+    if certificates.is_empty() {
+        return Err(error("holds no certificate; PEM is expected".into()));
+    }
+    let mut store = rustls::RootCertStore::empty();
+    for certificate in &certificates {
+        store.add(certificate.clone()).map_err(|cause| error(cause.to_string()))?;
+    }
+    for certificate in &certificates {
+        // Pingora parses each once more, and panics where that fails.
+        x509_parser::parse_x509_certificate(certificate).map_err(|cause| error(cause.to_string()))?;
+    }
+    Ok(Some(certificates.iter().map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509)).collect()))
+}
+
+fn has_default_port(settings: &UpstreamSettings) -> bool {
+    settings.port == if settings.tls { 443 } else { 80 }
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream() -> Backend {
+        Backend::new(UpstreamSettings {
+            name: "couch".into(),
+            tls: false,
+            host: "couch.contoso.com".into(),
+            port: 5984,
+            ca_file: None,
+            host_header: HostHeader::Client,
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(5),
+            resolve_every: Duration::from_secs(30),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn failures_are_told_now_and_then() {
+        let upstream = upstream();
+        assert_eq!(
+            [0, 1, 9_999, 10_000, 10_001, 60_000].map(|now| upstream.may_complain(now)),
+            [true, false, false, true, false, true]
+        );
+    }
+}

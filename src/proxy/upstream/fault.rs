@@ -1,0 +1,49 @@
+//! What can go wrong between the gateway and an upstream, and what a client is told of it.
+
+/// What went wrong between the gateway and an upstream. The closed list behind the label `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum UpstreamFault {
+    /// The name was never resolved.
+    NoAddress,
+    /// No connection, or no TLS on it.
+    Connect,
+    /// Connecting took too long.
+    ConnectTimeout,
+    /// The connection broke.
+    Broken,
+    /// What was answered is no HTTP/1.
+    Malformed,
+    /// The upstream was silent for too long.
+    Timeout,
+}
+
+impl UpstreamFault {
+    pub(in crate::proxy) const fn label(self) -> &'static str {
+        match self {
+            Self::NoAddress => "no_address",
+            Self::Connect => "connect",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Broken => "broken",
+            Self::Malformed => "malformed",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// What a client is told: nothing that the upstream has said.
+    pub(in crate::proxy) const fn words(self) -> &'static str {
+        match self {
+            Self::NoAddress | Self::Connect => "the service behind the gateway cannot be reached",
+            Self::ConnectTimeout => "the service behind the gateway cannot be reached in time",
+            Self::Broken => "the service behind the gateway closed the connection without an answer",
+            Self::Malformed => "the service behind the gateway answered what is no HTTP/1",
+            Self::Timeout => "the service behind the gateway did not answer in time",
+        }
+    }
+
+    pub(in crate::proxy) const fn status(self) -> u16 {
+        match self {
+            Self::NoAddress | Self::Connect | Self::Broken | Self::Malformed => 502,
+            Self::ConnectTimeout | Self::Timeout => 504,
+        }
+    }
+}

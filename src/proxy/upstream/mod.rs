@@ -1,0 +1,23 @@
+//! The upstream's side: addresses, connections that wait, the session that writes a request and reads its answer. Knows
+//! neither routes, tokens nor clients.
+
+mod addresses;
+mod backend;
+mod connect;
+mod fault;
+mod pool;
+pub(in crate::proxy) mod session;
+mod settings;
+
+pub(in crate::proxy) use self::{
+    addresses::Place,
+    backend::Backend,
+    connect::connect,
+    fault::UpstreamFault,
+    pool::{MOST as MOST_KEPT, Pool},
+    session::{Malformed, Piece, UpstreamRequest, UpstreamSession},
+};
+pub use self::{
+    backend::UpstreamError,
+    settings::{HostHeader, UpstreamSettings},
+};

@@ -1,0 +1,226 @@
+//! Connections to upstreams that wait for their next request. Each event loop has its own.
+//!
+//! Pingora's pool runs a task for each connection that waits, to see it close, and asks the system for its address before it is used again.
+//! Here a connection is looked at when it is taken out, and all that wait are looked at once a second.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use pingora::{protocols::Stream, upstreams::peer::HttpPeer};
+use tokio::{
+    io::AsyncReadExt as _,
+    task::unconstrained,
+    time::{Instant, MissedTickBehavior},
+};
+
+use crate::proxy::upstream::session::UpstreamSession;
+
+/// How many wait at most, of all upstreams.
+pub(in crate::proxy) const MOST: usize = 1_024;
+const TENDED_EVERY: Duration = Duration::from_secs(1);
+
+/// The connections that wait.
+#[derive(Debug)]
+pub(in crate::proxy) struct Pool {
+    waiting: Mutex<Connections>,
+}
+
+#[derive(Debug)]
+struct Connections {
+    peers: Vec<Peer>,
+    /// When they were looked at last.
+    tended: Instant,
+}
+
+/// Those to one peer. A reload that changes anything about an upstream makes new peers, so what was connected by other settings is not
+/// used again.
+#[derive(Debug)]
+struct Peer {
+    peer: Arc<HttpPeer>,
+    /// The one that was used last is the last.
+    connections: Vec<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    stream: Stream,
+    /// When the others were looked at, shortly before this one was put here: exact enough, and no look at the clock for each request.
+    since: Instant,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { waiting: Mutex::new(Connections { peers: Vec::new(), tended: Instant::now() }) }
+    }
+}
+
+impl Pool {
+    /// A connection that the peer has not closed, as far as is known.
+    pub(in crate::proxy) fn take(&self, peer: &Arc<HttpPeer>) -> Option<Stream> {
+        let mut waiting = self.waiting();
+        let connections = &mut find(&mut waiting.peers, peer)?.connections;
+        loop {
+            let mut connection = connections.pop()?;
+            if connection.is_quiet() {
+                return Some(connection.stream);
+            }
+        }
+    }
+
+    /// Keeps the connection of an exchange that is complete, if both sides agree to that.
+    pub(in crate::proxy) fn keep(&self, peer: Arc<HttpPeer>, session: UpstreamSession) {
+        if let Some(stream) = session.into_persistent() {
+            self.put(peer, stream);
+        }
+    }
+
+    /// Closes those that wait for too long, and those that their peers have closed. Goes on for ever.
+    pub(in crate::proxy) async fn tend(&self) {
+        let mut clock = tokio::time::interval(TENDED_EVERY);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            clock.tick().await;
+            self.close_spent();
+        }
+    }
+
+    fn put(&self, peer: Arc<HttpPeer>, stream: Stream) {
+        let Connections { peers, tended } = &mut *self.waiting();
+        let connection = Waiting { stream, since: *tended };
+        if peers.iter().map(|peer| peer.connections.len()).sum::<usize>() >= MOST {
+            close_oldest(peers);
+        }
+        match find(peers, &peer) {
+            Some(known) => known.connections.push(connection),
+            None => peers.push(Peer { peer, connections: vec![connection] }),
+        }
+    }
+
+    fn close_spent(&self) {
+        let now = Instant::now();
+        let Connections { peers, tended } = &mut *self.waiting();
+        for Peer { peer, connections } in peers.iter_mut() {
+            let patience = peer.options.idle_timeout.unwrap_or(Duration::MAX);
+            connections.retain_mut(|connection| now.duration_since(connection.since) < patience && connection.is_quiet());
+        }
+        peers.retain(|peer| !peer.connections.is_empty());
+        *tended = now;
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Connections> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes room for one.
+fn close_oldest(peers: &mut [Peer]) {
+    let oldest = |peer: &&mut Peer| peer.connections.first().map(|connection| connection.since);
+    if let Some(peer) = peers.iter_mut().filter(|peer| !peer.connections.is_empty()).min_by_key(oldest) {
+        peer.connections.remove(0);
+    }
+}
+
+fn find<'a>(peers: &'a mut [Peer], peer: &Arc<HttpPeer>) -> Option<&'a mut Peer> {
+    peers.iter_mut().find(|known| Arc::ptr_eq(&known.peer, peer))
+}
+
+impl Waiting {
+    /// Whether there is nothing to read: no end, and nothing that was not asked for. Whatever comes unasked could be taken for the answer
+    /// to the next request.
+    fn is_quiet(&mut self) -> bool {
+        // Not held to the task's share of time, which might be used up, and then everything looks quiet.
+        unconstrained(self.stream.read(&mut [0])).now_or_never().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    fn peer(idle_timeout: Option<Duration>) -> Arc<HttpPeer> {
+        let mut peer = HttpPeer::new("127.0.0.1:5984", false, String::new());
+        peer.options.idle_timeout = idle_timeout;
+        Arc::new(peer)
+    }
+
+    /// A connection that waits, and its other end.
+    fn put(pool: &Pool, peer: &Arc<HttpPeer>) -> DuplexStream {
+        let (stream, end) = duplex(16);
+        pool.put(Arc::clone(peer), Box::new(stream));
+        end
+    }
+
+    fn count(pool: &Pool) -> usize {
+        pool.waiting().peers.iter().map(|peer| peer.connections.len()).sum()
+    }
+
+    #[tokio::test]
+    async fn what_was_used_last_is_used_next() {
+        let (pool, peer) = (Pool::default(), peer(None));
+        let (_first, mut second) = (put(&pool, &peer), put(&pool, &peer));
+        let mut taken = pool.take(&peer).unwrap();
+        taken.write_all(b"x").await.unwrap();
+        assert_eq!(second.read_u8().await.unwrap(), b'x');
+        assert!(pool.take(&peer).is_some());
+        assert!(pool.take(&peer).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_its_peers_alone() {
+        let (pool, one, other) = (Pool::default(), peer(None), peer(None));
+        let _end = put(&pool, &one);
+        assert!(pool.take(&other).is_none());
+        assert!(pool.take(&one).is_some());
+    }
+
+    #[tokio::test]
+    async fn what_the_peer_has_closed_or_said_something_on_is_not_used_again() {
+        let (pool, peer) = (Pool::default(), peer(None));
+        let _quiet = put(&pool, &peer);
+        let mut talkative = put(&pool, &peer);
+        drop(put(&pool, &peer));
+        talkative.write_all(b"HTTP/1.1 200").await.unwrap();
+        assert!(pool.take(&peer).is_some(), "the quiet one");
+        assert!(pool.take(&peer).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_too_long_is_closed_without_being_asked_for() {
+        let (pool, peer) = (Pool::default(), peer(Some(Duration::from_secs(5))));
+        let tending = async {
+            let mut end = put(&pool, &peer);
+            let closed = put(&pool, &peer);
+            drop(closed);
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            assert_eq!(count(&pool), 1, "the closed one is gone");
+            let started = Instant::now();
+            assert_eq!(end.read(&mut [0]).await.unwrap(), 0);
+            assert!(started.elapsed() < Duration::from_secs(4));
+            assert_eq!(count(&pool), 0);
+        };
+        tokio::select! {
+            () = pool.tend() => {}
+            () = tending => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_one_that_has_waited_longest_makes_room() {
+        let (pool, one, other) = (Pool::default(), peer(None), peer(None));
+        let _recent = put(&pool, &one);
+        assert!(pool.take(&one).is_some(), "a peer without any");
+        let mut oldest = put(&pool, &other);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        pool.close_spent();
+        let _ends: Vec<_> = (1..MOST).map(|_| put(&pool, &one)).collect();
+        let _newest = put(&pool, &one);
+        assert_eq!(count(&pool), MOST);
+        assert_eq!(oldest.read(&mut [0]).await.unwrap(), 0, "it is closed");
+        assert!(pool.take(&other).is_none());
+    }
+}

@@ -1,0 +1,196 @@
+//! A connection to an upstream, while one request and its answer are on it (RFC 9112).
+//!
+//! In place of Pingora's session for this side, which wants a copy of the client's header to change, copies the answer's, and makes that one
+//! without room for the fields that every answer gets on its way. Here is what reads and writes. [`request`] makes a request's header, [`head`]
+//! parses an answer's, [`framing`] finds where bodies end, [`answer`] puts these two together; they are pure.
+
+mod answer;
+mod framing;
+pub(in crate::proxy) mod fuzzing;
+mod head;
+mod request;
+
+use std::{
+    borrow::Cow,
+    future::poll_fn,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf as _, Bytes};
+use pingora::{Error, ErrorType, Result, RetryType, protocols::Stream};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+
+use self::framing::RequestBody;
+pub(in crate::proxy) use self::{
+    answer::{AnswerReader, Piece},
+    request::UpstreamRequest,
+};
+
+/// Most bytes that are read at once.
+const MOST_READ: usize = 64 * 1024;
+/// In how many parts a piece of a request is sent.
+const PARTS: usize = 5;
+
+/// What cannot be read, or cannot be written, in a few words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::proxy) struct Malformed(pub(in crate::proxy) Cow<'static, str>);
+
+impl Malformed {
+    const fn of(what: &'static str) -> Self {
+        Self(Cow::Borrowed(what))
+    }
+}
+
+/// The upstream's side of one request.
+pub(in crate::proxy) struct UpstreamSession {
+    stream: Stream,
+    /// The header, and behind it a part of the body between what frames it.
+    unsent: [Bytes; PARTS],
+    /// How many bytes have been sent.
+    sent: u64,
+    request_body: RequestBody,
+    answer: AnswerReader,
+}
+
+impl UpstreamSession {
+    /// Nothing is sent yet: the header goes with the first part of the body.
+    pub(in crate::proxy) fn new(stream: Stream, request: &UpstreamRequest) -> Self {
+        Self {
+            stream,
+            unsent: [request.head.clone(), Bytes::new(), Bytes::new(), Bytes::new(), Bytes::new()],
+            sent: 0,
+            request_body: request.body.clone(),
+            answer: AnswerReader::new(request.is_head),
+        }
+    }
+
+    /// Takes a part of the request's body, which may be empty, with what frames it, to be sent. The part before it has been.
+    ///
+    /// # Errors
+    /// The last part leaves the body shorter than its header says.
+    pub(in crate::proxy) fn queue(&mut self, part: Bytes, is_last: bool) -> Result<()> {
+        let (before, part, after) = self.request_body.frame(part);
+        let too_short = || Error::explain(ErrorType::WriteError, "the body is shorter than it was said to be");
+        let end = if is_last { self.request_body.end().ok_or_else(too_short)? } else { b"" };
+        let [_head, queued @ ..] = &mut self.unsent;
+        *queued = [before, part, Bytes::from_static(after), Bytes::from_static(end)];
+        Ok(())
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    /// The upstream takes no more.
+    pub(in crate::proxy) fn poll_send(&mut self, task: &mut Context<'_>) -> Poll<Result<()>> {
+        self.poll_write(task).map_err(|error| Error::because(ErrorType::WriteError, "sending a request", error))
+    }
+
+    /// How many bytes the upstream has taken.
+    pub(in crate::proxy) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Queues a part and sends it.
+    pub(in crate::proxy) async fn send(&mut self, part: Bytes, is_last: bool) -> Result<()> {
+        self.queue(part, is_last)?;
+        poll_fn(|task| self.poll_send(task)).await
+    }
+
+    /// Waits for what comes next of the answer; not to be asked behind the last piece. Nothing is lost if it is dropped while it waits.
+    ///
+    /// # Errors
+    /// Those of [`poll_read`](Self::poll_read).
+    pub(in crate::proxy) async fn read(&mut self) -> Result<Piece> {
+        poll_fn(|task| self.poll_read(task)).await
+    }
+
+    /// What comes next of the answer.
+    ///
+    /// # Errors
+    /// What was read is no answer, or the connection is lost. The request may be sent again (`ReusedOnly`) where nothing of an answer came.
+    pub(in crate::proxy) fn poll_read(&mut self, task: &mut Context<'_>) -> Poll<Result<Piece>> {
+        loop {
+            if let Some(piece) =
+                self.answer.take().map_err(|Malformed(what)| Error::explain(ErrorType::InvalidHTTPHeader, what.into_owned()))?
+            {
+                return Poll::Ready(Ok(piece));
+            }
+            match ready!(self.poll_read_more(task)) {
+                Ok(0) => return Poll::Ready(self.closed()),
+                Ok(_) => {}
+                Err(error) => {
+                    return Poll::Ready(Err(self.lost(Error::because(ErrorType::ReadError, "reading an answer", error))));
+                }
+            }
+        }
+    }
+
+    /// The connection, if the answer is complete and the upstream keeps it. Whether the request is complete is for the caller to know.
+    pub(in crate::proxy) fn into_persistent(self) -> Option<Stream> {
+        self.answer.is_persistent().then_some(self.stream)
+    }
+
+    /// The connection after a switch of protocols, with what came behind the header.
+    pub(in crate::proxy) fn into_switched(self) -> (Stream, Option<Bytes>) {
+        (self.stream, Some(self.answer.into_unread()).filter(|bytes| !bytes.is_empty()))
+    }
+
+    /// The upstream has closed its side.
+    fn closed(&mut self) -> Result<Piece> {
+        let too_early = "the upstream closed the connection before the end of its answer";
+        self.answer.close().ok_or_else(|| self.lost(Error::explain(ErrorType::ConnectionClosed, too_early)))
+    }
+
+    /// The connection is of no more use. If it has waited before, the upstream may have closed it before it saw the request.
+    fn lost(&self, mut error: Box<Error>) -> Box<Error> {
+        if self.answer.is_untouched() {
+            error.retry = RetryType::ReusedOnly;
+        }
+        error
+    }
+
+    /// Reads what is there. While it waits it holds no buffer, since an answer may be long in coming.
+    fn poll_read_more(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = [MaybeUninit::uninit(); MOST_READ];
+        let mut piece = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.stream).poll_read(task, &mut piece))?;
+        self.answer.append(piece.filled());
+        Poll::Ready(Ok(piece.filled().len()))
+    }
+
+    fn poll_write(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let (mut slices, mut count) = ([IoSlice::new(&[]); PARTS], 0);
+            for (slice, part) in slices.iter_mut().zip(self.unsent.iter().filter(|part| !part.is_empty())) {
+                *slice = IoSlice::new(part);
+                count += 1;
+            }
+            let stream = Pin::new(&mut self.stream);
+            let written = match slices.get(..count) {
+                None | Some([]) => return stream.poll_flush(task),
+                Some([one]) => stream.poll_write(task, one),
+                Some(several) => stream.poll_write_vectored(task, several),
+            };
+            let written = ready!(written)?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(written);
+        }
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.sent = self.sent.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        for part in &mut self.unsent {
+            let count = written.min(part.len());
+            part.advance(count);
+            written -= count;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

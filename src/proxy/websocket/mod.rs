@@ -1,0 +1,14 @@
+//! WebSockets: the handshake with the upstream, and the frames in both directions until one side, the token or the gateway ends it.
+
+mod close;
+mod direction;
+mod frames;
+pub(in crate::proxy) mod handshake;
+mod pump;
+
+pub(in crate::proxy) use self::{
+    close::{Farewells, Side, SocketEnd},
+    frames::FrameTracker,
+    handshake::Handshake,
+    pump::{Bounds, Ends, LAST_WORDS, carry},
+};
