@@ -50,9 +50,8 @@ pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
         (format!("http://{admin}/metrics"), "its metrics"),
         (issuer.discovery_url(), "what the issuer says of itself"),
     ];
-    let width = pages.iter().map(|(page, _)| page.len()).max().unwrap_or_default();
     for (page, what) in &pages {
-        text.push_str(&format!("{page:width$}  {}\n", look.dim(what)));
+        text.push_str(&format!("{page}  {}\n", look.dim(what)));
     }
     let token_url = issuer.token_url();
     let (announce, rotate) = (issuer.door_url("announce"), issuer.door_url("rotate"));
