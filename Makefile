@@ -12,6 +12,9 @@ INSTALL = sh -c '\
 	  echo "Installing $$1"; \
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$$1" >/dev/null'
 
+# Said before a program runs that may have to be built; cargo then shows how far it is.
+BUILDING = echo "Building what has changed. The first time takes"
+
 # Seconds for each fuzz target.
 SECONDS ?= 1800
 # What make load does; docs/load-testing.md has more.
@@ -28,10 +31,12 @@ deps: ## Install what the build needs (cmake), or name it
 	@$(INSTALL) cmake cmake
 
 demo: deps ## Start a whole world: issuer, gateway, backend; Ctrl-C ends it
-	$(CARGO) run --locked --quiet -- demo
+	@$(BUILDING) about two minutes
+	$(CARGO) run --locked -- demo
 
 demo-check: deps ## Play the demo's story and fail at the first thing that is not so
-	$(CARGO) run --locked --quiet -- demo --check
+	@$(BUILDING) about two minutes
+	$(CARGO) run --locked -- demo --check
 
 build: deps ## Build for development
 	$(CARGO) build --locked
@@ -119,7 +124,8 @@ bench-smoke: deps ## Run each bench once, so that none rots; built as the tests 
 	$(CARGO) bench --locked --profile dev -- --test
 
 load: deps ## Load a gateway; LOAD='http --url … --tokens FILE' for yours, else the demo
-	$(CARGO) run --locked --release --quiet --example syncgate-load -- $(LOAD)
+	@$(BUILDING) some minutes
+	$(CARGO) run --locked --release --example syncgate-load -- $(LOAD)
 
 check-alerts: ## Test the alert rules with promtool
 	@$(INSTALL) promtool prometheus

@@ -31,15 +31,15 @@
 //! | [`metrics`] | every series, declared once | nothing |
 //! | [`private_file`] | files that only their owner may read | nothing |
 //! | [`tls`] | TLS to others: whom we trust, and the words for whom we do not | nothing |
-//! | [`jwks`] | how an issuer's keys arrive and stay | token, metrics, private_file, tls |
-//! | [`signing`] | how our own key arrives | token, private_file |
-//! | [`exchange`] | bearer token in, user token out, at full speed | token, jwks, signing, metrics |
-//! | [`proxy`] | the edge, on Pingora | exchange, token, metrics, tls |
-//! | [`admin`] | what operators see and do | exchange, jwks, metrics, private_file, token |
-//! | [`config`] | one YAML file to the settings of each room | the settings types, tls |
-//! | [`server`] | puts the rooms together | all of these |
-//! | [`demo`] | a whole world in one process; tests and benches stand on it | server |
-//! | [`cli`] | one file for each sub-command | server, config, demo, jwks, metrics, signing, token |
+//! | [`jwks`] | how an issuer's keys arrive and stay | metrics, private_file, tls, token |
+//! | [`signing`] | how our own key arrives | private_file, token |
+//! | [`exchange`] | bearer token in, user token out, at full speed | jwks, metrics, signing, token |
+//! | [`proxy`] | the edge, on Pingora | exchange, metrics, tls, token |
+//! | [`admin`] | what operators see and do | exchange, jwks, metrics, private_file, signing, token |
+//! | [`config`] | one YAML file to the settings of each room | admin, exchange, jwks, proxy, signing, tls, token |
+//! | [`server`] | puts the rooms together | admin, config, exchange, jwks, metrics, proxy, signing, token |
+//! | [`demo`] | a whole world in one process; tests and benches stand on it | admin, config, exchange, jwks, proxy, server, signing, token |
+//! | [`cli`] | one file for each sub-command | admin, config, demo, jwks, metrics, server, signing, token |
 //!
 //! A test reads the sources and fails on an arrow that points back.
 

@@ -149,7 +149,7 @@ impl Admin {
         self.metrics.exchange.cache_bytes.set(i64::try_from(shown.exchange.cached_bytes()).unwrap_or(i64::MAX));
         for issuer in &shown.issuers {
             let name = [issuer.name.as_str()];
-            self.metrics.jwks.keys.with_label_values(&name).set(number(issuer.keys.load(now).keys().len()));
+            self.metrics.jwks.keys.with_label_values(&name).set(number(issuer.keys.load(now).distinct()));
             self.metrics.jwks.issuer_mismatch.with_label_values(&name).set(i64::from(!issuer.keys.misnamed().is_empty()));
             if let Some(age) = issuer.keys.age(now) {
                 self.metrics.jwks.age.with_label_values(&name).set(age.as_secs_f64());

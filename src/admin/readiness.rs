@@ -35,7 +35,7 @@ impl Readiness {
                 name: issuer.name.clone(),
                 ready: issuer.keys.is_ready(now),
                 tried: issuer.keys.was_tried(),
-                keys: issuer.keys.load(now).keys().len(),
+                keys: issuer.keys.load(now).distinct(),
                 age_seconds: issuer.keys.age(now).map(|age| age.as_secs()),
             })
             .collect();

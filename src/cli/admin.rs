@@ -1,6 +1,7 @@
 //! `syncgate admin`.
 
 use std::{
+    collections::HashSet,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -133,7 +134,10 @@ fn keys(count: u64) -> String {
 fn refreshed(answer: &Value, purge: &str) -> String {
     let list = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
     let (all, of_state) = (list("keys"), |key: &&Value, state: &str| key["state"] == state);
-    let trusted = all.iter().filter(|key| of_state(key, "trusted")).count() as u64;
+    // A key has an entry for each of its issuers and certificates.
+    let trusted: HashSet<_> =
+        all.iter().filter(|key| of_state(key, "trusted")).map(|key| (key["kid"].as_str(), key["thumbprint"].as_str())).collect();
+    let trusted = trusted.len() as u64;
     let known = |waiting: &Value| all.iter().find(|key| of_state(key, "trusted") && key["kid"] == waiting["kid"]);
     let waiting = all.iter().filter(|key| of_state(key, "waiting")).filter_map(|waiting| {
         let text = |key: &Value, name: &str| key[name].as_str().unwrap_or_default().escape_default().to_string();

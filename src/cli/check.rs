@@ -15,17 +15,20 @@ use crate::{
 ///   gateway.yaml:12:3: shutdown.grace: 2h is too long; accepted: 0s to 1h (default 30s)
 ///
 /// The files that the config names are opened; nothing is fetched and nothing is started. Warnings do not fail the check.
+/// What it finds goes to standard error; `ok`, or what --print prints, to standard output.
 /// The exit code is 0 when the file can be used, 1 when it has mistakes, 2 when it cannot be read.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = "Examples:\n  syncgate check gateway.yaml\n  syncgate check --config gateway.yaml --print > effective.yaml"
+    after_help = "Examples:\n  syncgate check gateway.yaml\n  syncgate check --config gateway.yaml --print > effective.yaml\n  \
+                  syncgate check --print gateway.yaml | grep -v '# default$'"
 )]
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigFile,
     /// Print the settings in full, with defaults filled in and presets expanded: a config file that means the same.
     ///
+    /// Comments say which lines hold a default, and which ones a preset gave.
     /// Secrets appear as the file or variable that they come from.
     #[arg(long)]
     print: bool,
@@ -35,9 +38,9 @@ impl CheckArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let path = self.config.path();
         let (config, mut findings, outside) = match Config::read(path) {
-            Ok(Loaded { config, warnings, references }) => {
+            Ok(Loaded { config, warnings, references, written }) => {
                 let outside = outside_problems(&references, Some(&config.signing));
-                (Some(config), Findings { problems: Vec::new(), warnings }, outside)
+                (Some((config, written)), Findings { problems: Vec::new(), warnings }, outside)
             }
             Err(error @ ConfigError::Unreadable { .. }) => return Err(Failure::Trouble(error.to_string())),
             Err(ConfigError::Invalid { findings, references, signing, .. }) => {
@@ -47,12 +50,12 @@ impl CheckArgs {
         findings.problems.extend(outside);
         findings.problems.sort_by_key(|problem| problem.at);
         let report = || Report { path, findings: &findings }.to_string();
-        let Some(config) = config.filter(|_| findings.problems.is_empty()) else { return Err(Failure::No(report())) };
+        let Some((config, written)) = config.filter(|_| findings.problems.is_empty()) else { return Err(Failure::No(report())) };
         if !findings.warnings.is_empty() {
             eprintln!("{}", report());
         }
         match self.print {
-            true => print!("{}", Effective(&config)),
+            true => print!("{}", Effective(&config).marked(&written)),
             false => println!("{}", summary(path, &config)),
         }
         Ok(())

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     config::{
-        Config, Findings, Problem, Reference,
+        Config, Findings, Problem, Reference, Written,
         document::{self, MOST_BYTES, Node},
         field::Field,
         formats::REALM,
@@ -42,6 +42,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The files and variables that it names. None of them was looked at.
     pub references: Vec<Reference>,
+    /// The keys that stand in it.
+    pub written: Written,
 }
 
 /// Why there is no config.
@@ -130,14 +132,17 @@ struct Draft {
     config: Option<Config>,
     findings: Findings,
     references: Vec<Reference>,
+    written: Written,
 }
 
 impl Draft {
     fn read(text: &[u8], base_dir: &Path) -> Self {
         let reading = Reading::new(base_dir);
-        let config = document::parse(text, &reading).map(|root| config(&root, &reading));
+        let root = document::parse(text, &reading);
+        let written = root.as_ref().map(Written::of).unwrap_or_default();
+        let config = root.map(|root| config(&root, &reading));
         let (findings, references) = reading.finish();
-        Self { config, findings, references }
+        Self { config, findings, references, written }
     }
 
     /// The settings of the key, if nothing is wrong with them.
@@ -147,9 +152,9 @@ impl Draft {
     }
 
     fn finish(self) -> Result<Loaded, Findings> {
-        let Self { config, findings, references } = self;
+        let Self { config, findings, references, written } = self;
         match config {
-            Some(config) if findings.problems.is_empty() => Ok(Loaded { config, warnings: findings.warnings, references }),
+            Some(config) if findings.problems.is_empty() => Ok(Loaded { config, warnings: findings.warnings, references, written }),
             _ => Err(findings),
         }
     }

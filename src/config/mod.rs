@@ -28,6 +28,6 @@ mod tests;
 
 pub use load::{ConfigError, Loaded, Report};
 pub use outside::{Reference, Target};
-pub use print::Effective;
+pub use print::{Effective, Written};
 pub use problem::{Findings, Position, Problem};
 pub use settings::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings};

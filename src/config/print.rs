@@ -1,8 +1,11 @@
 //! The effective settings as YAML: every key with its value, presets expanded. The printout is a config file that means the same.
 
+mod marks;
 mod mint;
 
 use std::{fmt, path::Path, time::Duration};
+
+pub use marks::Written;
 
 use crate::{
     config::{
@@ -19,6 +22,13 @@ use crate::{
 /// Prints a config in full. Secrets appear as their source, never as their value.
 #[derive(Clone, Copy, Debug)]
 pub struct Effective<'a>(pub &'a Config);
+
+impl Effective<'_> {
+    /// The same with a comment on each line that holds a default, or what a preset gave.
+    pub fn marked(&self, written: &Written) -> String {
+        marks::marked(self.0, written)
+    }
+}
 
 impl fmt::Display for Effective<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -118,7 +118,7 @@ impl Reading {
         findings.warnings.sort_by_key(|warning| warning.at);
         references.sort_by_key(|reference| reference.at);
         if let (1.., Some(last)) = (left_out, findings.problems.last()) {
-            let text = format!("and {left_out} more problems");
+            let text = format!("and {left_out} more problem{}", if left_out == 1 { "" } else { "s" });
             findings.problems.push(Problem { at: last.at, key: String::new(), text });
         }
         (findings, references)

@@ -1,4 +1,4 @@
-//! What `syncgate demo` prints: a drawing of the flow and the commands to paste.
+//! What `syncgate demo` prints: a drawing of the flow, the pages to open and the commands to paste.
 
 use crate::demo::{issuer::DemoIssuer, world::Places};
 
@@ -40,10 +40,19 @@ impl Look {
     }
 }
 
-/// The drawing and the commands, for a world that listens here.
+/// The drawing, the pages and the commands, for a world that listens here.
 pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
     let Places { gateway, admin, backend, .. } = places;
     let mut text = drawing(places);
+    text.push_str(&format!("\n{}\n", look.bold("# Open in a browser")));
+    let pages = [
+        (format!("http://{admin}/keys"), "the keys that the gateway trusts, when they came and when they end"),
+        (format!("http://{admin}/metrics"), "its metrics"),
+        (issuer.discovery_url(), "what the issuer says of itself"),
+    ];
+    for (page, what) in &pages {
+        text.push_str(&format!("{page}  {}\n", look.dim(what)));
+    }
     let token_url = issuer.token_url();
     let (announce, rotate) = (issuer.door_url("announce"), issuer.door_url("rotate"));
     let bearer = r#"-H "Authorization: Bearer $TOKEN""#;
@@ -66,7 +75,10 @@ pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
                 format!("curl {line} {bearer} http://{gateway}/docs/note"),
             ],
         ),
-        ("See what the backend gets instead of your token", &[format!("curl {line} {bearer} http://{gateway}/echo")]),
+        (
+            "See what the backend gets instead of your token: what it says of you, and the request as it came",
+            &[format!("curl {line} {bearer} http://{gateway}/whoami"), format!("curl {line} {bearer} http://{gateway}/echo")],
+        ),
         (
             "Watch changes: continuously, or the next one (write the document again from another terminal)",
             &[
@@ -75,11 +87,8 @@ pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
             ],
         ),
         (
-            "Open a WebSocket: changes come in, what you type goes out: {\"id\":\"note\",\"doc\":\"any JSON\"}",
-            &[
-                format!("websocat -H=\"Authorization: Bearer $TOKEN\" ws://{gateway}/live"),
-                format!("curl -iN --http1.1 {bearer} {upgrade} http://{gateway}/live --output -"),
-            ],
+            "Open a WebSocket and watch its frames (write the document again from another terminal)",
+            &[format!("curl -iN --http1.1 {bearer} {upgrade} http://{gateway}/live --output -")],
         ),
         (
             "Be refused, also where the backend itself is asked: it takes the gateway's tokens only",
@@ -126,10 +135,21 @@ mod tests {
         let at = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
         let places = Places { gateway: at(1111), admin: at(2222), issuer: issuer.address(), backend: at(3333) };
         let plain = guide(&places, &issuer, Look::Plain);
-        for text in ["http://127.0.0.1:1111/docs/note", "http://127.0.0.1:2222/metrics", "http://127.0.0.1:3333/docs"] {
+        for text in [
+            "http://127.0.0.1:1111/docs/note",
+            "http://127.0.0.1:2222/metrics",
+            "http://127.0.0.1:3333/docs",
+            "http://127.0.0.1:2222/keys",
+        ] {
             assert!(plain.contains(text), "{text} in {plain}");
         }
         assert!(plain.contains(&issuer.token_url()) && plain.contains(&issuer.door_url("rotate")));
+        // The pages come first, and every command is one that everybody has.
+        assert!(plain.find("/keys").unwrap() < plain.find("curl").unwrap(), "{plain}");
+        let (_, chapters) = plain.split_once("# Log in").unwrap();
+        for command in chapters.lines().skip(1).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            assert!(command.starts_with("curl ") || command.starts_with("TOKEN=$(curl "), "{command}");
+        }
         assert!(!plain.contains('\x1b'));
         assert!(guide(&places, &issuer, Look::Terminal).contains("\x1b[1m# Log in"));
     }

@@ -165,7 +165,7 @@ impl KeyStore {
         let is_denied = self.purges.add(name, self, now);
         // One that waited may have come in place of one that is gone.
         let after = self.load(now);
-        is_denied.then(|| before.keys().iter().filter(|key| !after.contains(key.id())).count())
+        is_denied.then(|| before.missing_from(&after))
     }
 
     /// Trusts no key of these names, beside those that the config denies.

@@ -162,7 +162,7 @@ impl Keys {
                 Err(error) => self.failed(&mut state, index, error, clock()),
             };
             self.metrics.jwks.refreshes.with_label_values(&[self.issuer.as_str(), trigger.label(), result]).inc();
-            let trusted = self.store.load(clock()).keys().len();
+            let trusted = self.store.load(clock()).distinct();
             self.metrics.jwks.keys.with_label_values(&[&self.issuer]).set(i64::try_from(trusted).unwrap_or(i64::MAX));
             let pause = schedule::pause(fresh_for, state.failures, random());
             self.store.demand.end(index, |status| {
@@ -185,7 +185,7 @@ impl Keys {
     fn succeeded(&self, state: &mut SourceState, index: usize, fetched: &Fetched, asked: Timestamp) -> &'static str {
         let keep = self.keep.get(index).copied().unwrap_or(Keep::WhileListed);
         let Merged { changed, conflicts } = self.store.merge(index, &fetched.keys, asked, keep);
-        let trusted = self.store.load(asked).keys().len();
+        let trusted = self.store.load(asked).distinct();
         let url = self.place(index);
         self.out_of_keys.store(false, Ordering::Relaxed);
         for conflict in conflicts {
@@ -206,7 +206,7 @@ impl Keys {
         if state.failures > 0 && state.fetched_before {
             info!(issuer = self.issuer, url, attempts = state.failures + 1, trusted, "keys are fetched again");
         } else if changed || !state.fetched_before {
-            info!(issuer = self.issuer, url, fetched = fetched.keys.keys().len(), trusted, "keys fetched");
+            info!(issuer = self.issuer, url, fetched = fetched.keys.distinct(), trusted, "keys fetched");
         }
         if let Some(issuer) = &fetched.issuer {
             self.discovered(state, index, issuer);
@@ -223,7 +223,7 @@ impl Keys {
 
     fn failed(&self, state: &mut SourceState, index: usize, error: &FetchError, now: Timestamp) -> &'static str {
         state.failures = state.failures.saturating_add(1);
-        let trusted = self.store.load(now).keys().len();
+        let trusted = self.store.load(now).distinct();
         let url = self.place(index);
         if trusted == 0 && !self.out_of_keys.swap(true, Ordering::Relaxed) {
             error!(issuer = self.issuer, url, %error, "no keys are there; requests with tokens of this issuer are answered 503");
@@ -298,7 +298,7 @@ impl Keys {
                     self.store.discover(*source, issuer);
                 }
                 self.store.restore(HeldKeys::restore(restored.keys, now, keep), now);
-                let (keys, left_out) = (self.store.load(now).keys().len(), restored.left_out);
+                let (keys, left_out) = (self.store.load(now).distinct(), restored.left_out);
                 info!(issuer = self.issuer, file = %path.display(), keys, left_out, "keys of the last run are taken up");
             }
             Err(error) => error!(issuer = self.issuer, %error, "the snapshot of the keys is not used"),

@@ -41,9 +41,9 @@ impl<'t> UnverifiedToken<'t> {
         self.date("iat").ok().flatten()
     }
 
-    /// Any claim as JSON, for showing it to an operator.
+    /// Any claim as JSON. None also if a number in it cannot be held exactly: an integer beyond 64 bits.
     pub fn claim(&self, name: &str) -> Option<serde_json::Value> {
-        self.get(name).map(Value::to_owned_value)
+        self.get(name).filter(|value| value.is_exact()).map(Value::to_owned_value)
     }
 
     /// Whether it is no token but a signed request around one (`at`, draft-ietf-oauth-signed-http-request): its signature is the client's

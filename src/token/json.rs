@@ -11,6 +11,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 /// Most levels of objects and arrays, the outermost included.
 const MAX_DEPTH: usize = 32;
 
+/// 2^53: below it each integer has an `f64` of its own (RFC 8259 section 6).
+pub(in crate::token) const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Why a text is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::token) enum JsonError {
@@ -27,7 +30,8 @@ pub(in crate::token) enum Value<'a> {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// Any number. One beyond 64 bits is an `f64`; one beyond that is refused.
+    /// Any number. A whole one is an integer, however it is written, as far as every number up to it can be told from its neighbours in
+    /// 64 bits; see [`is_exact`](Value::is_exact). One beyond an `f64` is refused.
     Number(serde_json::Number),
     /// A string.
     String(Cow<'a, str>),
@@ -95,6 +99,17 @@ impl Value<'_> {
         }
     }
 
+    /// Whether each number in it can be told from its neighbours. An integer beyond 64 bits is held as the nearest `f64`, which is another
+    /// number, and the same one for many.
+    pub(in crate::token) fn is_exact(&self) -> bool {
+        match self {
+            Self::Number(number) => !number.is_f64() || number.as_f64().is_some_and(|number| number.abs() < EXACT),
+            Self::Array(values) => values.iter().all(Self::is_exact),
+            Self::Object(object) => object.0.iter().all(|(_, value)| value.is_exact()),
+            Self::Null | Self::Bool(_) | Self::String(_) => true,
+        }
+    }
+
     /// The same value, owned.
     pub(in crate::token) fn to_owned_value(&self) -> serde_json::Value {
         match self {
@@ -157,6 +172,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value<'de>, E> {
+        // `1e2` and `100.0` are 100: every reader of the minted token is to see one number, and a rule to match one text.
+        if value.fract() == 0.0 && value.abs() < EXACT {
+            return Ok(Value::Number((value as i64).into()));
+        }
         serde_json::Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
     }
 

@@ -20,6 +20,32 @@ fn every_kind_of_value_is_read() {
 }
 
 #[test]
+fn whole_numbers_are_integers_and_those_beyond_64_bits_are_not_exact() {
+    let number = |text: &str| {
+        let object = format!(r#"{{"n":[{{"n":{text}}}]}}"#);
+        let object = parse_object(object.as_bytes()).unwrap();
+        let value = object.get("n").unwrap();
+        (value.to_owned_value()[0]["n"].to_string(), value.is_exact())
+    };
+    for (text, expected) in [
+        ("1e2", "100"),
+        ("100.0", "100"),
+        ("-1.5e1", "-15"),
+        ("-0", "0"),
+        ("0.5", "0.5"),
+        ("1e-7", "1e-7"),
+        ("9007199254740991.0", "9007199254740991"),
+        ("18446744073709551615", "18446744073709551615"),
+        ("-9223372036854775808", "-9223372036854775808"),
+    ] {
+        assert_eq!(number(text), (expected.to_owned(), true), "{text}");
+    }
+    for text in ["18446744073709551616", "-9223372036854775809", "123456789012345678901234567890", "9007199254740992.0", "1e300"] {
+        assert!(!number(text).1, "{text}");
+    }
+}
+
+#[test]
 fn members_are_found_by_name() {
     let object = parse_object(br#"{"b":"2","a":"1","":"0"}"#).unwrap();
     assert_eq!(object.get("a").and_then(Value::as_str), Some("1"));
@@ -94,7 +120,7 @@ fn numbers_that_no_f64_holds_are_refused() {
     assert_eq!(parse(r#"{"exp":1e400}"#), Err(JsonError::Malformed));
     assert_eq!(parse(r#"{"exp":-1e400}"#), Err(JsonError::Malformed));
     assert_eq!(parse(&format!(r#"{{"exp":1{}}}"#, "0".repeat(400))), Err(JsonError::Malformed));
-    assert_eq!(parse(r#"{"exp":1e-400}"#), Ok(json!({"exp": 0.0})));
+    assert_eq!(parse(r#"{"exp":1e-400}"#), Ok(json!({"exp": 0})));
     assert_eq!(parse(r#"{"exp":18446744073709551616}"#), Ok(json!({"exp": 18446744073709551616.0})));
     assert_eq!(parse(r#"{"exp":9223372036854775808}"#), Ok(json!({"exp": 9223372036854775808u64})));
 }
@@ -121,7 +147,9 @@ fn any_value() -> impl Strategy<Value = serde_json::Value> {
         any::<bool>().prop_map(Into::into),
         any::<i64>().prop_map(Into::into),
         any::<u64>().prop_map(Into::into),
-        any::<f64>().prop_map(Into::into),
+        any::<f64>()
+            .prop_filter("is read as an integer", |number| number.fract() != 0.0 || number.abs() >= EXACT)
+            .prop_map(Into::into),
         any::<String>().prop_map(Into::into),
     ];
     leaf.prop_recursive(4, 64, 8, |inner| {
@@ -135,10 +163,8 @@ fn any_value() -> impl Strategy<Value = serde_json::Value> {
 proptest! {
     #[test]
     fn a_printed_object_is_read_as_it_was(members in prop::collection::btree_map(any::<String>(), any_value(), 0..8)) {
-        let text = serde_json::Value::from_iter(members).to_string();
-        // The last digit of a float may change in printing and reading; serde_json's own reading says which value stands there.
-        let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(parse(&text), Ok(expected));
+        let object = serde_json::Value::from_iter(members);
+        prop_assert_eq!(parse(&object.to_string()), Ok(object));
     }
 
     #[test]

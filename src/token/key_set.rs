@@ -1,6 +1,9 @@
 //! [`KeySet`]: the trusted keys of one issuer.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
@@ -123,9 +126,22 @@ impl KeySet {
         }
     }
 
-    /// The keys, in the order of the document.
+    /// The entries, in the order of the document. One key has several if it is published for several issuers or with several
+    /// certificates.
     pub fn keys(&self) -> &[Arc<VerificationKey>] {
         &self.keys
+    }
+
+    /// How many different keys there are, however many entries each has. Under two `kid`s a key counts twice.
+    pub fn distinct(&self) -> usize {
+        let mut seen = HashSet::with_capacity(self.keys.len());
+        self.keys.iter().filter(|key| seen.insert((key.kid(), key.id()))).count()
+    }
+
+    /// How many keys there are here that another set lacks.
+    pub(crate) fn missing_from(&self, other: &Self) -> usize {
+        let missing: HashSet<_> = self.keys.iter().map(|key| key.id()).filter(|id| !other.contains(id)).collect();
+        missing.len()
     }
 
     /// The keys that were passed over.
@@ -232,6 +248,9 @@ fn reasons(skipped: &[SkippedKey]) -> String {
     if labels.is_empty() { String::new() } else { format!(" ({})", labels.join(", ")) }
 }
 
+#[cfg(test)]
+#[path = "key_set_order_tests.rs"]
+mod order_tests;
 #[cfg(test)]
 #[path = "key_set_tests.rs"]
 mod tests;

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["admin", "exchange", "jwks", "proxy", "signing", "tls", "token"]),
     ("exchange", &["jwks", "metrics", "signing", "token"]),
     ("jwks", &["metrics", "private_file", "tls", "token"]),
-    ("signing", &["metrics", "private_file", "token"]),
+    ("signing", &["private_file", "token"]),
     ("fuzzing", &["config", "proxy"]),
     ("metrics", &[]),
     ("private_file", &[]),
@@ -190,4 +190,21 @@ fn files_stay_short() {
 fn lists_of_rooms_are_read_in_full() {
     let used = rooms_used("use crate::{\n    a::{B, c::D},\n    e,\n};\nfn f() { crate::g::h() }");
     assert_eq!(used, ["a", "e", "g"]);
+}
+
+/// `src/lib.rs` has them too, for those who read.
+#[test]
+fn the_map_shows_the_same_arrows() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let map = fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let mut shown = BTreeMap::new();
+    for row in map.lines().filter_map(|line| line.strip_prefix("//! | [`")) {
+        let cells: Vec<_> = row.split(" | ").collect();
+        let [room, _, may_use] = cells[..] else { panic!("{row}") };
+        let rooms: Vec<_> = may_use.trim_end_matches(" |").split(", ").filter(|room| *room != "nothing").collect();
+        shown.insert(room.trim_end_matches("`]").to_owned(), rooms);
+    }
+    let without_a_row = ["main", "fuzzing", "lib"];
+    let arrows = ARROWS.iter().filter(|(room, _)| !without_a_row.contains(room));
+    assert_eq!(shown, arrows.map(|(room, may_use)| ((*room).to_owned(), may_use.to_vec())).collect());
 }

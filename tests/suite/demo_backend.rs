@@ -55,6 +55,16 @@ impl Kit {
 }
 
 #[tokio::test]
+async fn it_says_what_the_token_of_its_user_says() {
+    let kit = Kit::start().await;
+    let claims = kit.json("/whoami", "alice").await;
+    assert_eq!(claims["userId"], "alice");
+    assert!(claims["exp"].is_i64(), "{claims}");
+    let url = format!("http://{}/whoami", kit.backend.address());
+    assert_eq!(timeout(SOON, kit.client.get(url).send()).await.unwrap().unwrap().status(), 401);
+}
+
+#[tokio::test]
 async fn only_a_good_token_of_the_pinned_key_is_taken() {
     let kit = Kit::start().await;
     let good = kit.token("alice");

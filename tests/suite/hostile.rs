@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::kit::Kit;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::{
+    kit::Kit,
+    relay::{accept, gateway, send},
+};
 
 /// Sends one raw request and asserts the status, that the upstream saw nothing, and that the next user is served.
 async fn assert_refused(kit: &Kit, request: impl AsRef<[u8]>, status: u16, reason: &str) {
@@ -256,6 +261,43 @@ async fn a_body_never_loses_its_coding() {
         let lines: String = codings.iter().map(|coding| format!("Transfer-Encoding: {coding}\r\n")).collect();
         let head = format!("PUT /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n{lines}\r\n");
         assert_refused(&kit, head + "2\r\n{}\r\n0\r\n\r\n", 501, "coding_unsupported").await;
+    }
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn odd_chunk_lines_are_refused_or_framed_anew() {
+    let (kit, listener) = gateway().await;
+    for line in ["5", "0005", "5;", "5 ", "5\t ;x", "5;a=\u{1}\u{7f}", "5;a=\"", "5;a\n0"] {
+        let mut client = kit.connect().await;
+        send(&kit, &mut client, "PUT /odd HTTP/1.1", "Transfer-Encoding: chunked\r\n").await;
+        client.write(format!("{line}\r\nhello\r\n0;x\r\nTrailer: gone\r\n\r\n").as_bytes()).await;
+        let (mut upstream, message) = accept(&kit, &listener, "0\r\n\r\n").await;
+        let (head, body) = message.split_once("\r\n\r\n").unwrap();
+        assert!(head.to_ascii_lowercase().contains("transfer-encoding: chunked"), "{line:?}: {message}");
+        assert_eq!(body, "5\r\nhello\r\n0\r\n\r\n", "{line:?}");
+        // The next request begins where the body has ended, for both.
+        upstream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await.unwrap();
+        kit.within(client.read_until("\r\n\r\n")).await;
+        send(&kit, &mut client, "GET /next HTTP/1.1", "").await;
+        let (_, message) = accept(&kit, &listener, "\r\n\r\n").await;
+        assert!(message.starts_with("GET /next HTTP/1.1\r\n"), "{line:?}: {message}");
+    }
+    for line in ["x5", "0x5", "+5", " 5", "5x", "5 5", "5\n", "5;a\r0", "00000000000000005"] {
+        let mut client = kit.connect().await;
+        send(&kit, &mut client, "PUT /odd HTTP/1.1", "Transfer-Encoding: chunked\r\n").await;
+        client.write(format!("{line}\r\nhello\r\n0\r\n\r\n").as_bytes()).await;
+        let answer = String::from_utf8(kit.within(client.read_to_end()).await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{line:?}: {answer}");
+        // If the header has gone on, its body does not end.
+        if let Ok(Ok((mut upstream, _))) = tokio::time::timeout(Duration::from_millis(20), listener.accept()).await {
+            let mut message = Vec::new();
+            let _ = kit.within(upstream.read_to_end(&mut message)).await;
+            assert!(
+                message.is_empty() || message.ends_with(b"\r\n\r\n") && !message.ends_with(b"0\r\n\r\n"),
+                "{line:?}: {message:?}"
+            );
+        }
     }
     kit.stop().await;
 }

@@ -22,7 +22,7 @@ pub(in crate::config) fn admin(mut section: Section<'_>) -> AdminSettings {
     };
     if let Some(field) = address.filter(|_| !settings.address.ip().is_loopback()) {
         field.warning(
-            "the admin listener shows without a credential; whoever reaches this address sees metrics, health and public keys",
+            "whoever reaches this address sees metrics, health and public keys: nothing asks for a credential to read them",
         );
     }
     section.finish();

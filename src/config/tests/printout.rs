@@ -2,15 +2,56 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{TENANT_ID, changed, config, parse, small, with};
-use crate::config::Effective;
+use crate::config::{Effective, Loaded};
 
 /// Asserts that the printout of a config, read again, is the same config, and gives the printout.
 #[track_caller]
 pub(super) fn round_trip(text: &str) -> String {
-    let first = config(text);
+    let Loaded { config: first, written, .. } = parse(text).unwrap();
     let printed = Effective(&first).to_string();
     assert_eq!(config(&printed), first, "{printed}");
+    let marked = Effective(&first).marked(&written);
+    assert_eq!(config(&marked), first, "{marked}");
+    let unmarked = |line: &str| line.trim_end_matches(" # default").trim_end_matches(" # preset").to_owned() + "\n";
+    assert_eq!(marked.lines().map(unmarked).collect::<String>(), printed);
     printed
+}
+
+#[test]
+fn defaults_and_what_a_preset_gave_are_marked() {
+    let text = with(&[
+        ("/issuers/0/leeway", json!("30s")),
+        ("/issuers/0/refresh", json!("1h")),
+        ("/mint", json!({ "preset": "couchdb", "backdate": "5s" })),
+        ("/listen", json!({ "address": "[::]:0" })),
+    ]);
+    let Loaded { config, written, .. } = parse(&text).unwrap();
+    let marked = Effective(&config).marked(&written);
+    for line in [
+        // What the file says itself.
+        "    leeway: 30s",
+        "    audiences:",
+        "      - api",
+        "  address: \"[::]:0\"",
+        "  backdate: 5s",
+        "  key_file: /etc/syncgate/signing.pem",
+        // What it says, and what would hold without it.
+        "    refresh: 1h # default",
+        // What the presets give.
+        "    keep: 26h # preset",
+        "    issuer: # preset",
+        "    sub: \"${user_id}\" # preset",
+        // The rest.
+        "    algorithms: # default",
+        "      - RS256 # default",
+        "  max_connections: 10000 # default",
+        "    write_timeout: 1m # default",
+        "threads: 0 # default",
+    ] {
+        assert!(marked.lines().any(|printed| printed == line), "{line} is not in\n{marked}");
+    }
+    // A name that is made of what the file gives is nobody's default, and no preset's.
+    assert!(marked.contains("  - name: contoso\n"), "{marked}");
 }
 
 #[test]

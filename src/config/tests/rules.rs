@@ -332,7 +332,7 @@ fn what_deserves_a_thought_is_a_warning() {
     assert_eq!(
         warnings(&with(&[("/admin/address", json!("0.0.0.0:9090")), ("/upstream/url", json!("http://couch:5984"))])),
         [
-            "admin.address: the admin listener shows without a credential; whoever reaches this address sees metrics, health and public keys",
+            "admin.address: whoever reaches this address sees metrics, health and public keys: nothing asks for a credential to read them",
             "upstream.url: plain http to another machine: user tokens travel readable; fine only in a network that you trust",
         ]
     );

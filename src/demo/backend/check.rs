@@ -21,6 +21,11 @@ impl UserClaims {
         self.0.get(name)
     }
 
+    /// All claims.
+    pub(super) fn all(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
     /// The names of all claims.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

@@ -44,6 +44,7 @@ struct State {
 /// GET /docs                     all of them
 /// GET /changes                  ?since=N&feed=normal|longpoll|continuous&timeout=MS&heartbeat=MS
 /// GET /live                     WebSocket: changes out, documents in, as JSON text frames
+/// GET /whoami                   the claims of the user's token
 ///
 /// any /echo                     method, target and headers as received
 /// POST /echo-body               the body, streamed back
@@ -51,7 +52,7 @@ struct State {
 /// GET /status/{code}            this status
 /// ```
 ///
-/// The first four answer 401 without a good token. The doors below them answer anybody, and what the check found of the token is
+/// The first five answer 401 without a good token. The doors below them answer anybody, and what the check found of the token is
 /// in [`received`](Self::received) like that of every request.
 #[derive(Debug)]
 pub struct DemoBackend {
@@ -111,6 +112,7 @@ fn router(state: &Arc<State>) -> Router {
         .route("/docs/{id}", get(sync::read).put(sync::write).delete(sync::delete))
         .route("/changes", get(sync::changes))
         .route("/live", get(live::open))
+        .route("/whoami", get(who_am_i))
         .route_layer(middleware::from_fn(require_user));
     guarded.merge(doors::router()).layer(middleware::from_fn_with_state(state.clone(), receive)).with_state(state.clone())
 }
@@ -133,6 +135,14 @@ async fn require_user(mut request: Request, next: Next) -> Response {
         }
         Some(Err(problem)) => unauthorized(problem),
         None => unauthorized("the token was not checked"),
+    }
+}
+
+/// What the token says, decoded.
+async fn who_am_i(request: Request) -> Response {
+    match request.extensions().get::<Result<UserClaims, String>>() {
+        Some(Ok(claims)) => Json(claims.all()).into_response(),
+        _ => unauthorized("the token was not checked"),
     }
 }
 

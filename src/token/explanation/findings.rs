@@ -2,7 +2,7 @@
 
 use super::{
     Demands, KeysAtHand, Outcome, form,
-    text::{claim, date, list, quoted, span},
+    text::{bytes as count_of_bytes, claim, date, list, quoted, span},
 };
 use crate::token::{
     BearerToken, Check, ClaimRule, IssuerRule, NonceRule, PermissionSettings, Rejection, TenantRule, Timestamp, TokenKind,
@@ -19,7 +19,7 @@ pub(super) fn compact_form(limits: &TokenLimits) -> String {
 /// The form of these bytes, which may be anything.
 pub(super) fn form_of(bytes: &[u8], bearer: &Result<BearerToken<'_>, Rejection>, limits: &TokenLimits) -> String {
     let segments = bytes.split(|byte| *byte == b'.').count();
-    let form = format!("{} bytes, {segments} segment{}", bytes.len(), if segments == 1 { "" } else { "s" });
+    let form = format!("{}, {segments} segment{}", count_of_bytes(bytes.len()), if segments == 1 { "" } else { "s" });
     match bearer {
         Ok(bearer) => {
             let named = |name: &str, value: Option<&str>| value.map(|value| format!(", {name} {}", quoted(value)));
@@ -32,10 +32,13 @@ pub(super) fn form_of(bytes: &[u8], bearer: &Result<BearerToken<'_>, Rejection>,
 
 /// The claims of a token, which may be anything.
 pub(super) fn payload_of(payload: &[u8]) -> String {
-    let size = format!("{} bytes", payload.len());
+    let size = count_of_bytes(payload.len());
     match json::parse_object(payload) {
         Ok(_) => size,
-        Err(error) => format!("{size}, which {}", in_plural(&form::json_trouble(payload, error))),
+        Err(error) => {
+            let trouble = form::json_trouble(payload, error);
+            format!("{size}, which {}", if payload.len() == 1 { trouble } else { in_plural(&trouble) })
+        }
     }
 }
 

@@ -58,6 +58,11 @@ pub(super) fn date(date: Timestamp, now: Timestamp) -> String {
     if date > now { format!("{date}, in {}", span(date.since(now))) } else { format!("{date}, {} ago", span(now.since(date))) }
 }
 
+/// How many bytes.
+pub(super) fn bytes(count: usize) -> String {
+    format!("{count} byte{}", if count == 1 { "" } else { "s" })
+}
+
 /// A span of time in the unit that suits it.
 pub(super) fn span(span: Duration) -> String {
     match span.as_secs() {

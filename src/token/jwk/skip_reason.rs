@@ -19,6 +19,10 @@ pub enum SkipReason {
     EcPointLength,
     /// An Ed25519 key is not 32 bytes long.
     Ed25519Length,
+    /// The `y` of an Ed25519 key is not below the prime: the key has another spelling too (RFC 8032 section 5.1.3).
+    Ed25519NotCanonical,
+    /// The Ed25519 key is a point of small order: anybody can sign with it.
+    Ed25519SmallOrder,
     /// `kid` is longer than any token may name: 4 KiB.
     KidTooLong,
     /// Not a JSON object, or one nested too deeply, or with a number out of range.
@@ -69,6 +73,8 @@ impl SkipReason {
             Self::EcPointInvalid => "ec_point_invalid",
             Self::EcPointLength => "ec_point_length",
             Self::Ed25519Length => "ed25519_length",
+            Self::Ed25519NotCanonical => "ed25519_not_canonical",
+            Self::Ed25519SmallOrder => "ed25519_small_order",
             Self::KidTooLong => "kid_too_long",
             Self::Malformed => "malformed",
             Self::MemberEncoding => "member_encoding",
@@ -100,6 +106,8 @@ impl SkipReason {
         Self::EcPointInvalid,
         Self::EcPointLength,
         Self::Ed25519Length,
+        Self::Ed25519NotCanonical,
+        Self::Ed25519SmallOrder,
         Self::KidTooLong,
         Self::Malformed,
         Self::MemberEncoding,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::token::json::EXACT;
+
 /// `${SOURCE}` or `${SOURCE:-DEFAULT}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
@@ -44,6 +46,10 @@ impl Place {
             return Err("has a default that it cannot take: user_id is always there, and a table has a default of its own");
         }
         let default = default.map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)));
+        if default.as_ref().is_some_and(|default| default.as_f64().is_some_and(|number| default.is_f64() && number.abs() >= EXACT))
+        {
+            return Err("has a default that is a number beyond 64 bits; write it in double quotes, as text");
+        }
         if default.as_ref().is_some_and(Value::is_null) {
             return Err("has the default null, which is as good as none; leave it out");
         }
@@ -131,6 +137,14 @@ mod tests {
         ] {
             assert_eq!(Place::parse(&format!("claim:x:-{text}")), claim("x", Some(default)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_default_that_no_number_can_hold_is_refused() {
+        let wrong = "has a default that is a number beyond 64 bits; write it in double quotes, as text";
+        assert_eq!(Place::parse("claim:x:-123456789012345678901234"), Err(wrong));
+        assert_eq!(Place::parse("claim:x:-18446744073709551615"), claim("x", Some(json!(u64::MAX))));
+        assert_eq!(Place::parse("claim:x:-\"123456789012345678901234\""), claim("x", Some(json!("123456789012345678901234"))));
     }
 
     #[test]

@@ -64,6 +64,19 @@ fn minted(attempt: &Attempt, claims: &Value) -> Result<Value, Rejection> {
 }
 
 #[test]
+fn numbers_that_cannot_be_held_are_not_there() {
+    let number = |text: &str| {
+        let value: Value = serde_json::from_str(text).unwrap();
+        minted(&kept(b2c().claim("level", value)), &json!({ "level": "${claim:level}", "text": "n${claim:level:-one}" })).unwrap()
+    };
+    assert_eq!(number("18446744073709551615"), json!({ "level": u64::MAX, "text": "n18446744073709551615" }));
+    assert_eq!(number("1e2"), json!({ "level": 100, "text": "n100" }));
+    for beyond in ["123456789012345678901234567890", "-1e300", "[1, {\"a\": 18446744073709551616}]"] {
+        assert_eq!(number(beyond), json!({ "text": "none" }), "{beyond}");
+    }
+}
+
+#[test]
 fn values_are_filled_in_with_their_types() {
     for (value, expected) in [
         // Fixed values of any type.
