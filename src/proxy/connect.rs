@@ -24,7 +24,7 @@ pub(super) async fn connect(
     let deadline = Instant::now() + limit;
     let addresses = u32::try_from(upstream.addresses().count()).unwrap_or(u32::MAX);
     let head_start = HEAD_START.min(limit / addresses.saturating_add(1));
-    let attempt = |place: Arc<Place>| async move { (connector.new_stream(&*place.peer).await, place) };
+    let attempt = |place: Arc<Place>| async move { (upstream.open(connector, &place).await, place) };
     let (mut attempts, mut tried) = (FuturesUnordered::new(), Vec::new());
     let mut next = Some(first);
     loop {
@@ -70,13 +70,13 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::proxy::{HostHeader, UpstreamSettings};
+    use crate::proxy::{HostHeader, UpstreamSettings, upstream_tls::SystemAuthorities};
 
     const LIMIT: Duration = Duration::from_secs(4);
 
     /// An upstream with these last bytes of loopback addresses, in the order in which they are tried.
     fn upstream(port: u16, last_bytes: &[u8]) -> Upstream {
-        let upstream = Upstream::new(UpstreamSettings {
+        let settings = UpstreamSettings {
             name: "couch".into(),
             tls: false,
             host: "couch.contoso.com".into(),
@@ -88,8 +88,8 @@ mod tests {
             write_timeout: LIMIT,
             idle_timeout: LIMIT,
             resolve_every: LIMIT,
-        })
-        .unwrap();
+        };
+        let upstream = Upstream::new(settings, &SystemAuthorities::default()).unwrap();
         upstream.publish(last_bytes.iter().map(|last| SocketAddr::from(([127, 0, 0, *last], port))).collect());
         upstream
     }

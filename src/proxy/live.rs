@@ -18,6 +18,7 @@ use crate::{
         pin_watch::PinWatch,
         route::{Route, RouteTable},
         upstream::Upstream,
+        upstream_tls::SystemAuthorities,
     },
 };
 
@@ -44,9 +45,10 @@ impl Live {
         access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
         let known = |one| old.and_then(|old| old.upstreams.iter().find(|upstream| upstream.settings() == one));
+        let system = SystemAuthorities::default();
         let upstreams = settings.upstreams.iter().map(|one| match known(one) {
             Some(upstream) => Ok(Arc::clone(upstream)),
-            None => Upstream::new(one.clone()).map(Arc::new),
+            None => Upstream::new(one.clone(), &system).map(Arc::new),
         });
         let headers = settings.headers.for_routes(&settings.routes);
         let route = |one: &RouteSettings| {
@@ -74,7 +76,6 @@ pub struct LiveProxy {
     /// The part of it that connections need before their first request.
     pub(super) listen: Arc<ArcSwap<ListenSettings>>,
     metrics: Arc<Metrics>,
-    has_system_authorities: bool,
     resolvers: Mutex<Resolvers>,
 }
 
@@ -92,10 +93,10 @@ struct Resolvers {
 }
 
 impl LiveProxy {
-    pub(super) fn new(live: Live, metrics: Arc<Metrics>, has_system_authorities: bool) -> Self {
+    pub(super) fn new(live: Live, metrics: Arc<Metrics>) -> Self {
         let listen = Arc::new(ArcSwap::from_pointee(live.listen.clone()));
         let live = Arc::new(ArcSwap::from_pointee(live));
-        Self { live, listen, metrics, has_system_authorities, resolvers: Mutex::default() }
+        Self { live, listen, metrics, resolvers: Mutex::default() }
     }
 
     /// The exchange in use.
@@ -115,9 +116,6 @@ impl LiveProxy {
         exchange: Arc<Exchange>,
         access_log: Option<Arc<AccessLog>>,
     ) -> Result<Prepared, ProxyError> {
-        if !self.has_system_authorities && needs_system_authorities(settings) {
-            return Err(ProxyError::NeedsRestart);
-        }
         let live = Live::new(settings, Some(&self.live.load()), exchange, &self.metrics, access_log)?;
         Ok(Prepared(Arc::new(live)))
     }
@@ -168,9 +166,4 @@ impl LiveProxy {
             }
         }
     }
-}
-
-/// Whether an upstream is verified against the authorities of the system.
-pub(super) fn needs_system_authorities(settings: &ProxySettings) -> bool {
-    settings.upstreams.iter().any(|upstream| upstream.tls && upstream.ca_file.is_none())
 }

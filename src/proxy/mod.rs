@@ -62,6 +62,7 @@ mod unread;
 mod unreadable;
 mod upstream;
 mod upstream_session;
+mod upstream_tls;
 mod whole_body;
 
 use std::{sync::Arc, time::Duration};
@@ -94,17 +95,6 @@ pub enum ProxyError {
     /// An upstream cannot be used.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-    /// An https upstream needs the system's certificate authorities.
-    #[error(
-        "the system's certificate authorities cannot be loaded ({0}); install ca-certificates, or set ca_file for each https upstream"
-    )]
-    Authorities(String),
-    /// The first https upstream of its kind in a reload.
-    #[error(
-        "an https upstream without ca_file needs the system's certificate authorities, which are loaded at the start only: restart, or \
-         set its ca_file"
-    )]
-    NeedsRestart,
 }
 
 /// The edge, ready to serve.
@@ -127,18 +117,13 @@ impl Proxy {
         loops: EventLoops,
     ) -> Result<Self, ProxyError> {
         let live = live::Live::new(settings, None, exchange, &metrics, access_log)?;
-        let system_authorities = live::needs_system_authorities(settings);
-        if system_authorities {
-            check_system_authorities()?;
-        }
-        let conf = server_conf(system_authorities);
-        let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics), system_authorities));
+        let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics)));
         let trust = Arc::new(trust::Trust::new(Arc::clone(&live.live), Arc::clone(&metrics)));
         let edge = edge::Edge {
             live: Arc::clone(&live.live),
             trust: Arc::clone(&trust),
             stopping: CancellationToken::new(),
-            connector: Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf)))),
+            connector: Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&server_conf())))),
             metrics: Arc::clone(&metrics),
             complaints: Arc::default(),
         };
@@ -164,21 +149,7 @@ impl Proxy {
     }
 }
 
-/// `system_authorities`: whether the system's certificate authorities are needed at all.
-fn server_conf(system_authorities: bool) -> ServerConf {
-    ServerConf {
-        // An empty file: nothing is loaded where nothing is needed.
-        ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
-        ..ServerConf::default()
-    }
-}
-
-/// Pingora loads them when it is built, and panics where that fails.
-fn check_system_authorities() -> Result<(), ProxyError> {
-    let certificates = pingora::tls::load_native_certs().map_err(|error| ProxyError::Authorities(error.to_string()))?;
-    let mut store = rustls::RootCertStore::empty();
-    for certificate in certificates {
-        store.add(certificate).map_err(|error| ProxyError::Authorities(error.to_string()))?;
-    }
-    if store.is_empty() { Err(ProxyError::Authorities("there are none".into())) } else { Ok(()) }
+/// Pingora makes TCP connections alone, and so needs no authorities: it is given an empty file in place of the system's, which it would load.
+fn server_conf() -> ServerConf {
+    ServerConf { ca_file: Some("/dev/null".to_owned()), ..ServerConf::default() }
 }
