@@ -25,12 +25,12 @@ use crate::{
         policy::{Route, StripList},
         serve::{Outcome, RequestRecord, limit},
         server_conf,
-        upstream::{Backend, MOST_KEPT},
+        upstream::{Backend, MOST_KEPT, SystemAuthorities},
     },
 };
 
 /// A plain Pingora proxy to one upstream, on the accept loop, transport, timeouts, counters and access log of [`Proxy`](super::Proxy).
-/// It forwards whatever it gets.
+/// It forwards whatever it gets, without TLS.
 #[doc(hidden)]
 pub struct UnauthenticatedProxyForBenches {
     listener: Arc<Listener<BarePingora>>,
@@ -48,7 +48,7 @@ impl UnauthenticatedProxyForBenches {
         access_log: Option<Arc<AccessLog>>,
         loops: EventLoops,
     ) -> Result<Self, ProxyError> {
-        let upstream = Arc::new(Backend::new(upstream)?);
+        let upstream = Arc::new(Backend::new(upstream, &SystemAuthorities::default())?);
         let route = Arc::new(Route::new(route, &HeaderSettings::default(), metrics.proxy.route(&route.name)));
         let strip = Arc::new(StripList::new(&HeaderSettings { strip: Vec::new() }, &[]));
         let hooks = Hooks {
@@ -59,7 +59,7 @@ impl UnauthenticatedProxyForBenches {
             metrics: Arc::clone(&metrics),
             access_log,
         };
-        let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: MOST_KEPT, ..server_conf(false) };
+        let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: MOST_KEPT, ..server_conf() };
         let conf = Arc::new(conf);
         let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));
         Ok(Self {

@@ -40,7 +40,7 @@ pub use self::{
 };
 use self::{
     client::{KeyWatch, Listener},
-    serve::{Gateway, Live, Service, needs_system_authorities},
+    serve::{Gateway, Live, Service},
 };
 use crate::{exchange::Exchange, metrics::Metrics};
 
@@ -50,17 +50,6 @@ pub enum ProxyError {
     /// An upstream cannot be used.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-    /// An https upstream needs the system's certificate authorities.
-    #[error(
-        "the system's certificate authorities cannot be loaded ({0}); install ca-certificates, or set ca_file for each https upstream"
-    )]
-    Authorities(String),
-    /// The first https upstream of its kind in a reload.
-    #[error(
-        "an https upstream without ca_file needs the system's certificate authorities, which are loaded at the start only: restart, or \
-         set its ca_file"
-    )]
-    NeedsRestart,
 }
 
 /// The edge, ready to serve.
@@ -83,14 +72,9 @@ impl Proxy {
         loops: EventLoops,
     ) -> Result<Self, ProxyError> {
         let live = Live::new(settings, None, exchange, &metrics, access_log)?;
-        let system_authorities = needs_system_authorities(settings);
-        if system_authorities {
-            check_system_authorities()?;
-        }
-        let conf = server_conf(system_authorities);
-        let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics), system_authorities));
+        let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics)));
         let key_watch = Arc::new(KeyWatch::new(Arc::clone(&live.exchange), Arc::clone(&metrics)));
-        let connector = Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&conf))));
+        let connector = Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&server_conf()))));
         let gateway = Gateway::new(&live, Arc::clone(&key_watch), connector, Arc::clone(&metrics));
         let service = || Service::new(gateway.clone());
         let listener = Listener::new(service, Arc::clone(&live.listen), Arc::clone(&key_watch), metrics, &loops);
@@ -114,21 +98,7 @@ impl Proxy {
     }
 }
 
-/// `system_authorities`: whether the system's certificate authorities are needed at all.
-fn server_conf(system_authorities: bool) -> ServerConf {
-    ServerConf {
-        // An empty file: nothing is loaded where nothing is needed.
-        ca_file: (!system_authorities).then(|| "/dev/null".to_owned()),
-        ..ServerConf::default()
-    }
-}
-
-/// Pingora loads them when it is built, and panics where that fails.
-fn check_system_authorities() -> Result<(), ProxyError> {
-    let certificates = pingora::tls::load_native_certs().map_err(|error| ProxyError::Authorities(error.to_string()))?;
-    let mut store = rustls::RootCertStore::empty();
-    for certificate in certificates {
-        store.add(certificate).map_err(|error| ProxyError::Authorities(error.to_string()))?;
-    }
-    if store.is_empty() { Err(ProxyError::Authorities("there are none".into())) } else { Ok(()) }
+/// Pingora makes TCP connections alone, and so needs no authorities: it is given an empty file in place of the system's, which it would load.
+fn server_conf() -> ServerConf {
+    ServerConf { ca_file: Some("/dev/null".to_owned()), ..ServerConf::default() }
 }

@@ -53,5 +53,6 @@ mod seeds;
 mod story;
 mod streams;
 mod tenants;
+mod upstream_tls;
 mod upstreams;
 mod zero;

@@ -1,19 +1,12 @@
-//! Upstreams that are down, silent, or speak TLS.
+//! Upstreams that are down, silent, or leave.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::{
-    ServerConfig,
-    pki_types::{PrivateKeyDer, pem::PemObject as _},
-};
 use syncgate::proxy::HostHeader;
-use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     kit::{Kit, gateway_before},
@@ -356,76 +349,4 @@ async fn a_socket_whose_client_takes_nothing_is_given_up() {
     kit.within(upstream).await.unwrap();
     drop(client);
     kit.stop().await;
-}
-
-/// A TLS server for one name, and the file of the authority that signed for it.
-struct TlsUpstream {
-    address: SocketAddr,
-    ca_file: PathBuf,
-    _folder: TempDir,
-}
-
-impl TlsUpstream {
-    async fn start(name: &str) -> Self {
-        syncgate::server::install_crypto();
-        let ca_key = KeyPair::generate().unwrap();
-        let mut ca = CertificateParams::new(Vec::new()).unwrap();
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca_certificate = ca.self_signed(&ca_key).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
-
-        let folder = tempfile::tempdir().unwrap();
-        let ca_file = folder.path().join("ca.pem");
-        std::fs::write(&ca_file, ca_certificate.pem()).unwrap();
-
-        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
-                    let mut request = [0; 4096];
-                    if stream.read(&mut request).await.is_ok() {
-                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret").await;
-                    }
-                });
-            }
-        });
-        Self { address, ca_file, _folder: folder }
-    }
-
-    async fn gateway(&self, host: &'static str, ca_file: Option<PathBuf>) -> Kit {
-        gateway_before(self.address, move |config| {
-            let upstream = &mut config.proxy.upstreams[0];
-            upstream.tls = true;
-            upstream.host = host.into();
-            upstream.ca_file = ca_file;
-        })
-        .await
-    }
-}
-
-#[tokio::test]
-async fn the_certificate_of_a_tls_upstream_is_verified() {
-    let upstream = TlsUpstream::start("localhost").await;
-    let stranger = TlsUpstream::start("localhost").await;
-    let other_name = TlsUpstream::start("other.contoso.com").await;
-    for (upstream, ca_file, status, fault) in [
-        (&upstream, Some(upstream.ca_file.clone()), 200, ""),
-        (&upstream, Some(stranger.ca_file.clone()), 502, "connect"),
-        (&upstream, None, 502, "connect"),
-        (&other_name, Some(other_name.ca_file.clone()), 502, "connect"),
-    ] {
-        let kit = upstream.gateway("localhost", ca_file.clone()).await;
-        assert_eq!(kit.get("/", &kit.issuer.token("alice").sign()).await.status(), status);
-        if !fault.is_empty() {
-            assert!(kit.metric("syncgate_upstream_errors_total", &[("kind", fault)]) > 0.0);
-        }
-        kit.stop().await;
-    }
 }

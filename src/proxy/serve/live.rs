@@ -19,7 +19,7 @@ use crate::{
         http::RateLimit,
         policy::{Policy, Route, RouteSettings, RouteTable},
         serve::{access_log::AccessLog, pin_watch::PinWatch},
-        upstream::Backend,
+        upstream::{Backend, SystemAuthorities},
     },
 };
 
@@ -47,9 +47,10 @@ impl Live {
         access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
         let known = |one| old.and_then(|old| old.upstreams.iter().find(|upstream| upstream.settings() == one));
+        let system = SystemAuthorities::default();
         let upstreams = settings.upstreams.iter().map(|one| match known(one) {
             Some(upstream) => Ok(Arc::clone(upstream)),
-            None => Backend::new(one.clone()).map(Arc::new),
+            None => Backend::new(one.clone(), &system).map(Arc::new),
         });
         let headers = settings.headers.for_routes(&settings.routes);
         let route = |one: &RouteSettings| Arc::new(Route::new(one, &headers, metrics.proxy.route(&one.name)));
@@ -87,7 +88,6 @@ pub struct LiveProxy {
     /// The part of it that connections need before their first request.
     pub(in crate::proxy) listen: Arc<ArcSwap<ListenSettings>>,
     metrics: Arc<Metrics>,
-    has_system_authorities: bool,
     resolvers: Mutex<Resolvers>,
 }
 
@@ -105,11 +105,11 @@ struct Resolvers {
 }
 
 impl LiveProxy {
-    pub(in crate::proxy) fn new(live: Live, metrics: Arc<Metrics>, has_system_authorities: bool) -> Self {
+    pub(in crate::proxy) fn new(live: Live, metrics: Arc<Metrics>) -> Self {
         let listen = Arc::new(ArcSwap::from_pointee(live.listen.clone()));
         let exchange = Arc::new(ArcSwap::new(Arc::clone(&live.policy.exchange)));
         let live = Arc::new(ArcSwap::from_pointee(live));
-        Self { live, exchange, listen, metrics, has_system_authorities, resolvers: Mutex::default() }
+        Self { live, exchange, listen, metrics, resolvers: Mutex::default() }
     }
 
     /// The exchange in use.
@@ -129,9 +129,6 @@ impl LiveProxy {
         exchange: Arc<Exchange>,
         access_log: Option<Arc<AccessLog>>,
     ) -> Result<Prepared, ProxyError> {
-        if !self.has_system_authorities && needs_system_authorities(settings) {
-            return Err(ProxyError::NeedsRestart);
-        }
         let live = Live::new(settings, Some(&self.live.load()), exchange, &self.metrics, access_log)?;
         Ok(Prepared(Arc::new(live)))
     }
@@ -184,9 +181,4 @@ impl LiveProxy {
             }
         }
     }
-}
-
-/// Whether an upstream is verified against the authorities of the system.
-pub(in crate::proxy) fn needs_system_authorities(settings: &ProxySettings) -> bool {
-    settings.upstreams.iter().any(|upstream| upstream.tls && upstream.ca_file.is_none())
 }

@@ -22,7 +22,7 @@ pub use self::{
 };
 pub(in crate::proxy) use self::{
     gateway::{Gateway, limit},
-    live::{Live, needs_system_authorities},
+    live::Live,
     record::{Outcome, RequestRecord},
     service::Service,
 };

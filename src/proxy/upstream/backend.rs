@@ -1,7 +1,6 @@
 //! One backend: its addresses, resolved in the background, and how it is spoken to.
 
 use std::{
-    fs,
     net::SocketAddr,
     sync::{
         Arc,
@@ -12,19 +11,22 @@ use std::{
 
 use http::HeaderValue;
 use pingora::{
-    Error,
-    protocols::{ALPN, tls::CaType},
+    Error, Result,
+    connectors::TransportConnector,
+    protocols::Stream,
     upstreams::peer::{HttpPeer, PeerOptions},
-    utils::tls::{WrappedX509, parse_x509},
 };
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::proxy::upstream::{
-    addresses::{Addresses, Place},
-    fault::UpstreamFault,
-    settings::{HostHeader, UpstreamSettings},
+use crate::{
+    proxy::upstream::{
+        addresses::{Addresses, Place},
+        fault::UpstreamFault,
+        settings::{HostHeader, UpstreamSettings},
+        tls::{SystemAuthorities, UpstreamTls},
+    },
+    tls::AuthoritiesProblem,
 };
 
 /// How often an upstream's failures are told: when it is down, every request is one.
@@ -41,9 +43,20 @@ pub enum UpstreamError {
         /// The file.
         path: String,
         /// What is wrong with it.
+        problem: AuthoritiesProblem,
+    },
+    /// The system's authorities cannot be loaded.
+    #[error(
+        "upstream {upstream}: the system's certificate authorities cannot be loaded ({problem}); install ca-certificates, or set ca_file \
+         for each https upstream"
+    )]
+    SystemAuthorities {
+        /// The upstream's name.
+        upstream: String,
+        /// What is wrong with them.
         problem: String,
     },
-    /// The URL's host cannot stand in a header.
+    /// The URL's host cannot stand in a header, or in a certificate.
     #[error("upstream {upstream}: the host {host:?} is not a valid name")]
     Host {
         /// The upstream's name.
@@ -58,6 +71,7 @@ pub enum UpstreamError {
 pub(in crate::proxy) struct Backend {
     settings: UpstreamSettings,
     host_value: HeaderValue,
+    tls: Option<UpstreamTls>,
     options: PeerOptions,
     addresses: Addresses,
     is_resolved: watch::Sender<bool>,
@@ -67,7 +81,7 @@ pub(in crate::proxy) struct Backend {
 }
 
 impl Backend {
-    pub(in crate::proxy) fn new(settings: UpstreamSettings) -> Result<Self, UpstreamError> {
+    pub(in crate::proxy) fn new(settings: UpstreamSettings, system: &SystemAuthorities) -> Result<Self, UpstreamError> {
         let authority = if has_default_port(&settings) {
             bracketed(&settings.host)
         } else {
@@ -77,11 +91,11 @@ impl Backend {
             .ok()
             .filter(|_| !settings.host.is_empty())
             .ok_or_else(|| UpstreamError::Host { upstream: settings.name.clone(), host: settings.host.clone() })?;
-        let options = options(&settings)?;
         Ok(Self {
+            tls: UpstreamTls::new(&settings, system)?,
+            options: options(&settings),
             settings,
             host_value,
-            options,
             addresses: Addresses::default(),
             is_resolved: watch::Sender::new(false),
             start: Instant::now(),
@@ -115,6 +129,15 @@ impl Backend {
 
     pub(super) fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Connects to one of its addresses, TLS included. The time limit is that for TCP alone.
+    pub(super) async fn open(&self, connector: &TransportConnector, place: &Place) -> Result<Stream> {
+        let plain = connector.new_stream(&*place.peer).await?;
+        match &self.tls {
+            Some(tls) => tls.shake_hands(plain, &place.peer).await,
+            None => Ok(plain),
+        }
     }
 
     /// Notes that an address did not accept a connection.
@@ -176,7 +199,8 @@ impl Backend {
 
     pub(super) fn publish(&self, addresses: Vec<SocketAddr>) {
         self.addresses.publish(addresses, |address| {
-            let mut peer = HttpPeer::new(address, self.settings.tls, self.settings.host.clone());
+            // For TCP alone.
+            let mut peer = HttpPeer::new(address, false, String::new());
             peer.options = self.options.clone();
             peer
         });
@@ -184,37 +208,14 @@ impl Backend {
     }
 }
 
-fn options(settings: &UpstreamSettings) -> Result<PeerOptions, UpstreamError> {
+fn options(settings: &UpstreamSettings) -> PeerOptions {
     let mut options = PeerOptions::new();
-    options.alpn = ALPN::H1;
     options.connection_timeout = Some(settings.connect_timeout);
     options.total_connection_timeout = Some(settings.connect_timeout);
     options.read_timeout = Some(settings.read_timeout);
     options.write_timeout = Some(settings.write_timeout);
     options.idle_timeout = Some(settings.idle_timeout);
-    options.ca = authorities(settings)?;
-    Ok(options)
-}
-
-fn authorities(settings: &UpstreamSettings) -> Result<Option<Arc<CaType>>, UpstreamError> {
-    let Some(path) = &settings.ca_file else { return Ok(None) };
-    let error =
-        |problem: String| UpstreamError::Authorities { upstream: settings.name.clone(), path: path.display().to_string(), problem };
-    let pem = fs::read(path).map_err(|cause| error(cause.to_string()))?;
-    let certificates: Vec<_> =
-        CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|cause| error(cause.to_string()))?;
-    if certificates.is_empty() {
-        return Err(error("holds no certificate; PEM is expected".into()));
-    }
-    let mut store = rustls::RootCertStore::empty();
-    for certificate in &certificates {
-        store.add(certificate.clone()).map_err(|cause| error(cause.to_string()))?;
-    }
-    for certificate in &certificates {
-        // Pingora parses each once more, and panics where that fails.
-        x509_parser::parse_x509_certificate(certificate).map_err(|cause| error(cause.to_string()))?;
-    }
-    Ok(Some(certificates.iter().map(|certificate| WrappedX509::new(certificate.to_vec(), parse_x509)).collect()))
+    options
 }
 
 fn has_default_port(settings: &UpstreamSettings) -> bool {
@@ -230,7 +231,7 @@ mod tests {
     use super::*;
 
     fn upstream() -> Backend {
-        Backend::new(UpstreamSettings {
+        let settings = UpstreamSettings {
             name: "couch".into(),
             tls: false,
             host: "couch.contoso.com".into(),
@@ -242,8 +243,8 @@ mod tests {
             write_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(5),
             resolve_every: Duration::from_secs(30),
-        })
-        .unwrap()
+        };
+        Backend::new(settings, &SystemAuthorities::default()).unwrap()
     }
 
     #[test]

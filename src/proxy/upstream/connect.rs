@@ -24,7 +24,7 @@ pub(in crate::proxy) async fn connect(
     let deadline = Instant::now() + limit;
     let addresses = u32::try_from(upstream.addresses().count()).unwrap_or(u32::MAX);
     let head_start = HEAD_START.min(limit / addresses.saturating_add(1));
-    let attempt = |place: Arc<Place>| async move { (connector.new_stream(&*place.peer).await, place) };
+    let attempt = |place: Arc<Place>| async move { (upstream.open(connector, &place).await, place) };
     let (mut attempts, mut tried) = (FuturesUnordered::new(), Vec::new());
     let mut next = Some(first);
     loop {
@@ -70,13 +70,16 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::proxy::upstream::settings::{HostHeader, UpstreamSettings};
+    use crate::proxy::upstream::{
+        settings::{HostHeader, UpstreamSettings},
+        tls::SystemAuthorities,
+    };
 
     const LIMIT: Duration = Duration::from_secs(4);
 
     /// An upstream with these last bytes of loopback addresses, in the order in which they are tried.
     fn upstream(port: u16, last_bytes: &[u8]) -> Backend {
-        let upstream = Backend::new(UpstreamSettings {
+        let settings = UpstreamSettings {
             name: "couch".into(),
             tls: false,
             host: "couch.contoso.com".into(),
@@ -88,8 +91,8 @@ mod tests {
             write_timeout: LIMIT,
             idle_timeout: LIMIT,
             resolve_every: LIMIT,
-        })
-        .unwrap();
+        };
+        let upstream = Backend::new(settings, &SystemAuthorities::default()).unwrap();
         upstream.publish(last_bytes.iter().map(|last| SocketAddr::from(([127, 0, 0, *last], port))).collect());
         upstream
     }

@@ -8,6 +8,7 @@ mod fault;
 mod pool;
 pub(in crate::proxy) mod session;
 mod settings;
+mod tls;
 
 pub(in crate::proxy) use self::{
     addresses::Place,
@@ -16,6 +17,7 @@ pub(in crate::proxy) use self::{
     fault::UpstreamFault,
     pool::{MOST as MOST_KEPT, Pool},
     session::{Malformed, Piece, UpstreamRequest, UpstreamSession},
+    tls::SystemAuthorities,
 };
 pub use self::{
     backend::UpstreamError,
