@@ -4,19 +4,16 @@
 
 mod measure;
 
-use std::{error::Error, hint::black_box, io, time::SystemTime};
+use std::{error::Error, hint::black_box, io};
 
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use measure::{Comparison, tokens::Issuer};
+use measure::{Comparison, gate::Gate, tokens::Issuer};
 use rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject as _};
 use syncgate::{
     demo::DemoKey,
     signing::SigningKey,
-    token::{
-        BearerToken, KeySet, KeySetLimits, Lifetime, Minter, MintingProfile, Rejection, Timestamp, TokenLimits, TrustedIssuer,
-        UnverifiedToken, VerifiedToken,
-    },
+    token::{KeySet, KeySetLimits, Lifetime, Minter, MintingProfile, Rejection},
 };
 
 #[global_allocator]
@@ -65,38 +62,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         .case("mint, RSA-4096", || mint(&rsa_4096))
         .run("token");
     Ok(())
-}
-
-/// All that verifies a token.
-struct Gate {
-    issuer: TrustedIssuer,
-    keys: KeySet,
-    limits: TokenLimits,
-    now: Timestamp,
-}
-
-impl Gate {
-    fn new(issuer: &Issuer) -> Result<Self, Box<dyn Error>> {
-        let keys = KeySet::parse(issuer.key_set(&[]).as_bytes(), &KeySetLimits::default())?;
-        let limits = TokenLimits::default();
-        Ok(Self { issuer: TrustedIssuer::new(issuer.settings()), keys, limits, now: SystemTime::now().into() })
-    }
-
-    /// What the exchange does with a token that it does not know yet.
-    fn verify(&self, token: &str) -> Result<VerifiedToken, Rejection> {
-        let bearer = BearerToken::parse(token.as_bytes(), &self.limits)?;
-        let token = UnverifiedToken::open(&bearer)?;
-        TrustedIssuer::choose([&self.issuer], &token)?;
-        self.issuer.verify(&token, &self.keys, self.now)
-    }
-
-    fn accept(&self, token: &str) {
-        assert!(black_box(self.verify(token)).is_ok());
-    }
-
-    fn refuse(&self, token: &str, expected: Rejection) {
-        assert_eq!(black_box(self.verify(token)).err(), Some(expected));
-    }
 }
 
 fn raw_key(issuer: &Issuer) -> Result<ParsedPublicKey, Box<dyn Error>> {

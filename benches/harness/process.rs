@@ -39,6 +39,14 @@ impl RoleProcess {
         Self::spawn_of(&std::env::current_exe()?, arguments)
     }
 
+    /// A part of this program, run by another one: a profiler and its arguments.
+    pub fn start_under(runner: &[String], part: &Part) -> io::Result<Self> {
+        let [runner, arguments @ ..] = runner else { return Err(io::Error::other("no program")) };
+        let program = std::env::current_exe()?.display().to_string();
+        let all: Vec<_> = arguments.iter().cloned().chain([program]).chain(part.arguments()).collect();
+        Self::spawn_of(Path::new(runner), &all)
+    }
+
     fn spawn_of(program: &Path, arguments: &[String]) -> io::Result<Self> {
         let folder = folder_in_memory()?;
         let log = OpenOptions::new().create(true).append(true).open(folder.path().join("log"))?;

@@ -1,106 +1,28 @@
-//! One client connection: whose turn it is, and the deadline that ends it whatever it is waiting for.
-//!
-//! Pingora times single reads and writes. Two bounds it cannot give: the whole header within so many seconds, and a socket or feed that
-//! ends when its token does even if nobody reads. Both are one absolute deadline here, raced against all work on the connection.
+//! One client connection: where it comes from, its bytes, and the request that is under way on it.
 
-use std::{
-    future::{Future as _, poll_fn},
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering},
-    },
-    task::{Context, Poll, ready},
-    time::{Duration, SystemTime},
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use tokio::{
-    task::unconstrained,
-    time::{Instant, Sleep},
-};
 
-use crate::{
-    exchange::{Identity, LastToken},
-    proxy::client::{
-        cut::Cut,
-        inbound::Inbound,
-        intake::Intake,
-        key_watch::{Changes, KeyWatch},
-        stream::ClientStream,
-    },
-    token::Timestamp,
-};
+use crate::proxy::client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream};
 
-/// Between requests; in a header; in a request; connected, and nothing has come yet; in a header whose clock has not been started; in one
-/// that is too large, so that only its beginning is read.
-const IDLE: u8 = 0;
-const HEADER: u8 = 1;
-const REQUEST: u8 = 2;
-const CONNECTED: u8 = 3;
-const HEADER_BEGAN: u8 = 4;
-const HEADER_CUT: u8 = 5;
-
-/// What bytes that come in belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// A header that begins with them.
-    NewHeader,
-    /// A header that has begun.
-    Header,
-    /// What follows a header.
-    Body,
-}
-
-/// What the transport, the request and the deadline know of one connection. One task uses it, so plain loads and stores do.
+/// One client connection, for all who see to it.
 #[derive(Debug)]
 pub(in crate::proxy) struct Connection {
     /// As text, for the log.
     peer: String,
-    client: Option<ClientStream>,
-    header_timeout: Duration,
-    /// Milliseconds.
-    write_timeout: AtomicU64,
-    phase: AtomicU8,
-    /// Milliseconds since the epoch; `i64::MAX`: none.
-    deadline: AtomicI64,
-    /// Whether a write is under way that the client does not take.
-    is_blocked: AtomicBool,
-    /// Why the deadline was set.
-    cause: AtomicU8,
-    /// Why the connection was ended; `UNCUT` while it was not.
-    cut: AtomicU8,
-    /// Why the request under way is to end; `UNCUT` while it may go on.
-    told: AtomicU8,
-    /// Whom the request under way is admitted as.
-    identity: Mutex<Option<Arc<Identity>>>,
-    last_token: Mutex<LastToken>,
+    stream: Option<ClientStream>,
+    request: Arc<RequestState>,
     inbound: Inbound,
 }
 
-const UNCUT: u8 = u8::MAX;
-
 impl Connection {
-    pub(in crate::proxy) fn new(peer: SocketAddr, client: Option<ClientStream>, header_timeout: Duration, intake: Intake) -> Self {
+    /// `stream` is what a tunnel goes on with.
+    pub(in crate::proxy) fn new(peer: SocketAddr, stream: Option<ClientStream>, header_timeout: Duration, intake: Intake) -> Self {
         // A listener for IPv6 tells addresses of IPv4 as mapped ones.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        Self {
-            peer: peer.to_string(),
-            client,
-            header_timeout,
-            write_timeout: AtomicU64::new(u64::MAX),
-            phase: AtomicU8::new(CONNECTED),
-            // The first header is due from the start: a client that connects and says nothing takes up a place.
-            deadline: AtomicI64::new(Timestamp::from(SystemTime::now()).plus(header_timeout).as_millis()),
-            is_blocked: AtomicBool::new(false),
-            cause: AtomicU8::new(Cut::HeaderTimeout as u8),
-            cut: AtomicU8::new(UNCUT),
-            told: AtomicU8::new(UNCUT),
-            identity: Mutex::default(),
-            last_token: Mutex::default(),
-            inbound: Inbound::new(intake),
-        }
+        let request = Arc::new(RequestState::new(header_timeout));
+        Self { peer: peer.to_string(), stream, request, inbound: Inbound::new(intake) }
     }
 
     /// The client's address and port.
@@ -108,35 +30,14 @@ impl Connection {
         &self.peer
     }
 
-    /// The socket itself, for a tunnel.
-    pub(in crate::proxy) fn client(&self) -> Option<ClientStream> {
-        self.client.clone()
+    /// Its bytes, for who goes on with them after Pingora's session.
+    pub(in crate::proxy) fn stream(&self) -> Option<ClientStream> {
+        self.stream.clone()
     }
 
-    /// Bytes came in. The first ones of a request begin its header. Says what they belong to.
-    pub(super) fn received_bytes(&self) -> Part {
-        match self.phase.load(Ordering::Relaxed) {
-            REQUEST => return Part::Body,
-            CONNECTED => self.phase.store(HEADER, Ordering::Relaxed),
-            IDLE => self.phase.store(HEADER_BEGAN, Ordering::Relaxed),
-            _ => return Part::Header,
-        }
-        Part::NewHeader
-    }
-
-    /// Whether a header was begun and no request came of it.
-    pub(in crate::proxy) fn is_in_header(&self) -> bool {
-        matches!(self.phase.load(Ordering::Relaxed), HEADER | HEADER_BEGAN | HEADER_CUT)
-    }
-
-    /// Notes that the header is too large, and that only its beginning is read.
-    pub(super) fn header_is_cut(&self) {
-        self.phase.store(HEADER_CUT, Ordering::Relaxed);
-    }
-
-    /// Whether only the beginning of the header was read. It is no header to decide by.
-    pub(in crate::proxy) fn is_header_cut(&self) -> bool {
-        self.phase.load(Ordering::Relaxed) == HEADER_CUT
+    /// The request under way, or the one to come.
+    pub(in crate::proxy) fn request(&self) -> &Arc<RequestState> {
+        &self.request
     }
 
     /// What came in and was not given to Pingora's session.
@@ -146,179 +47,21 @@ impl Connection {
 
     /// Takes back what was read behind the end of a request: the next one begins with it.
     pub(in crate::proxy) fn put_back(&self, bytes: BytesMut) {
-        self.received_bytes();
+        self.request.received_bytes();
         self.inbound.with_intake(|intake| intake.put_back(bytes));
-    }
-
-    /// Starts the clock of a header that was begun. When the connection pauses, so that a header that came whole costs no look at the clock.
-    fn paused(&self) {
-        if self.phase.load(Ordering::Relaxed) == HEADER_BEGAN {
-            self.phase.store(HEADER, Ordering::Relaxed);
-            self.set_deadline(Timestamp::from(SystemTime::now()).plus(self.header_timeout), Cut::HeaderTimeout);
-        }
-    }
-
-    /// The header is complete and a request begins.
-    pub(in crate::proxy) fn request_began(&self) {
-        self.phase.store(REQUEST, Ordering::Relaxed);
-        self.told.store(UNCUT, Ordering::Relaxed);
-        self.deadline.store(i64::MAX, Ordering::Relaxed);
-    }
-
-    /// The request is over; the next one may come.
-    pub(in crate::proxy) fn request_ended(&self) {
-        self.rests_on(None);
-        self.phase.store(IDLE, Ordering::Relaxed);
-        self.deadline.store(i64::MAX, Ordering::Relaxed);
-    }
-
-    /// Ends the connection at this time, whatever it is doing then, unless the request ends before.
-    pub(in crate::proxy) fn set_deadline(&self, at: Timestamp, cause: Cut) {
-        self.cause.store(cause as u8, Ordering::Relaxed);
-        self.deadline.store(at.as_millis(), Ordering::Relaxed);
-    }
-
-    /// The token of the requests before this one.
-    pub(in crate::proxy) fn last_token(&self) -> &Mutex<LastToken> {
-        &self.last_token
-    }
-
-    /// Notes whom the request is admitted as, whose key must stay trusted for as long as the request lasts.
-    pub(in crate::proxy) fn rests_on(&self, identity: Option<Arc<Identity>>) {
-        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
-    }
-
-    /// Notes that the gateway ends the connection now, so that what is dropped with it knows why.
-    pub(in crate::proxy) fn cut(&self, cause: Cut) {
-        self.cut.store(cause as u8, Ordering::Relaxed);
-    }
-
-    /// Tells the request under way that what it rests on has ended, so that it may say so instead of being cut. Says whether that was news
-    /// to it: an end that it does not heed by moving the deadline cuts the connection.
-    pub(super) fn tell_end(&self, cause: Cut) -> bool {
-        let may_answer = matches!(cause, Cut::TokenEnd | Cut::KeyUntrusted)
-            && self.phase.load(Ordering::Relaxed) == REQUEST
-            && !self.is_blocked.load(Ordering::Relaxed);
-        may_answer && self.told.swap(cause as u8, Ordering::Relaxed) == UNCUT
-    }
-
-    /// Why the request under way is to end, if it was told so.
-    pub(in crate::proxy) fn told_end(&self) -> Option<Cut> {
-        match self.told.load(Ordering::Relaxed) {
-            UNCUT => None,
-            told => Cut::from_stored(told),
-        }
-    }
-
-    /// How long the client may take nothing of what is written to it.
-    pub(in crate::proxy) fn bound_writes(&self, limit: Duration) {
-        let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        self.write_timeout.store(millis, Ordering::Relaxed);
-    }
-
-    pub(in crate::proxy) fn write_timeout(&self) -> Duration {
-        Duration::from_millis(self.write_timeout.load(Ordering::Relaxed))
-    }
-
-    /// Notes whether the client takes what is written to it.
-    pub(super) fn blocks_writes(&self, blocks: bool) {
-        self.is_blocked.store(blocks, Ordering::Relaxed);
-    }
-
-    /// Why the gateway ended the connection, if it did.
-    pub(in crate::proxy) fn was_cut(&self) -> Option<Cut> {
-        Cut::from_stored(self.cut.load(Ordering::Relaxed))
-    }
-
-    /// Whom the request is admitted as, for somebody who sees to the end of its key. No other request follows.
-    pub(in crate::proxy) fn take_identity(&self) -> Option<Arc<Identity>> {
-        *self.last_token.lock().unwrap_or_else(PoisonError::into_inner) = LastToken::default();
-        self.identity.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Whether the identity of the request, if it has one, is such.
-    pub(in crate::proxy) fn identity_is(&self, holds: impl Fn(&Identity) -> bool) -> bool {
-        let identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        identity.is_none_or(|identity| holds(&identity))
-    }
-
-    /// Ends a request whose identity does not hold any more.
-    fn end_unless(&self, holds: impl Fn(&Identity) -> bool) {
-        if !self.identity_is(holds) {
-            self.set_deadline(Timestamp::from(SystemTime::now()), Cut::KeyUntrusted);
-        }
-    }
-
-    fn cause(&self) -> Cut {
-        Cut::from_stored(self.cause.load(Ordering::Relaxed)).unwrap_or(Cut::HeaderTimeout)
-    }
-}
-
-/// Resolves when the connection's deadline passes, or when the key behind its request is trusted no longer. A client that is slow to take
-/// the chunk that is being written may take it within the grace, so that a feed ends behind a whole chunk.
-///
-/// To be polled after the work that moves the deadline, always by the same task: it then sees each move without being woken for it. The
-/// timer is set again only when the deadline differs from the one it is set to, so a quick request costs none, and the requests of one
-/// user on one connection share one.
-#[derive(Debug)]
-pub(super) struct DeadlineTimer<'a> {
-    connection: &'a Connection,
-    trust: &'a KeyWatch,
-    changes: Changes,
-    timer: Pin<Box<Sleep>>,
-    armed_for: i64,
-    /// Whether the timer wakes this task.
-    is_awaited: bool,
-    grace: Duration,
-    is_grace: bool,
-}
-
-impl<'a> DeadlineTimer<'a> {
-    pub(in crate::proxy) fn new(connection: &'a Connection, trust: &'a KeyWatch, grace: Duration) -> Self {
-        let timer = Box::pin(tokio::time::sleep_until(Instant::now()));
-        Self { connection, trust, changes: trust.changes(), timer, armed_for: i64::MAX, is_awaited: false, grace, is_grace: false }
-    }
-
-    /// Ready at the end. Not held to the task's share of time, which work that never rests would have used up.
-    pub(in crate::proxy) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Cut> {
-        pin!(unconstrained(poll_fn(|task| self.poll_at_once(task)))).poll(task)
-    }
-
-    fn poll_at_once(&mut self, task: &mut Context<'_>) -> Poll<Cut> {
-        if self.changes.poll(task).is_ready() {
-            self.connection.end_unless(|identity| self.trust.holds(identity));
-            // The clock may have been set, and a token ends at a time of day. What else has a deadline has so long from its start.
-            self.armed_for = if self.connection.cause() == Cut::TokenEnd { i64::MAX } else { self.armed_for };
-        }
-        self.connection.paused();
-        let deadline = self.connection.deadline.load(Ordering::Relaxed);
-        if deadline == i64::MAX {
-            return Poll::Pending;
-        }
-        if deadline != self.armed_for {
-            let left = Timestamp::from_millis(deadline).since(Timestamp::from(SystemTime::now()));
-            self.timer.as_mut().reset(Instant::now() + left);
-            self.armed_for = deadline;
-            self.is_awaited = false;
-            self.is_grace = false;
-        }
-        if !self.is_grace {
-            // The task is polled for each piece of a request. It is told once that it is to be woken.
-            if self.is_awaited && !self.timer.is_elapsed() {
-                return Poll::Pending;
-            }
-            self.is_awaited = true;
-            ready!(self.timer.as_mut().poll(task));
-            self.is_grace = true;
-            self.timer.as_mut().reset(Instant::now() + self.grace);
-        }
-        if self.connection.is_blocked.load(Ordering::Relaxed) {
-            ready!(self.timer.as_mut().poll(task));
-        }
-        Poll::Ready(self.connection.cause())
     }
 }
 
 #[cfg(test)]
-#[path = "connection_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::metrics::IntGauge;
+
+    #[test]
+    fn an_address_of_ipv4_is_told_as_one() {
+        let intake = || Intake::new(1_024, IntGauge::new("held", "held").unwrap());
+        let peer = |address: &str| Connection::new(address.parse().unwrap(), None, Duration::ZERO, intake()).peer().to_owned();
+        assert_eq!(peer("[::ffff:127.0.0.1]:5"), "127.0.0.1:5");
+        assert_eq!(peer("[2001:db8::1]:5"), "[2001:db8::1]:5");
+    }
+}

@@ -27,11 +27,12 @@ use crate::{
     metrics::{IntGauge, Listening, Metrics},
     proxy::{
         client::{
-            connection::{Connection, DeadlineTimer},
+            connection::Connection,
             cut::Cut,
             event_loops::{EventLoop, EventLoops},
             intake::Intake,
             key_watch::KeyWatch,
+            request_state::DeadlineTimer,
             settings::ListenSettings,
             stream::ClientStream,
             transport::Transport,
@@ -169,14 +170,14 @@ impl<S: Serve> Listener<S> {
         self.metrics.proxy.connections_accepted.inc();
         let _counted = Counted::new(&self.metrics.proxy.connections);
         let stream = match TcpStream::from_std(stream) {
-            Ok(stream) => ClientStream::new(stream),
+            Ok(stream) => ClientStream::from(stream),
             Err(error) => return tracing::debug!(%error, "a connection cannot be watched"),
         };
         let (connection, stream_grace) = {
             let listen = self.settings.load();
             let intake = Intake::new(listen.header_bytes, self.metrics.proxy.unfinished_header_bytes.clone());
             let connection = Connection::new(peer, Some(stream.clone()), listen.header_timeout, intake);
-            connection.bound_writes(listen.write_timeout);
+            connection.request().bound_writes(listen.write_timeout);
             (Arc::new(connection), listen.stream_grace)
         };
         let transport = Transport::new(stream, Arc::clone(&connection));
@@ -184,7 +185,7 @@ impl<S: Serve> Listener<S> {
         {
             let mut work: BoxFuture<'_, Option<LastWork>> = Box::pin(service.serve(&connection, transport));
             let mut cancelled = pin!(cut.cancelled());
-            let mut timer = DeadlineTimer::new(&connection, &self.trust, stream_grace);
+            let mut timer = DeadlineTimer::new(connection.request(), &self.trust, stream_grace);
             poll_fn(|task| {
                 loop {
                     let is_done = loop {
@@ -204,8 +205,8 @@ impl<S: Serve> Listener<S> {
                         Poll::Pending => timer.poll(task),
                     };
                     let cause = ready!(cause);
-                    if !connection.tell_end(cause) {
-                        connection.cut(cause);
+                    if !connection.request().tell_end(cause) {
+                        connection.request().cut(cause);
                         self.metrics.proxy.connections_cut.with_label_values(&[cause.label()]).inc();
                         return Poll::Ready(());
                     }

@@ -11,9 +11,13 @@ mod inbound;
 mod intake;
 mod key_watch;
 mod listener;
+#[cfg(test)]
+mod owned;
 mod request_line;
+mod request_state;
 mod settings;
 mod stream;
+mod tcp;
 mod transport;
 mod unreadable;
 
@@ -23,6 +27,7 @@ pub(in crate::proxy) use self::{
     intake::Intake,
     key_watch::KeyWatch,
     listener::{LastWork, Listener, Serve},
+    request_state::RequestState,
     stream::ClientStream,
     transport::Transport,
     unreadable::{Complaints, Unreadable},

@@ -1,42 +1,66 @@
-//! A client's connection, as bytes.
+//! A client's connection as bytes, whatever carries them.
 
 use std::{
     future::poll_fn,
-    io,
+    io::{self, IoSlice},
     mem::MaybeUninit,
-    os::fd::{AsRawFd as _, RawFd},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use socket2::SockRef;
+use pingora::protocols::UniqueIDType;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    task::coop,
 };
 
-/// A TCP connection that both Pingora's session and a tunnel can hold: after the switch to a WebSocket the tunnel reads and writes it
-/// itself. Only one of them uses it at a time.
+use crate::proxy::client::tcp::TcpHandle;
+
+/// A handle of a client's connection: Pingora's session has one, and so has what goes on with the bytes when that is done. Only one of them
+/// uses it at a time.
 #[derive(Clone, Debug)]
-pub(in crate::proxy) struct ClientStream(Arc<TcpStream>);
+pub(in crate::proxy) struct ClientStream(Carrier);
+
+/// What carries the bytes.
+#[derive(Clone, Debug)]
+enum Carrier {
+    Tcp(TcpHandle),
+    /// One whose state has a single owner, as that of TLS has.
+    #[cfg(test)]
+    Owned(super::owned::OwnedHandle),
+}
+
+impl From<TcpStream> for ClientStream {
+    fn from(stream: TcpStream) -> Self {
+        Self(Carrier::Tcp(TcpHandle::new(stream)))
+    }
+}
+
+#[cfg(test)]
+impl From<tokio::io::DuplexStream> for ClientStream {
+    fn from(stream: tokio::io::DuplexStream) -> Self {
+        Self(Carrier::Owned(super::owned::OwnedHandle::new(stream)))
+    }
+}
 
 impl ClientStream {
-    pub(in crate::proxy) fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(stream))
-    }
-
-    /// The number of its descriptor, which no other open connection has.
-    pub(super) fn id(&self) -> RawFd {
-        self.0.as_raw_fd()
+    /// A number that no other open connection has.
+    pub(super) fn id(&self) -> UniqueIDType {
+        match &self.0 {
+            Carrier::Tcp(stream) => stream.id(),
+            #[cfg(test)]
+            Carrier::Owned(stream) => stream.id(),
+        }
     }
 
     /// Resolves when the client has closed its side. If it sends something instead, this waits for ever: then it is there.
     pub(in crate::proxy) async fn left(&self) {
-        if matches!(self.0.peek(&mut [0]).await, Ok(1..)) {
-            std::future::pending().await
-        }
+        poll_fn(|task| match &self.0 {
+            Carrier::Tcp(stream) => stream.poll_left(task),
+            #[cfg(test)]
+            Carrier::Owned(stream) => stream.poll_left(task),
+        })
+        .await;
     }
 
     /// Reads and throws away what the client still sends. Resolves when it has closed its side, or is gone.
@@ -55,59 +79,61 @@ impl ClientStream {
         })
         .await;
     }
-
-    /// Reads what is there, into the buffer as it is: Pingora reads bodies into 64 KiB, which to fill with zeros first would cost time, and
-    /// memory for as long as a socket is open.
-    ///
-    /// A read that leaves room has emptied the socket. To say so spares the system call that would find out when the next read is tried,
-    /// which is once a request; bytes that come later, or the end, make the socket ready again.
-    fn read_now(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
-        let room = buffer.remaining();
-        let mut has_read = false;
-        let outcome = self.0.try_io(Interest::READABLE, || {
-            let count = self.0.try_read_buf(buffer)?;
-            has_read = true;
-            if 0 < count && count < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
-        if has_read { Ok(()) } else { outcome }
-    }
 }
 
 impl AsyncRead for ClientStream {
-    fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // A client that always has more to say has its turn and no more: others are on the same thread.
-        let turn = ready!(coop::poll_proceed(task));
-        loop {
-            match self.read_now(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_read_ready(task))?,
-                outcome => {
-                    turn.made_progress();
-                    return Poll::Ready(outcome);
-                }
-            }
+    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_read(task, buffer),
+            #[cfg(test)]
+            Carrier::Owned(stream) => Pin::new(stream).poll_read(task, buffer),
         }
     }
 }
 
 impl AsyncWrite for ClientStream {
-    fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let turn = ready!(coop::poll_proceed(task));
-        loop {
-            match self.0.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_write_ready(task))?,
-                outcome => {
-                    turn.made_progress();
-                    return Poll::Ready(outcome);
-                }
-            }
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_write(task, bytes),
+            #[cfg(test)]
+            Carrier::Owned(stream) => Pin::new(stream).poll_write(task, bytes),
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_write_vectored(mut self: Pin<&mut Self>, task: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_write_vectored(task, pieces),
+            #[cfg(test)]
+            Carrier::Owned(stream) => Pin::new(stream).poll_write_vectored(task, pieces),
+        }
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&*self.0).shutdown(std::net::Shutdown::Write))
+    fn is_write_vectored(&self) -> bool {
+        match &self.0 {
+            Carrier::Tcp(stream) => stream.is_write_vectored(),
+            #[cfg(test)]
+            Carrier::Owned(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    /// What was written is on its way, also what a carrier of records holds back.
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_flush(task),
+            #[cfg(test)]
+            Carrier::Owned(stream) => Pin::new(stream).poll_flush(task),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Carrier::Tcp(stream) => Pin::new(stream).poll_shutdown(task),
+            #[cfg(test)]
+            Carrier::Owned(stream) => Pin::new(stream).poll_shutdown(task),
+        }
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -27,11 +27,7 @@ use tokio::{
 
 use crate::proxy::{
     client::{
-        connection::{Connection, Part},
-        date::KeptDate,
-        intake::Look,
-        request_line::is_usual,
-        stream::ClientStream,
+        connection::Connection, date::KeptDate, intake::Look, request_line::is_usual, request_state::Part, stream::ClientStream,
         unreadable::Unreadable,
     },
     http::IdleTimer,
@@ -64,10 +60,10 @@ impl Transport {
     /// Notes whether the client takes what is written, and bounds how long it does not.
     fn bound<T>(&mut self, task: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let was_blocked = std::mem::replace(&mut self.is_blocked, written.is_pending());
-        self.connection.blocks_writes(self.is_blocked);
+        self.connection.request().blocks_writes(self.is_blocked);
         if self.is_blocked {
             if !was_blocked {
-                self.patience.restart(Some(self.connection.write_timeout()));
+                self.patience.restart(Some(self.connection.request().write_timeout()));
             }
             ready!(self.patience.poll_exceeded(task));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -101,7 +97,7 @@ impl Unsent {
             let count = ready!(Pin::new(&mut self.stream.clone()).poll_write(task, &bytes))?;
             bytes.advance(count);
         }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream.clone()).poll_flush(task)
     }
 
     fn bytes(&self) -> MutexGuard<'_, BytesMut> {
@@ -146,7 +142,7 @@ impl AsyncRead for Transport {
         if read.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        match self.connection.received_bytes() {
+        match self.connection.request().received_bytes() {
             Part::Body => return Poll::Ready(Ok(())),
             Part::NewHeader if is_usual(read) => return Poll::Ready(Ok(())),
             Part::NewHeader => self.connection.inbound().with_intake(|intake| intake.push(read)),
@@ -166,13 +162,13 @@ impl Transport {
             return Poll::Ready(Ok(()));
         }
         let turn = ready!(coop::poll_proceed(task));
-        let is_header = connection.received_bytes() != Part::Body;
+        let is_header = connection.request().received_bytes() != Part::Body;
         let outcome = connection.inbound().with_intake(|intake| {
             loop {
                 match if is_header { intake.look() } else { Look::Whole } {
                     Look::Whole => intake.give(buffer, is_header),
                     Look::Cut => {
-                        connection.header_is_cut();
+                        connection.request().header_is_cut();
                         continue;
                     }
                     Look::Unreadable(kind) => connection.inbound().is_unreadable(kind),

@@ -27,15 +27,15 @@ impl Gateway {
     /// answer breaks off, and shows that it is not complete.
     pub(super) async fn answer_end(&self, client: &mut ClientSession, context: &mut RequestContext, cause: Cut) -> Result<()> {
         let connection = Arc::clone(&context.record.connection);
-        connection.cut(cause);
+        connection.request().cut(cause);
         self.metrics.proxy.connections_cut.with_label_values(&[cause.label()]).inc();
         let has_begun = client.response_written().is_some_and(|answer| !is_interim(answer.status));
         if has_begun || context.record.outcome != Outcome::Unanswered {
             return Err(Error::explain(ErrorType::ConnectionClosed, "the token has ended").into_down());
         }
         // The refusal, and the rest of an upload that nobody reads any more, have a time of their own.
-        connection.rests_on(None);
-        connection.set_deadline(Timestamp::from(SystemTime::now()).plus(DRAIN), cause);
+        connection.request().rests_on(None);
+        connection.request().set_deadline(Timestamp::from(SystemTime::now()).plus(DRAIN), cause);
         client.set_server_keepalive(None);
         context.record.outcome = Outcome::Ended(cause);
         answer::refuse(client, cause.rejection(), context.record.route.as_deref(), &context.live.realm).await
@@ -49,7 +49,7 @@ impl Gateway {
             upstream.complain(*fault, error);
         }
         if is_write_timeout(error) {
-            context.record.connection.cut(Cut::WriteTimeout);
+            context.record.state.cut(Cut::WriteTimeout);
             self.metrics.proxy.connections_cut.with_label_values(&[Cut::WriteTimeout.label()]).inc();
         }
         if client.response_written().is_some_and(|answer| !is_interim(answer.status)) {

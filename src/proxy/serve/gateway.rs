@@ -160,7 +160,7 @@ impl Gateway {
     /// Whether keys have changed since the request began, and its own is trusted no longer.
     fn has_lost_trust(&self, context: &RequestContext) -> bool {
         context.began_after_changes != self.key_watch.count()
-            && !context.record.connection.identity_is(|identity| self.key_watch.holds(identity))
+            && !context.record.state.identity_is(|identity| self.key_watch.holds(identity))
     }
 
     /// Notes by what right a request goes upstream, and ends its connection with that.
@@ -170,7 +170,7 @@ impl Gateway {
         }
         context.record.forward = Some(permit);
         let (end, why) = self.end(context);
-        context.record.connection.set_deadline(end, why);
+        context.record.state.set_deadline(end, why);
     }
 
     /// Refuses a request. Boxed, so that the rare case does not make every request's future large.
@@ -226,13 +226,13 @@ async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: 
         has_body: !client.is_body_empty(),
         request: client.req_header(),
         body,
-        last_token: record.connection.last_token(),
+        last_token: record.state.last_token(),
         now: Timestamp::from(now),
     };
     let Decided { route, identity, closes, outcome } = live.policy.decide(asked).await;
     record.route = route;
     if identity.is_some() {
-        record.connection.rests_on(identity);
+        record.state.rests_on(identity);
     }
     if closes {
         client.set_server_keepalive(None);
@@ -254,7 +254,7 @@ pub(in crate::proxy) fn limit(client: &mut ClientSession, connection: &Connectio
     // Without this, a client that sends its next request early has the one under way aborted.
     client.set_pipelining_enabled(true);
     client.set_read_timeout(Some(listen.body_timeout));
-    connection.bound_writes(listen.write_timeout);
+    connection.request().bound_writes(listen.write_timeout);
     // What is left of a refused request's body is read for so long, so that the client hears the refusal.
     client.set_total_drain_timeout(Some(DRAIN));
 }

@@ -12,7 +12,7 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use crate::{
     metrics::Metrics,
     proxy::{
-        client::{Connection, Cut},
+        client::{Connection, Cut, RequestState},
         policy::{Permit, Route},
         serve::access_log::{AccessLog, Line},
         upstream::UpstreamFault,
@@ -70,6 +70,7 @@ impl BreakOff {
 #[derive(Debug)]
 pub(in crate::proxy) struct RequestRecord {
     pub(in crate::proxy) connection: Arc<Connection>,
+    pub(in crate::proxy) state: Arc<RequestState>,
     pub(in crate::proxy) route: Option<Arc<Route>>,
     pub(in crate::proxy) forward: Option<Permit>,
     pub(in crate::proxy) outcome: Outcome,
@@ -89,10 +90,12 @@ pub(in crate::proxy) struct RequestRecord {
 
 impl RequestRecord {
     pub(in crate::proxy) fn new(connection: Arc<Connection>, metrics: Arc<Metrics>, access_log: Option<Arc<AccessLog>>) -> Self {
-        connection.request_began();
+        let state = Arc::clone(connection.request());
+        state.request_began();
         metrics.proxy.in_flight.inc();
         Self {
             connection,
+            state,
             route: None,
             forward: None,
             outcome: Outcome::Unanswered,
@@ -113,6 +116,7 @@ impl RequestRecord {
         self.is_recorded = true;
         Self {
             connection: Arc::clone(&self.connection),
+            state: Arc::clone(&self.state),
             route: self.route.take(),
             forward: self.forward.take(),
             request: self.request.take(),
@@ -163,7 +167,7 @@ impl RequestRecord {
         if let Some(rejection) = self.forward.as_ref().and_then(Permit::left_for) {
             return rejection.label();
         }
-        match (self.connection.was_cut(), self.outcome) {
+        match (self.state.was_cut(), self.outcome) {
             (_, Outcome::Refused(rejection)) => rejection.label(),
             (_, Outcome::Upstream(_)) if self.is_websocket => self.socket_end().label(),
             (_, Outcome::UpstreamFailed(fault)) => fault.label(),
@@ -179,7 +183,7 @@ impl RequestRecord {
 
     /// Why the WebSocket ended. Without an answer of its own it was cut in its grace, or its client left before it was carried.
     fn socket_end(&self) -> SocketEnd {
-        let cut = self.connection.was_cut().map(SocketEnd::Cut);
+        let cut = self.state.was_cut().map(SocketEnd::Cut);
         self.socket_end.or(cut).unwrap_or(SocketEnd::Reset(Side::Client))
     }
 
@@ -231,7 +235,7 @@ impl Drop for RequestRecord {
     fn drop(&mut self) {
         if !self.is_recorded {
             self.conclude();
-            self.connection.request_ended();
+            self.state.request_ended();
         }
     }
 }

@@ -69,12 +69,12 @@ impl Serve for Service {
                     biased;
                     read = client.read_request() => read,
                     // A header that has begun has a deadline of its own, and at the end of the gateway its grace.
-                    () = poll_fn(|task| if connection.is_in_header() { Poll::Pending } else { stopping.as_mut().poll(task) }) => return None,
-                    () = poll_fn(|task| if connection.is_in_header() { Poll::Pending } else { idle.as_mut().poll(task) }) => return None,
+                    () = poll_fn(|task| if connection.request().is_in_header() { Poll::Pending } else { stopping.as_mut().poll(task) }) => return None,
+                    () = poll_fn(|task| if connection.request().is_in_header() { Poll::Pending } else { idle.as_mut().poll(task) }) => return None,
                 }
             };
             match read {
-                Ok(Some(_)) if connection.is_header_cut() => {
+                Ok(Some(_)) if connection.request().is_header_cut() => {
                     Box::pin(self.gateway.refuse_cut(client, connection)).await;
                     return None;
                 }
@@ -115,7 +115,7 @@ impl Service {
         let mut context = self.gateway.begin(&mut client, connection);
         let outcome = {
             let mut work = pin!(self.carry_out(&mut client, &mut context, &mut timers.upstream));
-            poll_fn(|task| match connection.told_end() {
+            poll_fn(|task| match connection.request().told_end() {
                 Some(cause) => Poll::Ready(Err(cause)),
                 None => work.as_mut().poll(task).map(Ok),
             })
@@ -255,7 +255,7 @@ fn why_unreadable(connection: &Connection, read: &Result<Option<usize>>) -> Opti
         Ok(Some(_)) => Some(Unreadable::Connect),
         Ok(None) => connection.inbound().unreadable(),
         Err(error) => match Unreadable::of(error) {
-            Some(_) if connection.is_header_cut() => Some(Unreadable::TooLarge),
+            Some(_) if connection.request().is_header_cut() => Some(Unreadable::TooLarge),
             // Told by Pingora's session, or found before anything was given to it.
             kind => kind.or(connection.inbound().unreadable()),
         },

@@ -38,7 +38,7 @@ impl Gateway {
         let place = self.next_place(context).await?;
         let (stream, peer) = self.connect(context, place).await?;
         let client_left = async {
-            match context.record.connection.client() {
+            match context.record.connection.stream() {
                 Some(socket) => socket.left().await,
                 None => std::future::pending().await,
             }
@@ -67,7 +67,7 @@ impl Gateway {
                 let early = client.read_body_bytes().now_or_never();
                 let from_client = early.transpose().map_err(|error| error.into_down())?.flatten();
                 let from_client = context.record.connection.inbound().with_held(from_client);
-                let ends = context.record.connection.client().map(|client| Ends {
+                let ends = context.record.connection.stream().map(|client| Ends {
                     client,
                     from_client,
                     upstream,
@@ -85,15 +85,15 @@ impl Gateway {
         // The Close is said at the end; a peer that does not take it is cut when the grace is over.
         let grace = context.live.listen.stream_grace.min(LAST_WORDS);
         let connection = Arc::clone(&context.record.connection);
-        connection.set_deadline(end.plus(grace), why);
+        connection.request().set_deadline(end.plus(grace), why);
         // Seen to here, so that a Close is said then, too.
-        let identity = connection.take_identity();
+        let identity = connection.request().take_identity();
         let untrusted = async {
             match &identity {
                 Some(identity) => self.key_watch.is_lost(identity).await,
                 None => std::future::pending().await,
             }
-            connection.set_deadline(Timestamp::from(SystemTime::now()).plus(grace), Cut::KeyUntrusted);
+            connection.request().set_deadline(Timestamp::from(SystemTime::now()).plus(grace), Cut::KeyUntrusted);
         };
         let bounds = Bounds {
             ends_in: (end.since(now), why),
@@ -106,7 +106,7 @@ impl Gateway {
         context.record.socket_end = Some(end);
         if let SocketEnd::Cut(cut) = end {
             self.metrics.proxy.connections_cut.with_label_values(&[cut.label()]).inc();
-            connection.cut(cut);
+            connection.request().cut(cut);
         }
     }
 }

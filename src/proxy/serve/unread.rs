@@ -54,7 +54,7 @@ impl Gateway {
         context.record.conclude();
         // With it goes the memory of what was read.
         drop(client);
-        let Some(socket) = context.record.connection.client() else { return };
+        let Some(socket) = context.record.connection.stream() else { return };
         tokio::select! {
             () = socket.discard() => {}
             () = tokio::time::sleep(LINGER) => {}

@@ -21,7 +21,7 @@ impl Tunnel {
         let (accepted, _) = listener.accept().await.unwrap();
         let (upstream, far_upstream) = tokio::io::duplex(1024);
         let ends = Ends {
-            client: ClientStream::new(accepted),
+            client: ClientStream::from(accepted),
             from_client: None,
             upstream: Box::new(upstream),
             from_upstream: None,
@@ -182,7 +182,7 @@ async fn what_comes_first_is_bounded_too() {
     let (accepted, _) = listener.accept().await.unwrap();
     let (upstream, _far_upstream) = tokio::io::duplex(16);
     let ends = Ends {
-        client: ClientStream::new(accepted),
+        client: ClientStream::from(accepted),
         from_client: Some(Bytes::from(vec![0x82; 1024])),
         upstream: Box::new(upstream),
         from_upstream: None,
