@@ -343,7 +343,9 @@ async fn what_prevents_the_start_is_one_line_and_an_exit_code() {
     let issuer = DemoIssuer::start().await.unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken_address = taken.local_addr().unwrap().to_string();
-    for (listen, key_mode, expected) in [(taken_address.as_str(), 0o600, "cannot listen on"), ("127.0.0.1:0", 0o644, "chmod 600")] {
+    for (listen, key_mode, expected) in
+        [(taken_address.as_str(), 0o600, "cannot listen on"), ("127.0.0.1:0", 0o644, "gateway.yaml:9:12: signing.key_file: ")]
+    {
         let (folder, config) = write_config(&issuer, listen, key_mode);
         let outcome = tokio::task::spawn_blocking(move || run(folder, &config).await_exit(Duration::from_secs(10))).await.unwrap();
         assert_eq!(outcome.0, Some(2), "{}", outcome.1);
