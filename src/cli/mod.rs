@@ -2,6 +2,7 @@
 
 mod admin;
 mod check;
+mod completions;
 mod config_file;
 mod demo;
 mod descriptors;
@@ -28,6 +29,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Keys(keys::KeysArgs),
     Demo(demo::DemoArgs),
+    Completions(completions::CompletionsArgs),
 }
 
 /// How a command failed; `main` turns it into an exit code.
@@ -51,6 +53,7 @@ impl Cli {
             Command::Explain(args) => args.execute(),
             Command::Keys(args) => args.execute(),
             Command::Demo(args) => args.execute(),
+            Command::Completions(args) => args.execute(),
         }
     }
 }

@@ -57,3 +57,15 @@ fn presets_are_printed_as_what_they_expand_to() {
         assert!(printed.contains(line), "{line} is not in {printed}");
     }
 }
+
+#[test]
+fn shells_can_complete_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_syncgate")).args(["completions", shell]).output().unwrap();
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        for command in ["run", "admin", "check", "explain", "keys", "demo", "completions", "purge", "credential"] {
+            assert!(script.contains(command), "{command} is not in the script for {shell}");
+        }
+    }
+}

@@ -210,6 +210,43 @@ async fn sigterm_ends_an_idle_process_at_once() {
 }
 
 #[tokio::test]
+async fn a_second_sigterm_cuts_what_is_under_way() {
+    let issuer = DemoIssuer::start().await.unwrap();
+    let token = issuer.token("alice").sign();
+    let (folder, config) = write_config(&issuer, "127.0.0.1:0", 0o600);
+    let code = tokio::task::spawn_blocking(move || {
+        // Takes requests and says nothing.
+        let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let text = std::fs::read_to_string(&config).unwrap();
+        let url = format!("http://{}", upstream.local_addr().unwrap());
+        std::fs::write(&config, text.replace("http://127.0.0.1:9", &url)).unwrap();
+        let mut process = run(folder, &config);
+        let serving = process.await_line("serving");
+        let address = serving["address"].as_str().unwrap();
+        upstream.set_nonblocking(true).unwrap();
+        let started = Instant::now();
+        // Until the keys are there the answer is 503.
+        let _under_way = loop {
+            assert!(started.elapsed() < Duration::from_secs(10), "no request reaches the upstream");
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            client
+                .write_all(format!("GET / HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes())
+                .unwrap();
+            client.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            let _ = client.read(&mut [0]);
+            if let Ok(accepted) = upstream.accept() {
+                break (client, accepted);
+            }
+        };
+        process.signal("-TERM");
+        process.await_line("stopping");
+        process.signal("-TERM");
+        process.await_exit(Duration::from_secs(10)).0
+    });
+    assert_eq!(code.await.unwrap(), Some(0));
+}
+
+#[tokio::test]
 async fn sighup_reads_the_config_again_and_keeps_the_last_good_one() {
     let issuer = DemoIssuer::start().await.unwrap();
     let (folder, config) = write_config(&issuer, "127.0.0.1:0", 0o600);
@@ -306,7 +343,9 @@ async fn what_prevents_the_start_is_one_line_and_an_exit_code() {
     let issuer = DemoIssuer::start().await.unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken_address = taken.local_addr().unwrap().to_string();
-    for (listen, key_mode, expected) in [(taken_address.as_str(), 0o600, "cannot listen on"), ("127.0.0.1:0", 0o644, "chmod 600")] {
+    for (listen, key_mode, expected) in
+        [(taken_address.as_str(), 0o600, "cannot listen on"), ("127.0.0.1:0", 0o644, "gateway.yaml:9:12: signing.key_file: ")]
+    {
         let (folder, config) = write_config(&issuer, listen, key_mode);
         let outcome = tokio::task::spawn_blocking(move || run(folder, &config).await_exit(Duration::from_secs(10))).await.unwrap();
         assert_eq!(outcome.0, Some(2), "{}", outcome.1);
