@@ -46,7 +46,7 @@ fn a_payload_that_is_no_claims_is_told_as_it_is() {
         ("\u{feff}{}", "5 bytes, which begin with a byte order mark"),
         (r#"{"x":"\ud800"}"#, "14 bytes, which have half a surrogate pair (\\ud800 to \\udfff) at line 1, column 13"),
         ("[]", "2 bytes, which are JSON, but no object"),
-        ("{", "1 bytes, which are no JSON at line 1, column 1"),
+        ("{", "1 byte, which is no JSON at line 1, column 1"),
         (r#"{"a":1,"a":2}"#, "13 bytes, which have a member twice"),
     ] {
         let attempt = b2c().raw_payload(payload);
