@@ -32,11 +32,11 @@ deps: ## Install what the build needs (cmake), or name it
 
 demo: deps ## Start a whole world: issuer, gateway, backend; Ctrl-C ends it
 	@$(BUILDING) about two minutes
-	$(CARGO) run --locked -- demo
+	$(CARGO) run --locked --features demo -- demo
 
 demo-check: deps ## Play the demo's story and fail at the first thing that is not so
 	@$(BUILDING) about two minutes
-	$(CARGO) run --locked -- demo --check
+	$(CARGO) run --locked --features demo -- demo --check
 
 build: deps ## Build for development
 	$(CARGO) build --locked

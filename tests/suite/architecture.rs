@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 /// Which rooms a room may use. `src/lib.rs` explains the order.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["admin", "config", "demo", "jwks", "metrics", "server", "signing", "token"]),
-    ("demo", &["admin", "config", "exchange", "jwks", "proxy", "server", "signing", "token"]),
+    ("cli", &["admin", "config", "demo", "jwks", "metrics", "server", "signing", "terminal", "token"]),
+    ("demo", &["admin", "config", "exchange", "jwks", "proxy", "server", "signing", "terminal", "token"]),
     ("server", &["admin", "config", "exchange", "jwks", "metrics", "proxy", "signing", "token"]),
     ("proxy", &["exchange", "metrics", "tls", "token"]),
     ("admin", &["exchange", "jwks", "metrics", "private_file", "signing", "token"]),
@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fuzzing", &["config", "proxy"]),
     ("metrics", &[]),
     ("private_file", &[]),
+    ("terminal", &[]),
     ("tls", &[]),
     ("token", &[]),
     ("lib", &[]),

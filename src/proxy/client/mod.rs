@@ -24,7 +24,6 @@ mod unreadable;
 pub(in crate::proxy) use self::{
     connection::Connection,
     cut::Cut,
-    intake::Intake,
     key_watch::KeyWatch,
     listener::{LastWork, Listener, Serve},
     request_state::RequestState,
@@ -33,3 +32,6 @@ pub(in crate::proxy) use self::{
     unreadable::{Complaints, Unreadable},
 };
 pub use self::{event_loops::EventLoops, settings::ListenSettings};
+
+#[cfg(feature = "bench")]
+pub(in crate::proxy) use self::intake::Intake;

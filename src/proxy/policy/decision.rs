@@ -235,3 +235,7 @@ fn only_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

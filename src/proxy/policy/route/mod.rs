@@ -3,6 +3,7 @@
 //! The most specific route wins. A path that servers may read in several ways is held to the rules of every route that any of them may take it
 //! to, or refused: no spelling of a path gets round the rules of the route it ends up at. `docs/routes.md` says this for operators.
 
+#[cfg(feature = "fuzzing")]
 pub(in crate::proxy) mod fuzzing;
 #[cfg(test)]
 mod oracle_tests;
