@@ -2,11 +2,13 @@
 
 mod forwarding;
 mod frames;
+mod intake;
 mod places;
 
 pub use self::{
     forwarding::forwarded,
     frames::hold_frames,
+    intake::hold_intake,
     places::{hold_body, hold_place},
 };
 pub use crate::proxy::route::fuzzing::Routing;

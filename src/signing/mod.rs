@@ -45,6 +45,7 @@ mod encryption;
 mod error;
 mod family;
 mod foreign;
+pub(crate) mod fuzzing;
 mod generate;
 mod hmac;
 mod key_file;

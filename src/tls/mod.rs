@@ -5,6 +5,7 @@
 //! Name and dates count in both cases.
 
 mod authorities;
+pub(crate) mod fuzzing;
 mod verifier;
 mod words;
 
