@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{
 };
 use jsonwebtoken::Algorithm;
 
-use super::{SecretText, SigningKey};
+use super::{SecretText, SigningKey, content::BYTE_ORDER_MARK};
 
 /// Rounds of key derivation: as many as keep each input short.
 const ROUNDS: u64 = 30_000;
@@ -53,6 +53,7 @@ fn hold_words(text: &str, passphrase: &str, file: &[u8]) -> Result<(), String> {
     if passphrase.len() >= TELLING && text.contains(passphrase) {
         return Err(format!("the passphrase stands in it: {text}"));
     }
+    let file = file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file);
     // Labels and headers may be told; the same text elsewhere tells nothing more.
     let (told, kept): (Vec<_>, Vec<_>) =
         file.split(|byte| matches!(byte, b'\r' | b'\n')).partition(|line| line.starts_with(b"-----") || line.contains(&b':'));

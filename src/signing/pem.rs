@@ -113,10 +113,11 @@ fn sections(data: &[u8]) -> Result<Vec<Section>, KeyProblem> {
     Ok(sections)
 }
 
-/// The label in a line that begins or ends a section. Only what labels are made of: it goes into messages.
+/// The label in a line that begins or ends a section. Only what labels are made of, which are no small letters: it goes into
+/// messages, and a line that is damaged may hold a piece of the key.
 fn label(line: &[u8], prefix: &[u8]) -> Option<String> {
     let label = line.strip_prefix(prefix)?.strip_suffix(b"-----")?;
     let is_label =
-        (1..=LONGEST_LABEL).contains(&label.len()) && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ');
+        (1..=LONGEST_LABEL).contains(&label.len()) && label.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b' '));
     is_label.then(|| String::from_utf8_lossy(label).into_owned())
 }

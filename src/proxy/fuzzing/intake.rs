@@ -26,9 +26,10 @@ pub fn hold_intake(input: &[u8]) -> Result<(), String> {
     let (mut at, mut size) = (0_usize, usize::from(*first));
     let look = loop {
         let look = intake.look();
-        // A line is encoded, which makes three bytes of some; what is cut is ended by two.
-        if held()? > 3 * most + 2 || (held()? > most + 2 && !bytes.iter().any(|byte| matches!(byte, b'"' | b'<' | b'>'))) {
-            return Err(format!("{} bytes are held, where {most} may be", held()?));
+        // What is given at once may be more: the first line is encoded, which makes three bytes of some, and what is cut is ended by two.
+        let limit = if look == Look::Partial { most } else { 3 * most + 2 };
+        if held()? > limit {
+            return Err(format!("{look:?}: {} bytes are held, where {limit} may be", held()?));
         }
         let ahead = bytes.get(at..).unwrap_or_default();
         if look != Look::Partial || ahead.is_empty() {
