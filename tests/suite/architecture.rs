@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("exchange", &["jwks", "metrics", "signing", "token"]),
     ("jwks", &["metrics", "private_file", "tls", "token"]),
     ("signing", &["private_file", "token"]),
-    ("fuzzing", &["config", "proxy"]),
+    ("fuzzing", &["config", "proxy", "signing", "tls"]),
     ("metrics", &[]),
     ("private_file", &[]),
     ("terminal", &[]),

@@ -6,6 +6,8 @@ mod connection;
 mod cut;
 mod date;
 mod event_loops;
+#[cfg(feature = "fuzzing")]
+pub(in crate::proxy) mod fuzzing;
 mod held;
 mod inbound;
 mod intake;
