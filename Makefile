@@ -34,7 +34,7 @@ demo: deps ## Start a whole world: issuer, gateway, backend; Ctrl-C ends it
 	@$(BUILDING) about two minutes
 	$(CARGO) run --locked --features demo -- demo
 
-demo-check: deps ## Play the demo's story and fail at the first thing that is not so
+demo-check: deps ## Run the demo as a scripted client and stop at the first failed expectation
 	@$(BUILDING) about two minutes
 	$(CARGO) run --locked --features demo -- demo --check
 

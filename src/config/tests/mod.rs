@@ -26,6 +26,8 @@ mod printout;
 mod routes;
 /// Rules across keys, and places of problems.
 mod rules;
+/// docs/settings.md: every key, its default and what is accepted.
+mod settings_page;
 
 use std::path::Path;
 

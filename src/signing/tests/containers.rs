@@ -127,7 +127,7 @@ fn every_cipher_and_hash_that_openssl_writes_by_a_default_of_any_version_opens()
     for cipher in ["aes128", "aes192", "aes256", "camellia128", "camellia192", "camellia256", "des3", "des"] {
         commands.push(format!("rsa {legacy} -traditional -{cipher} -in mycert.pem -passout pass:secret -out key.file"));
     }
-    // The recipe of README without its -nodes, as OpenSSL 1.1 and 3.0 write it.
+    // The recipe of docs/signing-key.md without its -nodes, as OpenSSL 1.1 and 3.0 write it.
     commands.push("req -x509 -newkey rsa:2048 -subj /CN=contoso -passout pass:secret -keyout key.file -out key.file".to_owned());
     for command in commands {
         openssl.run(&command);

@@ -1,0 +1,218 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{TENANT_ID, changed, config, problems, small};
+use crate::config::{
+    Effective, document,
+    document::{Node, Value as Yaml},
+    problem::Reading,
+};
+
+const PAGE: &str = include_str!("../../../docs/settings.md");
+
+/// A key that no section has, and that is near none.
+const UNKNOWN: &str = "zzzzzzzzzzzz";
+
+/// Every mapping of the file whose keys are fixed, as the page writes it, and as a JSON pointer into [`bases`].
+const SECTIONS: [(&str, &str); 17] = [
+    ("", ""),
+    ("listen.", "/listen"),
+    ("admin.", "/admin"),
+    ("issuers[].", "/issuers/0"),
+    ("issuers[].unknown_kid.", "/issuers/0/unknown_kid"),
+    ("token.", "/token"),
+    ("signing.", "/signing"),
+    ("mint.", "/mint"),
+    ("upstream.", "/upstream"),
+    ("routes[].", "/routes/0"),
+    ("routes[].token.", "/routes/0/token"),
+    ("routes[].cors.", "/routes/0/cors"),
+    ("routes[].close_codes.", "/routes/0/close_codes"),
+    ("headers.", "/headers"),
+    ("cache.", "/cache"),
+    ("log.", "/log"),
+    ("shutdown.", "/shutdown"),
+];
+
+/// Settings whose default depends on others, or is too long for a table.
+const WITHOUT_ONE_DEFAULT: [&str; 12] = [
+    "headers.strip",
+    "issuers[].audiences",
+    "issuers[].discovery",
+    "issuers[].issuer",
+    "issuers[].name",
+    "issuers[].policies",
+    "issuers[].preset",
+    "issuers[].user_id",
+    "routes[].name",
+    "routes[].upstream",
+    "signing.key_file",
+    "upstream.url",
+];
+
+/// A row of the page: the key, its default, what is accepted, what it means.
+struct Row {
+    key: String,
+    default: String,
+    accepted: String,
+    meaning: String,
+}
+
+impl Row {
+    fn of(line: &str) -> Option<Self> {
+        let cells = line.strip_prefix("| ")?.strip_suffix(" |")?.replace("\\|", "\0");
+        let cells: Vec<_> = cells.split(" | ").map(|cell| cell.replace('\0', "\\|")).collect();
+        let [key, default, accepted, meaning] = cells.try_into().ok()?;
+        let key = key.strip_prefix('`')?.strip_suffix('`')?.to_owned();
+        Some(Self { key, default, accepted, meaning })
+    }
+
+    fn line(&self) -> String {
+        format!("| `{}` | {} | {} | {} |", self.key, self.default, self.accepted, self.meaning)
+    }
+
+    /// The default where it is a value as it would be written.
+    fn value(&self) -> Option<&str> {
+        self.default.strip_prefix('`').and_then(|rest| rest.split_once('`')).map(|(value, _)| value)
+    }
+
+    fn pointer(&self) -> String {
+        format!("/{}", self.key.replace("[]", "/0").replace('.', "/"))
+    }
+}
+
+fn rows() -> Vec<Row> {
+    PAGE.lines().filter_map(Row::of).collect()
+}
+
+/// Configs in which between them every key has a meaning.
+fn bases() -> [Value; 3] {
+    let mut first = small();
+    first["routes"] = json!([{ "name": "a" }]);
+    let mut second = first.clone();
+    second["issuers"][0] = json!({ "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "proxy": "http://proxy:1" });
+    second["signing"] = json!({ "algorithm": "HS256", "secret_env": "SECRET" });
+    second["routes"] = json!([{ "preset": "couchdb", "access": "public" }]);
+    let mut third = first.clone();
+    third["signing"] = json!({ "algorithm": "HS256", "secret_file": "secret" });
+    third["upstreams"] = json!({ "a": third["upstream"].take() });
+    third.as_object_mut().unwrap().remove("upstream");
+    [first, second, third]
+}
+
+/// The keys that the reader knows, as it lists them where one is unknown.
+fn known_keys() -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    for base in bases() {
+        for (name, pointer) in SECTIONS {
+            if pointer == "/upstream" && base.get("upstream").is_none() {
+                continue;
+            }
+            let text = changed(base.clone(), &[(&format!("{pointer}/{UNKNOWN}"), json!(1))]);
+            let all = problems(&text);
+            let listed = all.iter().find(|problem| problem.contains(UNKNOWN));
+            let listed = listed.and_then(|problem| problem.split_once("unknown key; accepted: "));
+            let (_, keys) = listed.unwrap_or_else(|| panic!("no list of the keys of {name}: {all:#?}"));
+            known.extend(keys.split(", ").map(|key| format!("{name}{key}")));
+        }
+    }
+    // Not settings but mappings of settings, which have rows of their own.
+    let mappings: BTreeSet<_> = SECTIONS.iter().map(|(name, _)| name.trim_end_matches(['.', '[', ']'])).collect();
+    known.retain(|key| !mappings.contains(key.as_str()) || ["upstream", "routes[].cors"].contains(&key.as_str()));
+    known
+}
+
+/// What the reader says of a key that holds what no key takes, without the default that it ends with.
+fn accepted(row: &Row) -> String {
+    let key = row.key.replace("[]", "[0]");
+    for base in bases() {
+        let all = problems(&changed(base, &[(&row.pointer(), json!([{}]))]));
+        let of_key = |problem: &&String| problem.starts_with(&format!("{key}:")) || problem.starts_with(&format!("{key}[0]:"));
+        let Some((_, accepted)) = all.iter().rev().filter(of_key).find_map(|problem| problem.split_once("; accepted: ")) else {
+            continue;
+        };
+        if let Some((accepted, default)) = accepted.rsplit_once(" (default ") {
+            assert_eq!(row.value(), default.strip_suffix(')'), "{key}");
+            return accepted.replace('|', "\\|");
+        }
+        return accepted.replace('|', "\\|");
+    }
+    panic!("the reader does not say what {key} accepts")
+}
+
+/// The printout of a config with defaults alone: each setting under the name that the page has for it.
+fn printed() -> BTreeMap<String, String> {
+    let printed = Effective(&config(&small().to_string())).to_string();
+    let reading = Reading::new("/".as_ref());
+    let mut settings = BTreeMap::new();
+    collect(&document::parse(printed.as_bytes(), &reading).unwrap(), "", &mut settings);
+    settings.into_iter().map(|(key, value)| (key.replace("upstreams.default.", "upstream."), value)).collect()
+}
+
+fn collect(node: &Node, key: &str, settings: &mut BTreeMap<String, String>) {
+    match &node.value {
+        Yaml::Map(entries) if key == "mint.claims" => {
+            let claims = entries.iter().map(|(name, node)| format!("{}: {}", name.name, text(node)));
+            settings.insert(key.to_owned(), claims.collect::<Vec<_>>().join(", "));
+        }
+        Yaml::Map(entries) => {
+            let dot = if key.is_empty() { "" } else { "." };
+            entries.iter().for_each(|(name, node)| collect(node, &format!("{key}{dot}{}", name.name), settings));
+        }
+        Yaml::List(items) if ["issuers", "routes"].contains(&key) => {
+            items.iter().for_each(|item| collect(item, &format!("{key}[]"), settings));
+        }
+        _ => drop(settings.insert(key.to_owned(), text(node))),
+    }
+}
+
+fn text(node: &Node) -> String {
+    match &node.value {
+        Yaml::Null => String::new(),
+        Yaml::Text(text, _) => text.clone(),
+        Yaml::List(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        Yaml::Map(entries) => {
+            let values: Vec<_> = entries.iter().map(|(_, node)| text(node)).collect();
+            // A place of a token, as everybody writes it.
+            if values == ["authorization", "Bearer"] { "Authorization: Bearer".to_owned() } else { values.join(" ") }
+        }
+    }
+}
+
+#[test]
+fn every_key_has_one_row_and_no_other_row_is_there() {
+    let mut keys: Vec<_> = rows().into_iter().map(|row| row.key).collect();
+    keys.sort();
+    assert_eq!(keys, known_keys().into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_accepted_is_what_the_reader_says() {
+    let mut expected = Vec::new();
+    for row in rows() {
+        expected.push(Row { accepted: accepted(&row), ..row }.line());
+    }
+    let rows: Vec<_> = rows().iter().map(Row::line).collect();
+    assert!(rows == expected, "the rows of docs/settings.md must be:\n{}", expected.join("\n"));
+}
+
+#[test]
+fn every_default_is_that_of_the_printout() {
+    let printed = printed();
+    let mut compared = 0;
+    for row in rows() {
+        match (row.value(), printed.get(&row.key)) {
+            (Some(value), Some(printed)) if !WITHOUT_ONE_DEFAULT.contains(&row.key.as_str()) => {
+                assert_eq!(value, printed, "{}", row.key);
+                compared += 1;
+            }
+            (None, Some(_)) => assert!(WITHOUT_ONE_DEFAULT.contains(&row.key.as_str()), "{} has a default", row.key),
+            _ => {}
+        }
+    }
+    assert!(compared > 55, "{compared} defaults were compared");
+    let rows: BTreeSet<_> = rows().into_iter().map(|row| row.key).collect();
+    let missing: Vec<_> = printed.keys().filter(|key| !rows.contains(*key)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
