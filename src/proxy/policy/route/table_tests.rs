@@ -8,6 +8,10 @@ use crate::{
     token::{Permission, PermissionSettings},
 };
 
+/// What no route takes is not reached by way of one.
+#[path = "unrouted_tests.rs"]
+mod unrouted;
+
 fn route(path: &str, upstream: usize) -> RouteSettings {
     RouteSettings { name: path.to_owned(), path: path.to_owned(), upstream, ..RouteSettings::default() }
 }
@@ -292,23 +296,6 @@ fn routes_that_differ_in_permission_alone_demand_all_of_it() {
     }
     let elsewhere = table(&[route("/", 0), route("/db", 1)]);
     assert_eq!(name(&elsewhere, "a", "/%64b"), Err(Rejection::AmbiguousPath));
-}
-
-#[test]
-fn a_routes_own_name_in_another_spelling_takes_it_where_no_other_route_is() {
-    let scoped = table(&[route("/@scope", 0), route("/app", 1)]);
-    for (path, expected) in [
-        ("/@scope%2fname", "/@scope"),
-        ("/%40scope/name", "/@scope"),
-        ("/%61pp", "/app"),
-        ("/%61pp/x", "/app"),
-        ("/app%2fx", "/app"),
-    ] {
-        assert_eq!(name(&scoped, "a", path), Ok(expected.into()), "{path}");
-    }
-    for path in ["/%61pq", "/x%2fapp", "/%61pp/../x", "//app", "/APP"] {
-        assert_eq!(name(&scoped, "a", path), Err(Rejection::NoRoute), "{path}");
-    }
 }
 
 #[test]
