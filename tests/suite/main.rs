@@ -35,6 +35,7 @@ mod load;
 mod minting;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod other_paths;
 mod own_trouble;
 mod places;
 mod process;

@@ -82,7 +82,27 @@ fn no_route_is_said_so() {
     let table = table(&[post]);
     assert_eq!(name(&table, "a", "/x"), Err(Rejection::NoRoute));
     assert_eq!(name(&table, "a", "/db"), Err(Rejection::NoRoute));
-    assert_eq!(named(&table, "a", "post", "/db"), Ok("/db".into()));
+    assert_eq!(named(&table, "a", "post", "/db"), Err(Rejection::NoRoute));
+}
+
+#[test]
+fn a_method_in_another_case_is_a_matter_of_both() {
+    let methods = |name: &str, methods: &[&str], settings: RouteSettings| RouteSettings {
+        name: name.into(),
+        methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+        ..settings
+    };
+    let routes = table(&[methods("read", &["GET"], public("/")), methods("write", &[], with_role("/", "admin"))]);
+    for method in ["get", "Get", "head", "post", "POST", "patch", "x"] {
+        assert_eq!(named(&routes, "a", method, "/x"), Ok("write".into()), "{method}");
+    }
+    assert_eq!(named(&routes, "a", "GET", "/x"), Ok("read".into()));
+    let routes = table(&[methods("delete", &["DELETE"], with_role("/", "admin")), methods("rest", &[], route("/", 0))]);
+    assert_eq!(named(&routes, "a", "delete", "/x"), Ok("rest and delete".into()));
+    assert_eq!(named(&routes, "a", "propfind", "/x"), Ok("rest".into()));
+    let routes = table(&[methods("delete", &["DELETE"], public("/")), methods("rest", &[], route("/", 1))]);
+    assert_eq!(named(&routes, "a", "Delete", "/x"), Err(Rejection::AmbiguousPath));
+    assert_eq!(named(&table(&[route("/", 0), route("/b", 1)]), "a", "get", "/x"), Ok("/".into()));
 }
 
 #[test]
@@ -317,6 +337,9 @@ fn a_target_names_no_other_host() {
         assert_eq!(name(&routes, "www.test", path), Ok("/".into()), "{path}");
         assert_eq!(name(&routes, "admin.test", path), Ok("admin".into()), "{path}");
     }
+    let alone = table(std::slice::from_ref(&admin));
+    assert_eq!(name(&alone, "admin.test", "//www.test/x"), Err(Rejection::AmbiguousPath));
+    assert_eq!(name(&alone, "admin.test", "/x//y"), Ok("admin".into()));
     let alike = table(&[route("/", 0), admin]);
     assert_eq!(name(&alike, "www.test", "//admin.test/x"), Ok("/".into()));
 }
