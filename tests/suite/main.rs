@@ -37,6 +37,7 @@ mod metrics_page;
 mod minting;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod other_paths;
 mod own_trouble;
 mod places;
 mod process;

@@ -7,6 +7,7 @@
 pub(in crate::proxy) mod fuzzing;
 #[cfg(test)]
 mod oracle_tests;
+mod other_paths;
 mod passage;
 mod settings;
 mod spelling;
@@ -119,7 +120,7 @@ impl Route {
 
     fn matches_to(&self, host: &str, method: &str) -> bool {
         self.host.as_deref().is_none_or(|name| name.eq_ignore_ascii_case(host))
-            && (self.methods.is_empty() || self.methods.iter().any(|name| name.eq_ignore_ascii_case(method)))
+            && (self.methods.is_empty() || self.methods.iter().any(|name| name == method))
     }
 
     /// Whether every path is below the route's.

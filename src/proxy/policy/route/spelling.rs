@@ -16,8 +16,10 @@ const IGNORED: char = '\0';
 /// A segment of a path.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Segment {
-    /// What was sent, if all of it is ASCII that is not encoded, between two slashes that are none.
-    literal: Option<String>,
+    /// What was sent, decoded once, if that is ASCII and stands between two slashes that are not encoded.
+    decoded: Option<String>,
+    /// Whether that is what was sent.
+    is_literal: bool,
     /// Whether that is what it is for every server, but for case.
     is_plain: bool,
     /// Decoded, without case and without the signs that may be left out.
@@ -41,6 +43,8 @@ pub(super) enum Match {
     Always,
     /// Those that know no case.
     Folded,
+    /// Those that decode once: nothing but the encoding tells it from the name (RFC 3986 section 6.2.2.2).
+    Encoded,
     /// Some of them, in some way.
     Perhaps,
     Never,
@@ -49,8 +53,14 @@ pub(super) enum Match {
 impl Segment {
     /// Whether servers take it for this name of the config, which has this skeleton.
     pub(super) fn is(&self, name: &str, skeleton: &str) -> Match {
-        match &self.literal {
-            Some(literal) if literal == name => Match::Always,
+        match &self.decoded {
+            Some(decoded) if decoded == name => {
+                if self.is_literal {
+                    Match::Always
+                } else {
+                    Match::Encoded
+                }
+            }
             Some(literal) if self.is_plain => {
                 if literal.eq_ignore_ascii_case(name) {
                     Match::Folded
@@ -66,10 +76,11 @@ impl Segment {
     fn of(letters: &[Letter], before: Option<&Letter>, behind: Option<&Letter>) -> Self {
         let is_joined = |slash: Option<&Letter>| slash.is_some_and(|slash| *slash != Letter::SLASH);
         let mut segment = Self { is_joined: is_joined(behind), ..Self::default() };
-        if !segment.is_joined && !is_joined(before) && letters.iter().all(|letter| letter.is_plain) {
-            segment.literal = Some(letters.iter().map(|letter| letter.as_sent).collect());
+        if !segment.is_joined && !is_joined(before) && letters.iter().all(Letter::is_decoded_once) {
+            segment.decoded = Some(letters.iter().map(|letter| letter.as_sent).collect());
+            segment.is_literal = letters.iter().all(|letter| letter.decodings == 0);
         }
-        if segment.literal.as_deref().is_some_and(is_plain) {
+        if segment.is_literal && segment.decoded.as_deref().is_some_and(is_plain) {
             segment.is_plain = true;
             return segment;
         }
@@ -156,12 +167,16 @@ struct Letter {
     /// Without case and accents, as ASCII if some server makes that of it.
     sign: char,
     as_sent: char,
-    /// Whether it stood there itself, and is ASCII.
-    is_plain: bool,
+    /// How often its path had to be decoded for it.
+    decodings: usize,
 }
 
 impl Letter {
-    const SLASH: Self = Self { sign: '/', as_sent: '/', is_plain: true };
+    const SLASH: Self = Self { sign: '/', as_sent: '/', decodings: 0 };
+
+    fn is_decoded_once(&self) -> bool {
+        self.as_sent.is_ascii_graphic() && self.decodings < 2
+    }
 }
 
 fn letters(path: &[u8]) -> Option<Vec<Letter>> {
@@ -169,9 +184,9 @@ fn letters(path: &[u8]) -> Option<Vec<Letter>> {
         return None;
     }
     let mut bytes = path.to_vec();
-    let mut is_escaped = vec![false; bytes.len()];
+    let mut of_each = vec![0; bytes.len()];
     let mut decodings = 0;
-    while decode(&mut bytes, &mut is_escaped, decodings == 0)? {
+    while decode(&mut bytes, &mut of_each, decodings + 1)? {
         decodings += 1;
         if decodings > MOST_DECODINGS {
             return None;
@@ -180,21 +195,22 @@ fn letters(path: &[u8]) -> Option<Vec<Letter>> {
     let text = str::from_utf8(&bytes).ok()?;
     let mut letters = Vec::with_capacity(bytes.len());
     for (at, as_sent) in text.char_indices() {
+        let decodings = of_each.get(at).copied()?;
         if as_sent.is_ascii_graphic() {
-            let is_plain = !is_escaped.get(at).copied().unwrap_or(true);
-            letters.push(Letter { sign: as_sent.to_ascii_lowercase(), as_sent, is_plain });
+            letters.push(Letter { sign: as_sent.to_ascii_lowercase(), as_sent, decodings });
             continue;
         }
         if as_sent.is_control() || matches!(as_sent, '\u{2028}' | '\u{2029}') {
             return None;
         }
-        fold(as_sent, |sign| letters.push(Letter { sign, as_sent, is_plain: false }));
+        fold(as_sent, |sign| letters.push(Letter { sign, as_sent, decodings }));
     }
     Some(letters)
 }
 
-/// Decodes once, in place. Says whether there was anything to decode; none if what is there has no one meaning.
-fn decode(bytes: &mut Vec<u8>, is_escaped: &mut Vec<bool>, is_first: bool) -> Option<bool> {
+/// Decodes once, in place: for the `time`th time, which is noted of each byte that comes of it. Says whether there was anything to decode; none
+/// if what is there has no one meaning.
+fn decode(bytes: &mut Vec<u8>, of_each: &mut Vec<usize>, time: usize) -> Option<bool> {
     str::from_utf8(bytes).ok()?;
     if !bytes.contains(&b'%') {
         return Some(false);
@@ -207,15 +223,15 @@ fn decode(bytes: &mut Vec<u8>, is_escaped: &mut Vec<bool>, is_first: bool) -> Op
         let is_vendors = || matches!(bytes.get(at + 1), Some(b'u' | b'U')) && digit(at + 2).is_some();
         let (byte, length) = match escaped {
             Some((high, low)) => (u8::try_from(high * 16 + low).ok()?, 3),
-            None if *byte == b'%' && (is_first || is_vendors()) => return None,
+            None if *byte == b'%' && (time == 1 || is_vendors()) => return None,
             None => (*byte, 1),
         };
         decoded.0.push(byte);
-        decoded.1.push(length == 3 || *is_escaped.get(at)?);
+        decoded.1.push(if length == 3 { time } else { *of_each.get(at)? });
         at += length;
     }
     let is_changed = decoded.0.len() < bytes.len();
-    (*bytes, *is_escaped) = decoded;
+    (*bytes, *of_each) = decoded;
     Some(is_changed)
 }
 

@@ -36,7 +36,7 @@ enum Depth {
     BeforeAuthority,
     /// Below it, to where no route has its path.
     Below,
-    /// Below it too, for servers alone that do not decode what the others do: to where there is nothing.
+    /// Below it too, for servers alone that do not decode the name of a route that the others do: to where there is nothing.
     BelowAsSpelled,
 }
 
@@ -82,11 +82,10 @@ impl Tree {
     pub(super) fn places(&self, segments: &[Segment]) -> Option<Vec<Place>> {
         let mut places = vec![Place::ROOT];
         let mut ends = Vec::new();
-        for (index, segment) in segments.iter().enumerate() {
+        for segment in segments {
             let mut next = Vec::with_capacity(places.len() + 2);
-            let is_end = index + 1 == segments.len();
             for place in places {
-                self.step(place, segment, is_end, &mut |place| add(&mut next, place));
+                self.step(place, segment, &mut |place| add(&mut next, place));
             }
             if segment.may_be_last {
                 next.iter().for_each(|place| add(&mut ends, *place));
@@ -101,7 +100,7 @@ impl Tree {
     }
 
     /// Where a segment may lead from a place.
-    fn step(&self, place: Place, segment: &Segment, is_end: bool, to: &mut impl FnMut(Place)) {
+    fn step(&self, place: Place, segment: &Segment, to: &mut impl FnMut(Place)) {
         let Place { node, depth } = place;
         if segment.may_lead_up {
             to(place);
@@ -119,17 +118,16 @@ impl Tree {
         } else if segment.may_be_nothing && node == 0 {
             to(Place { depth: Depth::BeforeAuthority, ..place });
         }
-        let (mut is_found, mut is_certain) = (false, false);
+        let (mut is_spelled, mut is_certain) = (false, false);
         for (child, found) in self.children(node).map(|(index, child)| (index, segment.is(&child.name, &child.skeleton))) {
             if found != Match::Never {
                 to(Place { node: child, depth: Depth::At });
             }
-            is_found |= found == Match::Perhaps;
+            is_spelled |= found == Match::Encoded;
             is_certain |= found == Match::Always;
         }
         if !is_certain {
-            let is_as_spelled = is_found || (segment.may_be_nothing && !is_end);
-            to(Place { node, depth: if is_as_spelled { Depth::BelowAsSpelled } else { Depth::Below } });
+            to(Place { node, depth: if is_spelled { Depth::BelowAsSpelled } else { Depth::Below } });
         }
     }
 
