@@ -28,6 +28,8 @@ pub(super) struct Segment {
     ends: Vec<usize>,
     /// Whether it may be nothing: no segment at all, or one that means the place where it stands.
     pub(super) may_be_nothing: bool,
+    /// Whether it may be nothing though no server leaves out signs that are plain in a segment.
+    may_be_empty: bool,
     /// Whether it may lead up, by itself or behind its name.
     pub(super) may_lead_up: bool,
     /// Whether some servers end the path within it.
@@ -51,8 +53,13 @@ pub(super) enum Match {
 }
 
 impl Segment {
-    /// Whether servers take it for this name of the config, which has this skeleton.
-    pub(super) fn is(&self, name: &str, skeleton: &str) -> Match {
+    /// The skeletons of all names that servers may take it for.
+    pub(super) fn skeletons(&self) -> impl Iterator<Item = &str> {
+        self.ends.iter().filter_map(|end| self.skeleton.get(..*end))
+    }
+
+    /// How servers take it for a name of the config that has one of its [skeletons](Self::skeletons).
+    pub(super) fn is(&self, name: &str) -> Match {
         match &self.decoded {
             Some(decoded) if decoded == name => {
                 if self.is_literal {
@@ -68,8 +75,7 @@ impl Segment {
                     Match::Never
                 }
             }
-            _ if self.ends.contains(&skeleton.len()) && self.skeleton.starts_with(skeleton) => Match::Perhaps,
-            _ => Match::Never,
+            _ => Match::Perhaps,
         }
     }
 
@@ -82,12 +88,14 @@ impl Segment {
         }
         if segment.is_literal && segment.decoded.as_deref().is_some_and(is_plain) {
             segment.is_plain = true;
+            segment.skeleton = letters.iter().map(|letter| letter.sign).filter(|sign| is_of_skeleton(*sign)).collect();
+            segment.ends.push(segment.skeleton.len());
             return segment;
         }
-        let mut dots = 0;
+        let (mut dots, mut has_sign) = (0, false);
         for letter in letters {
             if may_end_a_name(letter.sign) {
-                segment.end(dots);
+                segment.end(dots, has_sign);
                 segment.may_be_last = true;
             }
             match letter.sign {
@@ -96,16 +104,17 @@ impl Segment {
                     segment.skeleton.push(sign);
                     dots = 0;
                 }
-                _ => {}
+                sign => has_sign |= is_plain_sign(sign),
             }
         }
-        segment.end(dots);
+        segment.end(dots, has_sign);
         segment
     }
 
-    /// A name may end here, behind so many dots.
-    fn end(&mut self, dots: usize) {
+    /// A name may end here, behind so many dots, and perhaps behind a sign that is plain but not of the skeleton.
+    fn end(&mut self, dots: usize, has_sign: bool) {
         self.may_be_nothing |= self.skeleton.is_empty();
+        self.may_be_empty |= self.skeleton.is_empty() && !has_sign;
         self.may_lead_up |= dots > 1;
         if self.ends.last() != Some(&self.skeleton.len()) {
             self.ends.push(self.skeleton.len());
@@ -127,6 +136,7 @@ pub(super) fn segments(path: &[u8]) -> Option<Vec<Segment>> {
         let mut segment = Segment::of(letters, before, behind.first());
         // What ends a name leaves out all that follows up to a slash, which for some servers an encoded one is not.
         segment.may_be_nothing |= is_behind_end;
+        segment.may_be_empty |= is_behind_end;
         is_behind_end = segment.is_joined && (is_behind_end || segment.may_be_last);
         segments.push(segment);
         if segments.len() > MOST_SEGMENTS {
@@ -144,19 +154,28 @@ pub(super) fn may_have_authority(path: &[u8]) -> bool {
         Some(segments) => {
             let mut is_root = true;
             segments.iter().any(|segment| {
-                let is_begun = is_root && segment.may_be_nothing;
+                let is_begun = is_root && segment.may_be_empty;
                 is_root |= segment.may_lead_up;
-                is_root &= segment.may_be_nothing || segment.may_lead_up;
+                is_root &= segment.may_be_empty || segment.may_lead_up;
                 is_begun
             }) && segments.len() > 1
         }
         None => {
-            !path.get(1).is_some_and(u8::is_ascii_alphanumeric) || path.windows(2).any(|pair| matches!(pair, b".." | b"%2" | b"%5"))
+            let may_begin = !path.get(1).is_some_and(u8::is_ascii_alphanumeric)
+                || path.windows(2).any(|pair| matches!(pair, b".." | b"%2" | b"%5"));
+            // It is behind two slashes, one of which may be encoded, or of those characters that are folded into one.
+            let rest = path.get(1..).unwrap_or_default();
+            may_begin && (rest.iter().any(|byte| matches!(byte, b'/' | b'\\' | 0x80..)) || rest.windows(2).any(is_of_slash))
         }
     }
 }
 
-/// What is left of a name of the config where [`Segment::is`] compares.
+/// Whether two bytes may begin an escape of what servers take for a slash: of `/`, `\\`, `%`, or of a character beyond ASCII that is folded into one.
+fn is_of_slash(pair: &[u8]) -> bool {
+    matches!(pair, b"%2" | b"%5" | b"%e" | b"%E" | b"%u" | b"%U")
+}
+
+/// What all spellings of a name of the config have in common.
 pub(super) fn skeleton(name: &str) -> String {
     name.chars().map(|letter| letter.to_ascii_lowercase()).filter(|letter| is_of_skeleton(*letter)).collect()
 }

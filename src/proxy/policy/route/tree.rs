@@ -1,5 +1,7 @@
 //! The paths of all routes, segment by segment; and where in them a path may lead, whoever reads it.
 
+use std::collections::HashMap;
+
 use super::spelling::{self, Match, Segment};
 
 /// More places than that are not followed.
@@ -15,8 +17,8 @@ pub(super) struct Tree {
 struct Node {
     parent: usize,
     name: String,
-    skeleton: String,
-    children: Vec<usize>,
+    /// By what all spellings of a child's name have in common, so that a segment need not be compared with each of them.
+    children: HashMap<String, Vec<usize>>,
     /// Indices of the routes whose path ends here.
     routes: Vec<usize>,
 }
@@ -62,19 +64,21 @@ impl Tree {
     }
 
     fn child(&mut self, parent: usize, name: &str) -> usize {
-        if let Some(known) = self.children(parent).find(|(_, child)| child.name == name) {
-            return known.0;
+        let skeleton = spelling::skeleton(name);
+        if let Some((known, _)) = self.children(parent, &skeleton).find(|(_, child)| child.name == name) {
+            return known;
         }
         let index = self.nodes.len();
-        self.nodes.push(Node { parent, name: name.to_owned(), skeleton: spelling::skeleton(name), ..Node::default() });
+        self.nodes.push(Node { parent, name: name.to_owned(), ..Node::default() });
         if let Some(parent) = self.nodes.get_mut(parent) {
-            parent.children.push(index);
+            parent.children.entry(skeleton).or_default().push(index);
         }
         index
     }
 
-    fn children(&self, node: usize) -> impl Iterator<Item = (usize, &Node)> {
-        let children = self.nodes.get(node).into_iter().flat_map(|node| &node.children);
+    /// The children of a node whose names have this skeleton.
+    fn children(&self, node: usize, skeleton: &str) -> impl Iterator<Item = (usize, &Node)> {
+        let children = self.nodes.get(node).and_then(|node| node.children.get(skeleton)).into_iter().flatten();
         children.filter_map(|index| Some((*index, self.nodes.get(*index)?)))
     }
 
@@ -119,9 +123,10 @@ impl Tree {
             to(Place { depth: Depth::BeforeAuthority, ..place });
         }
         let (mut is_spelled, mut is_certain) = (false, false);
-        for (child, found) in self.children(node).map(|(index, child)| (index, segment.is(&child.name, &child.skeleton))) {
+        for (index, child) in segment.skeletons().flat_map(|skeleton| self.children(node, skeleton)) {
+            let found = segment.is(&child.name);
             if found != Match::Never {
-                to(Place { node: child, depth: Depth::At });
+                to(Place { node: index, depth: Depth::At });
             }
             is_spelled |= found == Match::Encoded;
             is_certain |= found == Match::Always;
@@ -150,5 +155,24 @@ impl Tree {
 fn add(places: &mut Vec<Place>, place: Place) {
     if !places.contains(&place) {
         places.push(place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_is_compared_with_as_many_names_of_ten_as_of_a_thousand() {
+        let compared = |count: usize| {
+            let paths: Vec<_> = (0..count).map(|index| format!("/tenant{index}")).collect();
+            let tree = Tree::new(paths.iter().map(String::as_str));
+            let path = format!("/..;a;b;c/tenant7;x/%2e%2e%2f;tenant8/TENANT9/{}", "..;a;b;c;d;e;f/".repeat(50));
+            let segments = spelling::segments(path.as_bytes()).unwrap();
+            let of_segment =
+                |segment: &Segment| segment.skeletons().map(|skeleton| tree.children(0, skeleton).count()).sum::<usize>();
+            segments.iter().map(of_segment).sum::<usize>()
+        };
+        assert_eq!((compared(10), compared(1_000)), (3, 3));
     }
 }
