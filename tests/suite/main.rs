@@ -15,6 +15,7 @@ mod corpus_tokens;
 mod demo_backend;
 mod demo_issuer;
 mod differential;
+mod displaced;
 mod duplex;
 mod ends;
 mod every_rejection;

@@ -34,13 +34,14 @@ use crate::{
 };
 
 /// Between requests; in a header; in a request; connected, and nothing has come yet; in a header whose clock has not been started; in one
-/// that is too large, so that only its beginning is read.
+/// that is too large, so that only its beginning is read; idle, and closed since its place was needed.
 const IDLE: u8 = 0;
 const HEADER: u8 = 1;
 const REQUEST: u8 = 2;
 const CONNECTED: u8 = 3;
 const HEADER_BEGAN: u8 = 4;
 const HEADER_CUT: u8 = 5;
+const DISPLACED: u8 = 6;
 
 /// What bytes that come in belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,9 @@ pub(in crate::proxy) struct Connection {
     /// Milliseconds.
     write_timeout: AtomicU64,
     phase: AtomicU8,
+    opened: Instant,
+    /// Microseconds from `opened` to the last pause between two requests.
+    paused_at: AtomicU64,
     /// Milliseconds since the epoch; `i64::MAX`: none.
     deadline: AtomicI64,
     /// Whether a write is under way that the client does not take.
@@ -91,6 +95,8 @@ impl Connection {
             header_timeout,
             write_timeout: AtomicU64::new(u64::MAX),
             phase: AtomicU8::new(CONNECTED),
+            opened: Instant::now(),
+            paused_at: AtomicU64::new(0),
             // The first header is due from the start: a client that connects and says nothing takes up a place.
             deadline: AtomicI64::new(Timestamp::from(SystemTime::now()).plus(header_timeout).as_millis()),
             is_blocked: AtomicBool::new(false),
@@ -170,6 +176,40 @@ impl Connection {
         self.rests_on(None);
         self.phase.store(IDLE, Ordering::Relaxed);
         self.deadline.store(i64::MAX, Ordering::Relaxed);
+    }
+
+    /// The wait for the next request has begun.
+    pub(in crate::proxy) fn waits_from(&self, now: Instant) {
+        let micros = now.saturating_duration_since(self.opened).as_micros();
+        self.paused_at.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Since when it waits for a request; none if it does not. One that has said nothing yet does so if it `is_silent`.
+    pub(super) fn idle_since(&self, is_silent: impl Fn(&std::time::Instant) -> bool) -> Option<std::time::Instant> {
+        match self.phase.load(Ordering::Relaxed) {
+            IDLE => {
+                let paused = Duration::from_micros(self.paused_at.load(Ordering::Relaxed));
+                self.opened.into_std().checked_add(paused)
+            }
+            CONNECTED => Some(self.opened.into_std()).filter(is_silent),
+            _ => None,
+        }
+    }
+
+    /// Closes the connection if it is still idle, since its place is needed. To be called on its event loop: there it is idle for as long as
+    /// this looks.
+    pub(super) fn displace(&self) -> bool {
+        let is_idle = matches!(self.phase.load(Ordering::Relaxed), IDLE | CONNECTED);
+        let Some(client) = self.client.as_ref().filter(|client| is_idle && client.is_quiet()) else { return false };
+        self.phase.store(DISPLACED, Ordering::Relaxed);
+        self.cut(Cut::Displaced);
+        client.close();
+        true
+    }
+
+    /// Whether it was closed so. What comes in nevertheless was sent into a connection that is closed.
+    pub(in crate::proxy) fn is_displaced(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == DISPLACED
     }
 
     /// Ends the connection at this time, whatever it is doing then, unless the request ends before.

@@ -5,6 +5,7 @@ mod clock_watch;
 mod connection;
 mod cut;
 mod date;
+mod displacing;
 mod event_loops;
 mod held;
 mod inbound;

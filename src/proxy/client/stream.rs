@@ -39,6 +39,17 @@ impl ClientStream {
         }
     }
 
+    /// Whether nothing of what the client has sent waits to be read.
+    pub(super) fn is_quiet(&self) -> bool {
+        !matches!(SockRef::from(&*self.0).peek(&mut [MaybeUninit::uninit()]), Ok(1..))
+    }
+
+    /// Closes both directions. Whoever reads then finds the end.
+    pub(super) fn close(&self) {
+        // One that is gone already is closed.
+        let _ = SockRef::from(&*self.0).shutdown(std::net::Shutdown::Both);
+    }
+
     /// Reads and throws away what the client still sends. Resolves when it has closed its side, or is gone.
     pub(in crate::proxy) async fn discard(&self) {
         let mut stream = self.clone();
