@@ -16,6 +16,7 @@ mod demo_backend;
 mod demo_issuer;
 mod dependencies;
 mod differential;
+mod displaced;
 mod duplex;
 mod ends;
 mod every_rejection;

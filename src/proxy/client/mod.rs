@@ -5,6 +5,7 @@ mod clock_watch;
 mod connection;
 mod cut;
 mod date;
+mod displacing;
 mod event_loops;
 #[cfg(feature = "fuzzing")]
 pub(in crate::proxy) mod fuzzing;
