@@ -6,6 +6,8 @@
 //!
 //! `cargo bench --bench instructions`; with `-- --test` it only says whether valgrind is there.
 
+#![allow(clippy::duplicate_mod, reason = "both harnesses make the same token")]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 #[path = "../measure/mod.rs"]
