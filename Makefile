@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-smoke load check-alerts check-dependencies fuzz fuzz-smoke
+.PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-instructions bench-smoke load check-alerts check-dependencies fuzz fuzz-smoke
 
 # Installs a package that has this command, or names it.
 INSTALL = sh -c '\
@@ -20,7 +20,7 @@ SECONDS ?= 1800
 # What make load does; docs/load-testing.md has more.
 LOAD ?= http --demo --rate 500 --cold-rate 10
 
-FUZZ_TARGETS = token key_set claims frames place body answer forwarding request_target config
+FUZZ_TARGETS = token key_set claims frames place body answer forwarding request_target config certificate_and_key intake
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,17 +32,29 @@ deps: ## Install what the build needs (cmake), or name it
 
 demo: deps ## Start a whole world: issuer, gateway, backend; Ctrl-C ends it
 	@$(BUILDING) about two minutes
-	$(CARGO) run --locked -- demo
+	$(CARGO) run --locked --features demo -- demo
 
 demo-check: deps ## Run the demo as a scripted client and stop at the first failed expectation
 	@$(BUILDING) about two minutes
-	$(CARGO) run --locked -- demo --check
+	$(CARGO) run --locked --features demo -- demo --check
 
 build: deps ## Build for development
 	$(CARGO) build --locked
 
-release: deps ## Build for production: target/release/syncgate
-	$(CARGO) build --locked --release
+# The released binary is stripped; a debugger finds the information beside it by its debug link.
+RELEASE = target/release
+LARGEST = 16777216
+
+release: deps ## Build for production: target/release/syncgate, its debug information beside it
+	@$(INSTALL) objcopy binutils
+	$(CARGO) build --locked --release --bin syncgate
+	@# Cargo keeps the unstripped one under another name, and links it here anew when it has changed.
+	cp --remove-destination $(RELEASE)/syncgate $(RELEASE)/syncgate.whole
+	objcopy --only-keep-debug $(RELEASE)/syncgate.whole $(RELEASE)/syncgate.debug
+	objcopy --strip-all --add-gnu-debuglink=$(RELEASE)/syncgate.debug $(RELEASE)/syncgate.whole $(RELEASE)/syncgate.stripped
+	rm $(RELEASE)/syncgate.whole
+	mv $(RELEASE)/syncgate.stripped $(RELEASE)/syncgate
+	@size=$$(stat -c %s $(RELEASE)/syncgate); echo "$(RELEASE)/syncgate: $$size bytes"; test $$size -le $(LARGEST)
 
 # Where rustup keeps the tools of the compiler's own LLVM: a profile is read by the version that wrote it.
 LLVM_TOOLS = $(shell rustc --print sysroot)/lib/rustlib/$(shell rustc -vV | sed -n 's/^host: //p')/bin
@@ -116,6 +128,10 @@ bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes d
 
 bench-peers-pgo: release-pgo ## As bench-peers, with a gateway built as release-pgo does beside the others
 	@$(MAKE) --no-print-directory bench-peers PEERS="-- --profiled $(PGO)/syncgate"
+
+bench-instructions: deps ## Count the instructions of a request and of a verification; fails beyond 3 % over the figures
+	@$(INSTALL) valgrind valgrind
+	$(CARGO) bench --locked --bench instructions
 
 bench-report: deps ## Write what bench-peers and the scale bench measured into docs/benchmarks.md, with plots
 	$(CARGO) bench --locked --profile dev --bench report

@@ -30,6 +30,7 @@
 //! | [`token`] | the core, pure: bytes to verified token, verified token to user token; every reason to refuse | nothing |
 //! | [`metrics`] | every series, declared once | nothing |
 //! | [`private_file`] | files that only their owner may read | nothing |
+//! | [`terminal`] | text for people | nothing |
 //! | [`tls`] | TLS to others: whom we trust, and the words for whom we do not | nothing |
 //! | [`jwks`] | how an issuer's keys arrive and stay | metrics, private_file, tls, token |
 //! | [`signing`] | how our own key arrives | private_file, token |
@@ -38,16 +39,18 @@
 //! | [`admin`] | what operators see and do | exchange, jwks, metrics, private_file, signing, token |
 //! | [`config`] | one YAML file to the settings of each room | admin, exchange, jwks, proxy, signing, tls, token |
 //! | [`server`] | puts the rooms together | admin, config, exchange, jwks, metrics, proxy, signing, token |
-//! | [`demo`] | a whole world in one process; tests and benches stand on it | admin, config, exchange, jwks, proxy, server, signing, token |
-//! | [`cli`] | one file for each sub-command | admin, config, demo, jwks, metrics, server, signing, token |
+//! | [`demo`] | a whole world in one process; tests and benches stand on it | admin, config, exchange, jwks, proxy, server, signing, terminal, token |
+//! | [`cli`] | one file for each sub-command | admin, config, demo, jwks, metrics, server, signing, terminal, token |
 //!
 //! A test reads the sources and fails on an arrow that points back.
 
 pub mod admin;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod exchange;
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod jwks;
@@ -56,5 +59,6 @@ pub mod private_file;
 pub mod proxy;
 pub mod server;
 pub mod signing;
+pub mod terminal;
 pub mod tls;
 pub mod token;

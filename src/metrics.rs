@@ -76,7 +76,7 @@ pub struct ProxyMetrics {
     pub connections_cut: IntCounterVec,
     /// `syncgate_connections_limit`: most connections at a time.
     pub connections_limit: IntGauge,
-    /// `syncgate_connections_full_total`: how often the last connection was taken, so that clients had to wait.
+    /// `syncgate_connections_full_total`: how often a client came when every connection was taken.
     pub connections_full: IntCounter,
     /// `syncgate_unreadable_requests_total{kind}`: what clients sent that is no request, answered 400, 405, 431 or 505.
     pub unreadable: IntCounterVec,
@@ -189,7 +189,7 @@ impl Metrics {
                 connections_limit: declare.gauge("connections_limit", "Limit of concurrent downstream connections.")?,
                 connections_full: declare.counter(
                     "connections_full_total",
-                    "How often the limit of downstream connections was reached, so that clients waited.",
+                    "How often a client came when the limit of downstream connections was reached: idle ones were closed for it, or it waited.",
                 )?,
                 unreadable: declare.counters(
                     "unreadable_requests_total",

@@ -1,10 +1,12 @@
 //! The composition root: a [`Config`] to running services, and back to silence.
 
+mod purged;
 mod reload;
 mod sweep;
 
+use self::purged::Purged;
+
 use std::{
-    collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -19,7 +21,7 @@ use crate::{
     admin::Admin,
     config::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings},
     exchange::{Exchange, IssuerKeys, SigningPool},
-    jwks::{JwksError, JwksSettings, KeyStore, Purges, Refresher},
+    jwks::{JwksError, JwksSettings, KeyStore, Refresher},
     metrics::{Metrics, MetricsError},
     proxy::{AccessLog, AccessLogFormat, EventLoops, LiveProxy, Proxy, ProxyError},
     signing::{SigningError, SigningKey},
@@ -86,9 +88,6 @@ struct Running {
     tasks: JoinSet<()>,
 }
 
-/// What operators have denied, by the issuer's name: also of issuers that a reload took away, since another may bring them back.
-type Purged = HashMap<String, Arc<Purges>>;
-
 /// One issuer whose keys are kept fresh.
 #[derive(Clone, Debug)]
 struct RunningIssuer {
@@ -117,7 +116,7 @@ impl Gateway {
             SigningPool::new(config.signing.threads, config.signing.queue, Arc::clone(&metrics)).map_err(StartError::Threads)?;
 
         let (stop_edge, stop_rest) = (CancellationToken::new(), CancellationToken::new());
-        let mut purged = Purged::new();
+        let mut purged = Purged::default();
         let issuers = issuers(&config, &[], &mut purged, &metrics, &stop_rest)?;
         let exchange = Arc::new(Exchange::new(
             issuer_keys(&config, &issuers),
@@ -232,8 +231,8 @@ fn issuers(
         if let Some(same) = old.filter(|issuer| issuer.jwks == *jwks) {
             return Ok((same.clone(), None));
         }
-        let purges = purged.entry(rules.name.clone()).or_default();
-        let refresher = Refresher::new(&rules.name, jwks, purges, Arc::clone(metrics))?;
+        let purges = purged.of(&rules.name, &jwks.sources);
+        let refresher = Refresher::new(&rules.name, jwks, &purges, Arc::clone(metrics))?;
         if let Some(old) = old {
             refresher.inherit(&old.keys);
         }

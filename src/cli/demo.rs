@@ -8,10 +8,11 @@ use crate::{
     cli::Failure,
     demo::{
         World,
-        guide::{Look, guide},
+        guide::guide,
         story::{self, Progress},
         world::{Places, WorldError, WorldOptions},
     },
+    terminal::Look,
 };
 
 /// Start a whole world in one process (issuer, gateway, backend) and print the commands to try. Runs until Ctrl-C.

@@ -4,6 +4,10 @@ mod admin;
 mod check;
 mod completions;
 mod config_file;
+#[cfg(feature = "demo")]
+mod demo;
+#[cfg(not(feature = "demo"))]
+#[path = "no_demo.rs"]
 mod demo;
 mod descriptors;
 mod explain;

@@ -9,6 +9,7 @@
 mod document;
 mod field;
 mod formats;
+#[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod json;
 mod load;

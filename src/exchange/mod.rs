@@ -207,6 +207,6 @@ mod model_tests;
 #[cfg(test)]
 mod renewal_tests;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     tls::{self, Authorities},
-    token::{KeySet, KeySetError, KeySetLimits},
+    token::{KeySet, KeySetError, KeySetLimits, Party},
 };
 
 /// Idle connections serve the second request of one fetch, not the next fetch an hour later.
@@ -177,7 +177,9 @@ impl Fetcher {
         if let Some(other) = answer::other_than_object(&headers, &body) {
             return Err(failed(format!("not a key set: {other}")));
         }
-        let keys = KeySet::parse(&body, &self.limits).map_err(|error: KeySetError| failed(printable(&error.to_string())))?;
+        let party = issuer.as_deref().map(Party::of);
+        let keys = KeySet::parse_of(&body, &self.limits, party.as_ref())
+            .map_err(|error: KeySetError| failed(printable(&error.to_string())))?;
         let cache_control = headers.get_all(header::CACHE_CONTROL).iter();
         let max_age = cache_control::max_age(cache_control.filter_map(|value| value.to_str().ok()));
         Ok(Fetched { keys, max_age, issuer, clock_skew })

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     metrics::IntCounter,
-    token::{IssuerRule, KeySet, Timestamp},
+    token::{IssuerRule, KeyId, KeySet, Timestamp},
 };
 
 /// The trusted keys of one issuer, swapped whole by the refresh task and loaded by every request.
@@ -168,10 +168,15 @@ impl KeyStore {
         is_denied.then(|| before.missing_from(&after))
     }
 
-    /// Trusts no key of these names, beside those that the config denies.
-    pub(super) fn deny(&self, names: &[String], now: Timestamp) {
+    /// The keys that are held under this name.
+    pub(super) fn keys_named(&self, name: &str) -> Vec<KeyId> {
+        self.current.load().held.named(name)
+    }
+
+    /// Trusts no key of these names and none of these keys, beside those that the config denies.
+    pub(super) fn deny(&self, names: &[String], keys: &[KeyId], now: Timestamp) {
         self.current.rcu(|current| {
-            let denied = current.denied.clone().purged(names);
+            let denied = current.denied.clone().purged(names, keys);
             Arc::new(Published { denied, ..(**current).clone() }.at(now))
         });
     }

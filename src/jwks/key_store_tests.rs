@@ -154,6 +154,30 @@ fn what_is_purged_is_purged_of_every_store_of_the_issuer_whichever_was_asked() {
 }
 
 #[test]
+fn a_purged_key_is_denied_of_every_issuer_and_its_name_of_its_own() {
+    let (purges, settings) = (Arc::<Purges>::default(), JwksSettings::new(Vec::new()));
+    let store = |purges: &Arc<Purges>| {
+        let store = Arc::new(KeyStore::for_sources(vec!["x".into()], &settings, None, Arc::clone(purges)));
+        purges.bind(&store, at(0));
+        store
+    };
+    let other = Arc::new(purges.of_another());
+    let (first, second) = (store(&purges), store(&other));
+    first.publish(0, &set(&[("a", 0), ("b", 1)]), at(0), KEEP);
+    second.publish(0, &set(&[("a", 2), ("c", 0)]), at(0), KEEP);
+    assert_eq!(first.purge("a", at(1)), Some(1));
+    assert_eq!(kids(&first.load(at(1))), ["b"]);
+    assert_eq!(kids(&second.load(at(1))), ["a"], "another key has the name there, and the key another name");
+
+    // As after a reload that names the issuer anew.
+    let renamed = store(&Arc::new(purges.of_another()));
+    renamed.publish(0, &set(&[("a", 0), ("b", 1)]), at(2), KEEP);
+    assert_eq!(kids(&renamed.load(at(2))), ["b"]);
+    assert!(renamed.purge("b", at(3)).is_some_and(|gone| gone == 1));
+    assert_eq!(kids(&first.load(at(3))), [""; 0]);
+}
+
+#[test]
 fn what_the_config_denies_can_be_purged_too() {
     let (purges, mut settings) = (Arc::<Purges>::default(), JwksSettings::new(Vec::new()));
     let store = |settings: &JwksSettings| {
@@ -183,4 +207,8 @@ fn no_two_stores_share_a_generation() {
     let stores = [KeyStore::new(1), KeyStore::new(1)];
     stores.iter().for_each(|store| drop(store.publish(0, &set(&[("a", 0)]), at(0), KEEP)));
     assert_ne!(stores[0].generation(at(0)), stores[1].generation(at(0)));
+}
+
+fn kids(keys: &KeySet) -> Vec<&str> {
+    keys.keys().iter().filter_map(|key| key.kid()).collect()
 }

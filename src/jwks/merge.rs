@@ -167,6 +167,12 @@ impl HeldKeys {
         Self { keys: keys.collect(), merges: self.merges }
     }
 
+    /// The keys of this name: a `kid`, or a thumbprint.
+    pub(super) fn named(&self, name: &str) -> Vec<KeyId> {
+        let is_named = |held: &&HeldKey| held.key.kid() == Some(name) || held.key.id().to_string() == name;
+        self.keys.iter().filter(is_named).map(|held| *held.key.id()).collect()
+    }
+
     /// The keys that verify tokens at `now`, and the time around `now` in which they do, if nothing is fetched.
     ///
     /// Of different keys with one `kid`, those that were there first.

@@ -205,7 +205,7 @@ fn a_denied_key_does_not_serve_under_any_kid_and_does_not_hold_up_another() {
     assert_eq!(serving(&Denied::configured(&["a".to_owned()])), all[2..]);
     // By thumbprint: of two keys with one kid the other serves.
     let mut denied = Denied::default();
-    denied = denied.purged(&[id(1).to_string()]);
+    denied = denied.purged(&[id(1).to_string()], &[]);
     assert_eq!(serving(&denied), [all[0].clone(), all[1].clone(), ("b".to_owned(), id(2))]);
 }
 

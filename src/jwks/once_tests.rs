@@ -1,8 +1,11 @@
 use super::*;
-use crate::jwks::{
-    KeySource,
-    test_keys::{document, jwk},
-    test_provider::{Answer, TestProvider, install_crypto},
+use crate::{
+    jwks::{
+        KeySource,
+        test_keys::{document, jwk},
+        test_provider::{Answer, TestProvider, install_crypto},
+    },
+    token::Party,
 };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -24,6 +27,29 @@ async fn the_keys_of_all_sources_are_merged_and_failures_are_told() {
     assert_eq!(fetched.skipped, [SkippedKey { kid: Some("c".into()), reason: crate::token::SkipReason::Symmetric }]);
     let failure = format!("{}: answered 404 Not Found; is the tenant or policy in the URL right?", provider.url("http", "/three"));
     assert_eq!(fetched.failures, [failure]);
+}
+
+#[tokio::test]
+async fn a_key_knows_the_discovery_document_that_led_to_it() {
+    install_crypto();
+    let provider = TestProvider::start().await;
+    for (path, issuer, keys) in [("/one", "https://one.contoso.com/", "/a"), ("/two", "https://two.contoso.com", "/b")] {
+        let document = serde_json::json!({ "issuer": issuer, "jwks_uri": provider.url("http", keys) });
+        provider.set(path, Answer::Body(document.to_string()));
+    }
+    provider.set("/a", Answer::Body(document(&[("a", 0), ("shared", 2)])));
+    provider.set("/b", Answer::Body(document(&[("b", 1), ("shared", 2)])));
+    provider.set("/c", Answer::Body(document(&[("c", 1)])));
+    let sources = vec![
+        KeySource::Discovery(provider.url("http", "/one")),
+        KeySource::Discovery(provider.url("http", "/two")),
+        KeySource::Jwks(provider.url("http", "/c")),
+    ];
+    let fetched = fetch_once(&JwksSettings::new(sources), NOW).await.unwrap();
+    let mut found: Vec<_> = fetched.keys.keys().iter().map(|key| (key.kid().unwrap(), key.party().cloned())).collect();
+    found.sort();
+    let (one, two) = (Some(Party::of("https://one.contoso.com/")), Some(Party::of("https://two.contoso.com")));
+    assert_eq!(found, [("a", one.clone()), ("b", two.clone()), ("c", None), ("shared", one), ("shared", two)]);
 }
 
 #[tokio::test]

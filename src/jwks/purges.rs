@@ -1,54 +1,91 @@
-//! [`Purges`]: what an operator has denied of one issuer since the process began, whatever reloads come between.
+//! [`Purges`]: what operators have denied since the process began, whatever reloads come between.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::KeyStore;
-use crate::token::Timestamp;
+use crate::token::{KeyId, Timestamp};
 
-/// Most keys that are denied in memory; the config holds as many as its file.
+/// Most names that are denied in memory for one issuer; the config holds as many as its file.
 const MOST: usize = 256;
+/// Most keys that are known to have had such a name.
+const MOST_KEYS: usize = 4096;
 
-/// The names of denied keys, and the stores that must not trust them.
+/// The names of the keys that are denied of one issuer, and the stores that must not trust them.
 ///
 /// A reload makes a new store for an issuer whose settings have changed. Both stores are here from before the new one serves until the
-/// old one is gone, so a purge reaches both, whichever it was asked of.
-#[derive(Debug, Default)]
-pub struct Purges(Mutex<State>);
+/// old one is gone, so a purge reaches both, whichever it was asked of. The keys that had a denied name are denied of every issuer: a name
+/// says nothing at another one, but a key is the same everywhere, also where a reload has given its issuer another name.
+#[derive(Debug)]
+pub struct Purges {
+    /// Which of the lists.
+    list: usize,
+    all: Arc<Mutex<All>>,
+}
 
 #[derive(Debug, Default)]
-struct State {
-    names: Vec<String>,
-    stores: Vec<Weak<KeyStore>>,
+struct All {
+    lists: Vec<Vec<String>>,
+    keys: Vec<KeyId>,
+    stores: Vec<(usize, Weak<KeyStore>)>,
+}
+
+impl Default for Purges {
+    /// Of the first issuer.
+    fn default() -> Self {
+        Self { list: 0, all: Arc::new(Mutex::new(All { lists: vec![Vec::new()], ..All::default() })) }
+    }
 }
 
 impl Purges {
+    /// Those of one more issuer of the process.
+    pub fn of_another(&self) -> Self {
+        let mut all = self.lock();
+        all.lists.push(Vec::new());
+        Self { list: all.lists.len() - 1, all: Arc::clone(&self.all) }
+    }
+
     /// From here on the store trusts no key that has been denied, or will be.
     pub(super) fn bind(&self, store: &Arc<KeyStore>, now: Timestamp) {
-        let mut state = self.lock();
-        state.stores.retain(|known| known.strong_count() > 0);
-        state.stores.push(Arc::downgrade(store));
-        store.deny(&state.names, now);
+        let mut all = self.lock();
+        all.stores.retain(|(_, known)| known.strong_count() > 0);
+        all.stores.push((self.list, Arc::downgrade(store)));
+        all.deny(self.list, store, now);
     }
 
     /// Denies one more name, for `store` and for every store that is bound. `false`: so many are denied already that this one is not.
     ///
     /// When it returns, no store trusts the key.
     pub(super) fn add(&self, name: &str, store: &KeyStore, now: Timestamp) -> bool {
-        let mut state = self.lock();
-        let State { names, stores } = &mut *state;
+        let mut all = self.lock();
+        let keys: Vec<_> = store.keys_named(name).into_iter().filter(|key| !all.keys.contains(key)).collect();
+        if all.keys.len() + keys.len() > MOST_KEYS {
+            return false;
+        }
+        let Some(names) = all.lists.get_mut(self.list) else { return false };
         if !names.iter().any(|known| known == name) {
             if names.len() >= MOST {
                 return false;
             }
             names.push(name.to_owned());
         }
-        store.deny(names, now);
-        stores.retain(|known| known.upgrade().inspect(|store| store.deny(names, now)).is_some());
+        all.keys.extend(keys);
+        all.deny(self.list, store, now);
+        let stores = std::mem::take(&mut all.stores);
+        let deny = |(list, store): &(usize, Weak<KeyStore>)| store.upgrade().inspect(|store| all.deny(*list, store, now)).is_some();
+        let alive = stores.into_iter().filter(deny).collect();
+        all.stores = alive;
         true
     }
 
     /// Nothing is left half done under this lock.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl All {
+    fn deny(&self, list: usize, store: &KeyStore, now: Timestamp) {
+        let names = self.lists.get(list).map(Vec::as_slice).unwrap_or_default();
+        store.deny(names, &self.keys, now);
     }
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::key_store::KeyStore;
 use crate::{
     private_file::{self, PrivateFileError},
-    token::{KeySet, KeySetLimits, Timestamp, VerificationKey},
+    token::{KeySet, KeySetLimits, Party, Timestamp, VerificationKey},
 };
 
 /// Largest snapshot in bytes: some thousand keys with certificates.
@@ -56,6 +56,9 @@ struct Entry<'a> {
     source: &'a str,
     first_seen_ms: i64,
     last_seen_ms: i64,
+    /// Whose discovery document led to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    party: Option<&'a str>,
     jwk: &'a RawValue,
 }
 
@@ -73,6 +76,8 @@ struct StoredEntry<'a> {
     source: String,
     first_seen_ms: i64,
     last_seen_ms: i64,
+    #[serde(default)]
+    party: Option<String>,
     #[serde(borrow)]
     jwk: &'a RawValue,
 }
@@ -89,7 +94,9 @@ pub(super) fn save(path: &Path, store: &KeyStore, places: &[String]) -> Result<(
         let (Some(jwk), Some(source)) = (jwk, place(held.source)) else { continue };
         let Some(left) = room.checked_sub(jwk.get().len() + source.len()) else { break };
         room = left;
-        keys.push(Entry { source, first_seen_ms: held.first_seen.as_millis(), last_seen_ms: held.last_seen.as_millis(), jwk });
+        let (first_seen_ms, last_seen_ms) = (held.first_seen.as_millis(), held.last_seen.as_millis());
+        let party = held.key.party().map(Party::as_str);
+        keys.push(Entry { source, first_seen_ms, last_seen_ms, party, jwk });
     }
     let issuers = published.answers.iter().enumerate();
     let issuers = issuers.filter_map(|(source, answer)| Some((place(source)?, answer.issuer.as_deref()?))).collect();
@@ -128,7 +135,8 @@ fn key(entry: &RawValue, index: impl Fn(&str) -> Option<usize>) -> Option<Seen> 
     let entry: StoredEntry<'_> = serde_json::from_str(entry.get()).ok()?;
     // As a set of one, so that it passes everything that a provider's key has to pass.
     let document = format!("{{\"keys\":[{}]}}", entry.jwk.get());
-    let set = KeySet::parse(document.as_bytes(), &KeySetLimits::default()).ok()?;
+    let party = entry.party.as_deref().map(Party::restored);
+    let set = KeySet::parse_of(document.as_bytes(), &KeySetLimits::default(), party.as_ref()).ok()?;
     let key = Arc::clone(set.keys().first()?);
     Some((key, index(&entry.source)?, Timestamp::from_millis(entry.first_seen_ms), Timestamp::from_millis(entry.last_seen_ms)))
 }

@@ -63,6 +63,17 @@ fn what_is_saved_is_loaded_with_its_times_and_without_what_stands_in_files() {
 }
 
 #[test]
+fn a_key_comes_back_with_whose_document_led_to_it() {
+    let folder = Folder::new();
+    let party = Party::of("https://contoso.com/");
+    let fetched = KeySet::parse_of(document(&[("a", 0)]).as_bytes(), &KeySetLimits::default(), Some(&party)).unwrap();
+    let store = KeyStore::for_sources(places(), &JwksSettings::new(Vec::new()), None, Arc::default());
+    store.merge(0, &fetched, at(0), Keep::For(KEEP));
+    save(&folder.path(), &store, &places()).unwrap();
+    assert_eq!(folder.load().unwrap().unwrap().keys[0].0.party(), Some(&party));
+}
+
+#[test]
 fn one_that_others_can_read_is_refused() {
     let folder = Folder::new();
     folder.write("{}", 0o644);

@@ -9,5 +9,6 @@ pub use self::{
     frames::hold_frames,
     places::{hold_body, hold_place},
 };
+pub use crate::proxy::client::fuzzing::hold_intake;
 pub use crate::proxy::policy::route::fuzzing::Routing;
 pub use crate::proxy::upstream::session::fuzzing::{HeardAnswer, HeardEnd, hear_answer};

@@ -6,8 +6,10 @@
 //!
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
 
+#[cfg(feature = "bench")]
 mod bare;
 mod client;
+#[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod http;
 mod policy;
@@ -26,6 +28,7 @@ use pingora::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "bench")]
 #[doc(hidden)]
 pub use self::bare::UnauthenticatedProxyForBenches;
 pub use self::{

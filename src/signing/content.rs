@@ -13,7 +13,7 @@ use crate::signing::{
 /// The first byte of a DER structure (SEQUENCE), and no text.
 const DER_SEQUENCE: u8 = 0x30;
 /// Some editors on Windows put it before a text in UTF-8 (RFC 3629 section 6).
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The keys and certificates of a file, decrypted, not yet parsed.
 #[derive(Default)]

@@ -142,6 +142,12 @@ pub enum KeyProblem {
         /// What fits the key.
         fits: &'static [Algorithm],
     },
+    /// RSA for PSS alone, and with another hash function or a longer salt than JWTs are signed with.
+    #[error(
+        "holds an RSA-PSS key for {0} alone, which no algorithm of JWTs is (PS256, PS384, PS512: a salt as long as the hash): make a key \
+         with `syncgate keys generate`"
+    )]
+    PssRestriction(String),
     /// RSA, but of more than two primes (RFC 8017 section 3.2).
     #[error("holds an RSA key of more than two primes, which is not supported: make one with `syncgate keys generate`")]
     ManyPrimes,

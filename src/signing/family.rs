@@ -3,13 +3,15 @@
 use jsonwebtoken::Algorithm;
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 
-use crate::signing::{KeyProblem, content::PrivateKeyDer, ec};
+use crate::signing::{KeyProblem, content::PrivateKeyDer, ec, pss};
 
 /// A kind of private key that signs tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     /// RSA, with PKCS#1 version 1.5 or PSS.
     Rsa,
+    /// RSA with PSS alone, with these algorithms.
+    RsaPss(&'static [Algorithm]),
     /// ECDSA on NIST P-256.
     P256,
     /// ECDSA on NIST P-384.
@@ -34,6 +36,7 @@ impl Family {
             Self::Rsa => {
                 &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512]
             }
+            Self::RsaPss(algorithms) => algorithms,
             Self::P256 => &[Algorithm::ES256],
             Self::P384 => &[Algorithm::ES384],
             Self::Ed25519 => &[Algorithm::EdDSA],
@@ -53,6 +56,7 @@ impl Family {
     fn name(self) -> &'static str {
         match self {
             Self::Rsa => "RSA",
+            Self::RsaPss(_) => "RSA-PSS",
             Self::P256 => "P-256",
             Self::P384 => "P-384",
             Self::Ed25519 => "Ed25519",
@@ -67,6 +71,7 @@ fn of_pkcs8(der: &[u8]) -> Result<Family, KeyProblem> {
     let name = match key.algorithm.oid {
         RSA_ENCRYPTION => return Ok(Family::Rsa),
         ED25519 => return Ok(Family::Ed25519),
+        pss::RSASSA_PSS => return pss::algorithms(&key.algorithm).map(Family::RsaPss),
         EC_PUBLIC_KEY => match key.algorithm.parameters_oid() {
             Ok(P256) => return Ok(Family::P256),
             Ok(P384) => return Ok(Family::P384),
@@ -75,7 +80,6 @@ fn of_pkcs8(der: &[u8]) -> Result<Family, KeyProblem> {
             Err(_) if key.algorithm.parameters.is_some() => return ec::curve_of_pkcs8(der),
             Err(error) => return Err(damaged(&error)),
         },
-        RSASSA_PSS => "RSA-PSS".to_owned(),
         DSA => "DSA".to_owned(),
         ED448 => "Ed448".to_owned(),
         other => other.to_string(),
@@ -96,7 +100,6 @@ const fn oid(text: &str) -> ObjectIdentifier {
 }
 
 const RSA_ENCRYPTION: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
-const RSASSA_PSS: ObjectIdentifier = oid("1.2.840.113549.1.1.10");
 const DSA: ObjectIdentifier = oid("1.2.840.10040.4.1");
 const EC_PUBLIC_KEY: ObjectIdentifier = oid("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = oid("1.2.840.10045.3.1.7");

@@ -5,6 +5,7 @@
 //! | key | algorithms |
 //! |---|---|
 //! | RSA of 2048 to 4096 bits | RS256, RS384, RS512, PS256, PS384, PS512 |
+//! | RSA-PSS, the same for PSS alone (RFC 4055) | PS256, PS384, PS512; one of them, or none, if the key is for one hash function |
 //! | P-256 | ES256 |
 //! | P-384 | ES384 |
 //! | Ed25519 | EdDSA |
@@ -21,8 +22,8 @@
 //! | PEM with `DEK-Info` | `openssl genrsa -aes256` of OpenSSL 1, `openssl rsa -traditional -aes256` |
 //! | PKCS#12 in DER or BER | `openssl pkcs12 -export -out certificate.pfx -inkey mycert.pem -in mycert.pem`, Windows, Azure Key Vault, Java, NSS |
 //!
-//! Encrypted with AES, 3DES, DES, RC2 or RC4, by PBES2 (PBKDF2 with any SHA-1 or SHA-2, or scrypt), PBES1, the scheme of PKCS#12, or none. A
-//! PKCS#12 without a password opens whichever way its maker understood that. What is not supported (Camellia, ARIA, SEED, SHA-3 ...) is
+//! Encrypted with AES, Camellia, 3DES, DES, RC2 or RC4, by PBES2 (PBKDF2 with any SHA-1 or SHA-2, or scrypt), PBES1, the scheme of PKCS#12, or none. A
+//! PKCS#12 without a password opens whichever way its maker understood that. What is not supported (ARIA, SEED, SHA-3 ...) is
 //! named, with the command that converts it.
 //!
 //! A file holds exactly one private key. Certificates are optional; if there are any, one of them must
@@ -44,6 +45,8 @@ mod encryption;
 mod error;
 mod family;
 mod foreign;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod generate;
 mod hmac;
 mod key_file;
@@ -51,6 +54,7 @@ mod passphrase;
 mod pem;
 mod pem_encryption;
 mod pkcs12;
+mod pss;
 mod public_key;
 mod rsa;
 mod secret;
@@ -158,7 +162,7 @@ impl SigningKey {
         let family = Family::of(key)?;
         let algorithm = family.choose(algorithm)?;
         let (signer, public): (Arc<dyn TokenSigner>, _) = match family {
-            Family::Rsa => {
+            Family::Rsa | Family::RsaPss(_) => {
                 let signer = RsaSigner::parse(key, algorithm)?;
                 let public = signer.public().clone();
                 (Arc::new(signer), public)

@@ -10,6 +10,9 @@ use crate::signing::{
     pem_encryption,
 };
 
+/// Bytes of a label. Those in use have half of them.
+const LONGEST_LABEL: usize = 64;
+
 /// The content of a PEM file; none: this is not a PEM file. Sections other than private keys and certificates are passed over.
 pub(super) fn parse(data: &[u8], opening: &Opening<'_>) -> Result<Option<Content>, KeyProblem> {
     let sections = sections(data)?;
@@ -110,9 +113,11 @@ fn sections(data: &[u8]) -> Result<Vec<Section>, KeyProblem> {
     Ok(sections)
 }
 
-/// The label in a line that begins or ends a section. Only what labels are made of: it goes into messages.
+/// The label in a line that begins or ends a section. Only what labels are made of, which are no small letters: it goes into
+/// messages, and a line that is damaged may hold a piece of the key.
 fn label(line: &[u8], prefix: &[u8]) -> Option<String> {
     let label = line.strip_prefix(prefix)?.strip_suffix(b"-----")?;
-    let is_label = !label.is_empty() && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ');
+    let is_label =
+        (1..=LONGEST_LABEL).contains(&label.len()) && label.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b' '));
     is_label.then(|| String::from_utf8_lossy(label).into_owned())
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
+    error::KeyRejected,
     rand::SystemRandom,
     rsa::KeySize,
     signature::{self as algorithms, KeyPair, RsaEncoding, RsaKeyPair},
@@ -18,7 +19,7 @@ use pkcs8::PrivateKeyInfoRef;
 use serde_json::json;
 
 use crate::{
-    signing::{KeyProblem, PublicKey, SigningError, content::PrivateKeyDer, public_key::base64url},
+    signing::{KeyProblem, PublicKey, SigningError, content::PrivateKeyDer, pss::RSASSA_PSS, public_key::base64url},
     token::TokenSigner,
 };
 
@@ -41,7 +42,7 @@ impl RsaSigner {
             return Err(KeyProblem::ManyPrimes);
         }
         let key = match key {
-            PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der),
+            PrivateKeyDer::Pkcs8(der) => from_pkcs8(der),
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der),
             PrivateKeyDer::Sec1(_) => return Err(KeyProblem::KeyType("EC".to_owned())),
         };
@@ -95,6 +96,14 @@ pub(super) fn generate(bits: u32) -> Result<Pkcs8V1Der<'static>, SigningError> {
         _ => return Err(SigningError::Bits { family: "RSA", bits, accepted: "2048, 3072 or 4096" }),
     };
     RsaKeyPair::generate(size).and_then(|key| key.as_der()).map_err(|_| SigningError::Generation)
+}
+
+/// The library knows no keys for PSS alone; what is in them is the same (RFC 4055 section 1.2).
+fn from_pkcs8(der: &[u8]) -> Result<RsaKeyPair, KeyRejected> {
+    match PrivateKeyInfoRef::try_from(der) {
+        Ok(key) if key.algorithm.oid == RSASSA_PSS => RsaKeyPair::from_der(key.private_key.as_bytes()),
+        _ => RsaKeyPair::from_pkcs8(der),
+    }
 }
 
 /// Whether the version of `RSAPrivateKey` says so: 1 in place of 0 (RFC 8017 appendix A.1.2).

@@ -52,7 +52,7 @@ impl SecretText {
         }
     }
 
-    fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
         match String::from_utf8(bytes) {
             Ok(text) => Some(Self(Zeroizing::new(text))),
             Err(error) => {

@@ -5,6 +5,8 @@
 //! Name and dates count in both cases.
 
 mod authorities;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod verifier;
 mod words;
 

@@ -1,6 +1,6 @@
 //! The claims of a token, unverified: what the issuer is chosen by and what the checks read.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::token::{
     BearerToken, Rejection, Timestamp,
@@ -123,24 +123,51 @@ impl<'t> UnverifiedToken<'t> {
         if self.has("tfp") { self.text("tfp") } else { self.text("acr") }
     }
 
-    /// The client application: the first of [`PARTIES`] that the token has.
-    pub(in crate::token) fn authorized_party(&self) -> Result<Option<&str>, Rejection> {
-        PARTIES.iter().find(|name| self.has(name)).map_or(Ok(None), |name| self.text(name))
+    /// The client application: the first of [`PARTIES`] that the token has, all that are named in it.
+    pub(in crate::token) fn authorized_parties(&self) -> Result<Vec<Cow<'_, str>>, Rejection> {
+        PARTIES.iter().find(|name| self.has(name)).map_or_else(|| Ok(Vec::new()), |name| self.names(name))
+    }
+
+    /// A claim that names something, or several things, if it is there at all: strings, or whole numbers, which are read as they are
+    /// written in decimal.
+    pub(in crate::token) fn names(&self, name: &str) -> Result<Vec<Cow<'_, str>>, Rejection> {
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(value) => match value.elements() {
+                Some(elements) => elements.map(as_name).collect(),
+                None => as_name(value).map(|name| vec![name]),
+            },
+        }
+    }
+
+    /// The same for a claim that names one thing.
+    pub(in crate::token) fn name(&self, name: &str) -> Result<Option<Cow<'_, str>>, Rejection> {
+        self.get(name).map(as_name).transpose()
     }
 
     /// The claim whose wrong type makes the token [`Rejection::ClaimsMalformed`].
     pub(crate) fn malformed_claim<'n>(&self, role_claim: &'n str) -> Option<&'n str> {
         const DATES: [&str; 3] = ["exp", "nbf", "iat"];
         const LISTS: [&str; 3] = ["aud", "scp", "scope"];
-        const TEXTS: [&str; 10] = ["nonce", "sub", "idtyp", "gty", "azp", "appid", "client_id", "cid", "tfp", "acr"];
+        const NAMES: [&str; 7] = ["idtyp", "gty", "grant_type", "azp", "appid", "client_id", "cid"];
+        const TEXTS: [&str; 3] = ["sub", "tfp", "acr"];
         let date = DATES.into_iter().find(|name| self.date(name).is_err());
         date.or_else(|| LISTS.into_iter().chain([role_claim]).find(|name| self.texts(name).is_err()))
+            .or_else(|| NAMES.into_iter().find(|name| self.names(name).is_err()))
+            .or_else(|| self.name("nonce").is_err().then_some("nonce"))
             .or_else(|| TEXTS.into_iter().find(|name| self.text(name).is_err()))
     }
 
     /// The `tid` claim, if it is a tenant id: a GUID in lower case, as Microsoft writes it. One spelling for each tenant.
     pub(in crate::token) fn tenant(&self) -> Option<&str> {
         self.get("tid").and_then(Value::as_str).filter(|tid| is_guid(tid))
+    }
+}
+
+fn as_name<'v>(value: &'v Value<'_>) -> Result<Cow<'v, str>, Rejection> {
+    match value {
+        Value::Number(number) if !number.is_f64() => Ok(number.to_string().into()),
+        value => value.as_str().map(Cow::Borrowed).ok_or(Rejection::ClaimsMalformed),
     }
 }
 

@@ -50,6 +50,9 @@ pub struct IssuerSettings {
     pub kept_claims: Vec<String>,
     /// The Microsoft cloud of the issuer, as `cloud_instance_name` in key sets names it: a key that names another is not used.
     pub cloud_instance: Option<String>,
+    /// Whether a key that a discovery document led to speaks only for the party that the document names. Default no: with one source
+    /// there are no keys of anybody else.
+    pub binds_keys: bool,
 }
 
 impl IssuerSettings {
@@ -74,6 +77,7 @@ impl IssuerSettings {
             max_lifetime: None,
             kept_claims: Vec::new(),
             cloud_instance: None,
+            binds_keys: false,
         }
     }
 }
@@ -233,7 +237,11 @@ impl TrustedIssuer {
             }
             (Some(bound), Some(issuer), tenant) => self.is_same_issuer(bound, issuer, tenant),
         };
-        if same_cloud && speaks { Ok(()) } else { Err(Rejection::KeyOfOtherIssuer) }
+        let is_of_party = match (key.party().filter(|_| self.settings.binds_keys), token.issuer()) {
+            (None, _) => true,
+            (Some(party), issuer) => issuer.is_some_and(|issuer| party.issues(issuer, token.tenant())),
+        };
+        if same_cloud && speaks && is_of_party { Ok(()) } else { Err(Rejection::KeyOfOtherIssuer) }
     }
 
     /// Whether the issuer that a key is bound to is that of the token, under this name or under its other one.

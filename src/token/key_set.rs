@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::token::{
-    BearerToken, KeyId, Rejection, SkipReason, VerificationKey,
+    BearerToken, KeyId, Party, Rejection, SkipReason, VerificationKey,
     json::{self, JsonError, Value},
 };
 
@@ -72,6 +72,11 @@ pub struct KeySet {
 impl KeySet {
     /// Parses a JWKS document key by key: one odd key never costs the others.
     pub fn parse(document: &[u8], limits: &KeySetLimits) -> Result<Self, KeySetError> {
+        Self::parse_of(document, limits, None)
+    }
+
+    /// The same for a document that the discovery document of this party led to.
+    pub(crate) fn parse_of(document: &[u8], limits: &KeySetLimits, party: Option<&Party>) -> Result<Self, KeySetError> {
         if document.len() > limits.bytes {
             return Err(KeySetError::TooLarge { limit: limits.bytes, unit: "bytes" });
         }
@@ -83,7 +88,7 @@ impl KeySet {
         let mut skipped = Vec::new();
         for jwk in jwks {
             match parse_key(jwk.get().as_bytes()) {
-                Ok(key) => keys.push(Arc::new(key)),
+                Ok(key) => keys.push(Arc::new(key.published_by(party.cloned()))),
                 Err(key) => skipped.push(key),
             }
         }

@@ -1,5 +1,7 @@
 //! What a token is for: an access token of a user, an id token, a token of an application, or something else altogether.
 
+use std::borrow::Cow;
+
 use crate::token::{Rejection, UnverifiedToken, claims::PARTIES, json::Value};
 
 /// What a token is for, told by what it says. Microsoft writes `typ: JWT` on all of its tokens, so the claims decide. The first rule that
@@ -7,7 +9,7 @@ use crate::token::{Rejection, UnverifiedToken, claims::PARTIES, json::Value};
 ///
 /// 1. What says that it is something else is that: the claim `events` (RFC 8417: security events, logout tokens), a registered `typ` of
 ///    another kind in the header (any `+jwt` but `at+jwt`), `token_use` (Cognito) or the claim `typ` (Keycloak) with another kind.
-/// 2. `idtyp` is `app`, `gty` is `client-credentials`, or `sub` is the client itself (`azp`, `appid`, `client_id`, `cid`): app-only.
+/// 2. `idtyp` is `app`, `gty` (Auth0, Kinde, FusionAuth) or `grant_type` is or holds `client-credentials` or `client_credentials`, or `sub` is the client itself (`azp`, `appid`, `client_id`, `cid`): app-only.
 /// 3. `at_hash` or `c_hash`, `token_use: id`, Keycloak's `typ: ID`: id token (OpenID Connect Core section 3.3.2.11; no access token
 ///    has the hashes).
 /// 4. B2C (`iss` ends in `/v2.0/`) without a policy (`tfp`, `acr`): no user journey made it, or a custom policy that does not say so.
@@ -15,7 +17,8 @@ use crate::token::{Rejection, UnverifiedToken, claims::PARTIES, json::Value};
 /// 5. Header `typ` is `at+jwt` (RFC 9068), there are scopes, `token_use: access`, Keycloak's `typ: Bearer`: access token. B2C repeats
 ///    the `nonce` of the login in access tokens, so a `nonce` beside these says nothing.
 /// 6. `nonce`: id token.
-/// 7. `client_id` (RFC 9068 section 2.2) that is not in `aud`, as it is in an id token: access token.
+/// 7. `client_id` (RFC 9068 section 2.2) that is not in `aud`, as it is in an id token: access token. So is one with `client_id` and
+///    `jti`, with another `aud` beside the client, and without anything of a login (`auth_time`, `amr`, `acr`): Zitadel's.
 /// 8. Roles, or `sub` equal to `oid` beside a client outside of B2C: app-only.
 /// 9. Else id token: it has no sign of an access token.
 ///
@@ -75,19 +78,18 @@ impl TokenKind {
     pub(in crate::token) fn told(token: &UnverifiedToken<'_>, role_claim: &str) -> Result<(Self, &'static str), Rejection> {
         let scopes = token.scopes()?;
         let roles = token.texts(role_claim)?;
-        let nonce = token.text("nonce")?;
+        let nonce = token.name("nonce")?;
         let subject = token.text("sub")?;
-        let is_client = |name: &&str| token.text(name).map(|client| subject.is_some() && client == subject);
         let mut is_its_client = false;
         for name in &PARTIES {
-            is_its_client |= is_client(name)?;
+            is_its_client |= token.names(name)?.iter().any(|client| subject.is_some_and(|subject| subject == client));
         }
-        let app = token.text("idtyp")? == Some("app") || token.text("gty")? == Some("client-credentials");
+        let app = says_application(token)?;
         if let Some(sign) = says_other(token) {
             return Ok((Self::Other, sign));
         }
         if app {
-            return Ok((Self::AppOnly, "idtyp or gty"));
+            return Ok((Self::AppOnly, "idtyp, gty or grant_type"));
         }
         if is_its_client {
             return Ok((Self::AppOnly, "sub is the client"));
@@ -114,20 +116,30 @@ impl TokenKind {
         if nonce.is_some() {
             return Ok((Self::Id, "a nonce, and neither scopes nor typ at+jwt"));
         }
-        if let Some(client) = token.text("client_id")?
-            && !token.texts("aud")?.contains(&client)
-        {
+        let audiences = token.texts("aud")?;
+        let clients = token.names("client_id")?;
+        if !clients.is_empty() && !clients.iter().any(|client| audiences.contains(&client.as_ref())) {
             return Ok((Self::Access, "client_id"));
+        }
+        if !clients.is_empty() && token.has("jti") && audiences.len() > 1 && !OF_LOGINS.iter().any(|name| token.has(name)) {
+            return Ok((Self::Access, "client_id and jti, more than one aud, and nothing of a login"));
         }
         if !roles.is_empty() {
             return Ok((Self::AppOnly, "roles without scopes"));
         }
-        let has_client = token.authorized_party()?.is_some();
+        let has_client = !token.authorized_parties()?.is_empty();
         if !b2c && has_client && subject.is_some() && subject == token.text("oid")? {
             return Ok((Self::AppOnly, "sub is oid, and there are no scopes"));
         }
         Ok((Self::Id, "nothing says access token: no scp or scope, no typ at+jwt, no client_id"))
     }
+}
+
+/// Whether the token says that an application got it for itself. A list of grants says so by one of them.
+fn says_application(token: &UnverifiedToken<'_>) -> Result<bool, Rejection> {
+    let is_own = |grant: &Cow<'_, str>| grant.replace('_', "-").eq_ignore_ascii_case("client-credentials");
+    let has_grant = token.names("gty")?.iter().chain(&token.names("grant_type")?).any(is_own);
+    Ok(has_grant || token.names("idtyp")?.iter().any(|kind| kind == "app"))
 }
 
 /// What a token says that is none of the kinds that can be taken.
@@ -156,6 +168,9 @@ fn registered_type(token: &UnverifiedToken<'_>) -> Option<String> {
 fn is(token: &UnverifiedToken<'_>, name: &str, text: &str) -> bool {
     token.get(name).and_then(Value::as_str).is_some_and(|value| value.eq_ignore_ascii_case(text))
 }
+
+/// What providers say of a login in id tokens; Zitadel, whose access tokens name their client in `aud`, leaves it out of those.
+const OF_LOGINS: [&str; 5] = ["auth_time", "amr", "acr", "nonce", "s_hash"];
 
 /// Keycloak's claim `typ` in access tokens.
 const KEYCLOAK_ACCESS: [&str; 2] = ["Bearer", "DPoP"];

@@ -22,6 +22,7 @@ mod key_set;
 mod kind;
 mod memory;
 mod mint;
+mod party;
 mod permission;
 mod rejection;
 mod remedy;
@@ -49,6 +50,7 @@ pub use mint::{
     ClaimTable, ClaimValue, ClaimValueError, Lifetime, Minter, MintingProfile, Piece, Place, Source, TokenKeyId, TokenSigner,
     UserIdForm, UserToken,
 };
+pub use party::Party;
 pub use permission::{ClaimRule, NonceRule, Permission, PermissionSettings};
 pub use rejection::Rejection;
 pub(crate) use tenant::{CLOUDS, Cloud};

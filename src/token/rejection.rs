@@ -9,7 +9,7 @@ pub enum Rejection {
     AlgorithmNotAllowed,
     /// The key that would verify the token is one of several that fit.
     AmbiguousKey,
-    /// A path that servers may take to routes with different rules.
+    /// A path or method that servers may take to routes with different rules, or a second path in the header that no route takes.
     AmbiguousPath,
     /// More than one token, or more than one header that may hold one.
     AmbiguousToken,

@@ -131,7 +131,10 @@ impl TrustedIssuer {
             Check::Tenant => require(self.takes_tenant(token), Rejection::WrongTenant),
             Check::Policy => listed(&self.settings().policies, token.policy(), str::eq_ignore_ascii_case, Rejection::WrongPolicy),
             Check::AuthorizedParty => {
-                listed(&self.settings().authorized_parties, token.authorized_party(), str::eq, Rejection::WrongParty)
+                let known = &self.settings().authorized_parties;
+                let parties = if known.is_empty() { return Ok(()) } else { token.authorized_parties()? };
+                let all_known = parties.iter().all(|party| known.iter().any(|known| known == party));
+                require(all_known && !parties.is_empty(), Rejection::WrongParty)
             }
             Check::Kind => self.settings().kinds.take(TokenKind::of(token, &self.settings().role_claim)?),
             Check::SenderConstraint => {
@@ -186,11 +189,9 @@ impl TrustedIssuer {
         require(!token.is_for_graph(), Rejection::GraphToken)?;
         let settings = self.settings();
         if !token.has("aud") {
-            let client = token.text("client_id")?;
-            return require(
-                client.is_some_and(|client| settings.client_ids.iter().any(|our| our == client)),
-                Rejection::WrongAudience,
-            );
+            let clients = token.names("client_id")?;
+            let ours = |client| settings.client_ids.iter().any(|our| our == client);
+            return require(!clients.is_empty() && clients.iter().all(ours), Rejection::WrongAudience);
         }
         let ours = |audience: &&str| settings.audiences.iter().any(|our| our == audience);
         require(audiences.iter().any(ours), Rejection::WrongAudience)
@@ -228,7 +229,7 @@ impl VerifiedToken {
             key_id: *key.id(),
             scopes: token.scopes()?.join(" ").into(),
             roles: token.texts(&issuer.settings().role_claim)?.into_iter().map(Into::into).collect(),
-            nonce: token.text("nonce")?.map(Into::into),
+            nonce: token.name("nonce")?.map(|nonce| nonce.as_ref().into()),
             name_claim: Arc::clone(issuer.shared_name_claim()),
             claims: issuer.kept_claims().iter().filter_map(kept).collect(),
             elsewhere: issuer.kept_claims().iter().filter(|name| token.stands_elsewhere(name)).map(Arc::clone).collect(),

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 /// Which rooms a room may use. `src/lib.rs` explains the order.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["admin", "config", "demo", "jwks", "metrics", "server", "signing", "token"]),
-    ("demo", &["admin", "config", "exchange", "jwks", "proxy", "server", "signing", "token"]),
+    ("cli", &["admin", "config", "demo", "jwks", "metrics", "server", "signing", "terminal", "token"]),
+    ("demo", &["admin", "config", "exchange", "jwks", "proxy", "server", "signing", "terminal", "token"]),
     ("server", &["admin", "config", "exchange", "jwks", "metrics", "proxy", "signing", "token"]),
     ("proxy", &["exchange", "metrics", "tls", "token"]),
     ("admin", &["exchange", "jwks", "metrics", "private_file", "signing", "token"]),
@@ -14,9 +14,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("exchange", &["jwks", "metrics", "signing", "token"]),
     ("jwks", &["metrics", "private_file", "tls", "token"]),
     ("signing", &["private_file", "token"]),
-    ("fuzzing", &["config", "proxy"]),
+    ("fuzzing", &["config", "proxy", "signing", "tls"]),
     ("metrics", &[]),
     ("private_file", &[]),
+    ("terminal", &[]),
     ("tls", &[]),
     ("token", &[]),
     ("lib", &[]),

@@ -30,6 +30,7 @@ fn routes(config: &str) -> Value {
     match config {
         "couchdb" | "couchdb alone" => json!({ "preset": "couchdb" }),
         "couchdb beside public" => json!([{ "preset": "couchdb" }, health("/_up"), public("fauxton", "/_utils")]),
+        "couchdb below" => json!({ "preset": "couchdb", "path": "/couch" }),
         "realm" => json!({ "preset": "realm" }),
         "realm beside admin" => json!([{ "preset": "realm" }, { "name": "admin", "path": "/admin", "roles": ["admin"] }]),
         "powersync" | "zero" | "triplit" => with_header(config, json!({})),

@@ -18,7 +18,8 @@ fn direct() -> BTreeSet<String> {
     for line in manifest.lines() {
         if line.starts_with('[') {
             is_dependency = line.ends_with("dependencies]");
-        } else if let Some((name, _)) = line.split_once(" = ").filter(|_| is_dependency) {
+        } else if let Some((name, _)) = line.split_once(" = ").filter(|(name, _)| is_dependency && *name != env!("CARGO_PKG_NAME"))
+        {
             names.insert(name.to_owned());
         }
     }

@@ -204,10 +204,11 @@ async fn no_client_header_speaks_for_the_gateway() {
 async fn more_connections_than_the_cap_wait_their_turn() {
     let kit = Kit::start_with(|config| config.proxy.listen.max_connections = 2).await;
     let token = kit.issuer.token("alice").sign();
-    let (first, second) = (kit.connect().await, kit.connect().await);
+    let (first, second) = (kit.socket(&token).await, kit.socket(&token).await);
     kit.eventually(|| kit.metric("syncgate_connections", &[]) == 2.0).await;
     let mut third = kit.connect().await;
     third.write(format!("GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await;
+    kit.eventually(|| kit.metric("syncgate_connections_full_total", &[]) == 1.0).await;
     assert_eq!(kit.metric("syncgate_connections_total", &[]), 2.0);
     drop(first);
     assert_eq!(kit.within(third.answer()).await.unwrap().status, 200);

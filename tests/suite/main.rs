@@ -16,6 +16,7 @@ mod demo_backend;
 mod demo_issuer;
 mod dependencies;
 mod differential;
+mod displaced;
 mod duplex;
 mod ends;
 mod every_rejection;
@@ -37,6 +38,7 @@ mod metrics_page;
 mod minting;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod other_paths;
 mod own_trouble;
 mod places;
 mod process;

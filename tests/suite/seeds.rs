@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use syncgate::fuzzing::{hold_body, hold_config, hold_frames, hold_place};
+use syncgate::fuzzing::{hold_authorities, hold_body, hold_config, hold_frames, hold_intake, hold_key_file, hold_place};
 
 #[track_caller]
 fn replay(target: &str, hold: impl Fn(&[u8]) -> Result<(), String>) {
@@ -32,6 +32,19 @@ fn the_seeds_of_place_hold() {
 #[test]
 fn the_seeds_of_body_hold() {
     replay("body", hold_body);
+}
+
+#[test]
+fn the_seeds_of_intake_hold() {
+    replay("intake", hold_intake);
+}
+
+#[test]
+fn the_seeds_of_certificate_and_key_hold() {
+    replay("certificate_and_key", |input| {
+        hold_key_file(input)?;
+        hold_authorities(input)
+    });
 }
 
 #[test]

@@ -17,9 +17,9 @@ use self::{
 use crate::{
     cli::Failure,
     config::{Config, IssuerConfig},
-    demo::guide::Look,
     jwks::{FetchedKeys, JwksSettings, fetch_once},
     server::install_crypto,
+    terminal::Look,
     token::{
         Circumstances, Demands, Explanation, IssuerRule, KeySet, KeySetError, KeySetLimits, KeysAtHand, Permission, Timestamp,
         TrustedIssuer, Verdict,

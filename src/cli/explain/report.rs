@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    demo::guide::Look,
+    terminal::Look,
     token::{Explanation, Outcome, Rejection, Step, Timestamp, Verdict},
 };
 

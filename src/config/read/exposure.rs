@@ -49,22 +49,24 @@ fn overlap(one: &RouteSettings, other: &RouteSettings) -> bool {
 
 /// A method that the route guards, and the route that a POST to the same paths takes, if that has other rules.
 fn got_round<'a>(route: &RouteSettings, routes: &'a [(Field<'_>, RouteSettings)]) -> Option<(&'static str, &'a RouteSettings)> {
-    let takes_post = |route: &RouteSettings| route.methods.is_empty() || route.methods.iter().any(|method| method == "POST");
-    let method = OVERRIDDEN.into_iter().find(|guarded| route.methods.iter().any(|method| method == guarded))?;
-    if route.access != Access::Protected || takes_post(route) {
+    if route.access != Access::Protected {
         return None;
     }
     let below =
         |path: &str| path == "/" || route.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let candidates = routes.iter().map(|(_, other)| other).filter(|other| {
-        let is_same = other.path == route.path;
-        takes_post(other)
-            && overlap(other, route)
-            && other.upstream == route.upstream
-            && if other.exact { is_same } else { below(&other.path) }
-    });
-    // The most specific of them is the one that it takes.
-    let post = candidates.max_by_key(|other| (other.path.len(), other.exact, other.host.is_some(), !other.methods.is_empty()))?;
+    // The most specific one of those that take a method at the path is the one that a request takes.
+    let taker = |method: &str| {
+        let candidates = routes.iter().map(|(_, other)| other).filter(|other| {
+            let is_same = other.path == route.path;
+            (other.methods.is_empty() || other.methods.iter().any(|name| name == method))
+                && overlap(other, route)
+                && other.upstream == route.upstream
+                && if other.exact { is_same } else { below(&other.path) }
+        });
+        candidates.max_by_key(|other| (other.path.len(), other.exact, other.host.is_some(), !other.methods.is_empty()))
+    };
+    let method = OVERRIDDEN.into_iter().find(|method| taker(method).is_some_and(|taker| std::ptr::eq(taker, route)))?;
+    let post = taker("POST").filter(|post| !std::ptr::eq(*post, route))?;
     let is_weaker = post.access != Access::Protected || post.permission != route.permission;
     is_weaker.then_some((method, post))
 }

@@ -13,6 +13,7 @@ use crate::{
         read::{
             doubtful,
             identity::{self, Permitted},
+            parties,
             presets::{Expansion, Given, PRESETS, Preset, TENANT_PLACE, cloud_of},
         },
         section::Section,
@@ -128,6 +129,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     let default_name = expansion.name.or_else(|| host_name(settings.sources.first(), &issuers));
     check_clouds(&mut section, &issuers, &settings.sources);
     let provider = preset.flatten().map_or_else(|| provider(&issuers), Preset::provider);
+    parties::check(&mut section, provider, &issuers, &settings.sources);
     let cloud_instance = microsoft_cloud(provider, &issuers, &settings.sources);
     let name = section.text("name", &NAME).or(default_name).unwrap_or_else(|| NAMELESS.to_owned());
     let client_ids = section.texts("client_ids", &TEXT);
@@ -147,6 +149,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
         leeway: section.duration("leeway", LEEWAY, Duration::ZERO..=MINUTE * 5),
         max_lifetime: section.limit("max_lifetime", MINUTE..=DAY * 30),
         cloud_instance,
+        binds_keys: settings.sources.len() > 1,
         ..IssuerSettings::new(&name, rule(&mut section, issuers), audiences)
     };
     section.finish();

@@ -11,6 +11,7 @@ pub(super) mod identity;
 pub(super) mod issuers;
 pub(super) mod mint;
 pub(super) mod mint_presets;
+pub(super) mod parties;
 pub(super) mod places;
 pub(super) mod presets;
 pub(super) mod routes;

@@ -18,6 +18,8 @@ mod hostile;
 mod mint_presets;
 /// What minted tokens say.
 mod minting;
+/// That an element of `issuers` is one party.
+mod parties;
 /// What the presets expand to.
 mod presets;
 /// The printout of the effective settings is a config that means the same.

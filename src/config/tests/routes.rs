@@ -157,6 +157,20 @@ fn a_post_that_may_stand_for_another_method_deserves_a_thought() {
         (json!([delete, { "name": "write", "methods": ["PUT"], "path": "/db" }]), 0),
         (json!([delete, { "name": "write", "path": "/db", "roles": ["admin"] }]), 0),
         (json!([delete, { "name": "write", "path": "/other" }]), 0),
+        // The rest of the methods has a route, without a list of them.
+        (
+            json!([{ "name": "read", "path": "/db", "methods": ["GET", "POST"] }, { "name": "write", "path": "/db", "roles": ["admin"] }]),
+            1,
+        ),
+        (json!([{ "name": "read", "path": "/db", "methods": ["GET"] }, { "name": "write", "path": "/db", "roles": ["admin"] }]), 0),
+        (json!([{ "name": "read", "methods": ["POST"], "access": "public" }, { "name": "write", "path": "/db" }]), 0),
+        (json!([{ "name": "login", "methods": ["POST"], "access": "public" }, { "name": "all" }]), 1),
+        (
+            json!([
+                { "name": "read", "path": "/db", "methods": ["GET", "POST"], "roles": ["admin"] }, { "name": "write", "path": "/db", "roles": ["admin"] }
+            ]),
+            0,
+        ),
         (json!([delete, { "name": "write", "path": "/db", "roles": ["admin"] }, { "name": "read" }]), 0),
         (json!([{ "name": "all", "path": "/db", "methods": ["POST", "DELETE"], "roles": ["admin"] }, { "name": "rest" }]), 0),
     ] {

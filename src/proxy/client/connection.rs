@@ -40,6 +40,15 @@ impl Connection {
         &self.request
     }
 
+    /// Closes the connection if it is still idle, since its place is needed. To be called on its event loop: there it is idle for as long as
+    /// this looks.
+    pub(super) fn displace(&self) -> bool {
+        let Some(stream) = self.stream.as_ref().filter(|stream| self.request.is_idle() && stream.is_quiet()) else { return false };
+        self.request.displaced();
+        stream.close();
+        true
+    }
+
     /// What came in and was not given to Pingora's session.
     pub(in crate::proxy) fn inbound(&self) -> &Inbound {
         &self.inbound

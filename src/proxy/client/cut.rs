@@ -23,10 +23,12 @@ pub(in crate::proxy) enum Cut {
     SlowUpstream,
     /// The client took nothing of an answer for too long.
     WriteTimeout,
+    /// It was idle, and its place was needed.
+    Displaced,
 }
 
 impl Cut {
-    pub(in crate::proxy) const ALL: [Self; 9] = [
+    pub(in crate::proxy) const ALL: [Self; 10] = [
         Self::HeaderTimeout,
         Self::TokenEnd,
         Self::MaxAge,
@@ -36,6 +38,7 @@ impl Cut {
         Self::SlowClient,
         Self::SlowUpstream,
         Self::WriteTimeout,
+        Self::Displaced,
     ];
 
     /// The one that `cut as u8` stands for.
@@ -54,6 +57,7 @@ impl Cut {
             Self::SlowClient => "slow_client",
             Self::SlowUpstream => "slow_upstream",
             Self::WriteTimeout => "write_timeout",
+            Self::Displaced => "displaced",
         }
     }
 

@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
     task::JoinSet,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -29,6 +29,7 @@ use crate::{
         client::{
             connection::Connection,
             cut::Cut,
+            displacing::{self, OpenConnections},
             event_loops::{EventLoop, EventLoops},
             intake::Intake,
             key_watch::KeyWatch,
@@ -73,6 +74,7 @@ pub(in crate::proxy) struct Listener<S> {
 struct Worker<S> {
     service: Arc<S>,
     event_loop: EventLoop,
+    open: Arc<OpenConnections>,
 }
 
 impl<S: Serve> Listener<S> {
@@ -84,7 +86,8 @@ impl<S: Serve> Listener<S> {
         metrics: Arc<Metrics>,
         loops: &EventLoops,
     ) -> Self {
-        let worker = |event_loop: &EventLoop| Worker { service: Arc::new(service()), event_loop: event_loop.clone() };
+        let worker =
+            |event_loop: &EventLoop| Worker { service: Arc::new(service()), event_loop: event_loop.clone(), open: Arc::default() };
         Self { workers: loops.iter().map(worker).collect(), settings, trust, metrics }
     }
 
@@ -104,19 +107,14 @@ impl<S: Serve> Listener<S> {
             let full = RateLimit::every(COMPLAINS_EVERY);
             let trouble = RateLimit::every(COMPLAINS_EVERY);
             loop {
-                if places.available_permits() == 0 {
-                    self.metrics.proxy.connections_full.inc();
-                    if full.is_due() {
-                        tracing::warn!(max_connections, "every connection is taken; clients wait");
-                    }
-                }
-                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let (stream, peer) = self.accept(&socket, &trouble).await;
+                let Some(place) = self.place(&places, max_connections, &full).await else { return };
                 let Some(worker) = self.least_busy() else { return };
-                let (taken_on, service) = (worker.event_loop.take_on(), Arc::clone(&worker.service));
+                let (taken_on, service, open) =
+                    (worker.event_loop.take_on(), Arc::clone(&worker.service), Arc::clone(&worker.open));
                 let (this, cut) = (Arc::clone(&self), cut.clone());
                 let serving = async move {
-                    this.serve(&*service, stream, peer, &cut).await;
+                    this.serve(&*service, stream, peer, &open, &cut).await;
                     drop((place, taken_on));
                 };
                 connections.spawn_on(serving, worker.event_loop.handle());
@@ -136,6 +134,47 @@ impl<S: Serve> Listener<S> {
             cut.cancel();
             connections.wait().await;
         }
+    }
+
+    /// A place for a connection that has come. Where all are taken, those that have been idle the longest give way, as at nginx; nobody is
+    /// kept out by connections that ask for nothing.
+    async fn place(&self, places: &Arc<Semaphore>, max_connections: usize, full: &RateLimit) -> Option<OwnedSemaphorePermit> {
+        /// Until then one may have become idle.
+        const PAUSE: Duration = Duration::from_millis(50);
+        /// Until then one that was idle is closed, unless it is idle no longer.
+        const CLOSING: Duration = Duration::from_millis(250);
+        match Arc::clone(places).try_acquire_owned() {
+            Err(TryAcquireError::NoPermits) => {}
+            place => return place.ok(),
+        }
+        self.metrics.proxy.connections_full.inc();
+        if full.is_due() {
+            tracing::warn!(
+                max_connections,
+                "every connection is taken; those that have been idle the longest are closed, or clients wait"
+            );
+        }
+        loop {
+            let patience = if self.displace(displacing::at_once(max_connections)) { CLOSING } else { PAUSE };
+            if let Ok(place) = tokio::time::timeout(patience, Arc::clone(places).acquire_owned()).await {
+                return place.ok();
+            }
+        }
+    }
+
+    /// Has so many connections closed that are idle, each on its event loop. Says whether there are such.
+    fn displace(&self, most: usize) -> bool {
+        let mut some_are = false;
+        let chosen = displacing::idle_longest(self.workers.iter().map(|worker| &*worker.open), most);
+        for (worker, connections) in self.workers.iter().zip(chosen).filter(|(_, connections)| !connections.is_empty()) {
+            let cut = self.metrics.proxy.connections_cut.with_label_values(&[Cut::Displaced.label()]);
+            some_are = true;
+            worker.event_loop.handle().spawn(async move {
+                let closed = connections.iter().filter(|connection| connection.displace()).count();
+                cut.inc_by(u64::try_from(closed).unwrap_or(u64::MAX));
+            });
+        }
+        some_are
     }
 
     /// The next connection, watched by no event loop yet. Errors of `accept` concern one connection that is gone already, or a lack of
@@ -166,7 +205,14 @@ impl<S: Serve> Listener<S> {
         self.workers.iter().min_by_key(|worker| worker.event_loop.connections())
     }
 
-    async fn serve(&self, service: &S, stream: std::net::TcpStream, peer: SocketAddr, cut: &CancellationToken) {
+    async fn serve(
+        &self,
+        service: &S,
+        stream: std::net::TcpStream,
+        peer: SocketAddr,
+        open: &Arc<OpenConnections>,
+        cut: &CancellationToken,
+    ) {
         self.metrics.proxy.connections_accepted.inc();
         let _counted = Counted::new(&self.metrics.proxy.connections);
         let stream = match TcpStream::from_std(stream) {
@@ -180,6 +226,7 @@ impl<S: Serve> Listener<S> {
             connection.request().bound_writes(listen.write_timeout);
             (Arc::new(connection), listen.stream_grace)
         };
+        let _kept = open.keep(&connection);
         let transport = Transport::new(stream, Arc::clone(&connection));
         let unsent = transport.unsent();
         {

@@ -5,7 +5,10 @@ mod clock_watch;
 mod connection;
 mod cut;
 mod date;
+mod displacing;
 mod event_loops;
+#[cfg(feature = "fuzzing")]
+pub(in crate::proxy) mod fuzzing;
 mod held;
 mod inbound;
 mod intake;
@@ -24,7 +27,6 @@ mod unreadable;
 pub(in crate::proxy) use self::{
     connection::Connection,
     cut::Cut,
-    intake::Intake,
     key_watch::KeyWatch,
     listener::{LastWork, Listener, Serve},
     request_state::RequestState,
@@ -33,3 +35,6 @@ pub(in crate::proxy) use self::{
     unreadable::{Complaints, Unreadable},
 };
 pub use self::{event_loops::EventLoops, settings::ListenSettings};
+
+#[cfg(feature = "bench")]
+pub(in crate::proxy) use self::intake::Intake;

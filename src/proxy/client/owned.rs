@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf as _, BytesMut};
@@ -48,6 +48,17 @@ impl OwnedHandle {
             }
             _ => Poll::Ready(()),
         }
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.poll_left(&mut Context::from_waker(Waker::noop())).is_pending() && self.owned().ahead.is_empty()
+    }
+
+    /// Both directions, by giving up our end.
+    pub(super) fn close(&self) {
+        let mut owned = self.owned();
+        (owned.stream, _) = tokio::io::duplex(1);
+        owned.ahead.clear();
     }
 
     fn owned(&self) -> MutexGuard<'_, Owned> {

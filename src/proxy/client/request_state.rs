@@ -30,13 +30,14 @@ use crate::{
 };
 
 /// Between requests; in a header; in a request; connected, and nothing has come yet; in a header whose clock has not been started; in one
-/// that is too large, so that only its beginning is read.
+/// that is too large, so that only its beginning is read; idle, and closed since its place was needed.
 const IDLE: u8 = 0;
 const HEADER: u8 = 1;
 const REQUEST: u8 = 2;
 const CONNECTED: u8 = 3;
 const HEADER_BEGAN: u8 = 4;
 const HEADER_CUT: u8 = 5;
+const DISPLACED: u8 = 6;
 
 /// What bytes that come in belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,9 @@ pub(in crate::proxy) struct RequestState {
     /// Milliseconds.
     write_timeout: AtomicU64,
     phase: AtomicU8,
+    opened: Instant,
+    /// Microseconds from `opened` to the last pause between two requests.
+    paused_at: AtomicU64,
     /// Milliseconds since the epoch; `i64::MAX`: none.
     deadline: AtomicI64,
     /// Whether a write is under way that the client does not take.
@@ -81,6 +85,8 @@ impl RequestState {
             header_timeout,
             write_timeout: AtomicU64::new(u64::MAX),
             phase: AtomicU8::new(CONNECTED),
+            opened: Instant::now(),
+            paused_at: AtomicU64::new(0),
             deadline: AtomicI64::new(Timestamp::from(SystemTime::now()).plus(header_timeout).as_millis()),
             is_blocked: AtomicBool::new(false),
             cause: AtomicU8::new(Cut::HeaderTimeout as u8),
@@ -137,6 +143,40 @@ impl RequestState {
         self.rests_on(None);
         self.phase.store(IDLE, Ordering::Relaxed);
         self.deadline.store(i64::MAX, Ordering::Relaxed);
+    }
+
+    /// The wait for the next request has begun.
+    pub(in crate::proxy) fn waits_from(&self, now: Instant) {
+        let micros = now.saturating_duration_since(self.opened).as_micros();
+        self.paused_at.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Since when a request is waited for; none while there is one. Where nothing has been said yet, that counts if it `is_silent`.
+    pub(super) fn idle_since(&self, is_silent: impl Fn(&std::time::Instant) -> bool) -> Option<std::time::Instant> {
+        match self.phase.load(Ordering::Relaxed) {
+            IDLE => {
+                let paused = Duration::from_micros(self.paused_at.load(Ordering::Relaxed));
+                self.opened.into_std().checked_add(paused)
+            }
+            CONNECTED => Some(self.opened.into_std()).filter(is_silent),
+            _ => None,
+        }
+    }
+
+    /// Whether a request is waited for.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase.load(Ordering::Relaxed), IDLE | CONNECTED)
+    }
+
+    /// Notes that the connection is closed, since its place is needed.
+    pub(super) fn displaced(&self) {
+        self.phase.store(DISPLACED, Ordering::Relaxed);
+        self.cut(Cut::Displaced);
+    }
+
+    /// Whether it was closed so. What comes in nevertheless was sent into a connection that is closed.
+    pub(in crate::proxy) fn is_displaced(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == DISPLACED
     }
 
     /// Ends the connection at this time, whatever it is doing then, unless the request ends before.

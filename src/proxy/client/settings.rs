@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 pub struct ListenSettings {
     /// Address and port; port 0 takes a free one. Default `0.0.0.0:8080`.
     pub address: SocketAddr,
-    /// Connections at a time; further ones wait to be accepted. Default 10,000.
+    /// Connections at a time. For further ones those that have been idle the longest are closed; if none is idle, they wait. Default 10,000.
     pub max_connections: usize,
     /// From the first byte of a request, of the first one from the connection's start, to the end of the header. Default 10 s; 100 ms to
     /// 5 min.

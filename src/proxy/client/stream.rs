@@ -63,6 +63,24 @@ impl ClientStream {
         .await;
     }
 
+    /// Whether nothing of what the client has sent waits to be read.
+    pub(super) fn is_quiet(&self) -> bool {
+        match &self.0 {
+            Carrier::Tcp(stream) => stream.is_quiet(),
+            #[cfg(test)]
+            Carrier::Owned(stream) => stream.is_quiet(),
+        }
+    }
+
+    /// Closes both directions. Whoever reads then finds the end.
+    pub(super) fn close(&self) {
+        match &self.0 {
+            Carrier::Tcp(stream) => stream.close(),
+            #[cfg(test)]
+            Carrier::Owned(stream) => stream.close(),
+        }
+    }
+
     /// Reads and throws away what the client still sends. Resolves when it has closed its side, or is gone.
     pub(in crate::proxy) async fn discard(&self) {
         let mut stream = self.clone();

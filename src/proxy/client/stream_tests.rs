@@ -77,6 +77,24 @@ async fn a_client_that_speaks_is_there_and_what_it_said_is_not_lost() {
 }
 
 #[tokio::test]
+async fn one_that_is_quiet_can_be_closed() {
+    for (mut stream, mut client) in each().await {
+        assert!(stream.is_quiet());
+        client.write_all(b"a").await.unwrap();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        while stream.is_quiet() {
+            assert!(tokio::time::Instant::now() < deadline, "it has spoken");
+            tokio::task::yield_now().await;
+        }
+        let mut taken = [0];
+        soon(stream.read_exact(&mut taken)).await.unwrap();
+        stream.close();
+        assert_eq!(soon(stream.read(&mut taken)).await.unwrap(), 0);
+        assert_eq!(soon(client.read(&mut taken)).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
 async fn what_nobody_wants_is_read_to_its_end() {
     for (stream, mut client) in each().await {
         let sending = async move {

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    mem::MaybeUninit,
     os::fd::{AsRawFd as _, RawFd},
     pin::Pin,
     sync::Arc,
@@ -36,6 +37,17 @@ impl TcpHandle {
             Ok(1..) => Poll::Pending,
             Ok(0) | Err(_) => Poll::Ready(()),
         }
+    }
+
+    /// Whether nothing of what the client has sent waits to be read.
+    pub(super) fn is_quiet(&self) -> bool {
+        !matches!(SockRef::from(&*self.0).peek(&mut [MaybeUninit::uninit()]), Ok(1..))
+    }
+
+    /// Closes both directions. Whoever reads then finds the end.
+    pub(super) fn close(&self) {
+        // One that is gone already is closed.
+        let _ = SockRef::from(&*self.0).shutdown(std::net::Shutdown::Both);
     }
 
     /// Reads what is there, into the buffer as it is: Pingora reads bodies into 64 KiB, which to fill with zeros first would cost time, and

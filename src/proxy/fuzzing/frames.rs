@@ -16,10 +16,13 @@ struct Frame {
 pub fn hold_frames(input: &[u8]) -> Result<(), String> {
     let [first, second, bytes @ ..] = input else { return Ok(()) };
     let frames = frames_of(bytes);
+    let close = frames.iter().find(|frame| frame.opcode == 8).map(|frame| frame.start);
     let (mut tracker, mut at, mut size) = (FrameTracker::default(), 0_usize, usize::from(*first));
     loop {
-        let under_way = frames.iter().find(|frame| frame.start < at as u128 && at as u128 <= frame.end && frame.end != at as u128);
-        let has_closed = frames.iter().any(|frame| frame.opcode == 8 && frame.start < at as u128);
+        // Frames follow one another; there may be as many as half the bytes, and a look at each byte.
+        let next = frames.partition_point(|frame| frame.end <= at as u128);
+        let under_way = frames.get(next).filter(|frame| frame.start < at as u128);
+        let has_closed = close.is_some_and(|close| close < at as u128);
         if tracker.is_between_frames() != under_way.is_none() || tracker.has_closed() != has_closed {
             return Err(format!("{at}: between frames {}, closed {}", tracker.is_between_frames(), tracker.has_closed()));
         }

@@ -16,6 +16,8 @@ pub(in crate::proxy) struct Fields<'a> {
     pub(in crate::proxy) names_websocket: bool,
     /// Whether an `Accept` names an event stream.
     pub(in crate::proxy) accepts_events: bool,
+    /// Whether any field may name another path than the target.
+    pub(in crate::proxy) names_path: bool,
 }
 
 /// A field that may stand in a header once.
@@ -38,11 +40,28 @@ impl<'a> Fields<'a> {
                 header::TRANSFER_ENCODING => fields.transfer_encoding.add(value),
                 header::UPGRADE => fields.names_websocket |= switch::names_websocket(value),
                 header::ACCEPT => fields.accepts_events |= lifetime::names_events(value),
-                _ => {}
+                _ => fields.names_path |= names_path(name.as_str()),
             }
         }
         fields
     }
+}
+
+/// Whether a field of this name (in lower case) names a path to write to or to copy from, in whatever spelling.
+fn names_path(name: &str) -> bool {
+    match name.as_bytes() {
+        [b'd', ..] => name.starts_with("destination"),
+        [b'u', ..] => same_name(name, "upload-concat"),
+        [b'x', ..] => name.contains("copy"),
+        _ => false,
+    }
+}
+
+/// Whether servers that take all signs but letters and digits for one take a name for this one; both in lower case.
+pub(in crate::proxy) fn same_name(name: &str, known: &str) -> bool {
+    let is_sign = |byte: u8| !byte.is_ascii_alphanumeric();
+    name.len() == known.len()
+        && name.bytes().zip(known.bytes()).all(|(one, other)| one == other || (is_sign(one) && is_sign(other)))
 }
 
 impl<'a> Single<'a> {
@@ -70,7 +89,10 @@ mod tests {
         headers.append(header::CONTENT_LENGTH, once.clone());
         headers.append(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.append(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        assert!(!Fields::of(&headers).names_path);
+        headers.append("upload_concat", HeaderValue::from_static("partial"));
         let fields = Fields::of(&headers);
+        assert!(fields.names_path);
         assert_eq!((fields.host, fields.content_length), (Single::Often, Single::Once(&once)));
         assert!(fields.accepts_events && fields.names_websocket);
     }

@@ -50,6 +50,23 @@ impl IdleTimer {
         })
     }
 
+    /// The same for a limit that there is. Tells from when it counts.
+    pub(in crate::proxy) fn exceeded_from(
+        &mut self,
+        limit: Duration,
+        counts_from: impl FnOnce(Instant),
+    ) -> impl Future<Output = ()> {
+        let mut counts_from = Some(counts_from);
+        poll_fn(move |task| {
+            if let Some(counts_from) = counts_from.take() {
+                let now = Instant::now();
+                self.due = now.checked_add(limit);
+                counts_from(now);
+            }
+            self.poll_exceeded(task)
+        })
+    }
+
     /// Ready once the limit is exceeded.
     pub(in crate::proxy) fn poll_exceeded(&mut self, task: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else { return Poll::Pending };

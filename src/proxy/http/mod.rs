@@ -11,7 +11,7 @@ pub(in crate::proxy) mod switch;
 
 pub(in crate::proxy) use self::{
     changes::Changes,
-    fields::{Fields, Single},
+    fields::{Fields, Single, same_name},
     hop_by_hop::{Nominations, connection_options, list},
     idle_timer::IdleTimer,
     rate_limit::RateLimit,

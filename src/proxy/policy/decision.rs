@@ -92,7 +92,12 @@ impl Policy {
             return Ok(decision);
         }
         let host = target::host(fields.host)?;
-        let found = self.routes.find(&host, request.method.as_str(), target::path(request.raw_path()))?;
+        let (method, path) = (request.method.as_str(), target::path(request.raw_path()));
+        let found = if fields.names_path {
+            self.routes.find_with_others(&host, method, path, &request.headers)?
+        } else {
+            self.routes.find(&host, method, path)?
+        };
         let route = found.route;
         decided.route = Some(Arc::clone(route));
         // Not before the route is known: a page can read a refusal only if its route says so.
@@ -235,3 +240,7 @@ fn only_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

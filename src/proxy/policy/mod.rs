@@ -28,6 +28,10 @@ pub(in crate::proxy) use self::{
     error_format::Fault,
     permit::Permit,
     route::{Route, RouteTable},
-    strip::StripList,
-    token_place::{BodyContent, MOST_BODY_BYTES, NewToken, Parts, Rewrite, check_body_headers},
+    token_place::{MOST_BODY_BYTES, check_body_headers},
 };
+
+#[cfg(feature = "bench")]
+pub(in crate::proxy) use self::strip::StripList;
+#[cfg(feature = "fuzzing")]
+pub(in crate::proxy) use self::token_place::{BodyContent, NewToken, Parts, Rewrite};

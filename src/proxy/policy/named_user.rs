@@ -57,6 +57,23 @@ mod tests {
     }
 
     #[test]
+    fn two_that_php_makes_one_of_are_none() {
+        let check = |second: &str| {
+            check(
+                format!("/?user_id=a&{second}").as_bytes(),
+                "user_id",
+                &format!("e30.{}.AAAA", URL_SAFE_NO_PAD.encode(r#"{"sub":"a"}"#)),
+            )
+        };
+        for second in
+            ["user.id=b", "user%20id=b", "user+id=b", "user[id=b", "user_id%00x=b", "+user.id=b", "%20%20user_id=b", "user.id[]=b"]
+        {
+            assert_eq!(check(second), Err(Rejection::WrongUser), "{second}");
+        }
+        assert_eq!(check("userid=b&user-id=b&user_ids=b"), Ok(()));
+    }
+
+    #[test]
     fn a_token_that_names_nobody_is_for_nobody() {
         for claims in ["{}", r#"{"sub":1}"#, r#"{"sub":null}"#] {
             assert_eq!(check_against(claims, "/?userID="), Err(Rejection::WrongUser), "{claims}");

@@ -15,7 +15,7 @@ use crate::{
 /// Refuses what is answered by echoing the request, our token included; lengths that could be read in two ways; and codings of the body
 /// other than `chunked`, which would be dropped on the way to the upstream (RFC 9112 section 6.1).
 pub(super) fn check_message(method: &Method, fields: &Fields<'_>) -> Result<(), Rejection> {
-    if *method == Method::TRACE {
+    if method.as_str().eq_ignore_ascii_case(Method::TRACE.as_str()) {
         return Err(Rejection::MethodNotAllowed);
     }
     let is_number = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
@@ -57,6 +57,12 @@ pub(in crate::proxy) fn host(field: Single<'_>) -> Result<Cow<'_, str>, Rejectio
         return address(bracketed).ok_or(Rejection::HostMalformed);
     }
     name(authority).map(Cow::Borrowed).ok_or(Rejection::HostMalformed)
+}
+
+/// Whether an authority, as a URL has it (RFC 3986 section 3.2), is this host at any port. Not if it has a user in it.
+pub(in crate::proxy) fn is_of_host(authority: &[u8], host: &str) -> bool {
+    let Ok(value) = HeaderValue::from_bytes(authority) else { return false };
+    self::host(Single::Once(&value)).is_ok_and(|name| name.eq_ignore_ascii_case(host))
 }
 
 /// The name of `name`, `name:` or `name:port`.
@@ -141,6 +147,8 @@ mod tests {
             assert_eq!(check(odd), Err(Rejection::LengthMalformed), "{odd:?}");
         }
         assert_eq!(check_message(&Method::TRACE, &Fields::default()), Err(Rejection::MethodNotAllowed));
+        let lower_case = Method::from_bytes(b"trace").unwrap();
+        assert_eq!(check_message(&lower_case, &Fields::default()), Err(Rejection::MethodNotAllowed));
     }
 
     #[test]

@@ -20,9 +20,10 @@ pub use self::{
     access_log::{AccessLog, AccessLogFormat},
     live::{LiveProxy, Prepared},
 };
+pub(in crate::proxy) use self::{gateway::Gateway, live::Live, service::Service};
+
+#[cfg(feature = "bench")]
 pub(in crate::proxy) use self::{
-    gateway::{Gateway, limit},
-    live::Live,
+    gateway::limit,
     record::{Outcome, RequestRecord},
-    service::Service,
 };

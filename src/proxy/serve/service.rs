@@ -64,7 +64,7 @@ impl Serve for Service {
         client.set_server_keepalive(WITHOUT_TIMEOUT);
         loop {
             let read = {
-                let mut idle = pin!(timers.idle.exceeded(Some(timers.keepalive)));
+                let mut idle = pin!(timers.idle.exceeded_from(timers.keepalive, |now| connection.request().waits_from(now)));
                 tokio::select! {
                     biased;
                     read = client.read_request() => read,
@@ -74,6 +74,7 @@ impl Serve for Service {
                 }
             };
             match read {
+                Ok(Some(_)) if connection.request().is_displaced() => return None,
                 Ok(Some(_)) if connection.request().is_header_cut() => {
                     Box::pin(self.gateway.refuse_cut(client, connection)).await;
                     return None;

@@ -15,7 +15,7 @@ pub(in crate::proxy) use self::{
     backend::Backend,
     connect::connect,
     fault::UpstreamFault,
-    pool::{MOST as MOST_KEPT, Pool},
+    pool::Pool,
     session::{Malformed, Piece, UpstreamRequest, UpstreamSession},
     tls::SystemAuthorities,
 };
@@ -23,3 +23,6 @@ pub use self::{
     backend::UpstreamError,
     settings::{HostHeader, UpstreamSettings},
 };
+
+#[cfg(feature = "bench")]
+pub(in crate::proxy) use self::pool::MOST as MOST_KEPT;

@@ -8,7 +8,9 @@ mod pump;
 
 pub(in crate::proxy) use self::{
     close::{Farewells, Side, SocketEnd},
-    frames::FrameTracker,
     handshake::Handshake,
     pump::{Bounds, Ends, LAST_WORDS, carry},
 };
+
+#[cfg(feature = "fuzzing")]
+pub(in crate::proxy) use self::frames::FrameTracker;

@@ -1,6 +1,7 @@
 //! [`Cipher`]: the ciphers that key files are encrypted with.
 
 use aes::{Aes128, Aes192, Aes256};
+use camellia::{Camellia128, Camellia192, Camellia256};
 use cbc::{
     Decryptor,
     cipher::{BlockCipherDecrypt, BlockModeDecrypt as _, InnerIvInit, KeyInit, block_padding::Pkcs7},
@@ -16,6 +17,9 @@ pub(in crate::signing) enum Cipher {
     Aes128,
     Aes192,
     Aes256,
+    Camellia128,
+    Camellia192,
+    Camellia256,
     Des,
     TripleDes,
     /// Whose third key is the first.
@@ -35,9 +39,9 @@ impl Cipher {
     /// Bytes of a key.
     pub(super) fn key_length(self) -> usize {
         match self {
-            Self::Aes128 | Self::TripleDesOfTwoKeys => 16,
-            Self::Aes192 | Self::TripleDes => 24,
-            Self::Aes256 => 32,
+            Self::Aes128 | Self::Camellia128 | Self::TripleDesOfTwoKeys => 16,
+            Self::Aes192 | Self::Camellia192 | Self::TripleDes => 24,
+            Self::Aes256 | Self::Camellia256 => 32,
             Self::Des => 8,
             Self::Rc2 { bytes, .. } | Self::Rc4 { bytes } => bytes,
         }
@@ -46,7 +50,7 @@ impl Cipher {
     /// Bytes of an initialisation vector.
     pub(in crate::signing) fn iv_length(self) -> usize {
         match self {
-            Self::Aes128 | Self::Aes192 | Self::Aes256 => 16,
+            Self::Aes128 | Self::Aes192 | Self::Aes256 | Self::Camellia128 | Self::Camellia192 | Self::Camellia256 => 16,
             Self::Rc4 { .. } => 0,
             _ => 8,
         }
@@ -58,6 +62,9 @@ impl Cipher {
             Self::Aes128 => cbc(Aes128::new_from_slice(key).ok()?, iv, data),
             Self::Aes192 => cbc(Aes192::new_from_slice(key).ok()?, iv, data),
             Self::Aes256 => cbc(Aes256::new_from_slice(key).ok()?, iv, data),
+            Self::Camellia128 => cbc(Camellia128::new_from_slice(key).ok()?, iv, data),
+            Self::Camellia192 => cbc(Camellia192::new_from_slice(key).ok()?, iv, data),
+            Self::Camellia256 => cbc(Camellia256::new_from_slice(key).ok()?, iv, data),
             Self::Des => cbc(Des::new_from_slice(key).ok()?, iv, data),
             Self::TripleDes => cbc(TdesEde3::new_from_slice(key).ok()?, iv, data),
             Self::TripleDesOfTwoKeys => cbc(TdesEde2::new_from_slice(key).ok()?, iv, data),

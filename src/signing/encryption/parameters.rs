@@ -149,6 +149,10 @@ fn cipher<'a>(algorithm: &AlgorithmIdentifierRef<'a>, length: Option<u32>) -> Ou
         "2.16.840.1.101.3.4.1.2" => (Cipher::Aes128, iv()?),
         "2.16.840.1.101.3.4.1.22" => (Cipher::Aes192, iv()?),
         "2.16.840.1.101.3.4.1.42" => (Cipher::Aes256, iv()?),
+        "1.2.392.200011.61.1.1.1.2" | "1.2.392.200011.61.1.1.1.3" if length == Some(32) => (Cipher::Camellia256, iv()?),
+        "1.2.392.200011.61.1.1.1.2" => (Cipher::Camellia128, iv()?),
+        "1.2.392.200011.61.1.1.1.3" => (Cipher::Camellia192, iv()?),
+        "1.2.392.200011.61.1.1.1.4" => (Cipher::Camellia256, iv()?),
         "1.2.840.113549.3.7" => (Cipher::TripleDes, iv()?),
         "1.3.14.3.2.7" => (Cipher::Des, iv()?),
         "1.2.840.113549.3.2" => {

@@ -218,6 +218,82 @@ fn the_algorithm_must_fit_the_key() {
     }
 }
 
+/// The command that makes a key for PSS alone, with these restrictions.
+fn make_pss(openssl: &Openssl, restrictions: &str) {
+    openssl.run(&format!("genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048{restrictions} -out key.pem"));
+}
+
+#[test]
+fn a_key_for_pss_alone_signs_with_pss_and_nothing_else() {
+    let Some(openssl) = Openssl::find() else { return };
+    let sha = |bits: u32, salt: u32| {
+        let option = "-pkeyopt rsa_pss_keygen_";
+        format!(" {option}md:sha{bits} {option}mgf1_md:sha{bits} {option}saltlen:{salt}")
+    };
+    for (restrictions, fitting) in [
+        (String::new(), &["PS256", "PS384", "PS512"][..]),
+        (sha(256, 32), &["PS256"]),
+        (sha(256, 20), &["PS256"]),
+        (sha(384, 48), &["PS384"]),
+        (sha(512, 0), &["PS512"]),
+    ] {
+        make_pss(&openssl, &restrictions);
+        for (algorithm, _, options) in ROWS {
+            let name = format!("{algorithm:?}");
+            match load(&openssl, algorithm) {
+                Ok(key) => {
+                    assert!(fitting.contains(&name.as_str()), "{restrictions}: {name}");
+                    let token = mint(&key);
+                    let public = key.public().unwrap();
+                    a_library_accepts(&token, algorithm, public);
+                    assert!(ring_accepts(&token, algorithm, public), "{restrictions}: {name}");
+                    openssl_accepts(&openssl, &token, algorithm, options, public);
+                    // And so does openssl with the key as the file has it, which holds it to the restrictions.
+                    openssl.run("pkey -in key.pem -pubout -out public.pem");
+                    let verdict = openssl.run(&format!("dgst {options} -verify public.pem -signature signature message"));
+                    assert_eq!(verdict, b"Verified OK\n", "{restrictions}: {name}");
+                }
+                Err(error) => {
+                    assert!(!fitting.contains(&name.as_str()), "{restrictions}: {error}");
+                    let text = format!(
+                        "holds a key of type RSA-PSS, which cannot sign {name}: set signing.algorithm to {}",
+                        fitting.join(", ")
+                    );
+                    assert!(error.to_string().contains(&text), "{error}");
+                }
+            }
+        }
+        // Whoever asks for no algorithm has the first that fits; so `keys public` prints the key.
+        let key = openssl.load("key.pem", None).unwrap();
+        assert_eq!(format!("{:?}", key.signer().algorithm()), fitting[0]);
+        // In every container.
+        for command in [
+            "pkcs8 -topk8 -in key.pem -out key.file -passout pass:secret",
+            "pkcs8 -topk8 -nocrypt -in key.pem -outform DER -out key.file",
+            "pkcs12 -export -nocerts -inkey key.pem -out key.file -passout pass:secret",
+        ] {
+            openssl.run(command);
+            let opened = openssl.load("key.file", Some("secret")).unwrap_or_else(|error| panic!("{command}: {error}"));
+            assert_eq!(opened.public(), key.public(), "{command}");
+        }
+    }
+    let option = "-pkeyopt rsa_pss_keygen_";
+    for (restrictions, words) in [
+        (sha(256, 33), "SHA-256 with a mask of SHA-256 and a salt of at least 33 bytes"),
+        (sha(224, 28), "SHA-224 with a mask of SHA-224 and a salt of at least 28 bytes"),
+        (sha(1, 20), "SHA-1 with a mask of SHA-1 and a salt of at least 20 bytes"),
+        (
+            format!(" {option}md:sha256 {option}mgf1_md:sha1 {option}saltlen:32"),
+            "SHA-256 with a mask of SHA-1 and a salt of at least 32 bytes",
+        ),
+    ] {
+        make_pss(&openssl, &restrictions);
+        let problem = openssl.problem("key.pem", None);
+        assert_eq!(problem, KeyProblem::PssRestriction(words.to_owned()));
+        assert!(problem.to_string().ends_with("make a key with `syncgate keys generate`"), "{problem}");
+    }
+}
+
 #[test]
 fn keys_of_every_kind_come_in_every_format() {
     let Some(openssl) = Openssl::find() else { return };

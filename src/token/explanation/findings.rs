@@ -252,7 +252,9 @@ impl Findings<'_> {
             }
             Check::UserId => self.user_id(),
             Check::Key => self.key(outcome),
-            Check::KeyIssuer => self.found_key().map_or_else(|| "none".to_owned(), binding),
+            Check::KeyIssuer => {
+                self.found_key().map_or_else(|| "none".to_owned(), |key| binding(key, self.issuer.settings().binds_keys))
+            }
             Check::Signature if outcome == Outcome::Passed => "it holds".to_owned(),
             Check::Signature => "it does not hold".to_owned(),
         }
@@ -340,11 +342,14 @@ fn iss_of(issuer: &TrustedIssuer) -> String {
 }
 
 /// The issuer and cloud that a key is for.
-fn binding(key: &VerificationKey) -> String {
+fn binding(key: &VerificationKey, by_document: bool) -> String {
     let mut binding = "a key of ".to_owned();
     binding += &key.issuer().map_or_else(|| "any issuer".to_owned(), quoted);
     if let Some(cloud) = key.cloud_instance() {
         binding += &format!(" in cloud {}", quoted(cloud));
+    }
+    if let Some(party) = key.party().filter(|_| by_document) {
+        binding += &format!(", from the discovery document of {}", quoted(party.as_str()));
     }
     binding
 }

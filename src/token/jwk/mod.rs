@@ -26,7 +26,7 @@ use jsonwebtoken::{Algorithm, crypto::JwtVerifier, signature::Verifier};
 pub(in crate::token) use self::public_key::KeyType;
 pub use self::skip_reason::SkipReason;
 use self::{parsed_key::ParsedKey, public_key::PublicKey};
-use crate::token::{BearerToken, Rejection, algorithm_from_name, json::Object};
+use crate::token::{BearerToken, Party, Rejection, algorithm_from_name, json::Object};
 
 /// Longest `kid` of a key, in bytes: the most that [`TokenLimits::kid`](crate::token::TokenLimits::kid) can be set to.
 const MAX_KID: usize = 4 * 1024;
@@ -53,6 +53,8 @@ pub struct VerificationKey {
     x5t_s256: Option<String>,
     issuer: Option<String>,
     cloud_instance: Option<String>,
+    /// Whose discovery document led to it.
+    party: Option<Party>,
     /// The JWK as it was published; none if it is longer than [`MAX_DOCUMENT`].
     document: Option<Box<str>>,
     /// One for each algorithm that the key permits. Never empty.
@@ -90,6 +92,7 @@ impl VerificationKey {
             x5t_s256: members::owned_string(jwk, "x5t#S256")?,
             issuer: members::owned_string(jwk, "issuer")?,
             cloud_instance: members::owned_string(jwk, "cloud_instance_name")?,
+            party: None,
             document: None,
             parsed,
         })
@@ -99,6 +102,11 @@ impl VerificationKey {
     pub(in crate::token) fn with_document(self, text: &[u8]) -> Self {
         let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= MAX_DOCUMENT);
         Self { document: text.map(Into::into), ..self }
+    }
+
+    /// The same key as one that the discovery document of this party led to.
+    pub(in crate::token) fn published_by(self, party: Option<Party>) -> Self {
+        Self { party, ..self }
     }
 
     /// Its identity.
@@ -136,6 +144,11 @@ impl VerificationKey {
         self.cloud_instance.as_deref()
     }
 
+    /// Whose discovery document led to it; none: there was no such document, or it names nobody.
+    pub fn party(&self) -> Option<&Party> {
+        self.party.as_ref()
+    }
+
     /// Whether type, curve and the JWK's own `alg` permit this algorithm.
     pub fn permits(&self, algorithm: Algorithm) -> bool {
         self.parsed_for(algorithm).is_some()
@@ -160,8 +173,10 @@ impl VerificationKey {
         self.names() == other.names() && self.id == other.id && self.algorithms().eq(other.algorithms())
     }
 
-    fn names(&self) -> [Option<&str>; 5] {
-        [&self.kid, &self.x5t, &self.x5t_s256, &self.issuer, &self.cloud_instance].map(Option::as_deref)
+    fn names(&self) -> [Option<&str>; 6] {
+        let [kid, x5t, x5t_s256, issuer, cloud] =
+            [&self.kid, &self.x5t, &self.x5t_s256, &self.issuer, &self.cloud_instance].map(Option::as_deref);
+        [kid, x5t, x5t_s256, issuer, cloud, self.party.as_ref().map(Party::as_str)]
     }
 
     /// An order that has nothing to do with where the key stands in its document.

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::Row;
 use crate::token::{
-    BearerToken, Circumstances, Demands, Explanation, IssuerRule, IssuerSettings, KeySet, KeysAtHand, Permission,
-    PermissionSettings, Rejection, SkippedKey, TenantRule, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken, UserIdRule,
-    Verdict, VerifiedToken,
+    BearerToken, Circumstances, Demands, Explanation, IssuerRule, IssuerSettings, KeySet, KeySetLimits, KeysAtHand, Party,
+    Permission, PermissionSettings, Rejection, SkippedKey, TenantRule, Timestamp, TokenLimits, TrustedIssuer, UnverifiedToken,
+    UserIdRule, Verdict, VerifiedToken,
     testing::{self, RSA, TestKey},
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Attempt {
     algorithm: Algorithm,
     jwks: Vec<Value>,
     denied: Vec<Value>,
+    /// Whose discovery document led to the keys.
+    party: Option<&'static str>,
     rules: IssuerSettings,
     demands: PermissionSettings,
     nonce: Option<Vec<u8>>,
@@ -99,6 +101,7 @@ fn attempt(claims: Value, rules: IssuerSettings) -> Attempt {
         algorithm: Algorithm::RS256,
         jwks: vec![RSA.jwk(KID)],
         denied: Vec::new(),
+        party: None,
         rules,
         demands: PermissionSettings::default(),
         nonce: None,
@@ -184,6 +187,12 @@ impl Attempt {
     pub(super) fn nonce(mut self, value: &str) -> Self {
         self.nonce = Some(value.as_bytes().to_vec());
         self
+    }
+
+    /// The keys come with the discovery document of this issuer, one of several.
+    pub(super) fn published_by(mut self, issuer: &'static str) -> Self {
+        self.party = Some(issuer);
+        self.rule(|rules| rules.binds_keys = true)
     }
 
     /// The config denies all keys.
@@ -301,7 +310,13 @@ impl Attempt {
     }
 
     fn keys(&self) -> KeySet {
-        set(&self.jwks)
+        match self.party {
+            Some(issuer) => {
+                let document = serde_json::json!({ "keys": self.jwks }).to_string();
+                KeySet::parse_of(document.as_bytes(), &KeySetLimits::default(), Some(&Party::of(issuer))).unwrap()
+            }
+            None => set(&self.jwks),
+        }
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn rows() -> Vec<Row> {
         entra().header("nonce", "x").row("a nonce in the header", GraphToken),
         cognito().without("client_id").row("no aud and no client_id", WrongAudience),
         cognito().claim("client_id", OTHER_TENANT).row("no aud and another client_id", WrongAudience),
-        cognito().claim("client_id", json!([CLIENT])).row("client_id is an array", ClaimsMalformed),
+        cognito().claim("client_id", json!([CLIENT, OTHER_TENANT])).row("one client_id of ours and one of another", WrongAudience),
         cognito().claim("aud", OTHER_TENANT).row("a client_id of ours beside the aud of another", WrongAudience),
         cognito().claim("aud", json!([])).row("a client_id of ours beside an empty aud", WrongAudience),
         cognito().claim("aud", CLIENT).row("aud is the client, and audiences are not configured", WrongAudience),

@@ -75,7 +75,7 @@ pub(super) fn rows() -> Vec<Row> {
             .claim("client_id", OTHER_TENANT)
             .claim("cid", CLIENT)
             .row("client_id of another, cid of ours", WrongParty),
-        party().claim("azp", 7).row("azp is a number", ClaimsMalformed),
+        party().claim("azp", 7).row("azp is a number", WrongParty),
         party().without("azp").claim("appid", json!({})).row("appid is an object", ClaimsMalformed),
     ]
 }

@@ -47,6 +47,13 @@ pub(super) fn rows() -> Vec<Row> {
         bound(MSA).row("a key of personal accounts", KeyOfOtherIssuer),
         bound(&TEMPLATE.replace(".com", ".us")).row("a key template of another cloud", KeyOfOtherIssuer),
         bound(&TEMPLATE.replace("{tenantid}", OTHER_TENANT)).row("a key of another tenant", KeyOfOtherIssuer),
+        b2c().published_by("https://login.contoso.com/").row("a key of another provider's discovery document", KeyOfOtherIssuer),
+        b2c()
+            .published_by("https://contoso.b2clogin.com/9bc40aaf-e150-4c30-bb3c-a8b3b677266e/v2.0/")
+            .row("a key of the discovery document of another tenant", KeyOfOtherIssuer),
+        entra()
+            .published_by("https://sts.windows.net/9bc40aaf-e150-4c30-bb3c-a8b3b677266e/")
+            .row("a key for all tenants, from the discovery document of another tenant", KeyOfOtherIssuer),
         bound("").row("a key whose issuer is empty", KeyOfOtherIssuer),
         bound(&format!("{TEMPLATE}/")).row("a key template with a slash at its end", KeyOfOtherIssuer),
         cloud("microsoftonline.us").row("a key of another cloud", KeyOfOtherIssuer),
@@ -80,6 +87,24 @@ fn a_key_may_be_bound_to_the_tokens_own_issuer() {
     assert!(bound(TEMPLATE));
     assert!(bound(&TEMPLATE.replace("{tenantid}", TENANT)));
     assert!(entra().rule(|rules| rules.cloud_instance = None).run().is_ok());
+}
+
+#[test]
+fn a_key_speaks_for_the_party_of_its_discovery_document_in_each_of_its_names() {
+    for document in [
+        "https://contoso.b2clogin.com/775527ff-9a37-4307-8b3d-cc311f58d925/v2.0/",
+        "https://contoso.b2clogin.com/tfp/775527ff-9a37-4307-8b3d-cc311f58d925/b2c_1_other/v2.0/",
+        "https://login.contoso.com/775527ff-9a37-4307-8b3d-cc311f58d925/v2.0/",
+    ] {
+        assert!(b2c().published_by(document).run().is_ok(), "{document}");
+    }
+    for document in
+        [TEMPLATE, "https://sts.windows.net/{tenantid}/", "https://sts.windows.net/775527ff-9a37-4307-8b3d-cc311f58d925/"]
+    {
+        assert!(entra().published_by(document).run().is_ok(), "{document}");
+    }
+    let single = b2c().published_by("https://login.contoso.com/").rule(|rules| rules.binds_keys = false);
+    assert!(single.run().is_ok(), "with one source there are no keys of anybody else");
 }
 
 #[test]

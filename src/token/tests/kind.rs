@@ -6,7 +6,7 @@ use super::{
     Row,
     attempt::{API, Attempt, CLIENT, USER, b2c, entra},
 };
-use crate::token::{IssuerSettings, Rejection::*, TokenKinds};
+use crate::token::{IssuerSettings, NonceRule, Rejection::*, TokenKinds};
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
@@ -49,8 +49,15 @@ pub(super) fn rows() -> Vec<Row> {
         b2c().claim("scp", json!({ "docs.read": true })).row("scp is an object", ClaimsMalformed),
         b2c().claim("scope", json!(["docs.read", 7])).row("scope holds a number", ClaimsMalformed),
         b2c().claim("roles", json!({ "Writer": true })).row("roles is an object", ClaimsMalformed),
-        b2c().claim("nonce", 7).row("nonce is a number", ClaimsMalformed),
-        entra().claim("idtyp", json!(["user"])).row("idtyp is an array", ClaimsMalformed),
+        b2c().without("scp").claim("nonce", 7).row("nonce is a number", IdToken),
+        b2c().claim("nonce", json!(["n"])).row("nonce is an array", ClaimsMalformed),
+        b2c().claim("nonce", 0.5).row("nonce is a fraction", ClaimsMalformed),
+        b2c()
+            .claim("nonce", 7)
+            .demand(|demands| demands.nonce = NonceRule::Forbidden)
+            .row("nonce is a number where none may be", NonceMismatch),
+        entra().claim("idtyp", json!(["user", "app"])).row("idtyp is an array that holds app", AppOnlyToken),
+        entra().claim("idtyp", json!({ "app": true })).row("idtyp is an object", ClaimsMalformed),
         entra().claim("idtyp", "app").row("idtyp app beside scopes", AppOnlyToken),
         entra_app_token().row("an Entra app token with roles", AppOnlyToken),
         entra_app_token().without("roles").row("an Entra app token without roles", AppOnlyToken),
@@ -59,6 +66,29 @@ pub(super) fn rows() -> Vec<Row> {
         b2c().claim("sub", CLIENT).claim("oid", CLIENT).row("sub is the client, azp", AppOnlyToken),
         entra().claim("client_id", "daemon").claim("sub", "daemon").row("sub is the client, client_id", AppOnlyToken),
         entra().claim("gty", "client-credentials").row("client credentials of Auth0", AppOnlyToken),
+        entra().claim("gty", "client_credentials").row("client credentials with an underscore", AppOnlyToken),
+        entra().claim("gty", "Client_Credentials").row("client credentials in capitals", AppOnlyToken),
+        entra().claim("gty", json!(["client_credentials"])).row("client credentials of Kinde", AppOnlyToken),
+        entra()
+            .claim("gty", json!(["authorization_code", "client-credentials"]))
+            .row("client credentials among other grants", AppOnlyToken),
+        entra().claim("grant_type", "client_credentials").row("grant_type client_credentials", AppOnlyToken),
+        entra().claim("gty", json!({ "client_credentials": true })).row("gty is an object", ClaimsMalformed),
+        entra().claim("gty", json!([["client_credentials"]])).row("gty is an array of arrays", ClaimsMalformed),
+        b2c().claim("azp", json!(["other", USER])).row("sub is one of the clients", AppOnlyToken),
+        b2c()
+            .claim("sub", "4711")
+            .claim("oid", "4711")
+            .claim("client_id", 4711)
+            .row("sub is a client that is a number", AppOnlyToken),
+        b2c().claim("azp", json!({ "id": CLIENT })).row("azp is an object", ClaimsMalformed),
+        b2c().claim("azp", json!([CLIENT, "other"])).rule(only_client).row("one of two clients is listed", WrongParty),
+        b2c().claim("azp", json!([])).rule(only_client).row("no client at all", WrongParty),
+        zitadel().without("jti").row("client_id is in aud, no jti", IdToken),
+        zitadel().claim("auth_time", 1).row("client_id and jti, with auth_time", IdToken),
+        zitadel().claim("amr", json!(["pwd"])).row("client_id and jti, with amr", IdToken),
+        zitadel().claim("aud", API).claim("client_id", API).row("client_id is the only aud", IdToken),
+        zitadel().claim("sub", CLIENT).claim("oid", CLIENT).row("Zitadel's machine user that is its client", AppOnlyToken),
         entra_app_token()
             .rule(|rules| rules.kinds = TokenKinds { access: true, id: true, app_only: false })
             .row("an app token where id tokens are taken", AppOnlyToken),
@@ -79,6 +109,15 @@ fn bearer_only(rules: &mut IssuerSettings) {
     rules.takes_sender_constrained = false;
 }
 
+fn only_client(rules: &mut IssuerSettings) {
+    rules.authorized_parties = vec![CLIENT.to_owned()];
+}
+
+/// As Zitadel writes its access tokens: the client and the project in `aud`, no scope.
+fn zitadel() -> Attempt {
+    b2c().without("scp").without("azp").claim("client_id", CLIENT).claim("aud", json!([CLIENT, API])).claim("jti", "V2_1")
+}
+
 fn b2c_id_token() -> Attempt {
     b2c().without("scp").without("azp").claim("nonce", "defaultNonce").claim("aud", API)
 }
@@ -94,6 +133,25 @@ fn other_kinds_are_taken_where_the_rule_says_so() {
         |attempt: Attempt, id, app_only| attempt.rule(|rules| rules.kinds = TokenKinds { access: false, id, app_only }).run();
     assert!(takes(b2c_id_token(), true, false).is_ok());
     assert!(takes(entra_app_token(), false, true).is_ok());
+}
+
+#[test]
+fn a_claim_that_tells_the_kind_may_be_a_list_or_a_number() {
+    for gty in
+        [json!("authorization_code"), json!(["authorization_code"]), json!(["refresh_token", "password"]), json!([]), json!(7)]
+    {
+        assert!(b2c().claim("gty", gty.clone()).run().is_ok(), "{gty}");
+    }
+    assert!(entra().claim("idtyp", json!(["user"])).run().is_ok());
+    for (name, value) in
+        [("azp", json!([CLIENT])), ("azp", json!([CLIENT, 7])), ("client_id", json!(7)), ("cid", json!(7)), ("nonce", json!(7))]
+    {
+        assert!(b2c().claim(name, value.clone()).run().is_ok(), "{name} {value}");
+    }
+    assert!(b2c().claim("azp", json!([CLIENT])).rule(only_client).run().is_ok());
+    let number = b2c().claim("azp", 4711).rule(|rules| rules.authorized_parties = vec!["4711".to_owned()]);
+    assert!(number.run().is_ok());
+    assert!(zitadel().run().is_ok());
 }
 
 #[test]

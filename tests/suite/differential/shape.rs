@@ -23,11 +23,21 @@ pub struct Shape {
     pub guards: &'static [Handler],
     /// The method with which they may not be reached; none: any.
     pub method: Option<&'static str>,
+    /// The segment below which a request may end up anywhere, if it was sent as that: the only thing that is routed.
+    pub only: Option<&'static str>,
 }
 
 impl Shape {
     fn new(name: &'static str, routes: Value, guards: &'static [Handler]) -> Self {
-        Self { name, routes, credential: Credential::Nothing, families: &[Family::Path, Family::Prefix], guards, method: None }
+        Self {
+            name,
+            routes,
+            credential: Credential::Nothing,
+            families: &[Family::Path, Family::Prefix],
+            guards,
+            method: None,
+            only: None,
+        }
     }
 
     /// The request by which this shape is tried.
@@ -46,8 +56,19 @@ impl Shape {
     /// Whether what a handler says of a request is that it was reached though it may not.
     pub fn is_breached(&self, request: &Request, seen: &Seen) -> bool {
         let method = seen.method.as_deref().filter(|method| !method.is_empty()).unwrap_or(request.method);
-        self.is_dangerous(seen.handler) && self.method.is_none_or(|guarded| method.eq_ignore_ascii_case(guarded))
+        self.is_dangerous(seen.handler)
+            && self.method.is_none_or(|guarded| method.eq_ignore_ascii_case(guarded))
+            && !self.only.is_some_and(|segment| is_sent_below(segment, &request.target))
     }
+}
+
+/// Whether a target's first segment is this one, decoded once, and nothing in it leads up again: some servers do not decode it, and find
+/// nothing there.
+fn is_sent_below(segment: &str, target: &[u8]) -> bool {
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let decoded = |bytes: &[u8]| percent_encoding::percent_decode(bytes).collect::<Vec<u8>>();
+    let leads_up = decoded(path).windows(2).any(|pair| pair == b"..");
+    !leads_up && path.split(|byte| *byte == b'/').nth(1).is_some_and(|first| decoded(first) == segment.as_bytes())
 }
 
 /// A config in which everything is open: what gets through it must be seen, or the kit sees nothing.
@@ -58,6 +79,7 @@ pub fn open() -> Shape {
 /// Every shape that guards something.
 pub fn all() -> Vec<Shape> {
     const BOTH: &[Handler] = &[Handler::Admin, Handler::Below];
+    const UNROUTED: &[Handler] = &[Handler::Other, Handler::Auth, Handler::Public];
     let public = json!({ "name": "www", "access": "public" });
     let guarded = |more: Value| {
         let mut route = json!({ "name": "guarded", "path": "/admin", "roles": ["admin"] });
@@ -101,6 +123,21 @@ pub fn all() -> Vec<Shape> {
             ..Shape::new("method", json!([public, guarded(json!({ "methods": ["DELETE"] }))]), BOTH)
         },
         Shape::new("capital", json!([public, guarded(json!({ "path": "/Admin" }))]), BOTH),
+        Shape {
+            only: Some("admin"),
+            ..Shape::new("public alone", json!([{ "name": "open", "path": "/admin", "access": "public" }]), UNROUTED)
+        },
+        Shape {
+            credential: Credential::TokenWithoutRole,
+            only: Some("admin"),
+            ..Shape::new("protected alone", json!([{ "name": "app", "path": "/admin" }]), UNROUTED)
+        },
+        Shape::new(
+            "exact alone",
+            json!([{ "name": "open", "path": "/admin", "exact": true, "access": "public" }]),
+            &[Handler::Below, Handler::Auth, Handler::Public],
+        ),
+        Shape::new("below alone", json!([{ "name": "open", "path": "/admin/open", "access": "public" }]), &[Handler::Admin]),
         Shape { families: &[Family::Login], ..Shape::new("login", json!({ "preset": "realm" }), &[Handler::Auth]) },
     ]
 }

@@ -3,9 +3,11 @@
 //! The most specific route wins. A path that servers may read in several ways is held to the rules of every route that any of them may take it
 //! to, or refused: no spelling of a path gets round the rules of the route it ends up at. `docs/routes.md` says this for operators.
 
+#[cfg(feature = "fuzzing")]
 pub(in crate::proxy) mod fuzzing;
 #[cfg(test)]
 mod oracle_tests;
+mod other_paths;
 mod passage;
 mod settings;
 mod spelling;
@@ -118,7 +120,7 @@ impl Route {
 
     fn matches_to(&self, host: &str, method: &str) -> bool {
         self.host.as_deref().is_none_or(|name| name.eq_ignore_ascii_case(host))
-            && (self.methods.is_empty() || self.methods.iter().any(|name| name.eq_ignore_ascii_case(method)))
+            && (self.methods.is_empty() || self.methods.iter().any(|name| name == method))
     }
 
     /// Whether every path is below the route's.

@@ -16,8 +16,10 @@ const IGNORED: char = '\0';
 /// A segment of a path.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Segment {
-    /// What was sent, if all of it is ASCII that is not encoded, between two slashes that are none.
-    literal: Option<String>,
+    /// What was sent, decoded once, if that is ASCII and stands between two slashes that are not encoded.
+    decoded: Option<String>,
+    /// Whether that is what was sent.
+    is_literal: bool,
     /// Whether that is what it is for every server, but for case.
     is_plain: bool,
     /// Decoded, without case and without the signs that may be left out.
@@ -26,6 +28,8 @@ pub(super) struct Segment {
     ends: Vec<usize>,
     /// Whether it may be nothing: no segment at all, or one that means the place where it stands.
     pub(super) may_be_nothing: bool,
+    /// Whether it may be nothing though no server leaves out signs that are plain in a segment.
+    may_be_empty: bool,
     /// Whether it may lead up, by itself or behind its name.
     pub(super) may_lead_up: bool,
     /// Whether some servers end the path within it.
@@ -41,16 +45,29 @@ pub(super) enum Match {
     Always,
     /// Those that know no case.
     Folded,
+    /// Those that decode once: nothing but the encoding tells it from the name (RFC 3986 section 6.2.2.2).
+    Encoded,
     /// Some of them, in some way.
     Perhaps,
     Never,
 }
 
 impl Segment {
-    /// Whether servers take it for this name of the config, which has this skeleton.
-    pub(super) fn is(&self, name: &str, skeleton: &str) -> Match {
-        match &self.literal {
-            Some(literal) if literal == name => Match::Always,
+    /// The skeletons of all names that servers may take it for.
+    pub(super) fn skeletons(&self) -> impl Iterator<Item = &str> {
+        self.ends.iter().filter_map(|end| self.skeleton.get(..*end))
+    }
+
+    /// How servers take it for a name of the config that has one of its [skeletons](Self::skeletons).
+    pub(super) fn is(&self, name: &str) -> Match {
+        match &self.decoded {
+            Some(decoded) if decoded == name => {
+                if self.is_literal {
+                    Match::Always
+                } else {
+                    Match::Encoded
+                }
+            }
             Some(literal) if self.is_plain => {
                 if literal.eq_ignore_ascii_case(name) {
                     Match::Folded
@@ -58,25 +75,27 @@ impl Segment {
                     Match::Never
                 }
             }
-            _ if self.ends.contains(&skeleton.len()) && self.skeleton.starts_with(skeleton) => Match::Perhaps,
-            _ => Match::Never,
+            _ => Match::Perhaps,
         }
     }
 
     fn of(letters: &[Letter], before: Option<&Letter>, behind: Option<&Letter>) -> Self {
         let is_joined = |slash: Option<&Letter>| slash.is_some_and(|slash| *slash != Letter::SLASH);
         let mut segment = Self { is_joined: is_joined(behind), ..Self::default() };
-        if !segment.is_joined && !is_joined(before) && letters.iter().all(|letter| letter.is_plain) {
-            segment.literal = Some(letters.iter().map(|letter| letter.as_sent).collect());
+        if !segment.is_joined && !is_joined(before) && letters.iter().all(Letter::is_decoded_once) {
+            segment.decoded = Some(letters.iter().map(|letter| letter.as_sent).collect());
+            segment.is_literal = letters.iter().all(|letter| letter.decodings == 0);
         }
-        if segment.literal.as_deref().is_some_and(is_plain) {
+        if segment.is_literal && segment.decoded.as_deref().is_some_and(is_plain) {
             segment.is_plain = true;
+            segment.skeleton = letters.iter().map(|letter| letter.sign).filter(|sign| is_of_skeleton(*sign)).collect();
+            segment.ends.push(segment.skeleton.len());
             return segment;
         }
-        let mut dots = 0;
+        let (mut dots, mut has_sign) = (0, false);
         for letter in letters {
             if may_end_a_name(letter.sign) {
-                segment.end(dots);
+                segment.end(dots, has_sign);
                 segment.may_be_last = true;
             }
             match letter.sign {
@@ -85,16 +104,17 @@ impl Segment {
                     segment.skeleton.push(sign);
                     dots = 0;
                 }
-                _ => {}
+                sign => has_sign |= is_plain_sign(sign),
             }
         }
-        segment.end(dots);
+        segment.end(dots, has_sign);
         segment
     }
 
-    /// A name may end here, behind so many dots.
-    fn end(&mut self, dots: usize) {
+    /// A name may end here, behind so many dots, and perhaps behind a sign that is plain but not of the skeleton.
+    fn end(&mut self, dots: usize, has_sign: bool) {
         self.may_be_nothing |= self.skeleton.is_empty();
+        self.may_be_empty |= self.skeleton.is_empty() && !has_sign;
         self.may_lead_up |= dots > 1;
         if self.ends.last() != Some(&self.skeleton.len()) {
             self.ends.push(self.skeleton.len());
@@ -116,6 +136,7 @@ pub(super) fn segments(path: &[u8]) -> Option<Vec<Segment>> {
         let mut segment = Segment::of(letters, before, behind.first());
         // What ends a name leaves out all that follows up to a slash, which for some servers an encoded one is not.
         segment.may_be_nothing |= is_behind_end;
+        segment.may_be_empty |= is_behind_end;
         is_behind_end = segment.is_joined && (is_behind_end || segment.may_be_last);
         segments.push(segment);
         if segments.len() > MOST_SEGMENTS {
@@ -133,19 +154,28 @@ pub(super) fn may_have_authority(path: &[u8]) -> bool {
         Some(segments) => {
             let mut is_root = true;
             segments.iter().any(|segment| {
-                let is_begun = is_root && segment.may_be_nothing;
+                let is_begun = is_root && segment.may_be_empty;
                 is_root |= segment.may_lead_up;
-                is_root &= segment.may_be_nothing || segment.may_lead_up;
+                is_root &= segment.may_be_empty || segment.may_lead_up;
                 is_begun
             }) && segments.len() > 1
         }
         None => {
-            !path.get(1).is_some_and(u8::is_ascii_alphanumeric) || path.windows(2).any(|pair| matches!(pair, b".." | b"%2" | b"%5"))
+            let may_begin = !path.get(1).is_some_and(u8::is_ascii_alphanumeric)
+                || path.windows(2).any(|pair| matches!(pair, b".." | b"%2" | b"%5"));
+            // It is behind two slashes, one of which may be encoded, or of those characters that are folded into one.
+            let rest = path.get(1..).unwrap_or_default();
+            may_begin && (rest.iter().any(|byte| matches!(byte, b'/' | b'\\' | 0x80..)) || rest.windows(2).any(is_of_slash))
         }
     }
 }
 
-/// What is left of a name of the config where [`Segment::is`] compares.
+/// Whether two bytes may begin an escape of what servers take for a slash: of `/`, `\\`, `%`, or of a character beyond ASCII that is folded into one.
+fn is_of_slash(pair: &[u8]) -> bool {
+    matches!(pair, b"%2" | b"%5" | b"%e" | b"%E" | b"%u" | b"%U")
+}
+
+/// What all spellings of a name of the config have in common.
 pub(super) fn skeleton(name: &str) -> String {
     name.chars().map(|letter| letter.to_ascii_lowercase()).filter(|letter| is_of_skeleton(*letter)).collect()
 }
@@ -156,12 +186,16 @@ struct Letter {
     /// Without case and accents, as ASCII if some server makes that of it.
     sign: char,
     as_sent: char,
-    /// Whether it stood there itself, and is ASCII.
-    is_plain: bool,
+    /// How often its path had to be decoded for it.
+    decodings: usize,
 }
 
 impl Letter {
-    const SLASH: Self = Self { sign: '/', as_sent: '/', is_plain: true };
+    const SLASH: Self = Self { sign: '/', as_sent: '/', decodings: 0 };
+
+    fn is_decoded_once(&self) -> bool {
+        self.as_sent.is_ascii_graphic() && self.decodings < 2
+    }
 }
 
 fn letters(path: &[u8]) -> Option<Vec<Letter>> {
@@ -169,9 +203,9 @@ fn letters(path: &[u8]) -> Option<Vec<Letter>> {
         return None;
     }
     let mut bytes = path.to_vec();
-    let mut is_escaped = vec![false; bytes.len()];
+    let mut of_each = vec![0; bytes.len()];
     let mut decodings = 0;
-    while decode(&mut bytes, &mut is_escaped, decodings == 0)? {
+    while decode(&mut bytes, &mut of_each, decodings + 1)? {
         decodings += 1;
         if decodings > MOST_DECODINGS {
             return None;
@@ -180,21 +214,22 @@ fn letters(path: &[u8]) -> Option<Vec<Letter>> {
     let text = str::from_utf8(&bytes).ok()?;
     let mut letters = Vec::with_capacity(bytes.len());
     for (at, as_sent) in text.char_indices() {
+        let decodings = of_each.get(at).copied()?;
         if as_sent.is_ascii_graphic() {
-            let is_plain = !is_escaped.get(at).copied().unwrap_or(true);
-            letters.push(Letter { sign: as_sent.to_ascii_lowercase(), as_sent, is_plain });
+            letters.push(Letter { sign: as_sent.to_ascii_lowercase(), as_sent, decodings });
             continue;
         }
         if as_sent.is_control() || matches!(as_sent, '\u{2028}' | '\u{2029}') {
             return None;
         }
-        fold(as_sent, |sign| letters.push(Letter { sign, as_sent, is_plain: false }));
+        fold(as_sent, |sign| letters.push(Letter { sign, as_sent, decodings }));
     }
     Some(letters)
 }
 
-/// Decodes once, in place. Says whether there was anything to decode; none if what is there has no one meaning.
-fn decode(bytes: &mut Vec<u8>, is_escaped: &mut Vec<bool>, is_first: bool) -> Option<bool> {
+/// Decodes once, in place: for the `time`th time, which is noted of each byte that comes of it. Says whether there was anything to decode; none
+/// if what is there has no one meaning.
+fn decode(bytes: &mut Vec<u8>, of_each: &mut Vec<usize>, time: usize) -> Option<bool> {
     str::from_utf8(bytes).ok()?;
     if !bytes.contains(&b'%') {
         return Some(false);
@@ -207,15 +242,15 @@ fn decode(bytes: &mut Vec<u8>, is_escaped: &mut Vec<bool>, is_first: bool) -> Op
         let is_vendors = || matches!(bytes.get(at + 1), Some(b'u' | b'U')) && digit(at + 2).is_some();
         let (byte, length) = match escaped {
             Some((high, low)) => (u8::try_from(high * 16 + low).ok()?, 3),
-            None if *byte == b'%' && (is_first || is_vendors()) => return None,
+            None if *byte == b'%' && (time == 1 || is_vendors()) => return None,
             None => (*byte, 1),
         };
         decoded.0.push(byte);
-        decoded.1.push(length == 3 || *is_escaped.get(at)?);
+        decoded.1.push(if length == 3 { time } else { *of_each.get(at)? });
         at += length;
     }
     let is_changed = decoded.0.len() < bytes.len();
-    (*bytes, *is_escaped) = decoded;
+    (*bytes, *of_each) = decoded;
     Some(is_changed)
 }
 

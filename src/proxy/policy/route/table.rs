@@ -18,10 +18,12 @@ pub(in crate::proxy) struct RouteTable {
     tree: Tree,
     /// Whether the path of a route has a capital, so that one without may be another spelling of it.
     has_capitals: bool,
-    /// Whether a request for another host may be one with other rules.
-    has_hosts: bool,
+    /// Whether a request for another host may be one with other rules, or one that no route takes.
+    pub(super) has_hosts: bool,
     /// Whether a preflight may be one for a route.
     pub(in crate::proxy) has_cors: bool,
+    /// Whether a method may be told from the same in lower case.
+    has_methods: bool,
     /// Whether a path may be told from the same with a slash behind it.
     has_exact: bool,
 }
@@ -54,7 +56,9 @@ impl RouteTable {
         Self {
             tree: Tree::new(routes.iter().map(|route| route.path.as_str())),
             has_capitals: routes.iter().any(|route| has_capital(&route.path)),
-            has_hosts: routes.iter().any(|route| route.host.is_some()) && rules.iter().any(|rule| *rule != 0),
+            has_hosts: routes.iter().any(|route| route.host.is_some())
+                && (rules.iter().any(|rule| *rule != 0) || routes.iter().all(|route| route.host.is_some())),
+            has_methods: routes.iter().any(|route| !route.methods.is_empty()),
             has_cors: routes.iter().any(|route| route.cors.is_some()),
             has_exact: routes.iter().any(|route| route.exact),
             rules,
@@ -70,12 +74,22 @@ impl RouteTable {
     /// The route of a request. `path` as sent, without the query.
     ///
     /// A plain path takes its route. Any other is a matter of every route that some server may take it to. Of these, public routes count
-    /// only where no other is among them; protected ones that differ in their permission alone demand all of it.
+    /// only where no other is among them; protected ones that differ in their permission alone demand all of it. Methods are case-sensitive
+    /// (RFC 9110 section 9.1), but not to all servers, so that one in another case is a matter of both.
     ///
     /// # Errors
     /// [`Rejection::NoRoute`]; [`Rejection::AmbiguousPath`] where the routes differ in any other way, or nobody can tell which they are, or
     /// the path may name another host.
     pub(in crate::proxy) fn find(&self, host: &str, method: &str, path: &[u8]) -> Result<Found<'_>, Rejection> {
+        let found = self.find_for(host, method, path)?;
+        if !self.has_methods || !method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            return Ok(found);
+        }
+        let other = self.find_for(host, &method.to_ascii_uppercase(), path).map_err(|_| Rejection::AmbiguousPath)?;
+        self.held_to_all(&found, &[other])
+    }
+
+    fn find_for(&self, host: &str, method: &str, path: &[u8]) -> Result<Found<'_>, Rejection> {
         let is_plain = self.is_plain(path);
         let as_sent = self.first(host, method, path, false);
         if is_plain && !self.has_capitals && !has_capital(path) {
@@ -101,7 +115,7 @@ impl RouteTable {
         if self.has_hosts && !is_plain && may_have_authority(path) {
             return Err(Rejection::AmbiguousPath);
         }
-        let nothing_at_stake = self.is_same_everywhere(host, method);
+        let nothing_at_stake = self.same_everywhere(host, method).is_some();
         let reached = match as_sent {
             Some(as_sent) if nothing_at_stake => vec![Some(as_sent)],
             _ if is_plain => vec![as_sent, self.first(host, method, path, true).map(|(index, _)| index)],
@@ -110,8 +124,8 @@ impl RouteTable {
         self.found(reached, as_sent)
     }
 
-    /// Whether it makes no difference which path is asked for.
-    fn is_same_everywhere(&self, host: &str, method: &str) -> bool {
+    /// The rules of all paths, if it makes no difference which path is asked for.
+    pub(super) fn same_everywhere(&self, host: &str, method: &str) -> Option<usize> {
         let mut first = None;
         let mut before: Option<&Arc<Route>> = None;
         for (route, rules) in self.routes.iter().zip(&self.rules).filter(|(route, _)| route.matches_to(host, method)) {
@@ -120,13 +134,29 @@ impl RouteTable {
                 continue;
             }
             if *first.get_or_insert(rules) != rules {
-                return false;
+                return None;
             }
             if route.takes_all() {
-                return true;
+                return first.copied();
             }
         }
-        false
+        None
+    }
+
+    /// The routes of a request that is a matter of others too. They are at one upstream, or the request is refused: it goes to one.
+    pub(super) fn held_to_all<'a>(&'a self, found: &Found<'a>, others: &[Found<'a>]) -> Result<Found<'a>, Rejection> {
+        let mut reached = Vec::new();
+        for route in found.routes().chain(others.iter().flat_map(Found::routes)) {
+            let index = self.routes.iter().position(|known| Arc::ptr_eq(known, route));
+            if route.upstream != found.route.upstream {
+                return Err(Rejection::AmbiguousPath);
+            }
+            if !reached.contains(&index) {
+                reached.push(index);
+            }
+        }
+        let as_sent = reached.first().copied().flatten();
+        self.found(reached, as_sent)
     }
 
     /// Every route that some server may take a path to; none among them for what no route takes. None if nobody can tell.

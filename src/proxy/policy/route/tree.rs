@@ -1,5 +1,7 @@
 //! The paths of all routes, segment by segment; and where in them a path may lead, whoever reads it.
 
+use std::collections::HashMap;
+
 use super::spelling::{self, Match, Segment};
 
 /// More places than that are not followed.
@@ -15,8 +17,8 @@ pub(super) struct Tree {
 struct Node {
     parent: usize,
     name: String,
-    skeleton: String,
-    children: Vec<usize>,
+    /// By what all spellings of a child's name have in common, so that a segment need not be compared with each of them.
+    children: HashMap<String, Vec<usize>>,
     /// Indices of the routes whose path ends here.
     routes: Vec<usize>,
 }
@@ -36,7 +38,7 @@ enum Depth {
     BeforeAuthority,
     /// Below it, to where no route has its path.
     Below,
-    /// Below it too, for servers alone that do not decode what the others do: to where there is nothing.
+    /// Below it too, for servers alone that do not decode the name of a route that the others do: to where there is nothing.
     BelowAsSpelled,
 }
 
@@ -62,19 +64,21 @@ impl Tree {
     }
 
     fn child(&mut self, parent: usize, name: &str) -> usize {
-        if let Some(known) = self.children(parent).find(|(_, child)| child.name == name) {
-            return known.0;
+        let skeleton = spelling::skeleton(name);
+        if let Some((known, _)) = self.children(parent, &skeleton).find(|(_, child)| child.name == name) {
+            return known;
         }
         let index = self.nodes.len();
-        self.nodes.push(Node { parent, name: name.to_owned(), skeleton: spelling::skeleton(name), ..Node::default() });
+        self.nodes.push(Node { parent, name: name.to_owned(), ..Node::default() });
         if let Some(parent) = self.nodes.get_mut(parent) {
-            parent.children.push(index);
+            parent.children.entry(skeleton).or_default().push(index);
         }
         index
     }
 
-    fn children(&self, node: usize) -> impl Iterator<Item = (usize, &Node)> {
-        let children = self.nodes.get(node).into_iter().flat_map(|node| &node.children);
+    /// The children of a node whose names have this skeleton.
+    fn children(&self, node: usize, skeleton: &str) -> impl Iterator<Item = (usize, &Node)> {
+        let children = self.nodes.get(node).and_then(|node| node.children.get(skeleton)).into_iter().flatten();
         children.filter_map(|index| Some((*index, self.nodes.get(*index)?)))
     }
 
@@ -82,11 +86,10 @@ impl Tree {
     pub(super) fn places(&self, segments: &[Segment]) -> Option<Vec<Place>> {
         let mut places = vec![Place::ROOT];
         let mut ends = Vec::new();
-        for (index, segment) in segments.iter().enumerate() {
+        for segment in segments {
             let mut next = Vec::with_capacity(places.len() + 2);
-            let is_end = index + 1 == segments.len();
             for place in places {
-                self.step(place, segment, is_end, &mut |place| add(&mut next, place));
+                self.step(place, segment, &mut |place| add(&mut next, place));
             }
             if segment.may_be_last {
                 next.iter().for_each(|place| add(&mut ends, *place));
@@ -101,7 +104,7 @@ impl Tree {
     }
 
     /// Where a segment may lead from a place.
-    fn step(&self, place: Place, segment: &Segment, is_end: bool, to: &mut impl FnMut(Place)) {
+    fn step(&self, place: Place, segment: &Segment, to: &mut impl FnMut(Place)) {
         let Place { node, depth } = place;
         if segment.may_lead_up {
             to(place);
@@ -119,17 +122,17 @@ impl Tree {
         } else if segment.may_be_nothing && node == 0 {
             to(Place { depth: Depth::BeforeAuthority, ..place });
         }
-        let (mut is_found, mut is_certain) = (false, false);
-        for (child, found) in self.children(node).map(|(index, child)| (index, segment.is(&child.name, &child.skeleton))) {
+        let (mut is_spelled, mut is_certain) = (false, false);
+        for (index, child) in segment.skeletons().flat_map(|skeleton| self.children(node, skeleton)) {
+            let found = segment.is(&child.name);
             if found != Match::Never {
-                to(Place { node: child, depth: Depth::At });
+                to(Place { node: index, depth: Depth::At });
             }
-            is_found |= found == Match::Perhaps;
+            is_spelled |= found == Match::Encoded;
             is_certain |= found == Match::Always;
         }
         if !is_certain {
-            let is_as_spelled = is_found || (segment.may_be_nothing && !is_end);
-            to(Place { node, depth: if is_as_spelled { Depth::BelowAsSpelled } else { Depth::Below } });
+            to(Place { node, depth: if is_spelled { Depth::BelowAsSpelled } else { Depth::Below } });
         }
     }
 
@@ -152,5 +155,24 @@ impl Tree {
 fn add(places: &mut Vec<Place>, place: Place) {
     if !places.contains(&place) {
         places.push(place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_is_compared_with_as_many_names_of_ten_as_of_a_thousand() {
+        let compared = |count: usize| {
+            let paths: Vec<_> = (0..count).map(|index| format!("/tenant{index}")).collect();
+            let tree = Tree::new(paths.iter().map(String::as_str));
+            let path = format!("/..;a;b;c/tenant7;x/%2e%2e%2f;tenant8/TENANT9/{}", "..;a;b;c;d;e;f/".repeat(50));
+            let segments = spelling::segments(path.as_bytes()).unwrap();
+            let of_segment =
+                |segment: &Segment| segment.skeletons().map(|skeleton| tree.children(0, skeleton).count()).sum::<usize>();
+            segments.iter().map(of_segment).sum::<usize>()
+        };
+        assert_eq!((compared(10), compared(1_000)), (3, 3));
     }
 }

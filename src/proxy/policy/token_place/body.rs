@@ -59,12 +59,17 @@ impl BodyPlace {
     /// Reads a whole body.
     ///
     /// # Errors
-    /// [`Rejection::BodyMalformed`] for what is no JSON object, has a member twice at any level, or lacks a member;
+    /// [`Rejection::BodyMalformed`] for what is no JSON object, has a member twice at any level, or one that is to be read in two cases, or lacks a member;
     /// [`Rejection::LoginNotAllowed`] for a value of the condition that is not listed; [`Rejection::AuthorizationMalformed`] for a
     /// member that is no token.
     pub(in crate::proxy) fn read(&self, body: &[u8]) -> Result<BodyContent, Rejection> {
         let text = str::from_utf8(body).ok().filter(|_| is_strict_object(body)).ok_or(Rejection::BodyMalformed)?;
         let members = Members::of(text).map_err(|_| Rejection::BodyMalformed)?;
+        let names = [Some(&self.member), self.condition.as_ref().map(|condition| &condition.member)];
+        let is_unmistakable = names.into_iter().flatten().all(|name| members.check_spelling(name).is_ok());
+        if !is_unmistakable {
+            return Err(Rejection::BodyMalformed);
+        }
         let string = |name: &str| members.string(name).ok().flatten().ok_or(Rejection::BodyMalformed);
         if let Some(condition) = &self.condition {
             let (value, _) = string(&condition.member)?;
@@ -160,6 +165,10 @@ mod tests {
             "{\"provider\":\"jwt\",\"data\":\"a\",\"user_info\":{\"x\":1,\"x\":2}}",
             "\u{feff}{\"provider\":\"jwt\",\"data\":\"a\"}",
             "{\"provider\":\"jwt\",\"data\":\"a\"}{}",
+            "{\"provider\":\"realm\",\"data\":\"x\",\"Provider\":\"anonymous\"}",
+            "{\"provider\":\"realm\",\"data\":\"x\",\"DATA\":\"y\"}",
+            "{\"provider\":\"jwt\",\"data\":\"a\",\"Data\":\"b\"}",
+            "{\"provider\":\"jwt\",\"data\":\"a\",\"PROVIDER\":\"anonymous\"}",
         ] {
             assert_eq!(refused(body), Some(Rejection::BodyMalformed), "{body}");
         }

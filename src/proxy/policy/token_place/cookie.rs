@@ -1,10 +1,16 @@
 //! A token in a cookie (RFC 6265 section 5.4).
+//!
+//! Names have case. But what PHP reads as the same name (`my.sid` as `my_sid`, in old versions also decoded) is a second cookie of it.
 
 use std::ops::Range;
 
 use http::{HeaderMap, header};
+use percent_encoding::percent_decode;
 
-use super::Trace;
+use super::{
+    Trace,
+    name::{Case, is_read_as},
+};
 use crate::token::{Rejection, one_token};
 
 /// A token among cookies.
@@ -28,6 +34,10 @@ pub(super) fn find(headers: &HeaderMap, name: &str) -> Result<Option<InCookies>,
         _ => return Err(Rejection::AmbiguousToken),
     };
     let text = line.get(cookie.clone()).unwrap_or_default();
+    // In another spelling the backend would not look for it.
+    if name_of(text) != name.as_bytes() {
+        return Ok(None);
+    }
     let start = text.iter().position(|byte| *byte == b'=').map_or(text.len(), |equals| equals + 1);
     let token = one_token(text.get(start..).unwrap_or_default().trim_ascii())?.to_vec();
     let value = cookie.end - token.len()..cookie.end;
@@ -93,8 +103,12 @@ fn cookies(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn is_named(line: &[u8], cookie: &Range<usize>, name: &str) -> bool {
-    let text = line.get(cookie.clone()).unwrap_or_default();
-    text.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii() == name.as_bytes()
+    let text = name_of(line.get(cookie.clone()).unwrap_or_default());
+    text == name.as_bytes() || is_read_as(&percent_decode(text).collect::<Vec<_>>(), name, Case::Counts)
+}
+
+fn name_of(cookie: &[u8]) -> &[u8] {
+    cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
 }
 
 #[cfg(test)]
@@ -129,6 +143,18 @@ mod tests {
         for line in ["sid", "sid=", "sid=a b", "sid=\u{e9}"] {
             assert_eq!(found(&[line]), Err(Rejection::AuthorizationMalformed), "{line}");
         }
+    }
+
+    #[test]
+    fn what_php_makes_the_same_name_of_is_a_second_one() {
+        for second in ["my.sid=b", "my sid=b", "my[sid=b", "my%2esid=b", "my_sid%00x=b", "my_sid[]=b", "m%79_sid=b"] {
+            let both = headers(&[&format!("{second}; my_sid=a; x=1")]);
+            assert_eq!(find(&both, "my_sid"), Err(Rejection::AmbiguousToken), "{second}");
+            assert_eq!(without(&both, "my_sid"), b"x=1", "{second}");
+            assert_eq!(find(&headers(&[second]), "my_sid"), Ok(None), "{second}");
+        }
+        let others = headers(&["my-sid=b; MY_SID=c; my_sid=a; mysid=d"]);
+        assert_eq!(find(&others, "my_sid").unwrap().unwrap().token, b"a");
     }
 
     #[test]

@@ -31,8 +31,16 @@ impl<'a> Members<'a> {
         if duplicate { Err(NotOneObject) } else { Ok(Self { text, members }) }
     }
 
-    /// A member that is a string, and the place of its value; none if it is not there.
+    /// That no other member is this one for readers that know no case in names, as Go's `encoding/json` and ASP.NET Core by default.
+    pub(super) fn check_spelling(&self, name: &str) -> Result<(), NotOneObject> {
+        let is_other = |member: &str| member != name && folded(member).eq(folded(name));
+        if self.members.iter().any(|(member, _)| is_other(member)) { Err(NotOneObject) } else { Ok(()) }
+    }
+
+    /// A member that is a string, and the place of its value; none if it is not there. Errors: no string, or a member that differs from it in
+    /// case alone.
     pub(super) fn string(&self, name: &str) -> Result<Option<(String, Range<usize>)>, NotOneObject> {
+        self.check_spelling(name)?;
         let Ok(index) = self.members.binary_search_by(|(member, _)| member.as_str().cmp(name)) else { return Ok(None) };
         let Some((_, raw)) = self.members.get(index) else { return Ok(None) };
         let value = serde_json::from_str(raw.get()).map_err(|_| NotOneObject)?;
@@ -40,6 +48,11 @@ impl<'a> Members<'a> {
         let start = (raw.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
         Ok(Some((value, start..start + raw.get().len())))
     }
+}
+
+/// A name without case: by way of the capitals, as `ſ` and the sign of the kelvin have no others than `s` and `k`.
+fn folded(name: &str) -> impl Iterator<Item = char> {
+    name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
 /// The text with another string as the value that stands there.
@@ -96,6 +109,25 @@ mod tests {
         assert_eq!(Members::of("{\"data\":1}").unwrap().string("data"), Err(NotOneObject));
         assert_eq!(Members::of("{\"data\":null}").unwrap().string("data"), Err(NotOneObject));
         assert_eq!(Members::of("{}").unwrap().string("data"), Ok(None));
+    }
+
+    #[test]
+    fn a_member_that_differs_in_case_alone_may_be_read_in_its_place() {
+        for (name, other) in [
+            ("data", "Data"),
+            ("data", "DATA"),
+            ("data", "d\\u0041ta"),
+            ("token", "to\u{212a}en"),
+            ("token", "to\\u212aen"),
+            ("user", "u\u{17f}er"),
+            ("\u{e9}", "\u{c9}"),
+        ] {
+            for text in [format!("{{\"{name}\":\"a\",\"{other}\":\"b\"}}"), format!("{{\"{other}\":1}}")] {
+                assert_eq!(Members::of(&text).unwrap().string(name), Err(NotOneObject), "{text}");
+            }
+        }
+        let nested = "{\"data\":\"a\",\"x\":{\"Data\":1},\"Date\":1}";
+        assert!(Members::of(nested).unwrap().string("data").unwrap().is_some());
     }
 
     proptest! {

@@ -7,6 +7,7 @@ mod body;
 mod cookie;
 mod header;
 mod json_member;
+mod name;
 mod protocol;
 mod query;
 mod rewrite;

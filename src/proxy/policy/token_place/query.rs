@@ -1,13 +1,16 @@
 //! A token in a query parameter.
 //!
-//! Names are compared decoded, and in the ways that servers are known to read them: `;` separates too, `token[]` is `token`, case may
-//! not count. A request with two parameters that any server may take for the token is refused.
+//! Names are compared decoded, and in the ways that servers are known to read them: `;` separates too, `token[]` is `token`, `access.token`
+//! is `access_token`, case may not count. A request with two parameters that any server may take for the token is refused.
 
 use std::{borrow::Cow, ops::Range};
 
 use percent_encoding::percent_decode;
 
-use super::Trace;
+use super::{
+    Trace,
+    name::{Case, is_read_as},
+};
 use crate::token::{Rejection, one_token};
 
 /// A token in a query.
@@ -109,8 +112,7 @@ fn pairs(target: &[u8]) -> impl Iterator<Item = Range<usize>> {
 fn is_named(target: &[u8], pair: &Range<usize>, name: &str) -> bool {
     let text = target.get(pair.clone()).unwrap_or_default();
     let found = decoded(text.split(|byte| *byte == b'=').next().unwrap_or_default());
-    let found = found.split(|byte| *byte == b'[').next().unwrap_or_default();
-    found.trim_ascii().eq_ignore_ascii_case(name.as_bytes())
+    is_read_as(&found, name, Case::CountsNot)
 }
 
 fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
@@ -151,6 +153,26 @@ mod tests {
             assert_eq!(found(&format!("/?token=a&{second}")), Err(Rejection::AmbiguousToken), "{second}");
             assert_eq!(found(&format!("/?{second}&token=a")), Err(Rejection::AmbiguousToken), "{second}");
         }
+    }
+
+    #[test]
+    fn what_php_makes_the_same_name_of_is_a_second_one() {
+        for second in [
+            "access.token=b",
+            "access+token=b",
+            "access%20token=b",
+            "access%5btoken=b",
+            "access[token",
+            "access_token%00x=b",
+            "Access.Token=b",
+        ] {
+            let both = format!("/?access_token=a&{second}");
+            assert_eq!(find(both.as_bytes(), "access_token"), Err(Rejection::AmbiguousToken), "{second}");
+            assert_eq!(without(both.as_bytes(), "access_token"), b"/", "{second}");
+            assert_eq!(find(format!("/?{second}").as_bytes(), "access_token"), Ok(None), "{second}");
+        }
+        let other = b"/?access_token=a&access-token=b&accesstoken=c";
+        assert_eq!(*find(other, "access_token").unwrap().unwrap().token, *b"a");
     }
 
     #[test]

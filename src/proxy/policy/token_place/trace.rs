@@ -6,7 +6,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
-use memchr::memmem;
+use memchr::{memmem, memrchr};
 use percent_encoding::percent_decode;
 
 /// What a token leaves behind: its signature, without which it is worth nothing, as it is and as it looks within base64.
@@ -25,7 +25,8 @@ impl<'a> Trace<'a> {
     pub(in crate::proxy) fn of(token: &'a [u8]) -> Option<Self> {
         /// The shortest signature, that of HS256, has 43.
         const SHORTEST: usize = 24;
-        let signature = token.rsplit(|byte| *byte == b'.').next().filter(|last| last.len() >= SHORTEST).unwrap_or(token);
+        let last = memrchr(b'.', token).and_then(|dot| token.get(dot + 1..)).unwrap_or(token);
+        let signature = if last.len() >= SHORTEST { last } else { token };
         (signature.len() >= SHORTEST).then_some(Self { signature })
     }
 

@@ -190,6 +190,11 @@ impl RequestBody {
         }
     }
 
+    /// Whether nothing more is to be written.
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self, Self::Length(0) | Self::Ended)
+    }
+
     /// What ends it. None: less has been written than was announced.
     pub(super) fn end(&mut self) -> Option<&'static [u8]> {
         match self {

@@ -6,6 +6,7 @@
 
 mod answer;
 mod framing;
+#[cfg(feature = "fuzzing")]
 pub(in crate::proxy) mod fuzzing;
 mod head;
 mod request;
@@ -31,8 +32,8 @@ pub(in crate::proxy) use self::{
 
 /// Most bytes that are read at once.
 const MOST_READ: usize = 64 * 1024;
-/// In how many parts a piece of a request is sent.
-const PARTS: usize = 5;
+/// A part of a body, and what frames it.
+const PARTS: usize = 4;
 
 /// What cannot be read, or cannot be written, in a few words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +48,10 @@ impl Malformed {
 /// The upstream's side of one request.
 pub(in crate::proxy) struct UpstreamSession {
     stream: Stream,
-    /// The header, and behind it a part of the body between what frames it.
-    unsent: [Bytes; PARTS],
+    /// What is unsent of the header.
+    head: Bytes,
+    /// What is unsent behind it: a part of the body between what frames it. Most requests have none.
+    queued: Option<[Bytes; PARTS]>,
     /// How many bytes have been sent.
     sent: u64,
     request_body: RequestBody,
@@ -60,7 +63,8 @@ impl UpstreamSession {
     pub(in crate::proxy) fn new(stream: Stream, request: &UpstreamRequest) -> Self {
         Self {
             stream,
-            unsent: [request.head.clone(), Bytes::new(), Bytes::new(), Bytes::new(), Bytes::new()],
+            head: request.head.clone(),
+            queued: None,
             sent: 0,
             request_body: request.body.clone(),
             answer: AnswerReader::new(request.is_head),
@@ -72,11 +76,13 @@ impl UpstreamSession {
     /// # Errors
     /// The last part leaves the body shorter than its header says.
     pub(in crate::proxy) fn queue(&mut self, part: Bytes, is_last: bool) -> Result<()> {
+        if part.is_empty() && self.request_body.is_complete() {
+            return Ok(());
+        }
         let (before, part, after) = self.request_body.frame(part);
         let too_short = || Error::explain(ErrorType::WriteError, "the body is shorter than it was said to be");
         let end = if is_last { self.request_body.end().ok_or_else(too_short)? } else { b"" };
-        let [_head, queued @ ..] = &mut self.unsent;
-        *queued = [before, part, Bytes::from_static(after), Bytes::from_static(end)];
+        self.queued = Some([before, part, Bytes::from_static(after), Bytes::from_static(end)]);
         Ok(())
     }
 
@@ -163,16 +169,23 @@ impl UpstreamSession {
 
     fn poll_write(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let (mut slices, mut count) = ([IoSlice::new(&[]); PARTS], 0);
-            for (slice, part) in slices.iter_mut().zip(self.unsent.iter().filter(|part| !part.is_empty())) {
-                *slice = IoSlice::new(part);
-                count += 1;
-            }
             let stream = Pin::new(&mut self.stream);
-            let written = match slices.get(..count) {
-                None | Some([]) => return stream.poll_flush(task),
-                Some([one]) => stream.poll_write(task, one),
-                Some(several) => stream.poll_write_vectored(task, several),
+            let written = match &self.queued {
+                None if self.head.is_empty() => return stream.poll_flush(task),
+                None => stream.poll_write(task, &self.head),
+                Some(queued) => {
+                    let (mut slices, mut count) = ([IoSlice::new(&[]); 1 + PARTS], 0);
+                    let unsent = std::iter::once(&self.head).chain(queued).filter(|part| !part.is_empty());
+                    for (slice, part) in slices.iter_mut().zip(unsent) {
+                        *slice = IoSlice::new(part);
+                        count += 1;
+                    }
+                    match slices.get(..count) {
+                        None | Some([]) => return stream.poll_flush(task),
+                        Some([one]) => stream.poll_write(task, one),
+                        Some(several) => stream.poll_write_vectored(task, several),
+                    }
+                }
             };
             let written = ready!(written)?;
             if written == 0 {
@@ -184,7 +197,7 @@ impl UpstreamSession {
 
     fn advance(&mut self, mut written: usize) {
         self.sent = self.sent.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
-        for part in &mut self.unsent {
+        for part in std::iter::once(&mut self.head).chain(self.queued.iter_mut().flatten()) {
             let count = written.min(part.len());
             part.advance(count);
             written -= count;

@@ -62,6 +62,7 @@ impl UpstreamRequest {
     }
 }
 
+#[cfg(feature = "fuzzing")]
 impl UpstreamRequest {
     /// The header on the wire, to be looked at by nobody but the fuzz targets.
     pub(in crate::proxy) fn head(&self) -> &[u8] {

@@ -1,14 +1,12 @@
 //! The public key files of `SYNCGATE_CORPUS`: every container and scheme that common tools have written.
 
+use x509_parser::prelude::FromDer as _;
+
 use super::*;
 
 /// The files that do not open, by a part of their name, and why. Where `true` stands openssl does not read them either.
 const WORDS: &[(&str, &str, bool)] = &[
     ("aria-192-cbc", "PBES2 with the cipher ARIA-192", false),
-    ("camellia-128-cbc(IV(16)))),cert(", "PBES2 with the cipher Camellia-128", true),
-    ("camellia-256-cbc(IV(16)))),cert(", "PBES2 with the cipher Camellia-256", true),
-    ("camellia-128-cbc", "PBES2 with the cipher Camellia-128", false),
-    ("camellia-256-cbc", "PBES2 with the cipher Camellia-256", false),
     ("seed-cbc", "PBES2 with the cipher SEED", false),
     ("prf(hmac-sha3-256)", "PBKDF2 with HMAC with SHA3-256", true),
     ("prf(hmac-sha3-512)", "PBKDF2 with HMAC with SHA3-512", true),
@@ -18,12 +16,12 @@ const WORDS: &[(&str, &str, bool)] = &[
     ("cert&key(pbeWithMD2AndDES-CBC", "the scheme pbeWithMD2AndDES-CBC", true),
     ("pass-mac(ascii),pass-cipher(ascii2)", "was made with one passphrase for the file and another one for the key in it", true),
     ("rsa(2048,sha256),cert(pbeWithSHAAnd40BitRC2-CBC,salt(8),iter(2048)),mac(", "holds no private key", true),
-    ("rsa-pss(", "holds a private key of type RSA-PSS", true),
+    ("rsa-pss(2048,sha256,restrict)", "for SHA-256 with a mask of SHA-256 and a salt of at least 40 bytes alone", true),
     ("dsa(1024", "holds a private key of type DSA", true),
 ];
 
 /// Fewer opened would be a step back.
-const LEAST: usize = 64;
+const LEAST: usize = 70;
 
 #[test]
 fn every_key_file_opens_or_is_told_what_it_is() {
@@ -54,7 +52,10 @@ fn every_key_file_opens_or_is_told_what_it_is() {
                 opened += 1;
                 // What openssl reads it reads as the same key.
                 if let Some(public) = public_by_openssl(&openssl, &passphrase) {
-                    assert_eq!(pem(&key), public, "{name}");
+                    // It says of a key for PSS that it is one; all else is the same.
+                    let is_same =
+                        if name.contains("rsa-pss(") { key.public().unwrap().bits() == bits(&public) } else { pem(&key) == public };
+                    assert!(is_same, "{name}: {public}");
                 }
                 if !passphrase.is_empty()
                     && !name.contains("1000000")
@@ -96,6 +97,12 @@ fn a_file_with_two_passphrases_is_made_one_with_one() {
         &second,
         &[&first, &second, &second, &second].map(|line| format!("{line}\n")).concat(),
     );
+}
+
+/// The key in a public key, without what says of which kind it is.
+fn bits(public: &str) -> Vec<u8> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(public.as_bytes()).unwrap();
+    x509_parser::x509::SubjectPublicKeyInfo::from_der(&pem.contents).unwrap().1.subject_public_key.data.to_vec()
 }
 
 /// None: openssl does not read it.
