@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-instructions bench-smoke load check-alerts fuzz fuzz-smoke
+.PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-instructions bench-smoke load check-alerts check-dependencies fuzz fuzz-smoke
 
 # Installs a package that has this command, or names it.
 INSTALL = sh -c '\
@@ -147,6 +147,16 @@ check-alerts: ## Test the alert rules with promtool
 	@$(INSTALL) promtool prometheus
 	promtool check rules conf/prometheus/alerts.yaml
 	promtool test rules conf/prometheus/alerts_test.yaml
+
+# The version that deny.toml was written for.
+CARGO_DENY ?= 0.20.2
+ADVISORIES = https://github.com/RustSec/advisory-db
+
+check-dependencies: deps ## Check licences, sources, duplicates and banned crates (installs cargo-deny); advisories where they can be fetched
+	@$(CARGO) deny --version >/dev/null 2>&1 || { $(BUILDING) some minutes; $(CARGO) install --locked cargo-deny@$(CARGO_DENY); }
+	$(CARGO) deny --locked check licenses sources bans
+	@if git ls-remote --exit-code $(ADVISORIES) HEAD >/dev/null 2>&1; then $(CARGO) deny --locked check advisories; \
+	else echo "Advisories were not checked: $(ADVISORIES) cannot be reached"; fi
 
 fuzz: deps ## Fuzz each target for SECONDS (1800); findings go to fuzz/artifacts
 	@$(INSTALL) c++ g++

@@ -162,7 +162,7 @@ impl Metrics {
                     REQUEST_BUCKETS,
                     &["route"],
                 )?,
-                in_flight: declare.gauge("requests_in_flight", "Requests under way, sockets included.")?,
+                in_flight: declare.gauge("requests_in_flight", "Requests in progress, WebSockets included.")?,
                 rejections: declare.counters("rejections_total", "Requests refused, by reason.", &["reason"])?,
                 left_to_backend: declare.counters(
                     "left_to_backend_total",
@@ -171,12 +171,12 @@ impl Metrics {
                 )?,
                 upstream_errors: declare.counters(
                     "upstream_errors_total",
-                    "Requests that the upstream did not answer or not whole, by kind.",
+                    "Requests that the upstream did not answer, or not completely, by kind.",
                     &["upstream", "kind"],
                 )?,
                 upstream_unauthorized: declare.counters(
                     "upstream_unauthorized_total",
-                    "Answers of 401 by the upstream to a token of ours: pinned key and signing key may differ.",
+                    "401 answers of the upstream to minted tokens: pinned key and signing key may differ.",
                     &["route"],
                 )?,
                 connections: declare.gauge("connections", "Open downstream connections.")?,
@@ -186,18 +186,18 @@ impl Metrics {
                     "Downstream connections that the gateway ended, by cause.",
                     &["cause"],
                 )?,
-                connections_limit: declare.gauge("connections_limit", "Most downstream connections at a time.")?,
+                connections_limit: declare.gauge("connections_limit", "Limit of concurrent downstream connections.")?,
                 connections_full: declare.counter(
                     "connections_full_total",
-                    "How often a client came when every downstream connection was taken: idle ones were closed for it (`displaced`), or it waited.",
+                    "How often a client came when the limit of downstream connections was reached: idle ones were closed for it, or it waited.",
                 )?,
                 unreadable: declare.counters(
                     "unreadable_requests_total",
-                    "What clients sent that is no request, by kind.",
+                    "Input of clients that is not a valid request, by kind.",
                     &["kind"],
                 )?,
                 unfinished_header_bytes: declare
-                    .gauge("unfinished_header_bytes", "Bytes held of request headers that are not whole yet.")?,
+                    .gauge("unfinished_header_bytes", "Bytes buffered of incomplete request headers.")?,
                 websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
                 websockets_ended: declare.counters(
                     "websockets_ended_total",
@@ -206,17 +206,15 @@ impl Metrics {
                 )?,
                 access_log_dropped: declare.counter(
                     "access_log_dropped_total",
-                    "Access log lines that were lost: not read fast enough, or not writable.",
+                    "Access log lines lost because they were not read fast enough or could not be written.",
                 )?,
                 access_log_left_out: declare
-                    .counter("access_log_left_out_total", "Refusals without a line, since they were too many.")?,
-                log_dropped: declare
-                    .counter("log_dropped_total", "Lines of the log that were lost: not read fast enough, or not writable.")?,
-                clock_steps: declare.counters(
-                    "clock_steps_total",
-                    "Times that the system's clock was set, by direction.",
-                    &["direction"],
+                    .counter("access_log_left_out_total", "Refusals without an access log line because of the rate limit.")?,
+                log_dropped: declare.counter(
+                    "log_dropped_total",
+                    "Log lines lost because they were not read fast enough or could not be written.",
                 )?,
+                clock_steps: declare.counters("clock_steps_total", "Steps of the system's clock, by direction.", &["direction"])?,
             },
             exchange: ExchangeMetrics {
                 duration: declare.histograms(
@@ -228,15 +226,15 @@ impl Metrics {
                 cache_requests: declare.counters("cache_requests_total", "Look-ups in the token cache.", &["cache", "result"])?,
                 cache_entries: declare.gauge("cache_entries", "Identities in the token cache.")?,
                 cache_bytes: declare.gauge("cache_bytes", "Memory of the identities in the token cache, estimated.")?,
-                signing_queue: declare.gauge("signing_queue", "Signatures waiting or under way.")?,
+                signing_queue: declare.gauge("signing_queue", "Signatures waiting or in progress.")?,
                 group_overage: declare.counters(
                     "group_overage_total",
-                    "Tokens verified of which a claim that the config uses stands elsewhere, since the user has too many groups.",
+                    "Verified tokens without a claim that the config uses, left out since the user has too many groups.",
                     &["issuer"],
                 )?,
                 minted_without_groups: declare.counters(
                     "minted_without_groups_total",
-                    "Tokens minted with a default, or without a claim, because the groups stand elsewhere.",
+                    "Tokens minted with a default, or without a claim, because the groups were left out of the client's token.",
                     &["profile"],
                 )?,
                 signing_key: declare.gauges("signing_key_info", "The active signing key.", &["algorithm", "thumbprint"])?,
@@ -269,7 +267,11 @@ impl Metrics {
                     "Whether a discovery document names another issuer than the config.",
                     &["issuer"],
                 )?,
-                snapshot: declare.gauges("jwks_snapshot_last_success", "Whether the snapshot was last written.", &["issuer"])?,
+                snapshot: declare.gauges(
+                    "jwks_snapshot_last_success",
+                    "Whether the last write of the snapshot succeeded.",
+                    &["issuer"],
+                )?,
                 clock_skew: declare.float_gauges(
                     "clock_skew_seconds",
                     "How far the clock is ahead of the provider's, by the date of its last answer.",
@@ -288,7 +290,7 @@ impl Metrics {
                 &["listener", "kind"],
             )?,
             config: ConfigMetrics {
-                last_reload_success: declare.gauge("config_last_reload_success", "Whether the last reload was good.")?,
+                last_reload_success: declare.gauge("config_last_reload_success", "Whether the last reload succeeded.")?,
                 last_reload_success_timestamp: declare.gauge(
                     "config_last_reload_success_timestamp_seconds",
                     "When the config in use was loaded, in seconds since the epoch.",

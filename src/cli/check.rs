@@ -140,7 +140,7 @@ upstream: {url: http://couch:5984}
         let text = FINE.replace("upstream:", "realms: x\nupstream:").replace("audiences: [api]", "leeway: 6m");
         assert_eq!(
             check(&text, true).unwrap_err(),
-            "gateway.yaml:5:12: warning: upstream.url: plain http to another machine: user tokens travel readable; fine only in a \
+            "gateway.yaml:5:12: warning: upstream.url: plain http to another machine: user tokens are readable on the way; acceptable only in a \
              network that you trust\n\
              gateway.yaml:2:5: issuers[0].audiences: is required: the id of your API's registration; without it, tokens for any other \
              application would be taken\n\
@@ -155,7 +155,7 @@ upstream: {url: http://couch:5984}
         let text = FINE.replace("signing.pem", "other.pem");
         assert_eq!(
             check(&text, false).unwrap_err(),
-            "gateway.yaml:4:12: warning: upstream.url: plain http to another machine: user tokens travel readable; fine only in a \
+            "gateway.yaml:4:12: warning: upstream.url: plain http to another machine: user tokens are readable on the way; acceptable only in a \
              network that you trust\n\
              gateway.yaml:3:11: signing.key_file: other.pem cannot be read: No such file or directory (os error 2)\n\
              gateway.yaml: 1 problem, 1 warning"
@@ -206,7 +206,7 @@ upstream: {url: http://couch:5984}
         assert_eq!(
             check(&text, false).unwrap_err(),
             "gateway.yaml:3:11: warning: signing.algorithm: HS256: whoever can verify user tokens can mint them, the backend included; \
-             take it only where nothing else is verified\n\
+             use it only where the backend can verify nothing else\n\
              gateway.yaml:3:29: signing.secret_file: the secret in secret has 7 bytes; HS256 needs at least 32: make one with `openssl \
              rand -base64 48`\n\
              gateway.yaml: 1 problem, 1 warning"

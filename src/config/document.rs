@@ -117,7 +117,7 @@ impl Builder<'_> {
                     return self.stop(at, "anchors (&name) are not supported; write the value out where it is needed");
                 }
                 Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
-                    return self.stop(at, "tags (!name) are not supported; leave the tag out");
+                    return self.stop(at, "tags (!name) are not supported; remove the tag");
                 }
                 Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() >= MOST_LEVELS => {
                     return self.stop(at, &format!("nested too deeply; accepted: {MOST_LEVELS} levels"));

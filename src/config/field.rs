@@ -66,7 +66,7 @@ impl<'a> Field<'a> {
                 "begins with a typographic quote, which belongs to the value; write \" or '"
             }
             Value::Text(text, _) => return Some(text),
-            Value::Null => "has no value; give one, or leave the key out",
+            Value::Null => "has no value; give one, or remove the key",
             Value::List(_) => "is a list, not one value",
             Value::Map(_) => "is a mapping, not one value",
         };
@@ -129,7 +129,7 @@ impl<'a> Field<'a> {
     pub(super) fn elements(&self) -> Vec<Field<'a>> {
         let items = match &self.node.value {
             Value::List(items) if items.is_empty() => {
-                self.problem("the list is empty; give an element, or leave the key out");
+                self.problem("the list is empty; give an element, or remove the key");
                 return Vec::new();
             }
             Value::List(items) if items.len() > MOST_ELEMENTS => {

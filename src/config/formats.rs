@@ -40,7 +40,7 @@ pub(super) const CLAIM: Format<String> =
     Format { accepted: "the name of a claim: 1 to 256 bytes, without spaces or braces", shown: true, parse: claim };
 /// A scope (RFC 6749 section 3.3): it is repeated in challenges.
 pub(super) const SCOPE: Format<String> =
-    Format { accepted: "a scope as it stands in scp: no space, quote or backslash", shown: true, parse: scope };
+    Format { accepted: "a scope as in the claim scp: no space, quote or backslash", shown: true, parse: scope };
 /// The name of a header (RFC 9110 section 5.1), in lower case from here on.
 pub(super) const HEADER: Format<String> = Format { accepted: "the name of a header", shown: true, parse: header };
 /// The realm of challenges: it stands between quotes.
@@ -174,7 +174,9 @@ fn proxy_url(text: &str) -> Result<String, &'static str> {
     // What a SOCKS proxy is given is host and port, too.
     let as_http = ["socks5h://", "socks5://"].iter().find_map(|scheme| Some(format!("http://{}", text.strip_prefix(scheme)?)));
     match upstream_url(as_http.as_deref().unwrap_or(text)) {
-        Err("has credentials in it; secrets do not stand in the file") => Err("has credentials in it; give proxy_credentials_file"),
+        Err("has credentials in it; secrets do not belong in the file") => {
+            Err("has credentials in it; give proxy_credentials_file")
+        }
         outcome => outcome.map(|_| text.to_owned()),
     }
 }
@@ -189,7 +191,7 @@ fn parse_url(text: &str) -> Result<Url, &'static str> {
         return Err("is neither http nor https");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("has credentials in it; secrets do not stand in the file");
+        return Err("has credentials in it; secrets do not belong in the file");
     }
     if url.fragment().is_some() {
         return Err("has a fragment (#)");

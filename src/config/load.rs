@@ -169,11 +169,11 @@ fn config(root: &Node, reading: &Reading) -> Config {
         && let Some(field) = root.field("admin").or_else(|| root.field("listen"))
     {
         field.problem(format!(
-            "listen.address {} and admin.address {} meet; accepted: ports that differ",
+            "listen.address {} and admin.address {} overlap; accepted: different ports",
             listen.address, admin.address
         ));
     }
-    let issuers = issuers(root.required("issuers", "a list of whose tokens are taken"));
+    let issuers = issuers(root.required("issuers", "the list of issuers whose tokens are accepted"));
     let token_limits = basics::token_limits(root.section("token"));
     if token_limits.token >= listen.header_bytes
         && let Some(field) = root.field("token").or_else(|| root.field("listen"))

@@ -70,7 +70,11 @@ fn check_readable(path: &Path) -> Result<(), String> {
 /// Whether the folder of a file to be written is there.
 fn check_folder(path: &Path) -> Result<(), String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if folder.is_dir() { Ok(()) } else { Err(format!("{} cannot be written: {} is no folder", path.display(), folder.display())) }
+    if folder.is_dir() {
+        Ok(())
+    } else {
+        Err(format!("{} cannot be written: {} is not a directory", path.display(), folder.display()))
+    }
 }
 
 fn check_authorities(path: &Path) -> Result<(), String> {

@@ -158,7 +158,7 @@ impl<'a> Section<'a> {
         let accepted = format!("address and port, such as 127.0.0.1:8080 or [::]:8080 (default {default})");
         let Some(text) = field.scalar(&accepted) else { return default };
         text.parse().unwrap_or_else(|_| {
-            field.problem(format!("\"{}\" is no address with a port; accepted: {accepted}", shown(text)));
+            field.problem(format!("\"{}\" is not a valid address with a port; accepted: {accepted}", shown(text)));
             default
         })
     }
@@ -168,7 +168,7 @@ impl<'a> Section<'a> {
         let field = self.field(key)?;
         let text = field.text(&PATH)?;
         if text.starts_with("~/") || text == "~" || text.contains("${") || text.starts_with('$') {
-            field.problem("has a ~ or a $, which are taken as they stand; write the path out, or relative to this file's folder");
+            field.problem("has a ~ or a $, which is not expanded; write the whole path, or one relative to this file's folder");
         }
         let path = self.reading.path(&text);
         if path.as_os_str().len() > MOST_PATH {

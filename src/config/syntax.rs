@@ -12,12 +12,12 @@ pub(super) fn mistake(text: &str, stopped: Position) -> Option<(Position, &'stat
         .find_map(|(number, line)| at(*number, line, tab(line)?, "a tab indents this line; write spaces"))
         .or_else(|| {
             around().find_map(|(number, line)| {
-                at(*number, line, odd_blank(line)?, "a character that only looks like a blank; write a space")
+                at(*number, line, odd_blank(line)?, "a character that only looks like a space; write a space")
             })
         })
         .or_else(|| {
             around().find_map(|(number, line)| {
-                at(*number, line, tight_colon(line)?, "the blank behind the colon is missing; write `key: value`")
+                at(*number, line, tight_colon(line)?, "the space after the colon is missing; write `key: value`")
             })
         })
         .or_else(|| unclosed(&lines))
@@ -114,9 +114,9 @@ mod tests {
         for (text, expected) in [
             ("signing:\n\tkey_file: a\n", "2:1: not YAML: a tab indents this line"),
             ("listen:\n  address: 127.0.0.1:80\n \t header_timeout: 1s\n", "3:2: not YAML: a tab indents this line"),
-            ("signing: {key_file: a}\nrealm:x\nadmin: {}\n", "2:6: not YAML: the blank behind the colon is missing"),
-            ("upstream:\n  url:http\n  host: client\n", "2:6: not YAML: the blank behind the colon is missing"),
-            ("issuers:\n- preset: oidc\n \u{a0}issuer: a\n", "3:2: not YAML: a character that only looks like a blank"),
+            ("signing: {key_file: a}\nrealm:x\nadmin: {}\n", "2:6: not YAML: the space after the colon is missing"),
+            ("upstream:\n  url:http\n  host: client\n", "2:6: not YAML: the space after the colon is missing"),
+            ("issuers:\n- preset: oidc\n \u{a0}issuer: a\n", "3:2: not YAML: a character that only looks like a space"),
             ("realm: a\nissuers: [{preset: oidc}\nsigning: {key_file: a}\n", "2:10: not YAML: this bracket is not closed"),
             ("issuers:\n- preset: oidc\n   issuer: a\n", "3:4: not YAML: indented more than the line above"),
             ("upstream:\n  url: a\n    host: b\n", "3:5: not YAML: indented more than the line above"),

@@ -15,11 +15,11 @@ pub enum Rejection {
     AmbiguousToken,
     /// A token of an application where users are expected.
     AppOnlyToken,
-    /// A place that holds something else than one token.
+    /// The place of the token holds something other than one token.
     AuthorizationMalformed,
-    /// The signature does not hold.
+    /// The signature is not valid.
     BadSignature,
-    /// A body that must hold a token is no JSON object, has a member twice, or lacks one.
+    /// A body that must hold a token is not a JSON object, has a member twice, or lacks one.
     BodyMalformed,
     /// A body that must hold a token is compressed, or not JSON in UTF-8.
     BodyNotJson,
@@ -27,23 +27,23 @@ pub enum Rejection {
     BodyTimeout,
     /// A body that must hold a token is larger than 64 KiB.
     BodyTooLarge,
-    /// A claim that the route demands has another value, or is not there.
+    /// A claim that the route demands has another value, or is missing.
     ClaimNotAllowed,
-    /// The payload is no JSON object, or a claim has the wrong type.
+    /// The payload is not a JSON object, or a claim has the wrong type.
     ClaimsMalformed,
     /// A `Transfer-Encoding` that is anything but `chunked`, said once.
     CodingUnsupported,
-    /// A member stands twice in the header or the payload.
+    /// A member appears twice in the header or the payload.
     DuplicateMember,
     /// Past `exp` and leeway.
     Expired,
-    /// `exp` is not there.
+    /// `exp` is missing.
     ExpiryMissing,
     /// A header parameter that changes what a token means: `crit`, `b64`, `zip`, `enc`, `cty`.
     ForbiddenHeader,
     /// A token for Microsoft Graph: nobody else can verify it.
     GraphToken,
-    /// The user has more groups than fit into a token, so that a claim which counts here stands elsewhere.
+    /// The user has more groups than fit into a token, so that a claim which counts here was left out.
     GroupOverage,
     /// The request's header block is larger than the gateway takes, or has more than 256 fields.
     HeadersTooLarge,
@@ -53,7 +53,7 @@ pub enum Rejection {
     IdToken,
     /// `iat` lies in the future.
     IssuedInFuture,
-    /// The provider's discovery document names the token's issuer, and the config names another: our own mistake.
+    /// The provider's discovery document names the token's issuer, and the config names another: a mistake in the config.
     IssuerMismatch,
     /// No key with this `kid` is known, and the provider has not been asked since the token was made: the key may be there.
     KeyNotFetchedYet,
@@ -61,7 +61,7 @@ pub enum Rejection {
     KeyNotForAlgorithm,
     /// The key belongs to another issuer or cloud.
     KeyOfOtherIssuer,
-    /// The issuer's keys are not there, not yet or no longer.
+    /// There are no keys of the issuer, not yet or no longer.
     KeysUnavailable,
     /// A `Content-Length` that is not one number.
     LengthMalformed,
@@ -91,15 +91,15 @@ pub enum Rejection {
     PowerfulClaim,
     /// A preflight of a page of another origin, on a route that demands a token and has no `cors`.
     PreflightNotConfigured,
-    /// What came in is no HTTP request, or one that could be read in two ways.
+    /// What was received is not an HTTP request, or could be read in two ways.
     RequestMalformed,
     /// The token is bound to a key (`cnf`), and the config refuses such tokens as bearer tokens.
     SenderConstrained,
-    /// Signing failed: our own trouble.
+    /// Signing failed: a fault of the gateway.
     SigningFailed,
     /// More signatures are waiting than the queue holds, or none was made within ten seconds.
     SigningOverloaded,
-    /// A request target that is no path, or has white space, a control character or a fragment in it.
+    /// A request target that is not a path, or has white space, a control character or a fragment in it.
     TargetMalformed,
     /// Not three segments of strict base64url with a JSON header.
     TokenMalformed,
@@ -111,8 +111,7 @@ pub enum Rejection {
     UnknownKey,
     /// The claims that give the user id do not agree.
     UserIdConflict,
-    /// The user id is empty, white space alone, too long, of the wrong type, or has control characters or such as turn the direction of
-    /// writing.
+    /// The user id is empty, white space alone, too long, of the wrong type, or contains control or bidirectional formatting characters.
     UserIdInvalid,
     /// No claim gives the user id.
     UserIdMissing,

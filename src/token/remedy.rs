@@ -37,7 +37,9 @@ impl Rejection {
             Self::CodingUnsupported => {
                 "Client: send the body as it is, in chunks or with a `Content-Length`. Look at the proxy in front."
             }
-            Self::DuplicateMember => "Provider: a member stands twice in the token, so it has two readings. Look at custom claims.",
+            Self::DuplicateMember => {
+                "Provider: a member appears twice in the token, so it has two readings. Look at custom claims."
+            }
             Self::Expired => {
                 "Client: get a new token before the old one ends. If it is new, compare the clocks of this machine and of the issuer."
             }

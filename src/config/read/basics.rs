@@ -21,9 +21,7 @@ pub(in crate::config) fn admin(mut section: Section<'_>) -> AdminSettings {
         credential_file: section.file("credential_file", Target::Credential),
     };
     if let Some(field) = address.filter(|_| !settings.address.ip().is_loopback()) {
-        field.warning(
-            "whoever reaches this address sees metrics, health and public keys: nothing asks for a credential to read them",
-        );
+        field.warning("anyone who can reach this address can read metrics, health and public keys without a credential");
     }
     section.finish();
     settings
@@ -52,7 +50,7 @@ pub(in crate::config) fn cache(mut section: Section<'_>) -> CacheSettings {
     };
     if let Some(field) = entries.filter(|_| settings.bytes / settings.entries < COMMON) {
         field.warning(format!(
-            "so many do not fit: cache.bytes is full with about {}, of {COMMON} bytes each; set cache.bytes to {} or more",
+            "so many do not fit: cache.bytes is full at about {}, of {COMMON} bytes each; set cache.bytes to {} or more",
             settings.bytes / COMMON,
             show_size((settings.entries * COMMON).next_multiple_of(MIB)),
         ));

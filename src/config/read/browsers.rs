@@ -27,7 +27,7 @@ const LONGEST_MAX_AGE: Duration = Duration::from_secs(24 * 3_600);
 pub(in crate::config) const NULL: &str = "null_origin";
 
 const ORIGIN: Format<String> = Format {
-    accepted: "an origin as browsers send it, such as https://app.contoso.com or capacitor://localhost; null_origin for those who send null",
+    accepted: "an origin as browsers send it, such as https://app.contoso.com or capacitor://localhost; null_origin for pages that send null",
     shown: true,
     parse: origin,
 };
@@ -46,7 +46,9 @@ pub(in crate::config) fn browsers(section: &mut Section<'_>, has_cookie: bool) -
         field.problem("any page could use the cookie of whoever looks at it; with a cookie under token.in, list the origins");
     }
     if let Some(field) = section.field("allowed_origins").filter(|_| has_cookie && origins.lists(NO_ORIGIN)) {
-        field.problem("any page can make a frame whose origin is null, and use the cookie; with a cookie under token.in, leave null_origin out");
+        field.problem(
+            "any page can make a frame whose origin is null, and use the cookie; with a cookie under token.in, remove null_origin",
+        );
     }
     let cors = section.field("cors").map(|field| {
         if origins == AllowedOrigins::Unsaid {
@@ -84,8 +86,8 @@ fn origin(text: &str) -> Result<String, &'static str> {
     match text {
         NULL => return Ok(NO_ORIGIN.to_owned()),
         NO_ORIGIN => return Err("is what sandboxed frames of any page send; who means that writes null_origin"),
-        "*" => return Err("is no origin; every page is written as the one word any, in place of the list"),
-        _ if text.contains('*') => return Err("is no pattern: origins are compared as they stand; list each of them"),
+        "*" => return Err("is not an origin; for every page, write any in place of the list"),
+        _ if text.contains('*') => return Err("has a wildcard, but origins are compared exactly; list each of them"),
         _ => {}
     }
     let (scheme, rest) = text.split_once("://").ok_or("has no scheme")?;

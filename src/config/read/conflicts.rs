@@ -5,7 +5,7 @@ use crate::{config::field::Field, proxy::RouteSettings};
 /// Reports what is wrong with a route beside those before it in the file.
 pub(in crate::config) fn check(element: &Field<'_>, route: &RouteSettings, before: &[(Field<'_>, RouteSettings)]) {
     if let Some((first, _)) = before.iter().find(|(_, other)| other.name == route.name && !route.name.is_empty()) {
-        element.problem(format!("name {} is that of {} too; accepted: a name of its own for each", route.name, first.key));
+        element.problem(format!("name {} is also that of {}; accepted: a different name for each", route.name, first.key));
     }
     for (first, other) in before {
         if !other.path.eq_ignore_ascii_case(&route.path) || other.exact != route.exact {
@@ -15,7 +15,7 @@ pub(in crate::config) fn check(element: &Field<'_>, route: &RouteSettings, befor
             let hosts_overlap = other.host.is_none() || route.host.is_none() || other.host == route.host;
             if hosts_overlap && !is_told_apart_by_method(route, other) {
                 element.problem(format!(
-                    "path {} differs from that of {} in case alone: no server can be relied on to see it, so requests for either are \
+                    "path {} differs from that of {} only in case: no server can be relied on to see it, so requests for either are \
                      ambiguous; accepted: one path for both",
                     route.path, first.key
                 ));
@@ -23,12 +23,12 @@ pub(in crate::config) fn check(element: &Field<'_>, route: &RouteSettings, befor
         } else if other.host == route.host {
             if other.methods.is_empty() && route.methods.is_empty() {
                 element.problem(format!(
-                    "host and path are those of {} too, so it can never match; accepted: a path, host or methods of its own for each",
+                    "host and path are also those of {}, so it can never match; accepted: a different path, host or methods for each",
                     first.key
                 ));
             } else if let Some(method) = shared_method(route, other) {
                 element.problem(format!(
-                    "host, path and the method {method} are those of {} too; accepted: each method for one of them",
+                    "host, path and the method {method} are also those of {}; accepted: each method for one of them",
                     first.key
                 ));
             }

@@ -19,7 +19,7 @@ pub(in crate::config) fn parse_issuer(text: &str) -> Result<String, &'static str
 /// An `aud`. It is compared byte for byte too.
 pub(in crate::config) fn parse_audience(text: &str) -> Result<String, &'static str> {
     match one_line(text)? {
-        text if text.contains('*') => Err("is no wildcard: it is compared as it stands, and no token says that"),
+        text if text.contains('*') => Err("has a wildcard, but is compared exactly, and no token contains that"),
         text => Ok(text),
     }
 }
@@ -27,7 +27,7 @@ pub(in crate::config) fn parse_audience(text: &str) -> Result<String, &'static s
 fn one_line(text: &str) -> Result<String, &'static str> {
     match text {
         _ if !(1..=1024).contains(&text.len()) => Err("is empty or too long"),
-        _ if text.trim() != text => Err("begins or ends with a blank, which counts; leave it out"),
+        _ if text.trim() != text => Err("begins or ends with white space, which is significant; remove it"),
         text => Ok(text.to_owned()),
     }
 }
@@ -85,7 +85,7 @@ pub(in crate::config) fn key_sources(section: &mut Section<'_>, discovery: &[Str
 pub(in crate::config) fn claim(field: &Field<'_>, claim: &str) {
     if claim.contains('.') && !claim.contains([':', '/']) {
         field.warning(format!(
-            "{} has a dot: claims are found by their whole name, and one inside another cannot be named; have the provider put it at the top",
+            "{} has a dot: claims are matched by their whole name, and a nested claim cannot be named; have the provider issue it at the top level",
             shown(claim)
         ));
     }

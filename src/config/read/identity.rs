@@ -45,7 +45,7 @@ pub(in crate::config) fn user_id(field: &Field<'_>, permitted: &Permitted) -> Op
         return None;
     };
     if text.contains("}{") {
-        field.problem("two claims stand side by side, so that different people could get one id; accepted: a text between them");
+        field.problem("two claims are adjacent, so that different people could get one id; accepted: a text between them");
     }
     claims.iter().for_each(|claim| check_mutable(field, claim, permitted));
     Some(UserIdRule::Template(text.to_owned()))
@@ -54,7 +54,7 @@ pub(in crate::config) fn user_id(field: &Field<'_>, permitted: &Permitted) -> Op
 fn check_mutable(field: &Field<'_>, claim: &str, permitted: &Permitted) {
     if MUTABLE_CLAIMS.contains(&claim) && !permitted.mutable {
         field.problem(format!(
-            "people can change {claim}, and it can pass to somebody else; accepted only with mutable_user_id: true"
+            "people can change {claim}, and it can be reassigned to somebody else; accepted only with mutable_user_id: true"
         ));
     }
 }

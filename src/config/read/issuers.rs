@@ -36,9 +36,8 @@ const ROLE_CLAIM: &str = "roles";
 const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com"];
 
 const AUDIENCE: Format<String> =
-    Format { accepted: "the aud of the tokens: an id or a URI, as it stands there", shown: true, parse: doubtful::parse_audience };
-const ISSUER: Format<String> =
-    Format { accepted: "the iss of the tokens, as it stands there", shown: true, parse: doubtful::parse_issuer };
+    Format { accepted: "the exact aud of the tokens: an id or a URI", shown: true, parse: doubtful::parse_audience };
+const ISSUER: Format<String> = Format { accepted: "the exact iss of the tokens", shown: true, parse: doubtful::parse_issuer };
 
 /// In place of an `iss`: what the discovery document says.
 pub(in crate::config) const DISCOVERED: &str = "discovered";
@@ -117,7 +116,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     }
 
     if section.field("proxy").is_none() {
-        section.refuse("proxy_credentials_file", "has a meaning only with proxy");
+        section.refuse("proxy_credentials_file", "is valid only with proxy");
     }
 
     let shared = section.flag("shared_user_ids", false);
@@ -254,13 +253,13 @@ fn refuse_parameters(section: &mut Section<'_>, preset: Option<Option<Preset>>) 
         None => None,
     };
     if !matches!(preset, Some(Preset::B2c | Preset::Entra | Preset::ExternalId)) {
-        section.refuse("tenant", "has a meaning only with the presets b2c, entra and external-id");
+        section.refuse("tenant", "is valid only with the presets b2c, entra and external-id");
     }
     if !matches!(preset, Some(Preset::B2c | Preset::ExternalId)) {
-        section.refuse("tenant_id", "has a meaning only with the presets b2c and external-id");
+        section.refuse("tenant_id", "is valid only with the presets b2c and external-id");
     }
     if !matches!(preset, Some(Preset::B2c | Preset::ExternalId)) {
-        section.refuse("domains", "has a meaning only with the presets b2c and external-id");
+        section.refuse("domains", "is valid only with the presets b2c and external-id");
     }
 }
 
@@ -270,13 +269,13 @@ fn rule(section: &mut Section<'_>, issuers: Vec<String>) -> IssuerRule {
     let any = section.flag("any_tenant", false);
     let templates = issuers.iter().filter(|issuer| issuer.contains(TENANT_PLACE)).count();
     if let Some(text) = issuers.iter().find(|issuer| issuer.replace(TENANT_PLACE, "").contains(['{', '}'])) {
-        let text = format!("\"{}\" has a brace that is no {TENANT_PLACE}", crate::config::suggest::shown(text));
+        let text = format!("\"{}\" has a brace that is not part of {TENANT_PLACE}", crate::config::suggest::shown(text));
         section.refuse("issuer", &text);
     }
     if templates == 0 {
         if !issuers.is_empty() {
-            section.refuse("tenants", "has a meaning only for an issuer with {tenantid} in it");
-            section.refuse("any_tenant", "has a meaning only for an issuer with {tenantid} in it");
+            section.refuse("tenants", "is valid only for an issuer with {tenantid} in it");
+            section.refuse("any_tenant", "is valid only for an issuer with {tenantid} in it");
         }
         return if issuers == [DISCOVERED] { IssuerRule::Discovered } else { IssuerRule::Exact(issuers) };
     }
@@ -287,9 +286,9 @@ fn rule(section: &mut Section<'_>, issuers: Vec<String>) -> IssuerRule {
     let listed = section.field("tenants").is_some();
     match (listed, any) {
         (false, false) => {
-            section.missing("tenants", "anybody can open a tenant; list the GUIDs of those you take, or say any_tenant: true");
+            section.missing("tenants", "anybody can create a tenant; list the GUIDs of those to accept, or set any_tenant: true");
         }
-        (true, true) => section.refuse("any_tenant", "excludes tenants; give one of the two"),
+        (true, true) => section.refuse("any_tenant", "cannot be combined with tenants; remove one of them"),
         _ => {}
     }
     let tenants = if any { TenantRule::Any } else { TenantRule::Only(only) };

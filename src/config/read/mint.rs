@@ -120,7 +120,7 @@ fn profile(name: &str, mut section: Section<'_>, algorithm: Algorithm) -> Mintin
             Some(text) => TokenKeyId::Text(text),
         };
         if profile.key_id == TokenKeyId::Thumbprint && algorithm == Algorithm::HS256 {
-            field.problem("thumbprint has no meaning with HS256: a secret has none; accepted: none, or a text");
+            field.problem("thumbprint cannot be combined with HS256: a secret has none; accepted: none, or a text");
         }
     }
     profile.lifetime = section.choice("lifetime", &LIFETIMES, profile.lifetime);
@@ -140,8 +140,10 @@ fn profile(name: &str, mut section: Section<'_>, algorithm: Algorithm) -> Mintin
 fn claims(section: &mut Section<'_>, preset: Option<MintPreset>, profile: &mut MintingProfile) {
     let (short, full) = (section.field("user_id_claim"), section.field("claims"));
     match (short, full) {
-        (Some(field), Some(_)) => field.problem("excludes claims; give the user id there, such as sub: ${user_id}"),
-        (Some(field), None) if preset.is_some() => field.problem("excludes preset, which says where the user id goes; give claims"),
+        (Some(field), Some(_)) => field.problem("cannot be combined with claims; put the user id there, such as sub: ${user_id}"),
+        (Some(field), None) if preset.is_some() => {
+            field.problem("cannot be combined with preset, which sets the claim of the user id; use claims")
+        }
         (Some(field), None) => {
             if let Some(claim) = field.text(&CLAIM).filter(|claim| is_free(&field, claim)) {
                 profile.claims = BTreeMap::from([(claim, ClaimValue::user_id())]);
@@ -196,7 +198,7 @@ fn literal_places(field: &Field<'_>, value: &Value) {
                 inner.filter(|inner| matches!(ClaimValue::from_json(format!("${{{inner}}}").into()), Ok(ClaimValue::Place(_))))
             {
                 field.problem(format!(
-                    "{{{}}} has no $, so every user would get these letters; write ${{{}}}",
+                    "{{{}}} has no $, so every user would get this text as it is; write ${{{}}}",
                     shown(inner),
                     shown(inner)
                 ));
@@ -228,7 +230,7 @@ fn table(name: &str, field: &Field<'_>) -> ClaimTable {
                 Some(source)
             }
             Ok(_) => {
-                field.problem(format!("is no such place; accepted: {FROM_ACCEPTED}"));
+                field.problem(format!("is not such a variable; accepted: {FROM_ACCEPTED}"));
                 None
             }
             Err(error) => {

@@ -53,7 +53,7 @@ pub(in crate::config) fn places(mut section: Section<'_>, token_in: &mut Vec<Tok
         let given: Vec<_> = field.elements().iter().filter_map(|element| place(element)).collect();
         let is_body = |place: &TokenPlace| matches!(place, TokenPlace::Body(_));
         if given.len() > 1 && given.iter().any(is_body) {
-            field.problem("a body stands alone: it is read whole before anything else is decided");
+            field.problem("a body cannot be combined with another place: it is read whole before anything else is decided");
         }
         if !given.is_empty() {
             *token_in = given;
@@ -67,7 +67,7 @@ pub(in crate::config) fn places(mut section: Section<'_>, token_in: &mut Vec<Tok
         let moved = token_in.iter().any(|one| *one != place);
         let bound = |one: &TokenPlace| matches!(one, TokenPlace::Body(_) | TokenPlace::Protocol(ProtocolForm::Zero));
         if moved && (only_in_place || token_in.iter().any(bound)) {
-            field.problem("a token in a body, or in the form of Zero, stays where it is; leave out away");
+            field.problem("a token in a body, or in the form of Zero, stays where it is; remove `out`");
         }
         *token_out = Some(place);
     }
@@ -148,7 +148,7 @@ fn body_place(body: &Field<'_>, section: &mut Section<'_>) -> Option<TokenPlace>
 
 fn word(text: &str) -> Result<String, &'static str> {
     let fine = text.len() <= 64 && http::Method::from_bytes(text.as_bytes()).is_ok();
-    if fine { Ok(text.to_owned()) } else { Err("is empty, too long, or has a character that cannot stand there") }
+    if fine { Ok(text.to_owned()) } else { Err("is empty, too long, or has a character that is not allowed there") }
 }
 
 fn token_header(text: &str) -> Result<HeaderName, &'static str> {

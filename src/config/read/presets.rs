@@ -153,7 +153,9 @@ const ENTRA_TENANT: Format<String> = Format {
     shown: true,
     parse: |text| match text {
         "common" | "organizations" => Ok(text.to_owned()),
-        "consumers" => Err("stands for the tenant 9188040d-6c67-4c5b-b112-36a304b66dad, every personal account; write that"),
+        "consumers" => {
+            Err("means the tenant 9188040d-6c67-4c5b-b112-36a304b66dad, which holds every personal account; write that GUID")
+        }
         _ => (GUID.parse)(text),
     },
 };
@@ -197,7 +199,7 @@ const CIAM_LABEL: Format<String> = Format {
 fn external_id(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     let needed = given.issuers.is_empty() || !given.sources;
     let tenant = parameter(section, "tenant", &CIAM_LABEL, !given.sources, "the contoso of contoso.ciamlogin.com");
-    let tenant_id = parameter(section, "tenant_id", &GUID, needed, "the tenant's GUID; it stands in iss, even as the host");
+    let tenant_id = parameter(section, "tenant_id", &GUID, needed, "the tenant's GUID; it is part of iss, even as the host");
     let mut expansion = Expansion { name: tenant.clone(), ..Expansion::microsoft(&["oid"]) };
     if let (Some(tenant), Some(id)) = (&tenant, &tenant_id) {
         expansion.discovery = vec![format!("https://{tenant}.ciamlogin.com/{id}/v2.0/.well-known/openid-configuration")];

@@ -64,7 +64,7 @@ pub(in crate::config) fn routes(
     }
     exposure::check(&routes);
     for (upstream, _) in upstreams.iter().zip(used).filter(|(_, used)| !used) {
-        upstream.field.warning("no route leads here");
+        upstream.field.warning("no route uses this upstream");
     }
     routes.into_iter().map(|(_, route)| route).collect()
 }
@@ -81,7 +81,7 @@ fn route(
     let mut route = backend.map(Backend::defaults).unwrap_or_else(|| RouteSettings { name: String::new(), ..Default::default() });
     match section.field("name") {
         Some(field) => route.name = field.text(&NAME).unwrap_or_default(),
-        None if preset.is_none() => section.missing("name", "it stands in logs and metrics"),
+        None if preset.is_none() => section.missing("name", "it appears in logs and metrics"),
         None => {}
     }
     if let Some(path) = section.text("path", &PATH) {
@@ -97,7 +97,7 @@ fn route(
     };
     if backend == Some(Backend::Realm) {
         for key in ["exact", "methods", "access", "pass_authorization"] {
-            section.refuse(key, "the preset realm stands for two routes, which differ in this; write them out to change it");
+            section.refuse(key, "the preset realm expands to two routes, which differ in this; write them out to change it");
         }
     } else {
         route.exact = section.flag("exact", false);
@@ -139,7 +139,7 @@ fn route(
     }
     if route.access != Access::Protected {
         if permission != PermissionSettings::default() || named_user.is_some_and(|_| route.user_query.is_some()) {
-            section.problem("a public route demands nothing of a token; leave scopes, roles, claims, nonce and user_query away");
+            section.problem("a public route demands nothing of a token; remove scopes, roles, claims, nonce and user_query");
         }
         route.user_query = None;
         if in_body {
@@ -160,12 +160,12 @@ fn route(
 /// Checks that there is something to compare the user of `user_query` with.
 fn check_named_user(section: &Section<'_>, profile: Option<&Profile<'_>>, in_body: bool) {
     if in_body {
-        section.problem("user_query is for tokens outside of bodies; leave it away");
+        section.problem("user_query cannot be combined with a token in a body; remove it");
     }
     if let Some(profile) = profile.filter(|profile| !profile.settings.claims.contains_key("sub")) {
         let name = shown(&profile.settings.name);
         section.problem(&format!(
-            "user_query is compared with the claim sub, which the minting profile {name} lacks; add it, or say user_query: none"
+            "user_query is compared with the claim sub, which the minting profile {name} lacks; add it, or set user_query: none"
         ));
     }
 }
@@ -261,7 +261,7 @@ fn close_code(text: &str) -> Result<Option<u16>, &'static str> {
     }
     match text.parse() {
         Ok(code @ (1000..=1003 | 1007..=1014 | 3000..=4999)) => Ok(Some(code)),
-        _ => Err("is no code that a Close may have"),
+        _ => Err("is not a valid close code"),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
 /// Signatures that may wait for a thread.
 const QUEUE: usize = 1_024;
 /// Why a secret is refused.
-const NO_SECRETS: &str = "secrets do not stand in the file; give passphrase_file: PATH or passphrase_env: VARIABLE";
+const NO_SECRETS: &str = "secrets do not belong in the file; give passphrase_file: PATH or passphrase_env: VARIABLE";
 
 pub(in crate::config) const ALGORITHMS: [(&str, Algorithm); 10] = [
     ("RS256", Algorithm::RS256),
@@ -29,13 +29,13 @@ pub(in crate::config) fn signing(mut section: Section<'_>) -> SigningSettings {
     let field = section.field("algorithm");
     let algorithm = field.as_ref().and_then(|field| field.choice(&ALGORITHMS)).unwrap_or(Algorithm::RS256);
     if let Some(field) = field.filter(|_| algorithm == Algorithm::HS256) {
-        field.warning("HS256: whoever can verify user tokens can mint them, the backend included; take it only where nothing else is verified");
+        field.warning("HS256: whoever can verify user tokens can mint them, the backend included; use it only where the backend can verify nothing else");
     }
     let key = if algorithm == Algorithm::HS256 { secret(&mut section) } else { private_key(&mut section) };
     section.refuse("passphrase", NO_SECRETS);
     section.refuse("password", NO_SECRETS);
-    section.refuse("key", "secrets do not stand in the file; give key_file: PATH");
-    section.refuse("secret", "secrets do not stand in the file; give secret_file: PATH or secret_env: VARIABLE");
+    section.refuse("key", "secrets do not belong in the file; give key_file: PATH");
+    section.refuse("secret", "secrets do not belong in the file; give secret_file: PATH or secret_env: VARIABLE");
     let settings = SigningSettings {
         algorithm,
         key,
@@ -51,7 +51,7 @@ fn private_key(section: &mut Section<'_>) -> SigningKeySource {
     let file = section.file("key_file", Target::SigningKey).unwrap_or_default();
     let passphrase = one_source(section, "passphrase_file", "passphrase_env");
     for key in ["secret_file", "secret_env"] {
-        section.refuse(key, "has a meaning only with algorithm: HS256");
+        section.refuse(key, "is valid only with algorithm: HS256");
     }
     SigningKeySource::PrivateKey { file, passphrase }
 }
@@ -65,7 +65,7 @@ fn secret(section: &mut Section<'_>) -> SigningKeySource {
     }
     let source = one_source(section, "secret_file", "secret_env");
     for key in ["key_file", "passphrase_file", "passphrase_env"] {
-        section.refuse(key, "has no meaning with HS256, which signs with secret_file or secret_env");
+        section.refuse(key, "has no effect with HS256, which signs with secret_file or secret_env");
     }
     SigningKeySource::Secret(source.unwrap_or(SecretSource::File(std::path::PathBuf::new())))
 }
@@ -73,7 +73,7 @@ fn secret(section: &mut Section<'_>) -> SigningKeySource {
 /// A secret from a file or from a variable, but not from both.
 fn one_source(section: &mut Section<'_>, file: &'static str, variable: &'static str) -> Option<SecretSource> {
     if let Some(field) = section.field(variable).filter(|_| section.field(file).is_some()) {
-        field.problem(format!("excludes {file}; give one of the two"));
+        field.problem(format!("cannot be combined with {file}; remove one of them"));
         return None;
     }
     let from_file = section.file(file, Target::Secret).map(SecretSource::File);

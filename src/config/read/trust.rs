@@ -30,7 +30,7 @@ fn names(issuers: &[Issuer<'_>]) {
     for issuer in issuers {
         let name = issuer.config.rules.name.as_str();
         if let Some(first) = seen.insert(name, &issuer.field.key).filter(|_| !name.is_empty()) {
-            issuer.field.problem(format!("name {name} is that of {first} too; accepted: a name of its own for each (name: ...)"));
+            issuer.field.problem(format!("name {name} is also that of {first}; accepted: a different name for each (name: ...)"));
         }
     }
 }
@@ -57,9 +57,10 @@ fn iss_values(issuers: &[Issuer<'_>]) {
     }
     for ((first, second), iss) in clashes {
         if let (Some(first), Some(second)) = (issuers.get(first), issuers.get(second)) {
-            second
-                .field
-                .problem(format!("takes the iss {iss}, which {} takes too; accepted: each iss in one issuer", first.field.key));
+            second.field.problem(format!(
+                "accepts the iss {iss}, which {} also accepts; accepted: each iss in one issuer",
+                first.field.key
+            ));
         }
     }
 }
@@ -108,7 +109,7 @@ fn user_ids(issuers: &[Issuer<'_>]) {
             ),
             Collision::Prefix(other) => {
                 let other = issuers.get(other).map(|issuer| issuer.field.key.as_str()).unwrap_or_default();
-                format!("the prefixes of its user_id and that of {other} begin alike; accepted: prefixes that differ, {SHARED}")
+                format!("the prefix of its user_id and that of {other} overlap; accepted: different prefixes, {SHARED}")
             }
         };
         issuer.field.problem(format!("two people could get one user id: {text}"));

@@ -39,7 +39,7 @@ pub(in crate::config) fn upstreams<'a>(root: &mut Section<'a>) -> Vec<Upstream<'
             Vec::new()
         }
         (Some(_), Some(several)) => {
-            several.problem("excludes upstream; give all of them here, each under its name");
+            several.problem("cannot be combined with upstream; move all of them here, each under its name");
             Vec::new()
         }
         (Some(field), None) => vec![Upstream { settings: upstream("default".to_owned(), field.section()), field }],
@@ -66,11 +66,13 @@ fn upstream(name: String, mut section: Section<'_>) -> UpstreamSettings {
     let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default().to_owned();
     let tls = url.as_ref().is_some_and(|url| url.scheme() == "https");
     if let Some(field) = field.filter(|_| url.is_some() && !tls && !is_loopback(&host)) {
-        field.warning("plain http to another machine: user tokens travel readable; fine only in a network that you trust");
+        field.warning(
+            "plain http to another machine: user tokens are readable on the way; acceptable only in a network that you trust",
+        );
     }
     let ca_file = section.field("ca_file");
     if let Some(field) = ca_file.filter(|_| url.is_some() && !tls) {
-        field.problem("has no meaning with an http url; accepted: with an https url");
+        field.problem("has no effect with an http url; accepted: with an https url");
     }
     let settings = UpstreamSettings {
         name,

@@ -27,11 +27,7 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
             format!("issuers[0].proxy: has credentials in it; give proxy_credentials_file; {PROXY_URL}"),
         ),
         ("/issuers/0/proxy", json!("socks4://proxy:1080"), format!("issuers[0].proxy: is neither http nor https; {PROXY_URL}")),
-        row(
-            "/issuers/0/proxy_credentials_file",
-            json!("login"),
-            "issuers[0].proxy_credentials_file: has a meaning only with proxy",
-        ),
+        row("/issuers/0/proxy_credentials_file", json!("login"), "issuers[0].proxy_credentials_file: is valid only with proxy"),
         row("/issuers/0/deny_kids", json!(["a", "a"]), "issuers[0].deny_kids[1]: appears twice in the list; keep one"),
         row("/issuers/0/unknown_kid", json!(2), "issuers[0].unknown_kid: is not a mapping; accepted: keys with values, indented"),
         row(

@@ -44,7 +44,7 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
         (
             "/routes",
             json!([{ "name": "a", "any_roles": [null] }]),
-            format!("routes[0].any_roles[0]: has no value; give one, or leave the key out; {TEXT}"),
+            format!("routes[0].any_roles[0]: has no value; give one, or remove the key; {TEXT}"),
         ),
         ("/routes", json!([{ "name": "a", "claims": { "a b": [] } }]), format!("routes[0].claims.a b: cannot be a claim; {CLAIM}")),
         row(
@@ -87,7 +87,7 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
             "/routes",
             json!([{ "name": "a", "allowed_origins": ["app.contoso.com"], "token": { "in": { "cookie": "c" } } }]),
             "routes[0].allowed_origins[0]: \"app.contoso.com\" has no scheme; accepted: an origin as browsers send it, such as \
-             https://app.contoso.com or capacitor://localhost; null_origin for those who send null",
+             https://app.contoso.com or capacitor://localhost; null_origin for pages that send null",
         ),
         row(
             "/routes",
@@ -112,7 +112,7 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
         row(
             "/routes",
             json!([{ "name": "a", "close_codes": { "token_end": 1006 } }]),
-            "routes[0].close_codes.token_end: \"1006\" is no code that a Close may have; accepted: auto, or a close code: 1000 to 1003, \
+            "routes[0].close_codes.token_end: \"1006\" is not a valid close code; accepted: auto, or a close code: 1000 to 1003, \
              1007 to 1014, or 3000 to 4999",
         ),
         row(

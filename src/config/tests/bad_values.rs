@@ -9,7 +9,7 @@ const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, wit
 const GUID: &str = "accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000";
 pub(super) const NAME: &str = "accepted: 1 to 64 of a-z 0-9 _ -";
 pub(super) const CLAIM: &str = "accepted: the name of a claim: 1 to 256 bytes, without spaces or braces";
-pub(super) const SCOPE: &str = "accepted: a scope as it stands in scp: no space, quote or backslash";
+pub(super) const SCOPE: &str = "accepted: a scope as in the claim scp: no space, quote or backslash";
 pub(super) const TEXT: &str = "accepted: a text of 1 to 1024 bytes";
 
 /// Place, bad value, the problem that must be the only one (`...` stands for the usual end of the message).
@@ -27,7 +27,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         (
             "/listen/address",
             json!("localhost"),
-            format!("listen.address: \"localhost\" is no address with a port; {}", address("0.0.0.0:8080")),
+            format!("listen.address: \"localhost\" is not a valid address with a port; {}", address("0.0.0.0:8080")),
         ),
         row("/listen/max_connections", json!(0), "listen.max_connections: 0 is too small; accepted: 1 to 1000000 (default 10000)"),
         row(
@@ -62,7 +62,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         (
             "/admin/address",
             json!(9090),
-            format!("admin.address: \"9090\" is no address with a port; {}", address("127.0.0.1:9090")),
+            format!("admin.address: \"9090\" is not a valid address with a port; {}", address("127.0.0.1:9090")),
         ),
         ("/issuers/0/name", json!("Contoso B2C"), format!("issuers[0].name: \"Contoso B2C\" cannot be a name; {NAME}")),
         row(
@@ -102,11 +102,11 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         (
             "/issuers/0/issuer",
             json!(""),
-            "issuers[0].issuer: \"\" is empty or too long; accepted: the iss of the tokens, as it stands there".to_owned(),
+            "issuers[0].issuer: \"\" is empty or too long; accepted: the exact iss of the tokens".to_owned(),
         ),
         ("/issuers/0/tenants", json!(["x"]), format!("issuers[0].tenants[0]: \"x\" is not a GUID; {GUID}")),
         row("/issuers/0/any_tenant", json!("yes"), "issuers[0].any_tenant: \"yes\" is not known; accepted: true, false"),
-        row("/issuers/0/audiences", json!([]), "issuers[0].audiences: the list is empty; give an element, or leave the key out"),
+        row("/issuers/0/audiences", json!([]), "issuers[0].audiences: the list is empty; give an element, or remove the key"),
         row(
             "/issuers/0/audiences",
             json!(["00000003-0000-0000-C000-000000000000"]),
@@ -153,7 +153,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row(
             "/issuers/0/user_id",
             json!("email"),
-            "issuers[0].user_id: people can change email, and it can pass to somebody else; accepted only with mutable_user_id: true",
+            "issuers[0].user_id: people can change email, and it can be reassigned to somebody else; accepted only with mutable_user_id: true",
         ),
         row("/issuers/0/mutable_user_id", json!("on"), "issuers[0].mutable_user_id: \"on\" is not known; accepted: true, false"),
         row("/issuers/0/shared_user_ids", json!(1), "issuers[0].shared_user_ids: \"1\" is not known; accepted: true, false"),
@@ -204,9 +204,9 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         (
             "/upstream/url",
             json!("http://admin:secret@127.0.0.1"),
-            format!("upstream.url: has credentials in it; secrets do not stand in the file; {UPSTREAM_URL}"),
+            format!("upstream.url: has credentials in it; secrets do not belong in the file; {UPSTREAM_URL}"),
         ),
-        row("/upstream/ca_file", json!("ca.pem"), "upstream.ca_file: has no meaning with an http url; accepted: with an https url"),
+        row("/upstream/ca_file", json!("ca.pem"), "upstream.ca_file: has no effect with an http url; accepted: with an https url"),
         row("/upstream/host", json!("server"), "upstream.host: \"server\" is not known; accepted: client, upstream"),
         row(
             "/upstream/connect_timeout",
@@ -218,7 +218,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row(
             "/upstream/idle_timeout",
             json!(null),
-            "upstream.idle_timeout: has no value; give one, or leave the key out; accepted: 1s to 1h (default 4s)",
+            "upstream.idle_timeout: has no value; give one, or remove the key; accepted: 1s to 1h (default 4s)",
         ),
         row("/upstream/resolve_every", json!("1d"), "upstream.resolve_every: 1d is too long; accepted: 1s to 1h (default 30s)"),
         ("/headers/strip", json!(["x user"]), format!("headers.strip[0]: \"x user\" is not a header name; {header}")),
@@ -363,6 +363,6 @@ fn a_secret_in_the_file_is_refused_and_not_repeated() {
     }
     assert_eq!(
         problems(&with(&[("/signing/passphrase", json!("hunter2"))])),
-        ["signing.passphrase: secrets do not stand in the file; give passphrase_file: PATH or passphrase_env: VARIABLE"]
+        ["signing.passphrase: secrets do not belong in the file; give passphrase_file: PATH or passphrase_env: VARIABLE"]
     );
 }

@@ -29,7 +29,7 @@ fn the_two_ways_to_write_a_template_are_not_mixed_up() {
         (json!({ "userId": "${user_id}", "groups": "{claim:groups}" }), "${claim:groups}"),
     ] {
         let told = told("/mint", json!({ "claims": claims }));
-        assert!(told.contains("has no $, so every user would get these letters") && told.ends_with(written), "{told}");
+        assert!(told.contains("has no $, so every user would get this text as it is") && told.ends_with(written), "{told}");
     }
     // Other braces are text.
     let fine = json!({ "claims": { "userId": "${user_id}", "mode": "{a}", "role": "$${user_id}" } });
@@ -42,10 +42,10 @@ fn the_two_ways_to_write_a_template_are_not_mixed_up() {
 fn what_no_token_can_say_is_a_mistake() {
     for (place, value, expected) in [
         ("/issuers/0/tenant", json!(super::TENANT_ID), "is a GUID; that goes to tenant_id"),
-        ("/issuers/0/audiences", json!(["*"]), "is no wildcard"),
-        ("/issuers/0/audiences", json!(["api://*"]), "is no wildcard"),
-        ("/issuers/0/audiences", json!(["api "]), "begins or ends with a blank"),
-        ("/issuers/0/issuer", json!(" https://a.test"), "begins or ends with a blank"),
+        ("/issuers/0/audiences", json!(["*"]), "has a wildcard"),
+        ("/issuers/0/audiences", json!(["api://*"]), "has a wildcard"),
+        ("/issuers/0/audiences", json!(["api "]), "begins or ends with white space"),
+        ("/issuers/0/issuer", json!(" https://a.test"), "begins or ends with white space"),
         ("/issuers/0/issuer", json!("https://a.test/.well-known/openid-configuration"), "is the URL of a document"),
     ] {
         let told = told(place, value.clone());
@@ -114,8 +114,8 @@ fn origins_are_written_as_browsers_send_them() {
         assert_eq!(listed(origin), Vec::<String>::new(), "{origin}");
     }
     for (origin, expected) in [
-        ("https://*.app.test", "is no pattern"),
-        ("*", "every page is written as the one word any"),
+        ("https://*.app.test", "has a wildcard"),
+        ("*", "for every page, write any"),
         ("null", "writes null_origin"),
         ("app.contoso.com", "has no scheme"),
         ("https://app.contoso.com/", "is not written as browsers send it"),
@@ -131,7 +131,7 @@ fn origins_are_written_as_browsers_send_them() {
         assert!(matches!(&*told, [told] if told.contains(expected)), "{origin}: {told:?}");
     }
     let cookie = json!({ "allowed_origins": ["null_origin"], "token": { "in": { "cookie": "c" } } });
-    assert!(told("/routes", route(cookie)).contains("leave null_origin out"));
+    assert!(told("/routes", route(cookie)).contains("remove null_origin"));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn paths_are_taken_as_they_stand() {
         let told = told("/signing/key_file", json!(path));
         assert_eq!(
             told,
-            "signing.key_file: has a ~ or a $, which are taken as they stand; write the path out, or relative to this file's folder"
+            "signing.key_file: has a ~ or a $, which is not expanded; write the whole path, or one relative to this file's folder"
         );
     }
     for (path, expected) in [

@@ -29,7 +29,7 @@ fn what_is_not_supported_is_named_with_its_place() {
         ("a: &x {}", "1:4: anchors (&name) are not supported; write the value out where it is needed"),
         ("a: *x", "1:4: not YAML: while parsing node, found unknown anchor"),
         ("a: &x [*x]", "1:4: anchors"),
-        ("a: !secret x", "1:4: tags (!name) are not supported; leave the tag out"),
+        ("a: !secret x", "1:4: tags (!name) are not supported; remove the tag"),
         ("a: 1\n---\nb: 2", "2:1: a second document starts here; accepted: one for each file"),
         ("a: 1\nb", "3:1: not YAML: "),
         ("a:\n\t- b", "2:1: not YAML: a tab indents this line; write spaces"),

@@ -185,7 +185,7 @@ fn a_shared_secret_is_asked_for_and_warned_of() {
     assert_eq!(
         warnings(&text),
         [
-            "signing.algorithm: HS256: whoever can verify user tokens can mint them, the backend included; take it only where nothing else is verified"
+            "signing.algorithm: HS256: whoever can verify user tokens can mint them, the backend included; use it only where the backend can verify nothing else"
         ]
     );
     round_trip(&text);
@@ -197,21 +197,24 @@ fn a_shared_secret_is_asked_for_and_warned_of() {
         ),
         (
             json!({ "algorithm": "HS256", "secret_file": "s", "secret_env": "S" }),
-            "signing.secret_env: excludes secret_file; give one of the two",
+            "signing.secret_env: cannot be combined with secret_file; remove one of them",
         ),
         (
             json!({ "algorithm": "HS256", "secret_file": "s", "key_file": "k" }),
-            "signing.key_file: has no meaning with HS256, which signs with secret_file or secret_env",
+            "signing.key_file: has no effect with HS256, which signs with secret_file or secret_env",
         ),
-        (json!({ "key_file": "k", "secret_file": "s" }), "signing.secret_file: has a meaning only with algorithm: HS256"),
+        (json!({ "key_file": "k", "secret_file": "s" }), "signing.secret_file: is valid only with algorithm: HS256"),
         (
             json!({ "algorithm": "HS256", "secret": "hunter2hunter2" }),
-            "signing.secret: secrets do not stand in the file; give secret_file: PATH or secret_env: VARIABLE",
+            "signing.secret: secrets do not belong in the file; give secret_file: PATH or secret_env: VARIABLE",
         ),
     ] {
         let found = problems(&signing(settings));
         assert!(found.contains(&expected.to_owned()) && !found.concat().contains("hunter2"), "{found:?}");
     }
     let text = with(&[("/mint", json!({ "kid": "thumbprint" })), ("/signing", json!({ "algorithm": "HS256", "secret_env": "S" }))]);
-    assert_eq!(problems(&text), ["mint.kid: thumbprint has no meaning with HS256: a secret has none; accepted: none, or a text"]);
+    assert_eq!(
+        problems(&text),
+        ["mint.kid: thumbprint cannot be combined with HS256: a secret has none; accepted: none, or a text"]
+    );
 }

@@ -131,11 +131,11 @@ fn mistakes_in_claims_and_tables_are_told() {
         (mint(json!({ "claims": {} })), "mint.claims: has 0 entries; accepted: 1 to 1000"),
         (
             mint(json!({ "claims": { "sub": sub }, "user_id_claim": "sub" })),
-            "mint.user_id_claim: excludes claims; give the user id there, such as sub: ${user_id}",
+            "mint.user_id_claim: cannot be combined with claims; put the user id there, such as sub: ${user_id}",
         ),
         (
             mint(json!({ "preset": "zero", "user_id_claim": "sub" })),
-            "mint.user_id_claim: excludes preset, which says where the user id goes; give claims",
+            "mint.user_id_claim: cannot be combined with preset, which sets the claim of the user id; use claims",
         ),
         (mint(json!({ "claims": { "sub": sub, "isAdmin": "${claim:x}" } })), &format!("mint.claims: isAdmin {power}")),
         (
@@ -144,11 +144,11 @@ fn mistakes_in_claims_and_tables_are_told() {
         ),
         (
             table(json!({ "from": "roles", "values": { "a": 1 } })),
-            "mint.tables.t.from: is no such place; accepted: ${roles}, ${scopes}, ${name}, ${user_id} or ${claim:NAME}, without a default",
+            "mint.tables.t.from: is not such a variable; accepted: ${roles}, ${scopes}, ${name}, ${user_id} or ${claim:NAME}, without a default",
         ),
         (
             table(json!({ "from": "${all:t}", "values": { "a": 1 } })),
-            "mint.tables.t.from: is no such place; accepted: ${roles}, ${scopes}, ${name}, ${user_id} or ${claim:NAME}, without a default",
+            "mint.tables.t.from: is not such a variable; accepted: ${roles}, ${scopes}, ${name}, ${user_id} or ${claim:NAME}, without a default",
         ),
         (
             table(json!({ "from": "${roles}", "values": { "a": "${user_id}" } })),

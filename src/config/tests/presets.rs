@@ -121,13 +121,15 @@ fn entra_for_all_tenants_is_a_template_with_a_list() {
     open.as_object_mut().unwrap().remove("tenants");
     assert_eq!(
         wrong(open.clone()),
-        ["issuers[0].tenants: is required: anybody can open a tenant; list the GUIDs of those you take, or say any_tenant: true"]
+        [
+            "issuers[0].tenants: is required: anybody can create a tenant; list the GUIDs of those to accept, or set any_tenant: true"
+        ]
     );
     open["any_tenant"] = json!(true);
     assert!(matches!(expand(open).rules.issuer, IssuerRule::Template { tenants: TenantRule::Any, .. }));
     let mut both = issuer;
     both["any_tenant"] = json!(true);
-    assert_eq!(wrong(both), ["issuers[0].any_tenant: excludes tenants; give one of the two"]);
+    assert_eq!(wrong(both), ["issuers[0].any_tenant: cannot be combined with tenants; remove one of them"]);
 }
 
 #[test]
@@ -216,7 +218,7 @@ fn a_preset_asks_for_its_parameters_at_once() {
         [
             "issuers[0].tenant: is required: the tenant's GUID, common or organizations",
             "issuers[0].tenant: is required: the contoso of contoso.ciamlogin.com",
-            "issuers[0].tenant_id: is required: the tenant's GUID; it stands in iss, even as the host",
+            "issuers[0].tenant_id: is required: the tenant's GUID; it is part of iss, even as the host",
             "issuers[0].issuer: is required: the provider's iss, such as https://login.contoso.com",
             "issuers[0].preset: is required: b2c, entra, external-id or oidc; without one, give issuer, and discovery or jwks_uri",
             "issuers[0].discovery: is required: where the keys are (or give jwks_uri); without a preset it does not follow from anything",
@@ -232,14 +234,14 @@ fn parameters_of_another_preset_are_refused() {
             "preset": "oidc", "issuer": "https://contoso.com", "audiences": ["api"], "tenant": "a", "tenant_id": "b", "domains": ["c"],
         })),
         [
-            "issuers[0].domains: has a meaning only with the presets b2c and external-id",
-            "issuers[0].tenant: has a meaning only with the presets b2c, entra and external-id",
-            "issuers[0].tenant_id: has a meaning only with the presets b2c and external-id",
+            "issuers[0].domains: is valid only with the presets b2c and external-id",
+            "issuers[0].tenant: is valid only with the presets b2c, entra and external-id",
+            "issuers[0].tenant_id: is valid only with the presets b2c and external-id",
         ]
     );
     assert_eq!(
         wrong(json!({ "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "tenants": [TENANT_ID] })),
-        ["issuers[0].tenants: has a meaning only for an issuer with {tenantid} in it"]
+        ["issuers[0].tenants: is valid only for an issuer with {tenantid} in it"]
     );
 }
 
@@ -301,10 +303,8 @@ fn entra_in_another_cloud_follows_from_the_place_of_the_keys() {
     );
     assert_eq!(
         wrong(json!({ "preset": "entra", "tenant": "consumers", "audiences": ["api"] })),
-        [
-            "issuers[0].tenant: \"consumers\" stands for the tenant 9188040d-6c67-4c5b-b112-36a304b66dad, every personal account; write \
-          that; accepted: the tenant's GUID, common or organizations"
-        ]
+        ["issuers[0].tenant: \"consumers\" means the tenant 9188040d-6c67-4c5b-b112-36a304b66dad, which holds \
+             every personal account; write that GUID; accepted: the tenant's GUID, common or organizations"]
     );
 }
 

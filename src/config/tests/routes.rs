@@ -60,7 +60,7 @@ fn places_that_cannot_be_are_refused() {
     let problem = |token: Value| problems(&text(json!([{ "name": "a", "token": token }]))).join("; ");
     for (token, expected) in [
         (json!({ "in": {} }), "names 0 places"),
-        (json!({ "in": [{ "body": "a" }, { "query": "b" }] }), "routes[0].token.in: a body stands alone"),
+        (json!({ "in": [{ "body": "a" }, { "query": "b" }] }), "routes[0].token.in: a body cannot be combined with another place"),
         (json!({ "in": { "body": "a" }, "out": { "query": "b" } }), "routes[0].token.out: a token in a body"),
         (json!({ "out": { "body": "a" } }), "routes[0].token.out: a token in a body"),
         (json!({ "out": { "protocol": "zero" } }), "routes[0].token.out: a token in a body, or in the form of Zero"),
@@ -99,8 +99,11 @@ fn keys_that_do_not_go_together_are_refused() {
             json!({ "user_query": "user" }),
             "routes[0]: user_query is compared with the claim sub, which the minting profile default lacks",
         ),
-        (json!({ "preset": "zero", "token": { "in": { "body": "a" } } }), "routes[0]: user_query is for tokens outside of bodies"),
-        (json!({ "preset": "realm", "exact": true }), "routes[0].exact: the preset realm stands for two routes"),
+        (
+            json!({ "preset": "zero", "token": { "in": { "body": "a" } } }),
+            "routes[0]: user_query cannot be combined with a token in a body",
+        ),
+        (json!({ "preset": "realm", "exact": true }), "routes[0].exact: the preset realm expands to two routes"),
     ] {
         let mut named = route.clone();
         named["name"] = json!("a");
@@ -268,8 +271,8 @@ fn routes_that_can_never_match_or_are_ambiguous_are_reported() {
         route
     };
     for (second, expected) in [
-        (json!({}), "routes[1]: host and path are those of routes[0] too, so it can never match"),
-        (json!({ "path": "/DB" }), "routes[1]: path /DB differs from that of routes[0] in case alone"),
+        (json!({}), "routes[1]: host and path are also those of routes[0], so it can never match"),
+        (json!({ "path": "/DB" }), "routes[1]: path /DB differs from that of routes[0] only in case"),
         (json!({ "path": "/DB", "host": "contoso.com", "methods": ["GET"] }), "routes[1]: path /DB differs"),
     ] {
         let found = problems(&text(json!([route("a", json!({})), route("b", second.clone())])));
@@ -280,7 +283,7 @@ fn routes_that_can_never_match_or_are_ambiguous_are_reported() {
     };
     for (first, second) in [("GET", "GET"), ("GET", "HEAD"), ("HEAD", "GET"), ("POST", "PUT")] {
         let found = methods(first, second);
-        assert!(found.len() == 1 && found[0].contains("are those of routes[0] too; accepted: each method for one"), "{found:?}");
+        assert!(found.len() == 1 && found[0].contains("are also those of routes[0]; accepted: each method for one"), "{found:?}");
     }
     assert_eq!(methods("GET", "POST"), [""; 0]);
     for second in
@@ -290,5 +293,5 @@ fn routes_that_can_never_match_or_are_ambiguous_are_reported() {
     }
     let twice = problems(&text(json!([{ "preset": "realm" }, { "preset": "realm", "path": "/b" }])));
     assert_eq!(twice.len(), 2, "{twice:?}");
-    assert!(twice[0].starts_with("routes[1]: name realm-login is that of routes[0] too"));
+    assert!(twice[0].starts_with("routes[1]: name realm-login is also that of routes[0]"));
 }

@@ -25,7 +25,7 @@ fn with_issuers(issuers: &[Value]) -> String {
 #[test]
 fn an_empty_file_is_told_all_that_it_needs() {
     let expected = [
-        "issuers: is required: a list of whose tokens are taken",
+        "issuers: is required: the list of issuers whose tokens are accepted",
         "signing.key_file: is required: the private key that signs user tokens; make one with: syncgate keys generate",
         "upstream: is required: the backend that requests are forwarded to; at least `url: http://host:port`",
     ];
@@ -36,7 +36,7 @@ fn an_empty_file_is_told_all_that_it_needs() {
 
 #[test]
 fn each_required_key_is_asked_for() {
-    assert_eq!(problems(&without("", "issuers")), ["issuers: is required: a list of whose tokens are taken"]);
+    assert_eq!(problems(&without("", "issuers")), ["issuers: is required: the list of issuers whose tokens are accepted"]);
     assert_eq!(
         problems(&without("/issuers/0", "audiences")),
         [
@@ -47,7 +47,7 @@ fn each_required_key_is_asked_for() {
         problems(&without("/upstream", "url")),
         ["upstream.url: is required: where requests are forwarded, such as http://127.0.0.1:5984"]
     );
-    assert_eq!(problems(&with(&[("/routes", json!([{}]))])), ["routes[0].name: is required: it stands in logs and metrics"]);
+    assert_eq!(problems(&with(&[("/routes", json!([{}]))])), ["routes[0].name: is required: it appears in logs and metrics"]);
     assert_eq!(
         problems(&with(&[("/routes", json!([{ "name": "a", "nonce": {} }]))])),
         ["routes[0].nonce.header: is required: the request header whose value the nonce must equal"]
@@ -95,11 +95,11 @@ fn names_and_iss_belong_to_one_issuer() {
     assert_eq!(two(&json!({}), &json!({})), [""; 0]);
     assert_eq!(
         two(&json!({}), &json!({ "name": "a" })),
-        ["issuers[1]: name a is that of issuers[0] too; accepted: a name of its own for each (name: ...)"]
+        ["issuers[1]: name a is also that of issuers[0]; accepted: a different name for each (name: ...)"]
     );
     assert_eq!(
         two(&json!({}), &json!({ "issuer": "https://a.contoso.com" })),
-        ["issuers[1]: takes the iss https://a.contoso.com, which issuers[0] takes too; accepted: each iss in one issuer"]
+        ["issuers[1]: accepts the iss https://a.contoso.com, which issuers[0] also accepts; accepted: each iss in one issuer"]
     );
 }
 
@@ -114,7 +114,7 @@ fn a_template_and_what_it_covers_are_one_iss() {
         json!({ "name": "single", "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "user_id": "{tid}_{oid}" });
     let iss = format!("https://login.microsoftonline.com/{TENANT_ID}/v2.0");
     let clash =
-        |iss: &str| [format!("issuers[1]: takes the iss {iss}, which issuers[0] takes too; accepted: each iss in one issuer")];
+        |iss: &str| [format!("issuers[1]: accepts the iss {iss}, which issuers[0] also accepts; accepted: each iss in one issuer")];
     let (any, only) = (template("any", json!({ "any_tenant": true })), template("only", json!({ "tenants": [TENANT_ID] })));
     assert_eq!(problems(&with_issuers(&[any.clone(), single.clone()])), clash(&iss));
     assert_eq!(problems(&with_issuers(&[single.clone(), any.clone()])), clash(&iss));
@@ -143,7 +143,7 @@ fn templates_stand_by_themselves_and_have_known_braces() {
     );
     assert_eq!(
         plain(json!("https://a.contoso.com/{tenantid}/{policy}")),
-        ["issuers[0].issuer: \"https://a.contoso.com/{tenantid}/{policy}\" has a brace that is no {tenantid}"]
+        ["issuers[0].issuer: \"https://a.contoso.com/{tenantid}/{policy}\" has a brace that is not part of {tenantid}"]
     );
 }
 
@@ -163,10 +163,10 @@ fn user_ids_of_two_issuers_must_not_meet() {
     assert_eq!(
         alike,
         [
-            "issuers[0]: two people could get one user id: the prefixes of its user_id and that of issuers[1] begin alike; accepted: \
-             prefixes that differ, or shared_user_ids: true where one id always means one person",
-            "issuers[1]: two people could get one user id: the prefixes of its user_id and that of issuers[0] begin alike; accepted: \
-             prefixes that differ, or shared_user_ids: true where one id always means one person",
+            "issuers[0]: two people could get one user id: the prefix of its user_id and that of issuers[1] overlap; accepted: \
+             different prefixes, or shared_user_ids: true where one id always means one person",
+            "issuers[1]: two people could get one user id: the prefix of its user_id and that of issuers[0] overlap; accepted: \
+             different prefixes, or shared_user_ids: true where one id always means one person",
         ]
     );
 }
@@ -201,15 +201,13 @@ fn a_fallback_list_and_claims_that_change_need_their_switch() {
         assert_eq!(
             oidc(user_id),
             [
-                "issuers[0].user_id: people can change upn, and it can pass to somebody else; accepted only with mutable_user_id: true"
+                "issuers[0].user_id: people can change upn, and it can be reassigned to somebody else; accepted only with mutable_user_id: true"
             ]
         );
     }
     assert_eq!(
         oidc(json!("{tid}{oid}")),
-        [
-            "issuers[0].user_id: two claims stand side by side, so that different people could get one id; accepted: a text between them"
-        ]
+        ["issuers[0].user_id: two claims are adjacent, so that different people could get one id; accepted: a text between them"]
     );
     let allowed = issuer("a", &json!({ "user_id": "email", "mutable_user_id": true }));
     assert_eq!(config(&with_issuers(&[allowed])).issuers[0].rules.user_id, UserIdRule::Claims(vec!["email".to_owned()]));
@@ -231,7 +229,7 @@ fn keys_are_kept_until_the_next_refresh() {
 fn a_passphrase_has_one_source() {
     assert_eq!(
         problems(&with(&[("/signing/passphrase_file", json!("p")), ("/signing/passphrase_env", json!("P"))])),
-        ["signing.passphrase_env: excludes passphrase_file; give one of the two"]
+        ["signing.passphrase_env: cannot be combined with passphrase_file; remove one of them"]
     );
     let from = |key: &str, value: &str| match config(&with(&[(key, json!(value))])).signing.key {
         SigningKeySource::PrivateKey { passphrase, .. } => passphrase,
@@ -250,9 +248,9 @@ fn routes_are_told_apart_and_lead_somewhere() {
             json!([{ "name": "a" }, { "name": "a", "path": "/b" }, { "name": "c", "path": "/b" }, { "name": "d", "host": "x" }])
         ),
         [
-            "routes[1]: name a is that of routes[0] too; accepted: a name of its own for each",
-            "routes[2]: host and path are those of routes[1] too, so it can never match; accepted: a path, host or methods of its own for \
-             each",
+            "routes[1]: name a is also that of routes[0]; accepted: a different name for each",
+            "routes[2]: host and path are also those of routes[1], so it can never match; accepted: a different path, host or methods \
+             for each",
         ]
     );
     let mut two = small();
@@ -269,14 +267,14 @@ fn routes_are_told_apart_and_lead_somewhere() {
         ]
     );
     let fine = two(json!([{ "name": "a", "upstream": "two" }]));
-    assert_eq!(warnings(&fine), ["upstreams.one: no route leads here"]);
+    assert_eq!(warnings(&fine), ["upstreams.one: no route uses this upstream"]);
     let upstreams = config(&fine).proxy.upstreams;
     let seen: Vec<_> = upstreams.iter().map(|u| (u.name.as_str(), u.tls, u.host.as_str(), u.port)).collect();
     assert_eq!(seen, [("one", false, "127.0.0.1", 1), ("two", true, "b.contoso.com", 443)]);
     assert_eq!(config(&fine).proxy.routes[0].upstream, 1);
     assert_eq!(
         problems(&with(&[("/upstreams", json!({ "one": { "url": "http://127.0.0.1" } }))])),
-        ["upstreams: excludes upstream; give all of them here, each under its name"]
+        ["upstreams: cannot be combined with upstream; move all of them here, each under its name"]
     );
     let bad = with(&[("/upstream", json!(null)), ("/upstreams", json!({ "A B": { "url": "http://127.0.0.1" } }))]);
     assert_eq!(
@@ -313,11 +311,11 @@ fn a_route_may_demand_much_and_its_claims_are_kept() {
 fn listeners_and_limits_fit_together() {
     assert_eq!(
         problems(&with(&[("/admin/address", json!("0.0.0.0:8080"))])),
-        ["admin: listen.address 0.0.0.0:8080 and admin.address 0.0.0.0:8080 meet; accepted: ports that differ"]
+        ["admin: listen.address 0.0.0.0:8080 and admin.address 0.0.0.0:8080 overlap; accepted: different ports"]
     );
     assert_eq!(
         problems(&with(&[("/listen/address", json!("[::]:9090"))])),
-        ["listen: listen.address [::]:9090 and admin.address 127.0.0.1:9090 meet; accepted: ports that differ"]
+        ["listen: listen.address [::]:9090 and admin.address 127.0.0.1:9090 overlap; accepted: different ports"]
     );
     assert_eq!(problems(&with(&[("/listen/address", json!("10.0.0.1:0")), ("/admin/address", json!("127.0.0.1:0"))])), [""; 0]);
     assert_eq!(
@@ -332,8 +330,8 @@ fn what_deserves_a_thought_is_a_warning() {
     assert_eq!(
         warnings(&with(&[("/admin/address", json!("0.0.0.0:9090")), ("/upstream/url", json!("http://couch:5984"))])),
         [
-            "admin.address: whoever reaches this address sees metrics, health and public keys: nothing asks for a credential to read them",
-            "upstream.url: plain http to another machine: user tokens travel readable; fine only in a network that you trust",
+            "admin.address: anyone who can reach this address can read metrics, health and public keys without a credential",
+            "upstream.url: plain http to another machine: user tokens are readable on the way; acceptable only in a network that you trust",
         ]
     );
 }
@@ -361,7 +359,7 @@ fn a_discovered_issuer_needs_a_place_to_be_discovered_in() {
     );
     let mut tenants = discovered.to_vec();
     tenants.push(("/issuers/0/tenants", json!([super::TENANT_ID])));
-    assert_eq!(problems(&with(&tenants)), ["issuers[0].tenants: has a meaning only for an issuer with {tenantid} in it"]);
+    assert_eq!(problems(&with(&tenants)), ["issuers[0].tenants: is valid only for an issuer with {tenantid} in it"]);
 }
 
 #[test]
@@ -372,7 +370,7 @@ fn more_cached_identities_than_fit_into_their_bytes_are_worth_a_warning() {
     assert_eq!(
         cache(json!({ "entries": 1_000_000 })),
         [
-            "cache.entries: so many do not fit: cache.bytes is full with about 223696, of 1200 bytes each; set cache.bytes to 1145MiB or more"
+            "cache.entries: so many do not fit: cache.bytes is full at about 223696, of 1200 bytes each; set cache.bytes to 1145MiB or more"
         ]
     );
 }

@@ -95,7 +95,7 @@ pub(super) fn granted(verified: &VerifiedToken, demands: &Demands<'_>) -> String
     let texts = |what: &str, texts: Vec<&str>| {
         if texts.is_empty() { format!("no {what}") } else { format!("{what} {}", list(texts)) }
     };
-    const ELSEWHERE: &str = ": it stands elsewhere, since the user has too many groups";
+    const ELSEWHERE: &str = ": left out of the token, since the user has too many groups";
     let elsewhere = |is_elsewhere: bool| if is_elsewhere { ELSEWHERE } else { "" };
     let roles = texts("roles", verified.roles().collect()) + elsewhere(verified.roles_stand_elsewhere());
     let mut parts = vec![texts("scopes", verified.scopes().collect()), roles];
@@ -246,8 +246,8 @@ impl Findings<'_> {
                 let elsewhere = |name: &&str| token.stands_elsewhere(name);
                 let role_claim = self.issuer.settings().role_claim.as_str();
                 match ["groups", role_claim].iter().find(|name| elsewhere(name)) {
-                    Some(name) => format!("{name} stands elsewhere, since the user has too many groups"),
-                    None => "nothing stands elsewhere".to_owned(),
+                    Some(name) => format!("{name} was left out of the token, since the user has too many groups"),
+                    None => "nothing was left out".to_owned(),
                 }
             }
             Check::UserId => self.user_id(),

@@ -156,7 +156,7 @@ impl Explanation {
         let Ok(bearer) = bearer else { return };
         let token = UnverifiedToken::open(&bearer);
         let payload = findings::payload_of(bearer.payload());
-        self.note("claims", "a JSON object in which no member stands twice".into(), payload, &token);
+        self.note("claims", "a JSON object in which no member appears twice".into(), payload, &token);
         let Ok(token) = token else { return };
         let chosen = TrustedIssuer::choose(around.issuers, &token);
         let found = findings::origin(&token);

@@ -127,13 +127,13 @@ fn examples() -> Vec<Example> {
             "no cnf",
             "cnf with jkt",
         ),
-        (Check::GroupOverage, entra(), Ok(()), "any", "nothing stands elsewhere"),
+        (Check::GroupOverage, entra(), Ok(()), "any", "nothing was left out"),
         (
             Check::GroupOverage,
             entra().claim("hasgroups", true).rule(|rules| rules.takes_group_overage = false),
             Err(Rejection::GroupOverage),
             "all groups in the token",
-            "groups stands elsewhere, since the user has too many groups",
+            "groups was left out of the token, since the user has too many groups",
         ),
         (
             Check::UserId,
