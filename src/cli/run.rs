@@ -21,12 +21,12 @@ use crate::{
 
 /// Run the gateway.
 ///
-/// Reads the config, loads the signing key, binds both listeners and serves until SIGTERM or SIGINT. Then it stops accepting, lets requests
-/// finish within `shutdown.grace`, and exits at once when nothing is under way. A second SIGTERM or SIGINT does not wait: what is under
-/// way is cut. The exit code is 0 both times, and 2 where the gateway could not start.
+/// Reads the config, loads the signing key, binds both listeners and serves until SIGTERM, SIGINT or SIGQUIT. Then it stops accepting, lets
+/// requests finish within `shutdown.grace`, and exits at once when nothing is under way. A second one does not wait: what is under way is
+/// cut. The exit code is 0 both times, and 2 where the gateway could not start.
 ///
 /// SIGHUP makes it read the config and the signing key again. If they can be used they are, without a connection being dropped; if not,
-/// the last good ones stay, and the log says why.
+/// the last good ones stay, and the log says why. SIGUSR1 and SIGUSR2 do nothing, and the log says so.
 ///
 /// Issuers and DNS need not be there at the start: protected routes answer 503 until the first key set has arrived.
 #[derive(Debug, clap::Args)]
@@ -65,9 +65,12 @@ impl RunArgs {
 
 async fn serve(config: Config, carried: Carried, loaded: &Loaded, path: &Path, log: &LogHandle) -> Result<(), Failure> {
     let trouble = |error: &dyn std::fmt::Display| Failure::Trouble(format!("syncgate: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| trouble(&error))?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(|error| trouble(&error))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| trouble(&error))?;
+    let heard = |kind| signal(kind).map_err(|error| trouble(&error));
+    let (mut terminate, mut interrupt, mut quit) =
+        (heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?, heard(SignalKind::quit())?);
+    let mut hang_up = heard(SignalKind::hangup())?;
+    // Other servers open their logs anew at these; unheard, they end the process.
+    let (mut user_1, mut user_2) = (heard(SignalKind::user_defined1())?, heard(SignalKind::user_defined2())?);
     let gateway = Gateway::start(config).await.map_err(|error| match error {
         // Told as `check` tells it.
         StartError::Signing(error) => match key_problem(&loaded.references, &error) {
@@ -88,6 +91,9 @@ async fn serve(config: Config, carried: Carried, loaded: &Loaded, path: &Path, l
             }
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
+            _ = quit.recv() => break "SIGQUIT",
+            _ = user_1.recv() => tracing::info!(signal = "SIGUSR1", "this signal does nothing"),
+            _ = user_2.recv() => tracing::info!(signal = "SIGUSR2", "this signal does nothing"),
             _ = hang_up.recv() => {
                 let config = Config::load(path).map(|mut config| {
                     carried.bound(&mut config);
@@ -106,6 +112,7 @@ async fn serve(config: Config, carried: Carried, loaded: &Loaded, path: &Path, l
         // A second signal does not wait for the grace.
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        _ = quit.recv() => {}
     }
     Ok(())
 }

@@ -36,16 +36,27 @@ async fn what_is_hop_by_hop_goes_no_further() {
 async fn a_connection_header_takes_away_only_what_is_its_own() {
     let kit = Kit::start().await;
     let head = head(&kit, "POST /echo-body");
+    // With the length a body would be lost, with the others what a proxy in front has written, or what a page may not leave out.
+    for malformed in [
+        "content-length",
+        "authorization",
+        "X-Real-IP",
+        "close, Forwarded",
+        "x-request-id",
+        "origin",
+        "cookie",
+        "sec-websocket-key",
+    ] {
+        let fields = format!("{malformed}: 3\r\n").replace("close, ", "");
+        let fields = if fields.starts_with("auth") { String::new() } else { fields };
+        let answer = kit.raw(format!("{head}Connection: {malformed}\r\n{fields}\r\nabc").as_bytes()).await;
+        assert_eq!(answer.status, 400, "{malformed}");
+    }
     for malformed in ["host", "x-forwarded-for", "\"x-private\"", ":authority", "a b", "a,b,c,d,e,f,g,h,i,j"] {
         let answer = kit.raw(format!("{head}Connection: {malformed}\r\nContent-Length: 0\r\n\r\n").as_bytes()).await;
         assert_eq!(answer.status, 400, "{malformed}");
     }
     assert_eq!(kit.backend.received().len(), 0);
-    // A body without its length is still a body.
-    let answer = kit.raw(format!("{head}Connection: content-length\r\nContent-Length: 3\r\n\r\nabc").as_bytes()).await;
-    assert_eq!(answer.status, 200);
-    let received = kit.backend.received().pop().unwrap();
-    assert_eq!((received.header("content-length"), received.header("transfer-encoding")), (None, Some("chunked")));
     kit.stop().await;
 }
 

@@ -186,7 +186,7 @@ async fn no_client_header_speaks_for_the_gateway() {
     let kit = Kit::start().await;
     let token = kit.issuer.token("alice").sign();
     let spoofed = format!(
-        "GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nConnection: authorization\r\nX-Remote-User: admin\r\n\
+        "GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nConnection: x-hop\r\nX-Remote-User: admin\r\n\
          x_remote_user: admin\r\nX-Auth-CouchDB-Roles: _admin\r\nX_Auth_CouchDB_UserName: admin\r\nX-Hasura-Role: admin\r\n\
          X-Custom: kept\r\n\r\n"
     );

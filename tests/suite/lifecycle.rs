@@ -247,6 +247,24 @@ async fn a_second_sigterm_cuts_what_is_under_way() {
 }
 
 #[tokio::test]
+async fn signals_of_other_servers_do_not_end_it_and_sigquit_ends_it_in_order() {
+    let issuer = DemoIssuer::start().await.unwrap();
+    let (folder, config) = write_config(&issuer, "127.0.0.1:0", 0o600);
+    let code = tokio::task::spawn_blocking(move || {
+        let mut process = run(folder, &config);
+        process.await_line("serving");
+        for name in ["USR1", "USR2"] {
+            process.signal(&format!("-{name}"));
+            assert_eq!(process.await_line("this signal does nothing")["signal"], format!("SIG{name}"));
+        }
+        process.signal("-QUIT");
+        process.await_line("stopped");
+        process.await_exit(Duration::from_secs(5)).0
+    });
+    assert_eq!(code.await.unwrap(), Some(0));
+}
+
+#[tokio::test]
 async fn sighup_reads_the_config_again_and_keeps_the_last_good_one() {
     let issuer = DemoIssuer::start().await.unwrap();
     let (folder, config) = write_config(&issuer, "127.0.0.1:0", 0o600);

@@ -25,8 +25,85 @@ pub(in crate::proxy) const NAMES_OF_ANSWERS: [&str; 5] = ["connection", "keep-al
 
 /// More than any client names, so that a header costs little to read.
 const MOST_NOMINATIONS: usize = 9;
-/// What a client must not take from the upstream: whom it speaks to, and for whom.
-const NEVER_NOMINATED: [&str; 4] = ["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+/// What is meant for all recipients and so may not be named (RFC 9110 section 7.6.1): a proxy in front passes a client's `Connection` on, and with
+/// it the client could take out what that proxy has written. Fields of requests in general, and what proxies write of the client.
+const NEVER_NOMINATED: [&str; 59] = [
+    "authorization",
+    "b3",
+    "baggage",
+    "cache-control",
+    "cdn-loop",
+    "cf-connecting-ip",
+    "cf-ipcountry",
+    "cf-ray",
+    "cf-visitor",
+    "client-ip",
+    "cookie",
+    "date",
+    "depth",
+    "destination",
+    "dnt",
+    "dpop",
+    "early-data",
+    "expect",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "forwarded",
+    "from",
+    "front-end-https",
+    "host",
+    "idempotency-key",
+    "last-event-id",
+    "link",
+    "lock-token",
+    "max-forwards",
+    "origin",
+    "overwrite",
+    "pragma",
+    "prefer",
+    "priority",
+    "range",
+    "referer",
+    "signature",
+    "signature-input",
+    "slug",
+    "timeout",
+    "traceparent",
+    "tracestate",
+    "true-client-ip",
+    "user-agent",
+    "via",
+    "x-amzn-trace-id",
+    "x-api-key",
+    "x-azure-clientip",
+    "x-client-ip",
+    "x-cloud-trace-context",
+    "x-cluster-client-ip",
+    "x-correlation-id",
+    "x-envoy-external-address",
+    "x-request-id",
+    "x-request-start",
+    "x-requested-with",
+    "x-scheme",
+    "x-url-scheme",
+    "x-user-agent",
+];
+/// Beginnings of such names.
+const NEVER_NOMINATED_FAMILIES: [&str; 13] = [
+    "accept",
+    "access-control-",
+    "client-cert",
+    "content-",
+    "if",
+    "sec-",
+    "x-b3-",
+    "x-csrf-",
+    "x-forwarded-",
+    "x-original-",
+    "x-real-",
+    "x-ssl-",
+    "x-xsrf-",
+];
 
 /// The fields that a client's `Connection` names: they go no further either.
 #[derive(Debug)]
@@ -63,7 +140,11 @@ fn nominated_name(name: &[u8]) -> Option<HeaderName> {
     // `HeaderName` takes more bytes than a token has (RFC 9110 section 5.6.2): a quoted name would be another one here and there.
     let is_token = name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
     let name = HeaderName::from_bytes(name).ok().filter(|_| is_token)?;
-    (!NEVER_NOMINATED.contains(&name.as_str())).then_some(name)
+    let text = name.as_str();
+    // First what almost every client says.
+    let is_between_hops = text == "close" || NAMES.contains(&text);
+    let is_for_all = || NEVER_NOMINATED.contains(&text) || NEVER_NOMINATED_FAMILIES.iter().any(|start| text.starts_with(start));
+    (is_between_hops || !is_for_all()).then_some(name)
 }
 
 #[cfg(test)]
@@ -91,6 +172,43 @@ mod tests {
         let malformed = |value| nominations(&[value]).unwrap_err().etype() == &ErrorType::HTTPStatus(400);
         for value in ["Host", "close, X-Forwarded-For", "x-forwarded-host", "X-FORWARDED-PROTO"] {
             assert!(malformed(value), "{value}");
+        }
+        // What HAProxy, nginx, CDNs and meshes write, and what means the same to everybody.
+        for value in [
+            "X-Real-IP",
+            "Forwarded",
+            "X-Request-Id",
+            "X-Forwarded-Port",
+            "X-Forwarded-Tls-Client-Cert",
+            "traceparent",
+            "X-B3-TraceId",
+            "True-Client-IP",
+            "CF-Connecting-IP",
+            "Via",
+            "CDN-Loop",
+            "Early-Data",
+            "Origin",
+            "Cookie",
+            "Authorization",
+            "Content-Length",
+            "Content-Type",
+            "If",
+            "If-Match",
+            "Sec-WebSocket-Key",
+            "Sec-Fetch-Site",
+            "Access-Control-Request-Method",
+            "Accept-Encoding",
+            "Cache-Control",
+            "Range",
+            "Expect",
+        ] {
+            assert!(malformed(value), "{value}");
+            assert!(malformed(Box::leak(format!("keep-alive, {}", value.to_lowercase()).into_boxed_str())), "{value}");
+        }
+        for value in
+            ["close", "Keep-Alive", "Upgrade, HTTP2-Settings", "TE", "Transfer-Encoding", "Proxy-Authorization", "X-Private"]
+        {
+            assert!(nominations(&[value]).is_ok(), "{value}");
         }
         for value in ["a b", "\"X-Forwarded-For\"", ":authority", "a,b,c,d,e,f,g,h,i,j", "(x)"] {
             assert!(malformed(value), "{value}");

@@ -137,6 +137,10 @@ pub fn all() -> Vec<Shape> {
             json!([{ "name": "open", "path": "/admin", "exact": true, "access": "public" }]),
             &[Handler::Below, Handler::Auth, Handler::Public],
         ),
+        Shape {
+            families: &[Family::Host],
+            ..Shape::new("host alone", json!([{ "name": "open", "host": "www.test", "access": "public" }]), &[Handler::Host])
+        },
         Shape::new("below alone", json!([{ "name": "open", "path": "/admin/open", "access": "public" }]), &[Handler::Admin]),
         Shape { families: &[Family::Login], ..Shape::new("login", json!({ "preset": "realm" }), &[Handler::Auth]) },
     ]
