@@ -103,7 +103,7 @@ format: ## Format the code
 	$(CARGO) fmt
 
 docs: deps ## Build the API documentation, warnings as errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --all-features --no-deps --document-private-items
 
 bench: deps ## Run the gateway's own benches and print the ratios
 	$(CARGO) bench --locked --bench keys --bench token --bench exchange --bench requests --bench scale

@@ -1,4 +1,4 @@
-//! The handshake of a WebSocket with the upstream. What happens after the 101 is in [`carriage`](super::pump).
+//! The handshake of a WebSocket with the upstream. What happens after the 101 is in [`pump`](super::pump).
 //!
 //! The tunnel is ours, not Pingora's: Pingora 0.9.1 ends a tunnel silently if the upstream answers 101 before the (empty) request body was
 //! passed on, which on a busy machine loses one socket in four.
