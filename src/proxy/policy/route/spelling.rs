@@ -263,7 +263,8 @@ fn fold(letter: char, mut push: impl FnMut(char)) {
     }
     for letter in NFKD.normalize_iter(std::iter::once(letter)) {
         match letter {
-            '\u{300}'..='\u{36f}' => {}
+            // Left out by some servers, and seen by others.
+            '\u{300}'..='\u{36f}' => push(IGNORED),
             letter if letter.is_whitespace() => push(' '),
             '\u{2044}' | '\u{2215}' | '\u{29f8}' => push('/'),
             '\u{2216}' | '\u{29f5}' | '\u{29f9}' => push('\\'),
