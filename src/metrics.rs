@@ -154,136 +154,9 @@ impl Metrics {
         let registry = Registry::new_custom(Some("syncgate".into()), None)?;
         let declare = Declare(&registry);
         let metrics = Self {
-            proxy: ProxyMetrics {
-                requests: declare.counters("requests_total", "Requests answered.", &["route", "method", "code", "source"])?,
-                duration: declare.histograms(
-                    "request_duration_seconds",
-                    "Time from the request's header to the end of the answer.",
-                    REQUEST_BUCKETS,
-                    &["route"],
-                )?,
-                in_flight: declare.gauge("requests_in_flight", "Requests in progress, WebSockets included.")?,
-                rejections: declare.counters("rejections_total", "Requests refused, by reason.", &["reason"])?,
-                left_to_backend: declare.counters(
-                    "left_to_backend_total",
-                    "WebSockets with an invalid token that the backend was left to refuse, by reason.",
-                    &["reason"],
-                )?,
-                upstream_errors: declare.counters(
-                    "upstream_errors_total",
-                    "Requests that the upstream did not answer, or not completely, by kind.",
-                    &["upstream", "kind"],
-                )?,
-                upstream_unauthorized: declare.counters(
-                    "upstream_unauthorized_total",
-                    "401 answers of the upstream to minted tokens: pinned key and signing key may differ.",
-                    &["route"],
-                )?,
-                connections: declare.gauge("connections", "Open downstream connections.")?,
-                connections_accepted: declare.counter("connections_total", "Downstream connections accepted.")?,
-                connections_cut: declare.counters(
-                    "connections_cut_total",
-                    "Downstream connections that the gateway ended, by cause.",
-                    &["cause"],
-                )?,
-                connections_limit: declare.gauge("connections_limit", "Limit of concurrent downstream connections.")?,
-                connections_full: declare.counter(
-                    "connections_full_total",
-                    "How often a client came when the limit of downstream connections was reached: idle ones were closed for it, or it waited.",
-                )?,
-                unreadable: declare.counters(
-                    "unreadable_requests_total",
-                    "Input of clients that is not a valid request, by kind.",
-                    &["kind"],
-                )?,
-                unfinished_header_bytes: declare
-                    .gauge("unfinished_header_bytes", "Bytes buffered of incomplete request headers.")?,
-                websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
-                websockets_ended: declare.counters(
-                    "websockets_ended_total",
-                    "WebSockets that ended, by whom and why.",
-                    &["cause"],
-                )?,
-                access_log_dropped: declare.counter(
-                    "access_log_dropped_total",
-                    "Access log lines lost because they were not read fast enough or could not be written.",
-                )?,
-                access_log_left_out: declare
-                    .counter("access_log_left_out_total", "Refusals without an access log line because of the rate limit.")?,
-                log_dropped: declare.counter(
-                    "log_dropped_total",
-                    "Log lines lost because they were not read fast enough or could not be written.",
-                )?,
-                clock_steps: declare.counters("clock_steps_total", "Steps of the system's clock, by direction.", &["direction"])?,
-            },
-            exchange: ExchangeMetrics {
-                duration: declare.histograms(
-                    "exchange_duration_seconds",
-                    "Time to identify a token or to mint one.",
-                    EXCHANGE_BUCKETS,
-                    &["stage"],
-                )?,
-                cache_requests: declare.counters("cache_requests_total", "Look-ups in the token cache.", &["cache", "result"])?,
-                cache_entries: declare.gauge("cache_entries", "Identities in the token cache.")?,
-                cache_bytes: declare.gauge("cache_bytes", "Memory of the identities in the token cache, estimated.")?,
-                signing_queue: declare.gauge("signing_queue", "Signatures waiting or in progress.")?,
-                group_overage: declare.counters(
-                    "group_overage_total",
-                    "Verified tokens without a claim that the config uses, left out since the user has too many groups.",
-                    &["issuer"],
-                )?,
-                minted_without_groups: declare.counters(
-                    "minted_without_groups_total",
-                    "Tokens minted with a default, or without a claim, because the groups were left out of the client's token.",
-                    &["profile"],
-                )?,
-                signing_key: declare.gauges("signing_key_info", "The active signing key.", &["algorithm", "thumbprint"])?,
-            },
-            jwks: JwksMetrics {
-                refreshes: declare.counters(
-                    "jwks_refresh_total",
-                    "Refreshes of a key set, by trigger and result.",
-                    &["issuer", "trigger", "result"],
-                )?,
-                suppressed: declare.counters(
-                    "jwks_refresh_suppressed_total",
-                    "Unknown kids for which the budget allowed no refresh.",
-                    &["issuer"],
-                )?,
-                keys: declare.gauges("jwks_keys", "Keys that verify tokens of the issuer.", &["issuer"])?,
-                skipped: declare.gauges(
-                    "jwks_skipped_keys",
-                    "Keys of the last key set that are not used, by reason.",
-                    &["issuer", "reason"],
-                )?,
-                conflicts: declare.counters("jwks_conflicts_total", "Keys published under the kid of another key.", &["issuer"])?,
-                issuer_changes: declare.counters(
-                    "jwks_issuer_changes_total",
-                    "Discovery documents that named another issuer than before.",
-                    &["issuer"],
-                )?,
-                issuer_mismatch: declare.gauges(
-                    "jwks_issuer_mismatch",
-                    "Whether a discovery document names another issuer than the config.",
-                    &["issuer"],
-                )?,
-                snapshot: declare.gauges(
-                    "jwks_snapshot_last_success",
-                    "Whether the last write of the snapshot succeeded.",
-                    &["issuer"],
-                )?,
-                clock_skew: declare.float_gauges(
-                    "clock_skew_seconds",
-                    "How far the clock is ahead of the provider's, by the date of its last answer.",
-                    &["issuer"],
-                )?,
-                last_success: declare.float_gauges(
-                    "jwks_last_success_timestamp_seconds",
-                    "When the key set was last fetched; 0: never.",
-                    &["issuer"],
-                )?,
-                age: declare.float_gauges("jwks_age_seconds", "Time since the key set was last fetched.", &["issuer"])?,
-            },
+            proxy: ProxyMetrics::new(&declare)?,
+            exchange: ExchangeMetrics::new(&declare)?,
+            jwks: JwksMetrics::new(&declare)?,
             accept_errors: declare.counters(
                 "accept_errors_total",
                 "Connections that could not be accepted, by listener and cause.",
@@ -309,6 +182,151 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+impl ProxyMetrics {
+    fn new(declare: &Declare<'_>) -> Result<Self, MetricsError> {
+        Ok(Self {
+            requests: declare.counters("requests_total", "Requests answered.", &["route", "method", "code", "source"])?,
+            duration: declare.histograms(
+                "request_duration_seconds",
+                "Time from the request's header to the end of the answer.",
+                REQUEST_BUCKETS,
+                &["route"],
+            )?,
+            in_flight: declare.gauge("requests_in_flight", "Requests in progress, WebSockets included.")?,
+            rejections: declare.counters("rejections_total", "Requests refused, by reason.", &["reason"])?,
+            left_to_backend: declare.counters(
+                "left_to_backend_total",
+                "WebSockets with an invalid token that the backend was left to refuse, by reason.",
+                &["reason"],
+            )?,
+            upstream_errors: declare.counters(
+                "upstream_errors_total",
+                "Requests that the upstream did not answer, or not completely, by kind.",
+                &["upstream", "kind"],
+            )?,
+            upstream_unauthorized: declare.counters(
+                "upstream_unauthorized_total",
+                "401 answers of the upstream to minted tokens: pinned key and signing key may differ.",
+                &["route"],
+            )?,
+            connections: declare.gauge("connections", "Open downstream connections.")?,
+            connections_accepted: declare.counter("connections_total", "Downstream connections accepted.")?,
+            connections_cut: declare.counters(
+                "connections_cut_total",
+                "Downstream connections that the gateway ended, by cause.",
+                &["cause"],
+            )?,
+            connections_limit: declare.gauge("connections_limit", "Limit of concurrent downstream connections.")?,
+            connections_full: declare.counter(
+                "connections_full_total",
+                "How often a client came when the limit of downstream connections was reached: idle ones were closed for it, or it waited.",
+            )?,
+            unreadable: declare.counters(
+                "unreadable_requests_total",
+                "Input of clients that is not a valid request, by kind.",
+                &["kind"],
+            )?,
+            unfinished_header_bytes: declare
+                .gauge("unfinished_header_bytes", "Bytes buffered of incomplete request headers.")?,
+            websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
+            websockets_ended: declare.counters(
+                "websockets_ended_total",
+                "WebSockets that ended, by whom and why.",
+                &["cause"],
+            )?,
+            access_log_dropped: declare.counter(
+                "access_log_dropped_total",
+                "Access log lines lost because they were not read fast enough or could not be written.",
+            )?,
+            access_log_left_out: declare
+                .counter("access_log_left_out_total", "Refusals without an access log line because of the rate limit.")?,
+            log_dropped: declare.counter(
+                "log_dropped_total",
+                "Log lines lost because they were not read fast enough or could not be written.",
+            )?,
+            clock_steps: declare.counters("clock_steps_total", "Steps of the system's clock, by direction.", &["direction"])?,
+        })
+    }
+}
+
+impl ExchangeMetrics {
+    fn new(declare: &Declare<'_>) -> Result<Self, MetricsError> {
+        Ok(Self {
+            duration: declare.histograms(
+                "exchange_duration_seconds",
+                "Time to identify a token or to mint one.",
+                EXCHANGE_BUCKETS,
+                &["stage"],
+            )?,
+            cache_requests: declare.counters("cache_requests_total", "Look-ups in the token cache.", &["cache", "result"])?,
+            cache_entries: declare.gauge("cache_entries", "Identities in the token cache.")?,
+            cache_bytes: declare.gauge("cache_bytes", "Memory of the identities in the token cache, estimated.")?,
+            signing_queue: declare.gauge("signing_queue", "Signatures waiting or in progress.")?,
+            group_overage: declare.counters(
+                "group_overage_total",
+                "Verified tokens without a claim that the config uses, left out since the user has too many groups.",
+                &["issuer"],
+            )?,
+            minted_without_groups: declare.counters(
+                "minted_without_groups_total",
+                "Tokens minted with a default, or without a claim, because the groups were left out of the client's token.",
+                &["profile"],
+            )?,
+            signing_key: declare.gauges("signing_key_info", "The active signing key.", &["algorithm", "thumbprint"])?,
+        })
+    }
+}
+
+impl JwksMetrics {
+    fn new(declare: &Declare<'_>) -> Result<Self, MetricsError> {
+        Ok(Self {
+            refreshes: declare.counters(
+                "jwks_refresh_total",
+                "Refreshes of a key set, by trigger and result.",
+                &["issuer", "trigger", "result"],
+            )?,
+            suppressed: declare.counters(
+                "jwks_refresh_suppressed_total",
+                "Unknown kids for which the budget allowed no refresh.",
+                &["issuer"],
+            )?,
+            keys: declare.gauges("jwks_keys", "Keys that verify tokens of the issuer.", &["issuer"])?,
+            skipped: declare.gauges(
+                "jwks_skipped_keys",
+                "Keys of the last key set that are not used, by reason.",
+                &["issuer", "reason"],
+            )?,
+            conflicts: declare.counters("jwks_conflicts_total", "Keys published under the kid of another key.", &["issuer"])?,
+            issuer_changes: declare.counters(
+                "jwks_issuer_changes_total",
+                "Discovery documents that named another issuer than before.",
+                &["issuer"],
+            )?,
+            issuer_mismatch: declare.gauges(
+                "jwks_issuer_mismatch",
+                "Whether a discovery document names another issuer than the config.",
+                &["issuer"],
+            )?,
+            snapshot: declare.gauges(
+                "jwks_snapshot_last_success",
+                "Whether the last write of the snapshot succeeded.",
+                &["issuer"],
+            )?,
+            clock_skew: declare.float_gauges(
+                "clock_skew_seconds",
+                "How far the clock is ahead of the provider's, by the date of its last answer.",
+                &["issuer"],
+            )?,
+            last_success: declare.float_gauges(
+                "jwks_last_success_timestamp_seconds",
+                "When the key set was last fetched; 0: never.",
+                &["issuer"],
+            )?,
+            age: declare.float_gauges("jwks_age_seconds", "Time since the key set was last fetched.", &["issuer"])?,
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{
     Admin,
     guard::Operator,
-    keys::{IssuerKeys, state},
+    key_list::{IssuerKeys, state},
 };
 use crate::{
     jwks::{KeyState, KeyStore, KeyView, KeysView},

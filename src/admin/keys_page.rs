@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{IssuerKeys, Key, Keys, Source};
+use super::key_list::{IssuerKeys, Key, Keys, Source};
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
 <title>Keys - syncgate</title>\n<style>
@@ -196,7 +196,7 @@ mod tests {
             next_refresh: None,
             failures: 1,
             error: Some(hostile.into()),
-            skipped: vec![super::super::keys::Skipped { kid: Some(hostile.into()), reason: "symmetric" }],
+            skipped: vec![super::super::key_list::Skipped { kid: Some(hostile.into()), reason: "symmetric" }],
         };
         let another = Source { place: "https://login.contoso.com/keys".into(), error: None, skipped: Vec::new(), ..source.clone() };
         let key = Key {

@@ -7,6 +7,7 @@ mod changes;
 pub mod client;
 pub mod credential;
 mod guard;
+mod key_list;
 mod keys;
 mod keys_page;
 mod readiness;

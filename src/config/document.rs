@@ -9,11 +9,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 
-use crate::config::{
-    problem::{Position, Reading},
-    suggest::shown,
-    syntax,
-};
+use crate::config::{problem::Position, reading::Reading, suggest::shown, syntax};
 
 /// Largest config file. Bytes.
 pub(super) const MOST_BYTES: usize = 256 * 1024;

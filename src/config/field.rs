@@ -5,8 +5,8 @@ use std::{fmt, ops::RangeInclusive};
 use crate::config::{
     document::{Node, Value},
     formats::Format,
-    problem::{Position, Reading},
-    section::Section,
+    problem::Position,
+    reading::Reading,
     suggest::{nearest, shown},
 };
 
@@ -30,6 +30,11 @@ pub(super) struct Field<'a> {
 impl<'a> Field<'a> {
     pub(super) fn new(key: String, at: Position, node: &'a Node, reading: &'a Reading) -> Self {
         Self { key, at, node, reading }
+    }
+
+    /// Where what is found in it is collected.
+    pub(super) fn reading(&self) -> &'a Reading {
+        self.reading
     }
 
     /// Reports a mistake in this value.
@@ -154,18 +159,6 @@ impl<'a> Field<'a> {
             }
         }
         texts
-    }
-
-    /// The value as a mapping with fixed keys. Nothing at all counts as an empty one, so that all its keys can be commented out.
-    pub(super) fn section(&self) -> Section<'a> {
-        match &self.node.value {
-            Value::Map(entries) => Section::new(self.key.clone(), self.at, entries, self.reading),
-            Value::Null => Section::new(self.key.clone(), self.at, &[], self.reading),
-            Value::Text(..) | Value::List(_) => {
-                self.problem("is not a mapping; accepted: keys with values, indented");
-                Section::unreadable(self.key.clone(), self.at, self.reading)
-            }
-        }
     }
 
     /// The value as a mapping whose keys are names of the operator's own.

@@ -3,11 +3,12 @@
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use crate::config::{
-    document::{Key, Node},
+    document::{Key, Node, Value},
     field::Field,
     formats::{ENVIRONMENT, Format, MOST_PATH, PATH},
     outside::{Reference, Target},
-    problem::{Position, Reading},
+    problem::Position,
+    reading::Reading,
     suggest::{nearest, shown},
     units::{parse_duration, parse_size, show_duration, show_size},
 };
@@ -25,12 +26,26 @@ pub(super) struct Section<'a> {
     unreadable: bool,
 }
 
+impl<'a> Field<'a> {
+    /// The value as a mapping with fixed keys. Nothing at all counts as an empty one, so that all its keys can be commented out.
+    pub(super) fn section(&self) -> Section<'a> {
+        match &self.node.value {
+            Value::Map(entries) => Section::new(self.key.clone(), self.at, entries, self.reading()),
+            Value::Null => Section::new(self.key.clone(), self.at, &[], self.reading()),
+            Value::Text(..) | Value::List(_) => {
+                self.problem("is not a mapping; accepted: keys with values, indented");
+                Section::unreadable(self.key.clone(), self.at, self.reading())
+            }
+        }
+    }
+}
+
 impl<'a> Section<'a> {
-    pub(super) fn new(key: String, at: Position, entries: &'a [(Key, Node)], reading: &'a Reading) -> Self {
+    fn new(key: String, at: Position, entries: &'a [(Key, Node)], reading: &'a Reading) -> Self {
         Self { key, at, entries, reading, known: Vec::new(), unreadable: false }
     }
 
-    pub(super) fn unreadable(key: String, at: Position, reading: &'a Reading) -> Self {
+    fn unreadable(key: String, at: Position, reading: &'a Reading) -> Self {
         Self { unreadable: true, ..Self::new(key, at, &[], reading) }
     }
 

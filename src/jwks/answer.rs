@@ -8,7 +8,7 @@ use std::{
 use flate2::read::GzDecoder;
 use http::{HeaderMap, header};
 
-use super::fetch::printable;
+use super::printable::printable;
 
 /// The mark that some editors and servers put before UTF-8 (RFC 8259 section 8.1: parsers may ignore it).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

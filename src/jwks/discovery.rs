@@ -5,7 +5,11 @@ use std::sync::Arc;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::fetch::{FetchError, LONGEST_URL, printable, safe_url};
+use super::{
+    fetch_error::FetchError,
+    printable::printable,
+    safe_url::{LONGEST_URL, safe_url},
+};
 
 #[derive(Deserialize)]
 pub(super) struct Discovery {

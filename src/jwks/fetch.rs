@@ -3,8 +3,6 @@
 //! Redirects are not followed: a redirect to another host would let that host name the trusted keys, and no provider needs one.
 
 use std::{
-    error::Error,
-    fmt,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -18,7 +16,11 @@ use super::{
     answer::{self, Unpacked},
     cache_control,
     discovery::Discovery,
-    key_file, proxy,
+    fetch_error::FetchError,
+    key_file,
+    printable::{causes, printable},
+    proxy,
+    safe_url::safe_url,
 };
 use crate::{
     tls::{self, Authorities},
@@ -27,8 +29,6 @@ use crate::{
 
 /// Idle connections serve the second request of one fetch, not the next fetch an hour later.
 const POOL_IDLE: Duration = Duration::from_secs(10);
-/// Longer URLs are refused, also since they are logged.
-pub(super) const LONGEST_URL: usize = 2048;
 /// What documents are served as (RFC 7517 section 8.5.2, RFC 8259 section 11), and whatever a server says of them.
 const ACCEPT: &str = "application/jwk-set+json, application/json, */*;q=0.1";
 
@@ -67,29 +67,6 @@ struct Document {
     headers: HeaderMap,
     body: Vec<u8>,
     clock_skew: Option<f64>,
-}
-
-/// Why a fetch failed. No text of the provider's stands in it unescaped.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum FetchError {
-    #[error("{url}: {cause}")]
-    Network { url: Url, cause: String },
-    #[error("{url}: no answer within {} s", after.as_secs_f64())]
-    TimedOut { url: Url, after: Duration },
-    #[error("{url}: answered {status}{}", hint(*.status))]
-    Status { url: Url, status: StatusCode },
-    #[error("{url}: more than {limit} bytes")]
-    TooLarge { url: Url, limit: usize },
-    #[error("{url}: {problem}")]
-    Coding { url: Url, problem: String },
-    #[error("{url}: not a discovery document: {problem}")]
-    Discovery { url: Url, problem: String },
-    #[error("{url}: the jwks_uri {problem}")]
-    JwksUri { url: Url, problem: String },
-    #[error("{url}: {problem}")]
-    Keys { url: Url, problem: String },
-    #[error("{} {problem}", path.display())]
-    File { path: PathBuf, problem: String },
 }
 
 impl Source {
@@ -219,61 +196,6 @@ impl Fetcher {
         })?;
         Ok(Document { headers, body, clock_skew })
     }
-}
-
-/// A URL that keys may be fetched from: https, or http from this machine, without user and password.
-pub(super) fn safe_url(text: &str) -> Result<Url, String> {
-    if text.len() > LONGEST_URL {
-        return Err(format!("is longer than {LONGEST_URL} bytes"));
-    }
-    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("has a user or password in it".to_owned());
-    }
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        _ => Err("is not https; plain http is taken from loopback only".to_owned()),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-fn hint(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        304 => "; it was asked for without a condition, so something between is mistaken: look at caches and proxies",
-        300..=399 => "; redirects are not followed, configure the URL that it leads to",
-        401 | 403 => "; keys are published for everybody: is the URL right, and does a proxy or firewall on the way want a login?",
-        404 => "; is the tenant or policy in the URL right?",
-        407 => proxy::LOGIN_HINT,
-        _ => "",
-    }
-}
-
-/// An error with everything that caused it, for a log line.
-pub(super) fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        fmt::Write::write_fmt(&mut text, format_args!(": {cause}")).ok();
-        next = cause.source();
-    }
-    printable(&text)
-}
-
-/// Text that a stranger may have chosen, fit for a log line: escaped, and not endless.
-pub(super) fn printable(text: &str) -> String {
-    const LONGEST: usize = 300;
-    let readable = |c: char| if (' '..='~').contains(&c) { c.to_string() } else { c.escape_default().to_string() };
-    let mut printable: String = text.chars().take(LONGEST).map(readable).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        printable.push_str("...");
-    }
-    printable
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     KeyStore,
-    fetch::printable,
     named_issuer::{fits, names},
+    printable::printable,
 };
 use crate::token::IssuerRule;
 

@@ -19,15 +19,18 @@ mod demand;
 mod denied;
 mod discovery;
 mod fetch;
+mod fetch_error;
 mod key_file;
 mod key_store;
 mod merge;
 mod misnamed;
 mod named_issuer;
 mod once;
+mod printable;
 mod proxy;
 mod purges;
 mod refresher;
+mod safe_url;
 mod schedule;
 mod snapshot;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     JwksError, JwksSettings,
-    fetch::{causes, printable},
+    printable::{causes, printable},
 };
 use crate::private_file;
 

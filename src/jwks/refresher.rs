@@ -21,10 +21,12 @@ use super::{
     clock_skew::ClockSkew,
     demand::Trigger,
     discovery::is_one_issuer,
-    fetch::{FetchError, Fetched, Fetcher, Source, printable},
+    fetch::{Fetched, Fetcher, Source},
+    fetch_error::FetchError,
     key_file,
     key_store::Merged,
     merge::{HeldKeys, Keep},
+    printable::printable,
     schedule, snapshot,
 };
 use crate::{

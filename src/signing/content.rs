@@ -4,16 +4,10 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::signing::{
-    KeyProblem, der,
+    KeyProblem,
     effort::{Effort, TooMuch},
-    foreign, pem,
     secret::SecretText,
 };
-
-/// The first byte of a DER structure (SEQUENCE), and no text.
-const DER_SEQUENCE: u8 = 0x30;
-/// Some editors on Windows put it before a text in UTF-8 (RFC 3629 section 6).
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The keys and certificates of a file, decrypted, not yet parsed.
 #[derive(Default)]
@@ -53,21 +47,6 @@ impl From<TooMuch> for KeyProblem {
 }
 
 impl Content {
-    /// Finds out the format and takes it apart.
-    pub(super) fn parse(data: &[u8], opening: &Opening<'_>) -> Result<Self, KeyProblem> {
-        let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
-        match data.first() {
-            None => return Err(KeyProblem::Empty),
-            Some(&DER_SEQUENCE) => return der::parse(data, opening),
-            Some(_) => {}
-        }
-        // Before anything else, since some of them look like a PEM that is damaged.
-        if let Some(problem) = foreign::recognise(data) {
-            return Err(problem);
-        }
-        pem::parse(data, opening)?.ok_or(KeyProblem::Unrecognised)
-    }
-
     /// The one private key.
     pub(super) fn private_key(&self) -> Result<&PrivateKeyDer, KeyProblem> {
         match self.keys.as_slice() {

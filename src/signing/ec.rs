@@ -6,7 +6,7 @@ use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
     pkcs8::Document,
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use jsonwebtoken::{
     Algorithm,
@@ -16,7 +16,7 @@ use jsonwebtoken::{
 use serde_json::json;
 
 use crate::{
-    signing::{KeyProblem, PublicKey, SigningError, content::PrivateKeyDer, family::Family, public_key::base64url},
+    signing::{KeyProblem, PublicKey, SigningError, content::PrivateKeyDer, public_key::base64url},
     token::TokenSigner,
 };
 
@@ -83,26 +83,6 @@ pub(super) fn generate(bits: u32) -> Result<Document, SigningError> {
         _ => return Err(SigningError::Bits { family: "EC", bits, accepted: "256 or 384" }),
     };
     EcdsaKeyPair::generate(signing).and_then(|key| key.to_pkcs8v1()).map_err(|_| SigningError::Generation)
-}
-
-/// The curve of an `ECPrivateKey` (RFC 5915), which need not name it: the one that the key is on.
-pub(super) fn curve_of_sec1(der: &[u8]) -> Result<Family, KeyProblem> {
-    curve(|curve| EcdsaKeyPair::from_private_key_der(curve, der).is_ok())
-}
-
-/// The curve of a key in PKCS#8 that does not name it, but has its numbers.
-pub(super) fn curve_of_pkcs8(der: &[u8]) -> Result<Family, KeyProblem> {
-    curve(|curve| EcdsaKeyPair::from_pkcs8(curve, der).is_ok())
-}
-
-fn curve(is_on: impl Fn(&'static EcdsaSigningAlgorithm) -> bool) -> Result<Family, KeyProblem> {
-    if is_on(&ECDSA_P256_SHA256_FIXED_SIGNING) {
-        Ok(Family::P256)
-    } else if is_on(&ECDSA_P384_SHA384_FIXED_SIGNING) {
-        Ok(Family::P384)
-    } else {
-        Err(KeyProblem::KeyType("EC on a curve that is neither P-256 nor P-384, or damaged".to_owned()))
-    }
 }
 
 fn public_key(key: &EcdsaKeyPair, algorithm: Algorithm, curve: &str) -> Result<PublicKey, KeyProblem> {

@@ -1,9 +1,10 @@
 //! [`Family`]: of which kind a private key is, and which algorithms it can sign with.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm};
 use jsonwebtoken::Algorithm;
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 
-use crate::signing::{KeyProblem, content::PrivateKeyDer, ec, pss};
+use crate::signing::{KeyProblem, content::PrivateKeyDer, pss};
 
 /// A kind of private key that signs tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ impl Family {
         match key {
             PrivateKeyDer::Pkcs8(der) => of_pkcs8(der),
             PrivateKeyDer::Pkcs1(_) => Ok(Self::Rsa),
-            PrivateKeyDer::Sec1(der) => ec::curve_of_sec1(der),
+            PrivateKeyDer::Sec1(der) => curve_of_sec1(der),
         }
     }
 
@@ -77,7 +78,7 @@ fn of_pkcs8(der: &[u8]) -> Result<Family, KeyProblem> {
             Ok(P384) => return Ok(Family::P384),
             Ok(curve) => format!("EC on the curve {}", curve_name(curve)),
             // All numbers of the curve in place of its name.
-            Err(_) if key.algorithm.parameters.is_some() => return ec::curve_of_pkcs8(der),
+            Err(_) if key.algorithm.parameters.is_some() => return curve_of_pkcs8(der),
             Err(error) => return Err(damaged(&error)),
         },
         DSA => "DSA".to_owned(),
@@ -85,6 +86,26 @@ fn of_pkcs8(der: &[u8]) -> Result<Family, KeyProblem> {
         other => other.to_string(),
     };
     Err(KeyProblem::KeyType(name))
+}
+
+/// The curve of an `ECPrivateKey` (RFC 5915), which need not name it: the one that the key is on.
+fn curve_of_sec1(der: &[u8]) -> Result<Family, KeyProblem> {
+    curve(|curve| EcdsaKeyPair::from_private_key_der(curve, der).is_ok())
+}
+
+/// The curve of a key in PKCS#8 that does not name it, but has its numbers.
+fn curve_of_pkcs8(der: &[u8]) -> Result<Family, KeyProblem> {
+    curve(|curve| EcdsaKeyPair::from_pkcs8(curve, der).is_ok())
+}
+
+fn curve(is_on: impl Fn(&'static EcdsaSigningAlgorithm) -> bool) -> Result<Family, KeyProblem> {
+    if is_on(&ECDSA_P256_SHA256_FIXED_SIGNING) {
+        Ok(Family::P256)
+    } else if is_on(&ECDSA_P384_SHA384_FIXED_SIGNING) {
+        Ok(Family::P384)
+    } else {
+        Err(KeyProblem::KeyType("EC on a curve that is neither P-256 nor P-384, or damaged".to_owned()))
+    }
 }
 
 fn curve_name(curve: ObjectIdentifier) -> String {

@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{
 };
 use jsonwebtoken::Algorithm;
 
-use super::{SecretText, SigningKey, content::BYTE_ORDER_MARK};
+use super::{SecretText, SigningKey, format::BYTE_ORDER_MARK};
 
 /// Rounds of key derivation: as many as keep each input short.
 const ROUNDS: u64 = 30_000;

@@ -41,10 +41,12 @@ mod der;
 mod ec;
 mod ed25519;
 mod effort;
+mod encrypted_pkcs8;
 mod encryption;
 mod error;
 mod family;
 mod foreign;
+mod format;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod generate;
@@ -56,9 +58,11 @@ mod pem_encryption;
 mod pkcs12;
 mod pss;
 mod public_key;
+mod remedy;
 mod rsa;
 mod secret;
 mod settings;
+mod structure;
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -71,7 +75,7 @@ pub use settings::{SecretSource, SigningKeySource, SigningSettings};
 
 use crate::{
     signing::{
-        content::{Content, Opening},
+        content::Opening,
         ec::EcSigner,
         ed25519::Ed25519Signer,
         effort::{Effort, MOST_ROUNDS},
@@ -157,7 +161,7 @@ impl SigningKey {
         algorithm: Option<Algorithm>,
         rounds: u64,
     ) -> Result<Self, KeyProblem> {
-        let content = Content::parse(data, &Opening { passphrase, effort: Effort::new(rounds) })?;
+        let content = format::parse(data, &Opening { passphrase, effort: Effort::new(rounds) })?;
         let key = content.private_key()?;
         let family = Family::of(key)?;
         let algorithm = family.choose(algorithm)?;

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 use crate::signing::{
     KeyProblem, ber,
     content::{Content, Opening, PrivateKeyDer},
-    der::{self, Kind},
-    pem_encryption,
+    encrypted_pkcs8, pem_encryption,
+    structure::Kind,
 };
 
 /// Bytes of a label. Those in use have half of them.
@@ -27,7 +27,7 @@ pub(super) fn parse(data: &[u8], opening: &Opening<'_>) -> Result<Option<Content
             "EC PRIVATE KEY" => content.keys.push(PrivateKeyDer::Sec1(section.key(Kind::Sec1, opening)?)),
             "ENCRYPTED PRIVATE KEY" => {
                 let der = ber::to_der(&section.decode()?)?;
-                content.keys.push(PrivateKeyDer::Pkcs8(der::decrypt(&der, "", opening)?));
+                content.keys.push(PrivateKeyDer::Pkcs8(encrypted_pkcs8::decrypt(&der, "", opening)?));
             }
             "DSA PRIVATE KEY" => return Err(KeyProblem::KeyType("DSA".into())),
             "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => content.certificates.push(section.decode()?.to_vec()),

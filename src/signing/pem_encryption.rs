@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 use crate::signing::{
     KeyProblem,
     content::Opening,
-    der::Kind,
     encryption::{Cipher, Openssl, ParameterProblem, Scheme, Unsupported},
     passphrase::Passphrase,
+    structure::Kind,
 };
 
 /// What a section holds, decrypted. `headers` are its lines before the base64, `expected` is what has to come out.

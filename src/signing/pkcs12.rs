@@ -7,9 +7,10 @@ use zeroize::Zeroizing;
 use crate::signing::{
     KeyProblem, ber,
     content::{Content, Opening, PrivateKeyDer},
-    der::{EncryptedKey, Kind, private_key},
+    encrypted_pkcs8::{EncryptedKey, private_key},
     encryption::{Hash, Kdf, ParameterProblem, Purpose, Scheme, TwoAlgorithms, Unsupported, parameters},
     passphrase::Passphrase,
+    structure::Kind,
 };
 
 const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");

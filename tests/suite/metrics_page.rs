@@ -27,7 +27,7 @@ const LABELS: [&str; 6] = [
 fn declared() -> BTreeSet<String> {
     let source = read("src/metrics.rs");
     let (_, declarations) = source.split_once("let declare = Declare(&registry);").unwrap();
-    let (declarations, _) = declarations.split_once("Ok(metrics)").unwrap();
+    let (declarations, _) = declarations.split_once("struct Declare").unwrap();
     let row = |call: &str| {
         let call: &str = call.split(")?").next().unwrap();
         let kind = match call.trim_start().trim_start_matches('.').split('(').next().unwrap() {
@@ -40,7 +40,7 @@ fn declared() -> BTreeSet<String> {
         let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
         format!("| `syncgate_{name}` | {kind} | {labels} | {help} |").replace("|  |", "| |")
     };
-    let calls = declarations.split("declare").skip(1).map(row).collect::<BTreeSet<_>>();
+    let calls = declarations.split("declare").filter(|rest| rest.trim_start().starts_with('.')).map(row).collect::<BTreeSet<_>>();
     assert!(calls.len() > 30, "the declarations were not found");
     calls
 }

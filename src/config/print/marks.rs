@@ -9,7 +9,7 @@ use crate::config::{
     Config,
     document::{self, Node, Value},
     print::Effective,
-    problem::Reading,
+    reading::Reading,
 };
 
 /// The keys that a file names itself, as paths. Elements of a list have the path of the list.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Yaml, quoted, word};
+use super::yaml::{Yaml, quoted, word};
 use crate::{
     config::read::{mint, signing},
     signing::{SecretSource, SigningKeySource, SigningSettings},

@@ -8,21 +8,22 @@ use crate::{
     config::{
         IssuerConfig,
         field::Field,
-        formats::{CLAIM, Format, GUID, KEY_URL, NAME, POLICY, PROXY_URL, TEXT},
+        formats::{CLAIM, Format, GUID, KEY_URL, NAME, POLICY, TEXT},
         outside::Target,
         read::{
             doubtful,
             identity::{self, Permitted},
+            issuer_keys,
+            issuer_rule::{DISCOVERED, rule},
             parties,
             presets::{Expansion, Given, PRESETS, Preset, TENANT_PLACE, cloud_of},
         },
         section::Section,
     },
-    jwks::{JwksSettings, KeySource, UnknownKidSettings},
-    token::{CLOUDS, IssuerRule, IssuerSettings, Provider, TenantRule, TokenKind, TokenKinds},
+    jwks::KeySource,
+    token::{CLOUDS, IssuerSettings, Provider, TokenKind, TokenKinds},
 };
 
-const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -38,9 +39,6 @@ const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph
 const AUDIENCE: Format<String> =
     Format { accepted: "the exact aud of the tokens: an id or a URI", shown: true, parse: doubtful::parse_audience };
 const ISSUER: Format<String> = Format { accepted: "the exact iss of the tokens", shown: true, parse: doubtful::parse_issuer };
-
-/// In place of an `iss`: what the discovery document says.
-pub(in crate::config) const DISCOVERED: &str = "discovered";
 
 pub(in crate::config) const ALGORITHMS: [(&str, Algorithm); 9] = [
     ("RS256", Algorithm::RS256),
@@ -95,30 +93,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
             .collect(),
         false => expansion.discovery.into_iter().map(KeySource::Discovery).collect(),
     };
-    let default = JwksSettings::new(key_sources);
-    let settings = JwksSettings {
-        ca_file: section.file("ca_file", Target::Authorities),
-        refresh: section.duration("refresh", default.refresh, MINUTE * 5..=DAY),
-        keep: section.duration("keep", expansion.keep, MINUTE * 5..=DAY * 30),
-        connect_timeout: section.duration("connect_timeout", default.connect_timeout, SECOND / 10..=SECOND * 30),
-        timeout: section.duration("timeout", default.timeout, SECOND / 10..=MINUTE),
-        proxy: section.text("proxy", &PROXY_URL),
-        proxy_credentials_file: section.file("proxy_credentials_file", Target::Secret),
-        unknown_kid: unknown_kid(section.section("unknown_kid")),
-        deny_kids: section.texts("deny_kids", &TEXT),
-        snapshot_file: section.file("snapshot_file", Target::Snapshot),
-        sources: default.sources,
-    };
-    if settings.keep < settings.refresh
-        && let Some(field) = section.field("keep").or_else(|| section.field("refresh"))
-    {
-        field.problem("keep is shorter than refresh: every key would end before it is fetched again");
-    }
-
-    if section.field("proxy").is_none() {
-        section.refuse("proxy_credentials_file", "is valid only with proxy");
-    }
-
+    let settings = issuer_keys::settings(&mut section, key_sources, expansion.keep);
     let shared = section.flag("shared_user_ids", false);
     let permitted = Permitted { list: preset == Some(Some(Preset::B2c)), mutable: section.flag("mutable_user_id", false) };
     let user_id = section.field("user_id").and_then(|field| identity::user_id(&field, &permitted));
@@ -215,19 +190,6 @@ fn check_clouds(section: &mut Section<'_>, issuers: &[String], sources: &[KeySou
     }
 }
 
-/// What a token with an unknown `kid` may cause.
-fn unknown_kid(mut section: Section<'_>) -> UnknownKidSettings {
-    let default = UnknownKidSettings::default();
-    let budget = section.number("refreshes", default.budget as usize, 0..=100);
-    let settings = UnknownKidSettings {
-        budget: u32::try_from(budget).unwrap_or(default.budget),
-        refill: section.duration("refill", default.refill, SECOND * 30..=DAY),
-        wait: section.duration("wait", default.wait, Duration::ZERO..=SECOND * 10),
-    };
-    section.finish();
-    settings
-}
-
 /// Without a preset everything must be there.
 fn plain(section: &mut Section<'_>, sources: bool) -> Expansion {
     let issuer = section.field("issuer").is_some();
@@ -261,38 +223,6 @@ fn refuse_parameters(section: &mut Section<'_>, preset: Option<Option<Preset>>) 
     if !matches!(preset, Some(Preset::B2c | Preset::ExternalId)) {
         section.refuse("domains", "is valid only with the presets b2c and external-id");
     }
-}
-
-/// Which `iss` is taken, and of which tenants.
-fn rule(section: &mut Section<'_>, issuers: Vec<String>) -> IssuerRule {
-    let only = section.texts("tenants", &GUID);
-    let any = section.flag("any_tenant", false);
-    let templates = issuers.iter().filter(|issuer| issuer.contains(TENANT_PLACE)).count();
-    if let Some(text) = issuers.iter().find(|issuer| issuer.replace(TENANT_PLACE, "").contains(['{', '}'])) {
-        let text = format!("\"{}\" has a brace that is not part of {TENANT_PLACE}", crate::config::suggest::shown(text));
-        section.refuse("issuer", &text);
-    }
-    if templates == 0 {
-        if !issuers.is_empty() {
-            section.refuse("tenants", "is valid only for an issuer with {tenantid} in it");
-            section.refuse("any_tenant", "is valid only for an issuer with {tenantid} in it");
-        }
-        return if issuers == [DISCOVERED] { IssuerRule::Discovered } else { IssuerRule::Exact(issuers) };
-    }
-    if issuers.len() > templates {
-        section
-            .refuse("issuer", "has elements with {tenantid} in them and others; accepted: {tenantid} in each of them, or in none");
-    }
-    let listed = section.field("tenants").is_some();
-    match (listed, any) {
-        (false, false) => {
-            section.missing("tenants", "anybody can create a tenant; list the GUIDs of those to accept, or set any_tenant: true");
-        }
-        (true, true) => section.refuse("any_tenant", "cannot be combined with tenants; remove one of them"),
-        _ => {}
-    }
-    let tenants = if any { TenantRule::Any } else { TenantRule::Only(only) };
-    IssuerRule::Template { patterns: issuers, tenants }
 }
 
 /// The name of a claim that something is read from.

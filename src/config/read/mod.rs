@@ -8,6 +8,8 @@ pub(super) mod doubtful;
 pub(super) mod edge;
 pub(super) mod exposure;
 pub(super) mod identity;
+pub(super) mod issuer_keys;
+pub(super) mod issuer_rule;
 pub(super) mod issuers;
 pub(super) mod mint;
 pub(super) mod mint_presets;

@@ -5,7 +5,7 @@ use url::Url;
 use crate::{
     config::{
         read::{
-            issuers::DISCOVERED,
+            issuer_rule::DISCOVERED,
             presets::{TENANT_PLACE, cloud_of},
         },
         section::Section,

@@ -113,15 +113,7 @@ fn route(
         let is_none = field.scalar("none, or the name of a query parameter").is_none_or(|text| text == NONE);
         route.user_query = if is_none { None } else { field.text(&TEXT) };
     }
-    let permission = PermissionSettings {
-        all_scopes: section.texts("scopes", &SCOPE),
-        any_scopes: section.texts("any_scopes", &SCOPE),
-        all_roles: section.texts("roles", &TEXT),
-        any_roles: section.texts("any_roles", &TEXT),
-        all_claims: section.field("claims").map(|field| claims(&field)).unwrap_or_default(),
-        any_claims: section.field("any_claims").map(|field| claims(&field)).unwrap_or_default(),
-        nonce: section.field("nonce").and_then(|field| nonce(&field)).unwrap_or_default(),
-    };
+    let permission = permission(&mut section);
     let has_cookie = route.token_in.iter().any(|place| matches!(place, TokenPlace::Cookie(_)));
     let browsers = browsers(&mut section, has_cookie);
     (route.allowed_origins, route.cors) = (browsers.origins, browsers.cors);
@@ -138,13 +130,9 @@ fn route(
         field.problem("let_backend_refuse is for sockets, which have no body");
     }
     if route.access != Access::Protected {
-        if permission != PermissionSettings::default() || named_user.is_some_and(|_| route.user_query.is_some()) {
-            section.problem("a public route demands nothing of a token; remove scopes, roles, claims, nonce and user_query");
-        }
+        let demands = permission != PermissionSettings::default() || named_user.is_some_and(|_| route.user_query.is_some());
+        check_public(&section, demands, in_body);
         route.user_query = None;
-        if in_body {
-            section.problem("a public route does not read bodies; accepted under token.in: header, query, protocol, cookie");
-        }
     }
     if route.user_query.is_some() {
         check_named_user(&section, profiles.get(route.profile), in_body);
@@ -154,6 +142,29 @@ fn route(
     match backend {
         Some(backend) => backend.expand(route),
         None => vec![route],
+    }
+}
+
+/// What the token must permit.
+fn permission(section: &mut Section<'_>) -> PermissionSettings {
+    PermissionSettings {
+        all_scopes: section.texts("scopes", &SCOPE),
+        any_scopes: section.texts("any_scopes", &SCOPE),
+        all_roles: section.texts("roles", &TEXT),
+        any_roles: section.texts("any_roles", &TEXT),
+        all_claims: section.field("claims").map(|field| claims(&field)).unwrap_or_default(),
+        any_claims: section.field("any_claims").map(|field| claims(&field)).unwrap_or_default(),
+        nonce: section.field("nonce").and_then(|field| nonce(&field)).unwrap_or_default(),
+    }
+}
+
+/// A public route looks at no token: `demands` says that it demands something of one, `in_body` that it may be in a body.
+fn check_public(section: &Section<'_>, demands: bool, in_body: bool) {
+    if demands {
+        section.problem("a public route demands nothing of a token; remove scopes, roles, claims, nonce and user_query");
+    }
+    if in_body {
+        section.problem("a public route does not read bodies; accepted under token.in: header, query, protocol, cookie");
     }
 }
 

@@ -6,7 +6,7 @@ use super::{TENANT_ID, changed, config, problems, small};
 use crate::config::{
     Effective, document,
     document::{Node, Value as Yaml},
-    problem::Reading,
+    reading::Reading,
 };
 
 const PAGE: &str = include_str!("../../../docs/settings.md");

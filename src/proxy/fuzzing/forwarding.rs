@@ -11,7 +11,8 @@ use crate::{
 /// gets none.
 pub fn forwarded(routes: &[RouteSettings], headers: &HeaderSettings, fields: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
     let metrics = Metrics::new().ok()?;
-    let route = Route::new(routes.first()?, &headers.for_routes(routes), metrics.proxy.route("fuzzing"));
+    let headers = headers.for_hosts(routes.iter().map(|route| &route.host));
+    let route = Route::new(routes.first()?, &headers, metrics.proxy.route("fuzzing"));
     let mut request = RequestHeader::build("GET", b"/", None).ok()?;
     for (name, value) in fields {
         request.append_header(name.clone(), value.as_slice()).ok()?;

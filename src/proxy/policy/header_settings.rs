@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 
-use crate::proxy::policy::route::RouteSettings;
-
 /// Headers of the client that never reach an upstream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeaderSettings {
@@ -219,9 +217,9 @@ impl HeaderSettings {
         "x-virtual-host",
     ];
 
-    /// With what these routes need: where one is for a host, nothing may name another one.
-    pub(in crate::proxy) fn for_routes(&self, routes: &[RouteSettings]) -> Cow<'_, Self> {
-        if routes.iter().all(|route| route.host.is_none()) {
+    /// With what routes for these hosts need: where one is for a host, nothing may name another one.
+    pub(in crate::proxy) fn for_hosts<'h>(&self, mut hosts: impl Iterator<Item = &'h Option<String>>) -> Cow<'_, Self> {
+        if hosts.all(Option::is_none) {
             return Cow::Borrowed(self);
         }
         let strip = self.strip.iter().map(String::as_str).chain(Self::FORWARDED_HOSTS.iter().copied());

@@ -135,7 +135,6 @@ mod tests {
     use pingora::http::RequestHeader;
 
     use super::*;
-    use crate::proxy::policy::route::RouteSettings;
 
     fn left(names: &[&'static str], list: &StripList) -> Vec<String> {
         let mut request = RequestHeader::build("GET", b"/", None).unwrap();
@@ -219,8 +218,8 @@ mod tests {
             "x-http-host-override",
         ];
         let list = |host: Option<&str>| {
-            let routes = [RouteSettings::default(), RouteSettings { host: host.map(str::to_owned), ..RouteSettings::default() }];
-            StripList::new(&HeaderSettings::default().for_routes(&routes), &[])
+            let hosts = [None, host.map(str::to_owned)];
+            StripList::new(&HeaderSettings::default().for_hosts(hosts.iter()), &[])
         };
         assert_eq!(left(&sent, &list(Some("admin.test"))), Vec::<String>::new());
         assert_eq!(left(&sent, &list(None)).len(), sent.len());

@@ -52,7 +52,7 @@ impl Live {
             Some(upstream) => Ok(Arc::clone(upstream)),
             None => Backend::new(one.clone(), &system).map(Arc::new),
         });
-        let headers = settings.headers.for_routes(&settings.routes);
+        let headers = settings.headers.for_hosts(settings.routes.iter().map(|route| &route.host));
         let route = |one: &RouteSettings| Arc::new(Route::new(one, &headers, metrics.proxy.route(&one.name)));
         let routes = RouteTable::new(settings.routes.iter().map(route).collect());
         let pins = settings.upstreams.iter().map(|upstream| PinWatch::new(&upstream.name, Arc::clone(&exchange)));

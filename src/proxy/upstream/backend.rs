@@ -19,52 +19,16 @@ use pingora::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    proxy::upstream::{
-        addresses::{Addresses, Place},
-        fault::UpstreamFault,
-        settings::{HostHeader, UpstreamSettings},
-        tls::{SystemAuthorities, UpstreamTls},
-    },
-    tls::AuthoritiesProblem,
+use crate::proxy::upstream::{
+    addresses::{Addresses, Place},
+    error::UpstreamError,
+    fault::UpstreamFault,
+    settings::{HostHeader, UpstreamSettings},
+    tls::{SystemAuthorities, UpstreamTls},
 };
 
 /// How often an upstream's failures are told: when it is down, every request is one.
 const COMPLAINS_EVERY: Duration = Duration::from_secs(10);
-
-/// Why an upstream cannot be used at all.
-#[derive(Debug, thiserror::Error)]
-pub enum UpstreamError {
-    /// The authorities cannot be read.
-    #[error("upstream {upstream}: ca_file {path}: {problem}")]
-    Authorities {
-        /// The upstream's name.
-        upstream: String,
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        problem: AuthoritiesProblem,
-    },
-    /// The system's authorities cannot be loaded.
-    #[error(
-        "upstream {upstream}: the system's certificate authorities cannot be loaded ({problem}); install ca-certificates, or set ca_file \
-         for each https upstream"
-    )]
-    SystemAuthorities {
-        /// The upstream's name.
-        upstream: String,
-        /// What is wrong with them.
-        problem: String,
-    },
-    /// The URL's host cannot stand in a header, or in a certificate.
-    #[error("upstream {upstream}: the host {host:?} is not a valid name")]
-    Host {
-        /// The upstream's name.
-        upstream: String,
-        /// The host.
-        host: String,
-    },
-}
 
 /// One backend.
 #[derive(Debug)]

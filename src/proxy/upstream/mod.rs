@@ -4,6 +4,7 @@
 mod addresses;
 mod backend;
 mod connect;
+mod error;
 mod fault;
 mod pool;
 pub(in crate::proxy) mod session;
@@ -20,7 +21,7 @@ pub(in crate::proxy) use self::{
     tls::SystemAuthorities,
 };
 pub use self::{
-    backend::UpstreamError,
+    error::UpstreamError,
     settings::{HostHeader, UpstreamSettings},
 };
 

@@ -26,7 +26,7 @@ use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::{
-    proxy::upstream::{backend::UpstreamError, settings::UpstreamSettings},
+    proxy::upstream::{error::UpstreamError, settings::UpstreamSettings},
     tls::{Authorities, explain},
 };
 

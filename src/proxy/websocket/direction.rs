@@ -21,9 +21,8 @@ use tokio::{
 };
 
 use crate::proxy::websocket::{
-    close::{Farewell, Side},
+    close::{Farewell, LAST_WORDS, Side},
     frames::{self, FrameTracker, Towards},
-    pump::LAST_WORDS,
 };
 
 /// Most bytes that are read at once.

@@ -7,9 +7,9 @@ pub(in crate::proxy) mod handshake;
 mod pump;
 
 pub(in crate::proxy) use self::{
-    close::{Farewells, Side, SocketEnd},
+    close::{Farewells, LAST_WORDS, Side, SocketEnd},
     handshake::Handshake,
-    pump::{Bounds, Ends, LAST_WORDS, carry},
+    pump::{Bounds, Ends, carry},
 };
 
 #[cfg(feature = "fuzzing")]

@@ -14,16 +14,15 @@ use tokio_util::sync::CancellationToken;
 use crate::proxy::{
     client::{ClientStream, Cut},
     websocket::{
-        close::{Farewells, Side, SocketEnd},
+        close::{Farewells, LAST_WORDS, Side, SocketEnd},
         direction::{Direction, Shared, Stop, drain},
         frames::Towards,
     },
 };
 
-/// After one side has ended, or both were told to, there is so much time for last words.
-pub(in crate::proxy) const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long an upstream that takes nothing more may still be heard.
 const STILL_TO_COME: Duration = Duration::from_millis(250);
+
 /// Both ends of a tunnel, with what was read behind the handshake.
 pub(in crate::proxy) struct Ends {
     pub(in crate::proxy) client: ClientStream,

@@ -79,7 +79,7 @@ impl VerificationKey {
             Some(name) => Some(algorithm_from_name(name).ok_or(SkipReason::UnsupportedAlgorithm)?),
             None => None,
         };
-        let public_key = PublicKey::from_jwk(jwk, key_type)?;
+        let public_key = public_key(jwk, key_type)?;
         let parsed = public_key.parse(|algorithm| declared.is_none_or(|declared| declared == algorithm))?;
         if parsed.is_empty() {
             return Err(SkipReason::AlgorithmMismatch);
@@ -192,6 +192,18 @@ impl VerificationKey {
 
     fn parsed_for(&self, algorithm: Algorithm) -> Option<&ParsedKey> {
         self.parsed.iter().find(|key| key.algorithm() == algorithm)
+    }
+}
+
+/// From the members, from `x5c`, or from both if they agree.
+///
+/// An unreadable `x5c` beside complete members takes nothing away: the same document vouches for both.
+fn public_key(jwk: &Object<'_>, key_type: KeyType) -> Result<PublicKey, SkipReason> {
+    match (PublicKey::from_members(jwk, key_type)?, certificate::leaf_key(jwk)) {
+        (Some(key), Some(Ok(certified))) if key != certified => Err(SkipReason::CertificateMismatch),
+        (Some(key), _) => Ok(key),
+        (None, Some(certified)) => certified?.matching(jwk, key_type),
+        (None, None) => Err(SkipReason::MemberMissing),
     }
 }
 

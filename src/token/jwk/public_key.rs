@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 
-use super::{KeyId, SkipReason, certificate, ec::EcKey, members, okp::Ed25519Key, parsed_key::ParsedKey, rsa::RsaKey};
+use super::{KeyId, SkipReason, ec::EcKey, members, okp::Ed25519Key, parsed_key::ParsedKey, rsa::RsaKey};
 use crate::token::json::Object;
 
 /// The types of key that can verify (RFC 7517 section 4.1).
@@ -44,19 +44,8 @@ pub(super) enum PublicKey {
 }
 
 impl PublicKey {
-    /// From the members, from `x5c`, or from both if they agree.
-    ///
-    /// An unreadable `x5c` beside complete members takes nothing away: the same document vouches for both.
-    pub(super) fn from_jwk(jwk: &Object<'_>, key_type: KeyType) -> Result<Self, SkipReason> {
-        match (Self::from_members(jwk, key_type)?, certificate::leaf_key(jwk)) {
-            (Some(key), Some(Ok(certified))) if key != certified => Err(SkipReason::CertificateMismatch),
-            (Some(key), _) => Ok(key),
-            (None, Some(certified)) => certified?.matching(jwk, key_type),
-            (None, None) => Err(SkipReason::MemberMissing),
-        }
-    }
-
-    fn from_members(jwk: &Object<'_>, key_type: KeyType) -> Result<Option<Self>, SkipReason> {
+    /// From the members; none if those of a public key are not there.
+    pub(super) fn from_members(jwk: &Object<'_>, key_type: KeyType) -> Result<Option<Self>, SkipReason> {
         Ok(match key_type {
             KeyType::Rsa => RsaKey::from_members(jwk)?.map(Self::Rsa),
             KeyType::Ec => EcKey::from_members(jwk)?.map(Self::Ec),
@@ -65,7 +54,7 @@ impl PublicKey {
     }
 
     /// This key from a certificate, if it is what `kty` and `crv` announce.
-    fn matching(self, jwk: &Object<'_>, key_type: KeyType) -> Result<Self, SkipReason> {
+    pub(super) fn matching(self, jwk: &Object<'_>, key_type: KeyType) -> Result<Self, SkipReason> {
         let (certified_type, certified_curve) = match &self {
             Self::Rsa(_) => (KeyType::Rsa, None),
             Self::Ec(key) => (KeyType::Ec, Some(key.curve.name())),

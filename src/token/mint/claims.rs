@@ -6,7 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::token::{
     ClaimValue, MintingProfile, Piece, Place, Rejection, Source, VerifiedToken,
-    mint::power::{granted, may_be_derived},
+    mint::{
+        power::{granted, may_be_derived},
+        value::as_text,
+    },
 };
 
 /// The claims that the profile names, for this identity, and whether a default stands in one because what it would be made of stands
@@ -120,12 +123,4 @@ fn admitted(name: &str, filled: Filled) -> Result<Value, Rejection> {
         return Err(Rejection::PowerfulClaim);
     }
     Ok(filled.value)
-}
-
-/// A value within a text: a text as it is, anything else as JSON.
-pub(super) fn as_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

@@ -14,7 +14,7 @@
 
 use serde_json::Value;
 
-use crate::token::{ClaimValue, MintingProfile, Piece, Place, Source};
+use crate::token::{ClaimValue, MintingProfile, Piece, Place, Source, mint::value::as_text};
 
 /// Claims of which every value is a matter of power.
 const CLAIMS: [&str; 2] = ["isAdmin", "x-triplit-token-type"];
@@ -104,7 +104,7 @@ impl MintingProfile {
     fn text_without_any_match(&self, pieces: &[Piece]) -> String {
         let piece = |piece: &Piece| match piece {
             Piece::Literal(text) => text.clone(),
-            Piece::Place(place) => self.without_any_match(place).iter().map(super::claims::as_text).collect(),
+            Piece::Place(place) => self.without_any_match(place).iter().map(as_text).collect(),
         };
         pieces.iter().map(piece).collect()
     }

@@ -149,6 +149,14 @@ fn escaped(text: &str) -> String {
     text.replace(OPEN, ESCAPED)
 }
 
+/// A value within a text: a text as it is, anything else as JSON.
+pub(super) fn as_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

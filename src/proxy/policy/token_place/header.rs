@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{NewToken, rewrite::secret};
+use super::new_token::{NewToken, secret};
 use crate::token::Rejection;
 
 /// What stands as the token in `<name>: <scheme> <token>`, or in `<name>: <token>` without a scheme. May be anything.

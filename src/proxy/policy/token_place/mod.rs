@@ -8,6 +8,7 @@ mod cookie;
 mod header;
 mod json_member;
 mod name;
+mod new_token;
 mod protocol;
 mod query;
 mod rewrite;
@@ -24,8 +25,9 @@ use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 pub use self::body::{BodyCondition, BodyPlace};
 pub(in crate::proxy) use self::{
     body::{BodyContent, MOST_BODY_BYTES, PassedBody, check_headers as check_body_headers},
+    new_token::NewToken,
     query::{url_without, value as query_value},
-    rewrite::{NewToken, Rewrite},
+    rewrite::Rewrite,
     trace::Trace,
 };
 use crate::token::Rejection;

@@ -8,30 +8,13 @@ use http::{
     header::{AUTHORIZATION, COOKIE, REFERER, SEC_WEBSOCKET_PROTOCOL},
 };
 
-use super::{Parts, ProtocolForm, TokenPlace, Trace, cookie, header, protocol, query};
+use super::{
+    Parts, ProtocolForm, TokenPlace, cookie, header,
+    new_token::{NewToken, secret},
+    protocol, query,
+    trace::Trace,
+};
 use crate::token::Rejection;
-
-/// A token to be put in place of the client's: `Bearer <token>`, as a header value.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::proxy) struct NewToken<'a>(&'a HeaderValue);
-
-impl<'a> NewToken<'a> {
-    const SCHEME: &'static str = "Bearer ";
-
-    /// A header value that starts with `Bearer ` and is visible ASCII.
-    pub(in crate::proxy) fn from_authorization(value: &'a HeaderValue) -> Self {
-        Self(value)
-    }
-
-    pub(super) fn authorization(&self) -> &'a HeaderValue {
-        self.0
-    }
-
-    /// The token alone.
-    pub(in crate::proxy) fn as_str(&self) -> &'a str {
-        self.0.to_str().ok().and_then(|value| value.strip_prefix(Self::SCHEME)).unwrap_or_default()
-    }
-}
 
 /// What changes in a request. Applied again to a fresh copy, it does the same again.
 #[derive(Clone, Debug, Default)]
@@ -225,11 +208,4 @@ impl Rewrite {
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
-}
-
-/// A header value that is not shown.
-pub(super) fn secret(value: &[u8]) -> Result<HeaderValue, Rejection> {
-    let mut value = HeaderValue::from_bytes(value).map_err(|_| Rejection::AuthorizationMalformed)?;
-    value.set_sensitive(true);
-    Ok(value)
 }

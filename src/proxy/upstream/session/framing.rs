@@ -4,7 +4,7 @@ use bytes::{Buf as _, Bytes};
 use http::StatusCode;
 use httparse::Status;
 
-use super::{Malformed, head::Fields};
+use super::{Malformed, fields::Fields};
 use crate::proxy::http::list;
 
 /// Most bytes of the line before a chunk, which may carry extensions.

@@ -4,11 +4,12 @@ use std::{iter, mem::MaybeUninit};
 
 use bytes::{Buf as _, Bytes};
 use http::{HeaderValue, StatusCode};
-use httparse::{Header, ParserConfig, Response, Status};
+use httparse::{ParserConfig, Response, Status};
 use pingora::http::{ResponseHeader, header_value_from_raw};
 
 use super::{
     Malformed,
+    fields::Fields,
     framing::{self, AnswerBody},
 };
 use crate::proxy::http::{hop_by_hop, list};
@@ -55,10 +56,10 @@ impl AnswerHead {
         };
         let status =
             parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed::of("there is no such status"))?;
-        let fields = Fields(parsed.headers);
+        let fields = Fields::of(parsed.headers);
         let connection = match status {
             StatusCode::SWITCHING_PROTOCOLS => None,
-            _ => Some(fields.connection()?),
+            _ => Some(Connection::of(fields)?),
         };
         let body = if status.is_informational() { None } else { Some(AnswerBody::of(status, fields, answers_head)?) };
         let (header, date) = header(status, parsed.reason, fields, unread, connection.as_ref())?;
@@ -82,32 +83,17 @@ fn unreadable(parser: &ParserConfig, bytes: &[u8], error: httparse::Error) -> Ma
     Malformed(format!("line {line} of the header: {error}").into())
 }
 
-/// The fields of a header.
-#[derive(Clone, Copy)]
-pub(super) struct Fields<'a>(&'a [Header<'a>]);
-
-impl<'a> Fields<'a> {
-    /// The values of a name.
-    pub(super) fn values(self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
-    }
-
-    fn connection(self) -> Result<Connection<'a>, Malformed> {
-        let options: Vec<_> = list(self.values("connection")).take(MOST_OPTIONS + 1).collect();
-        if options.len() > MOST_OPTIONS {
-            Err(Malformed::of("it says too much of its connection"))
-        } else {
-            Ok(Connection { options })
-        }
-    }
-}
-
 /// What the upstream says of its connection (RFC 9110 section 7.6.1).
 struct Connection<'a> {
     options: Vec<&'a [u8]>,
 }
 
-impl Connection<'_> {
+impl<'a> Connection<'a> {
+    fn of(fields: Fields<'a>) -> Result<Self, Malformed> {
+        let options: Vec<_> = list(fields.values("connection")).take(MOST_OPTIONS + 1).collect();
+        if options.len() > MOST_OPTIONS { Err(Malformed::of("it says too much of its connection")) } else { Ok(Self { options }) }
+    }
+
     /// RFC 9112 section 9.3.
     fn is_persistent(&self, is_current: bool, fields: Fields<'_>) -> bool {
         let says = |word: &str| self.options.iter().any(|option| option.eq_ignore_ascii_case(word.as_bytes()));
@@ -132,14 +118,14 @@ fn header(
     connection: Option<&Connection<'_>>,
 ) -> Result<(Box<ResponseHeader>, Option<HeaderValue>), Malformed> {
     let malformed = |_| Malformed::of("the header holds what no header may");
-    let mut header = ResponseHeader::build(status, Some(fields.0.len() + ROOM)).map_err(malformed)?;
+    let mut header = ResponseHeader::build(status, Some(fields.all().len() + ROOM)).map_err(malformed)?;
     header.set_reason_phrase(reason).map_err(malformed)?;
     // These say nothing of a body (RFC 9110 section 8.6, RFC 9112 section 6.1), and whoever believes them waits for one.
     let is_bodiless = status.is_informational() || status == StatusCode::NO_CONTENT;
     let is_chunked = !is_bodiless && framing::is_chunked(fields)?;
     let (mut has_length, mut has_coding) = (is_chunked || is_bodiless, !is_chunked);
     let mut date = None;
-    for field in fields.0 {
+    for field in fields.all() {
         if connection.is_some_and(|connection| connection.is_hop_by_hop(field.name)) {
             continue;
         }

@@ -2,9 +2,10 @@
 //!
 //! In place of Pingora's session for this side, which wants a copy of the client's header to change, copies the answer's, and makes that one
 //! without room for the fields that every answer gets on its way. Here is what reads and writes. [`request`] makes a request's header, [`head`]
-//! parses an answer's, [`framing`] finds where bodies end, [`answer`] puts these two together; they are pure.
+//! parses an answer's with its [`fields`], [`framing`] finds where bodies end, [`answer`] puts these two together; they are pure.
 
 mod answer;
+mod fields;
 mod framing;
 #[cfg(feature = "fuzzing")]
 pub(in crate::proxy) mod fuzzing;

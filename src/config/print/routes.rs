@@ -3,7 +3,7 @@
 use crate::{
     config::{
         Config,
-        print::{Yaml, quoted, word},
+        print::yaml::{Yaml, quoted, word},
         read::{
             browsers::{ANY, NO_ORIGIN, NULL, PREFLIGHTS},
             routes::{AUTO, ERROR_SHAPES, NONE, ON_INVALID},
