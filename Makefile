@@ -153,7 +153,7 @@ CARGO_DENY ?= 0.20.2
 ADVISORIES = https://github.com/RustSec/advisory-db
 
 check-dependencies: deps ## Check licences, sources, duplicates and banned crates (installs cargo-deny); advisories where they can be fetched
-	@$(CARGO) deny --version >/dev/null 2>&1 || { $(BUILDING) some minutes; $(CARGO) install --locked cargo-deny@$(CARGO_DENY); }
+	@$(CARGO) deny --version >/dev/null 2>&1 || { $(BUILDING) some minutes; $(CARGO) install --locked --debug cargo-deny@$(CARGO_DENY); }
 	$(CARGO) deny --locked check licenses sources bans
 	@if git ls-remote --exit-code $(ADVISORIES) HEAD >/dev/null 2>&1; then $(CARGO) deny --locked check advisories; \
 	else echo "Advisories were not checked: $(ADVISORIES) cannot be reached"; fi

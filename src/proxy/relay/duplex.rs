@@ -164,9 +164,9 @@ impl Duplex<'_, '_> {
     fn tell(&mut self, piece: Piece, on_header: OnHeader<'_>) -> Result<()> {
         let is_last = piece.is_last();
         match piece {
-            Piece::Header { mut header, date, .. } => {
+            Piece::Header { mut header, date, is_delimited, .. } => {
                 self.awaits_continue = false;
-                mark_end(self.client, &mut header, is_last)?;
+                mark_end(self.client, &mut header, is_delimited)?;
                 on_header(self.client, &mut header)?;
                 if !header.status.is_informational() {
                     self.answer = Answer::Begun(header.status);

@@ -82,8 +82,8 @@ pub(in crate::proxy) async fn relay(
             },
             () = waiting.silence() => return Err(Error::explain(ErrorType::ReadTimedout, "the upstream is silent").into_up()),
         };
-        if let Piece::Header { header, is_last, .. } = &mut piece {
-            mark_end(client, header, *is_last)?;
+        if let Piece::Header { header, is_delimited, .. } = &mut piece {
+            mark_end(client, header, *is_delimited)?;
             on_header(client, header)?;
         }
         let is_answered = piece.is_last();
@@ -162,8 +162,8 @@ fn is_current(client: &ClientSession) -> bool {
 }
 
 /// Makes an answer whose body the upstream ends by closing, or in a way that the client does not know, say where it ends.
-pub(in crate::proxy) fn mark_end(client: &mut ClientSession, answer: &mut ResponseHeader, is_empty: bool) -> Result<()> {
-    if is_empty || answer.status.is_informational() {
+pub(in crate::proxy) fn mark_end(client: &mut ClientSession, answer: &mut ResponseHeader, is_delimited: bool) -> Result<()> {
+    if is_delimited || answer.status.is_informational() {
         return Ok(());
     }
     let knows_chunks = is_current(client);

@@ -36,6 +36,7 @@ pub(in crate::proxy) struct Answered {
     pub(in crate::proxy) header: Box<ResponseHeader>,
     date: Option<HeaderValue>,
     is_last: bool,
+    is_delimited: bool,
     upstream: UpstreamSession,
 }
 
@@ -58,8 +59,8 @@ pub(in crate::proxy) async fn shake_hands(
             }
             // It is followed by another one.
             Piece::Header { header, .. } if header.status.is_informational() => {}
-            Piece::Header { header, date, is_last } => {
-                return Ok(Handshake::Answered(Box::new(Answered { header, date, is_last, upstream })));
+            Piece::Header { header, date, is_last, is_delimited } => {
+                return Ok(Handshake::Answered(Box::new(Answered { header, date, is_last, is_delimited, upstream })));
             }
             Piece::Body { .. } => return Err(Error::explain(ErrorType::InvalidHTTPHeader, "a body without a header").into_up()),
         }
@@ -68,9 +69,9 @@ pub(in crate::proxy) async fn shake_hands(
 
 /// Relays an answer that is no 101.
 pub(in crate::proxy) async fn relay_answer(client: &mut ClientSession, answered: Box<Answered>, peer: &HttpPeer) -> Result<()> {
-    let Answered { mut header, date, is_last, mut upstream } = *answered;
-    mark_end(client, &mut header, is_last)?;
-    let mut piece = Piece::Header { header, date, is_last };
+    let Answered { mut header, date, is_last, is_delimited, mut upstream } = *answered;
+    mark_end(client, &mut header, is_delimited)?;
+    let mut piece = Piece::Header { header, date, is_last, is_delimited };
     loop {
         let is_last = piece.is_last();
         write(client, piece).await.map_err(|error| error.into_down())?;

@@ -17,6 +17,8 @@ pub(in crate::proxy) enum Piece {
         date: Option<HeaderValue>,
         /// Whether the answer ends with it.
         is_last: bool,
+        /// Whether it says itself where the answer ends: with it, or after so many bytes.
+        is_delimited: bool,
     },
     /// A part of the body.
     Body {
@@ -82,8 +84,9 @@ impl AnswerReader {
                     self.interim = self.interim.checked_add(1).ok_or(Malformed::of("more than 255 interim answers"))?;
                 }
                 let is_last = body.as_ref().is_some_and(AnswerBody::is_done);
+                let is_delimited = is_last || body.as_ref().is_some_and(AnswerBody::has_length);
                 self.state = body.map_or(State::AfterInterim, |body| State::Begun { body, is_persistent });
-                Ok(Some(Piece::Header { header, date, is_last }))
+                Ok(Some(Piece::Header { header, date, is_last, is_delimited }))
             }
             State::Begun { body, .. } => {
                 let piece = body.take(&mut self.unread)?;

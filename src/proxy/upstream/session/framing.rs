@@ -55,6 +55,11 @@ enum Position {
 }
 
 impl AnswerBody {
+    /// Whether a header has said how long it is.
+    pub(super) const fn has_length(&self) -> bool {
+        matches!(self, Self::Length(_))
+    }
+
     /// What a final answer's header says of it (RFC 9112 section 6.3).
     pub(super) fn of(status: StatusCode, fields: Fields<'_>, answers_head: bool) -> Result<Self, Malformed> {
         if answers_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
