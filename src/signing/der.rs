@@ -28,8 +28,12 @@ pub(super) enum Kind {
     Dsa,
     /// `PFX` (RFC 7292).
     Pkcs12,
-    /// A certificate, a request for one, a list of revoked ones, or signed data: no private key in it.
-    Public,
+    /// `SubjectPublicKeyInfo` (RFC 5280) or `RSAPublicKey` (RFC 8017 appendix A.1.1).
+    PublicKey,
+    /// A certificate, a request for one, or a list of revoked ones.
+    Certificate,
+    /// `ContentInfo` (RFC 5652): certificates, signed data.
+    Cms,
 }
 
 impl Kind {
@@ -51,7 +55,9 @@ impl Kind {
             [Tag::Integer, Tag::Integer, Tag::Integer, Tag::Integer, Tag::Integer, Tag::Integer] => Self::Dsa,
             [Tag::Integer, Tag::Integer, Tag::Integer, Tag::Integer, ..] => Self::Pkcs1,
             [Tag::Sequence, Tag::OctetString] => Self::EncryptedPkcs8,
-            [Tag::Sequence, Tag::BitString] | [Tag::Sequence, Tag::Sequence, ..] | [Tag::ObjectIdentifier, ..] => Self::Public,
+            [Tag::Sequence, Tag::BitString] | [Tag::Integer, Tag::Integer] => Self::PublicKey,
+            [Tag::Sequence, Tag::Sequence, ..] => Self::Certificate,
+            [Tag::ObjectIdentifier, ..] => Self::Cms,
             _ => return None,
         })
     }
@@ -68,7 +74,9 @@ pub(super) fn parse(data: &[u8], opening: &Opening<'_>) -> Result<Content, KeyPr
         Some(Kind::Dsa) => Err(KeyProblem::KeyType("DSA".to_owned())),
         Some(Kind::EncryptedPkcs8) => key(PrivateKeyDer::Pkcs8(decrypt(&der, "-inform DER ", opening)?)),
         Some(Kind::Pkcs12) => pkcs12::parse(&der, opening),
-        Some(Kind::Public) => Err(KeyProblem::NoPrivateKey),
+        Some(Kind::PublicKey) => Err(KeyProblem::NotThePrivateKey("a public key")),
+        Some(Kind::Certificate) => Err(KeyProblem::NotThePrivateKey("a certificate, or a request for one")),
+        Some(Kind::Cms) => Err(KeyProblem::NotThePrivateKey("certificates (PKCS#7)")),
         None => Err(KeyProblem::Damaged("it is no key, and nothing that holds one".to_owned())),
     }
 }
