@@ -23,7 +23,7 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The config names no credential.
-    #[error("the config has no admin.credential_file: set it, and make the file with `syncgate admin credential`")]
+    #[error("the config has no admin.credential_file: set it, and make the file with `syncgate admin credential --config FILE`")]
     NotConfigured,
     /// The credential cannot be used.
     #[error(transparent)]

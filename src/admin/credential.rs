@@ -24,7 +24,9 @@ pub enum CredentialError {
     #[error(transparent)]
     File(#[from] PrivateFileError),
     /// Something else stands in the file.
-    #[error("{0} holds no credential of at least 32 printable characters: make one with `syncgate admin credential`")]
+    #[error(
+        "{0} holds no credential of at least 32 printable characters: make one with `syncgate admin credential --config FILE --force`"
+    )]
     Content(String),
     /// The cryptographic library gave no random number.
     #[error("no credential could be made: the cryptographic library failed")]

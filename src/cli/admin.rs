@@ -85,7 +85,7 @@ impl AdminArgs {
         match self.command {
             AdminCommand::Credential { gateway, force } => {
                 let config = load(&gateway.config)?;
-                let path = config.admin.credential_file.ok_or_else(|| trouble(ClientError::NotConfigured))?;
+                let path = config.admin.credential_file.ok_or_else(|| unnamed(&gateway.config))?;
                 Credential::create(&path, force).map_err(trouble)?;
                 say(&format!("The credential is in {}.\n", path.display()))
             }
@@ -160,6 +160,12 @@ fn refreshed(answer: &Value, purge: &str) -> String {
 
 fn load(path: &Path) -> Result<Config, Failure> {
     Config::load(path).map_err(trouble)
+}
+
+/// There is no place for the credential.
+fn unnamed(config: &Path) -> Failure {
+    let config = config.display();
+    Failure::Trouble(format!("{config} has no admin.credential_file: set it to the file that is to be made, and run this again"))
 }
 
 fn client(settings: &AdminSettings) -> Result<AdminClient, Failure> {

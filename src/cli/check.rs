@@ -157,7 +157,8 @@ upstream: {url: http://couch:5984}
             check(&text, false).unwrap_err(),
             "gateway.yaml:4:12: warning: upstream.url: plain http to another machine: user tokens are readable on the way; acceptable only in a \
              network that you trust\n\
-             gateway.yaml:3:11: signing.key_file: other.pem cannot be read: No such file or directory (os error 2)\n\
+             gateway.yaml:3:11: signing.key_file: other.pem cannot be read: No such file or directory (os error 2); make one with: syncgate \
+             keys generate --out other.pem\n\
              gateway.yaml: 1 problem, 1 warning"
         );
     }

@@ -7,7 +7,9 @@ use std::{
 };
 
 use crate::{
+    admin::credential::Credential,
     config::problem::{Position, Problem},
+    jwks::check_key_file,
     tls::Authorities,
 };
 
@@ -42,14 +44,18 @@ pub enum Target {
 }
 
 impl Reference {
-    /// Whether it is there: the file can be read, certificates can be used, the variable is set. `is_set` knows the environment.
+    /// Whether it is there: the file can be read; certificates, an issuer's keys and the credential can be used; the variable is set.
+    /// `is_set` knows the environment.
     pub fn check(&self, is_set: impl Fn(&str) -> bool) -> Result<(), Problem> {
         let outcome = match &self.target {
-            Target::SigningKey(path) | Target::Secret(path) | Target::Keys(path) => check_readable(path),
+            Target::SigningKey(path) => check_readable(path)
+                .map_err(|problem| or_make(path, problem, &format!("syncgate keys generate --out {}", path.display()))),
+            Target::Secret(path) => check_readable(path),
+            Target::Keys(path) => check_readable(path).and_then(|()| check_key_file(path)),
             Target::Snapshot(path) => check_folder(path),
-            Target::Credential(path) => {
-                check_readable(path).map_err(|problem| format!("{problem}; make one with: syncgate admin credential"))
-            }
+            Target::Credential(path) => check_readable(path)
+                .map_err(|problem| or_make(path, problem, "syncgate admin credential --config FILE"))
+                .and_then(|()| Credential::read(path).map(|_| ()).map_err(|error| error.to_string())),
             Target::Authorities(path) => check_readable(path).and_then(|()| check_authorities(path)),
             Target::Variable(name) if is_set(name) => Ok(()),
             Target::Variable(name) => Err(format!("the environment variable {name} is not set")),
@@ -65,6 +71,12 @@ fn check_readable(path: &Path) -> Result<(), String> {
         return Err(format!("{} is not a regular file", path.display()));
     }
     File::open(path).and_then(|mut file| file.read(&mut [0])).map(|_| ()).map_err(unreadable)
+}
+
+/// Adds the command that makes the file, where there is none.
+fn or_make(path: &Path, problem: String, command: &str) -> String {
+    let is_missing = path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    if is_missing { format!("{problem}; make one with: {command}") } else { problem }
 }
 
 /// Whether the folder of a file to be written is there.
@@ -83,6 +95,8 @@ fn check_authorities(path: &Path) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
     use super::*;
 
     fn check(target: Target) -> Result<(), String> {
@@ -96,6 +110,7 @@ mod tests {
         let path = folder.path().join("key.pem");
         let missing = check(Target::SigningKey(path.clone())).unwrap_err();
         assert!(missing.starts_with(&format!("{} cannot be read: No such file", path.display())), "{missing}");
+        assert!(missing.ends_with(&format!("; make one with: syncgate keys generate --out {}", path.display())), "{missing}");
         let text = format!("{} is not a regular file", folder.path().display());
         assert_eq!(check(Target::Secret(folder.path().to_owned())), Err(text));
         std::fs::write(&path, "").unwrap();
@@ -117,6 +132,47 @@ mod tests {
         let certificate = rcgen::generate_simple_self_signed(["contoso.com".to_owned()]).unwrap();
         std::fs::write(&path, certificate.cert.pem()).unwrap();
         assert_eq!(check(Target::Authorities(path)), Ok(()));
+    }
+
+    #[test]
+    fn an_issuers_keys_must_be_keys_that_nobody_else_can_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let name = path.display();
+        assert!(check(Target::Keys(path.clone())).unwrap_err().starts_with(&format!("{name} cannot be read: No such file")));
+        let none = r#"{"keys":[{"kty":"oct","kid":"a","k":"AAAA"}]}"#;
+        for (content, mode, told) in [
+            (r#"{"keys":[]}"#, 0o666, "can be changed by anybody, who could put in keys of their own"),
+            ("{", 0o644, "not a key set: "),
+            (none, 0o644, "no usable key among 1"),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let problem = check(Target::Keys(path.clone())).unwrap_err();
+            assert!(problem.starts_with(&format!("{name} {told}")), "{problem}");
+            // The remedy, as printed.
+            if let Some(command) = problem.split('`').nth(1) {
+                assert!(std::process::Command::new("sh").args(["-c", command]).status().unwrap().success(), "{command}");
+                assert_eq!(check(Target::Keys(path.clone())), Ok(()), "{command}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_credential_must_be_one_that_is_kept_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credential");
+        let missing = check(Target::Credential(path.clone())).unwrap_err();
+        assert!(missing.ends_with("; make one with: syncgate admin credential --config FILE"), "{missing}");
+        std::fs::write(&path, "short").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let exposed = check(Target::Credential(path.clone())).unwrap_err();
+        assert!(exposed.ends_with(&format!("(mode 0644): run `chmod 600 {}`", path.display())), "{exposed}");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let short = check(Target::Credential(path.clone())).unwrap_err();
+        assert!(short.ends_with("make one with `syncgate admin credential --config FILE --force`"), "{short}");
+        Credential::create(&path, true).unwrap();
+        assert_eq!(check(Target::Credential(path)), Ok(()));
     }
 
     #[test]

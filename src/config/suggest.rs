@@ -12,7 +12,7 @@ pub(super) fn shown(text: &str) -> String {
     shown
 }
 
-/// The candidate that `word` was probably meant to be.
+/// The candidate that `word` was probably meant to be. That one is a plural and the other is not counts as one letter at most.
 pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let word = normalized(word);
     if word.len() > MOST_SHOWN {
@@ -20,10 +20,19 @@ pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str>
     }
     candidates
         .iter()
-        .map(|candidate| (distance(word.as_bytes(), normalized(candidate).as_bytes()), *candidate))
+        .map(|candidate| (apart(&word, &normalized(candidate)), *candidate))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, candidate)| *distance <= (word.len().max(candidate.len()) / 3).min(3))
         .map(|(_, candidate)| candidate)
+}
+
+/// How many slips are between two words.
+fn apart(word: &str, candidate: &str) -> usize {
+    let as_they_are = distance(word.as_bytes(), candidate.as_bytes());
+    match (word.strip_suffix('y'), candidate.strip_suffix("ies")) {
+        (Some(stem), Some(other)) => as_they_are.min(distance(stem.as_bytes(), other.as_bytes()) + 1),
+        _ => as_they_are,
+    }
 }
 
 /// Case and the choice between dash and underscore do not count.
@@ -69,6 +78,9 @@ mod tests {
         assert_eq!(nearest("keys", &keys), None);
         assert_eq!(nearest("kep", &keys), Some("keep"));
         assert_eq!(nearest("zebra", &keys), None);
+        assert_eq!(nearest("policy", &["audiences", "policies", "tenant"]), Some("policies"));
+        assert_eq!(nearest("polcy", &["audiences", "policies", "tenant"]), Some("policies"));
+        assert_eq!(nearest("party", &["policies"]), None);
         assert_eq!(nearest(&"a".repeat(100_000), &keys), None);
     }
 

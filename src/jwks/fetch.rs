@@ -133,7 +133,7 @@ impl Fetcher {
         let (limits, place) = (self.limits.clone(), path.clone());
         let keys = tokio::task::spawn_blocking(move || key_file::read(&place, &limits)).await;
         let keys = keys.unwrap_or_else(|error| Err(error.to_string()));
-        let keys = keys.map_err(|problem| FetchError::File { path, problem: printable(&problem) })?;
+        let keys = keys.map_err(|problem| FetchError::File { path, problem })?;
         Ok(Fetched { keys, max_age: None, issuer: None, clock_skew: None })
     }
 

@@ -3,12 +3,20 @@
 
 use std::{fs::File, io::Read, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
+use super::{fetch_error::FetchError, printable::printable};
 use crate::token::{KeySet, KeySetError, KeySetLimits};
 
 /// Time between two looks. Longer than it takes to read the file, short enough that a removal is felt at once.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Reads the keys that the file holds now. A set that is empty on purpose is a set.
+/// Whether a gateway could use the keys that the file holds now; if not, why, in the words of its log.
+pub fn check_key_file(path: &Path) -> Result<(), String> {
+    let failed = |problem| FetchError::File { path: path.to_owned(), problem }.to_string();
+    read(path, &KeySetLimits::default()).map(|_| ()).map_err(failed)
+}
+
+/// Reads the keys that the file holds now. A set that is empty on purpose is a set. What is said otherwise goes on from the file's name
+/// and is printable.
 pub(super) fn read(path: &Path, limits: &KeySetLimits) -> Result<KeySet, String> {
     let failed = |error: std::io::Error| format!("cannot be read: {error}");
     let file = File::open(path).map_err(failed)?;
@@ -17,12 +25,13 @@ pub(super) fn read(path: &Path, limits: &KeySetLimits) -> Result<KeySet, String>
         return Err("is not a regular file".to_owned());
     }
     if metadata.mode() & 0o002 != 0 {
-        return Err("can be changed by anybody, who could put in keys of their own; run chmod o-w".to_owned());
+        let path = path.display();
+        return Err(format!("can be changed by anybody, who could put in keys of their own: run `chmod o-w {path}`"));
     }
     let mut document = Vec::new();
     file.take(limits.bytes as u64 + 1).read_to_end(&mut document).map_err(failed)?;
     match KeySet::parse(&document, limits) {
         Err(KeySetError::NoUsableKey { skipped }) if skipped.is_empty() => Ok(KeySet::default()),
-        parsed => parsed.map_err(|error| error.to_string()),
+        parsed => parsed.map_err(|error| printable(&error.to_string())),
     }
 }

@@ -44,6 +44,7 @@ mod view;
 use std::{path::PathBuf, time::Duration};
 
 pub use demand::{KeysAwaited, SourceStatus};
+pub use key_file::check_key_file;
 pub use key_store::KeyStore;
 pub use merge::KeyState;
 pub use once::{FetchedKeys, fetch_once};

@@ -14,6 +14,8 @@ use crate::signing::{
 pub(super) struct Content {
     pub(super) keys: Vec<PrivateKeyDer>,
     pub(super) certificates: Vec<Vec<u8>>,
+    /// What else there is that somebody may take for the private key.
+    pub(super) other: Option<&'static str>,
 }
 
 /// A private key; overwritten when dropped.
@@ -50,7 +52,10 @@ impl Content {
     /// The one private key.
     pub(super) fn private_key(&self) -> Result<&PrivateKeyDer, KeyProblem> {
         match self.keys.as_slice() {
-            [] => Err(KeyProblem::NoPrivateKey),
+            [] => {
+                let certificate = (!self.certificates.is_empty()).then_some("a certificate");
+                Err(self.other.or(certificate).map_or(KeyProblem::NoPrivateKey, KeyProblem::NotThePrivateKey))
+            }
             [key] => Ok(key),
             keys => Err(KeyProblem::SeveralPrivateKeys(keys.len())),
         }

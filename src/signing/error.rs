@@ -95,14 +95,20 @@ pub enum KeyProblem {
     /// Cut short, or not base64, or not the structure that it says it is.
     #[error("is damaged: {0}")]
     Damaged(String),
-    /// Certificates at most.
+    /// Nothing that is known.
     #[error("holds no private key")]
     NoPrivateKey,
+    /// The other half of a key, or what goes with it.
+    #[error("holds {0}; the private key belongs here")]
+    NotThePrivateKey(&'static str),
     /// Which one signs would be a guess.
     #[error("holds {0} private keys: put the one that signs into a file of its own")]
     SeveralPrivateKeys(usize),
     /// Encrypted, and no passphrase was given.
-    #[error("is encrypted, and no passphrase is given: name a file or an environment variable that holds it")]
+    #[error(
+        "is encrypted, and no passphrase is given: name the file or the environment variable that holds it as signing.passphrase_file or \
+         signing.passphrase_env (for `syncgate keys public --key` as --passphrase-file or --passphrase-env)"
+    )]
     PassphraseMissing,
     /// Decryption failed. Encryption does not tell which of the two it was.
     #[error("cannot be decrypted: the passphrase is wrong, or the file is damaged")]
@@ -130,7 +136,9 @@ pub enum KeyProblem {
         command: &'static str,
     },
     /// A kind of key that signs no tokens here.
-    #[error("holds a private key of type {0}; accepted: RSA, P-256, P-384, Ed25519. Make one with `syncgate keys generate`")]
+    #[error(
+        "holds a private key of type {0}; accepted: RSA, P-256, P-384, Ed25519. Make one with `syncgate keys generate --out NEW`"
+    )]
     KeyType(String),
     /// The configured algorithm is for other keys.
     #[error("holds a key of type {key}, which cannot sign {algorithm:?}: set signing.algorithm to {}, or give another key", names(.fits))]
@@ -145,11 +153,11 @@ pub enum KeyProblem {
     /// RSA for PSS alone, and with another hash function or a longer salt than JWTs are signed with.
     #[error(
         "holds an RSA-PSS key for {0} alone, which no algorithm of JWTs is (PS256, PS384, PS512: a salt as long as the hash): make a key \
-         with `syncgate keys generate`"
+         with `syncgate keys generate --out NEW`"
     )]
     PssRestriction(String),
     /// RSA, but of more than two primes (RFC 8017 section 3.2).
-    #[error("holds an RSA key of more than two primes, which is not supported: make one with `syncgate keys generate`")]
+    #[error("holds an RSA key of more than two primes, which is not supported: make one with `syncgate keys generate --out NEW`")]
     ManyPrimes,
     /// RSA, but too short or not consistent.
     #[error("holds an RSA key that cannot be used ({0}): 2048 to 4096 bits are accepted")]

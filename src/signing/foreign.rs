@@ -20,7 +20,8 @@ pub(super) fn recognise(data: &[u8]) -> Option<KeyProblem> {
 type Known = (&'static str, &'static str);
 
 const KEYTOOL: &str = "convert it with `keytool -importkeystore -srckeystore OLD -destkeystore NEW -deststoretype PKCS12`";
-const MAKE_ONE: &str = "it cannot be converted; make a key with `syncgate keys generate`";
+const OTHER_HALF: &str = "the private key belongs here";
+const MAKE_ONE: &str = "it cannot be converted; make a key with `syncgate keys generate --out NEW`";
 
 fn by_first_bytes(data: &[u8]) -> Option<Known> {
     const KNOWN: &[(&[u8], Known)] = &[
@@ -50,7 +51,7 @@ fn by_first_words(text: &[u8]) -> Option<Known> {
             (
                 "is a key of OpenSSH",
                 "convert a copy of it, if it is RSA or ECDSA, with `cp OLD NEW && ssh-keygen -p -m PKCS8 -f NEW`, \
-                 or make a key with `syncgate keys generate`",
+                 or make a key with `syncgate keys generate --out NEW`",
             ),
         ),
         (
@@ -61,15 +62,23 @@ fn by_first_words(text: &[u8]) -> Option<Known> {
             b"PuTTY-User-Key-File-",
             ("is a key of PuTTY", "convert it, if it is RSA or ECDSA, with `puttygen OLD -O private-openssh -o NEW`"),
         ),
+        (b"ssh-rsa ", SSH_PUBLIC),
+        (b"ssh-ed25519 ", SSH_PUBLIC),
+        (b"ecdsa-sha2-", SSH_PUBLIC),
         (b"-----BEGIN PGP ", ("is a key of PGP", MAKE_ONE)),
         (b"<RSAKeyValue>", ("is a key of .NET in XML", MAKE_ONE)),
     ];
+    const SSH_PUBLIC: Known = ("is a public key of OpenSSH", OTHER_HALF);
     if let Some((_, known)) = KNOWN.iter().find(|(first, _)| text.starts_with(first)) {
         return Some(*known);
     }
-    let is_jwk =
-        text.starts_with(b"{") && serde_json::from_slice::<serde_json::Value>(text).is_ok_and(|json| json.get("kty").is_some());
-    is_jwk.then_some(("is a JWK", JWK))
+    let json: serde_json::Value = text.starts_with(b"{").then(|| serde_json::from_slice(text).ok()).flatten()?;
+    json.get("kty")?;
+    Some(if json.get("d").is_some() || json.get("k").is_some() {
+        ("is a JWK", JWK)
+    } else {
+        ("is a JWK of a public key", OTHER_HALF)
+    })
 }
 
 /// Node is what most machines have that reads JWKs; openssl does not.

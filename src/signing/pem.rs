@@ -31,6 +31,9 @@ pub(super) fn parse(data: &[u8], opening: &Opening<'_>) -> Result<Option<Content
             }
             "DSA PRIVATE KEY" => return Err(KeyProblem::KeyType("DSA".into())),
             "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => content.certificates.push(section.decode()?.to_vec()),
+            label if label.ends_with("PUBLIC KEY") => content.other = Some("a public key"),
+            label if label.ends_with("CERTIFICATE REQUEST") => content.other = Some("a request for a certificate"),
+            "PKCS7" | "CMS" => content.other = Some("certificates (PKCS#7)"),
             _ => {}
         }
     }

@@ -17,8 +17,12 @@ pub(super) enum Kind {
     Dsa,
     /// `PFX` (RFC 7292).
     Pkcs12,
-    /// A certificate, a request for one, a list of revoked ones, or signed data: no private key in it.
-    Public,
+    /// `SubjectPublicKeyInfo` (RFC 5280) or `RSAPublicKey` (RFC 8017 appendix A.1.1).
+    PublicKey,
+    /// A certificate, a request for one, or a list of revoked ones.
+    Certificate,
+    /// `ContentInfo` (RFC 5652): certificates, signed data.
+    Cms,
 }
 
 impl Kind {
@@ -40,7 +44,9 @@ impl Kind {
             [Tag::Integer, Tag::Integer, Tag::Integer, Tag::Integer, Tag::Integer, Tag::Integer] => Self::Dsa,
             [Tag::Integer, Tag::Integer, Tag::Integer, Tag::Integer, ..] => Self::Pkcs1,
             [Tag::Sequence, Tag::OctetString] => Self::EncryptedPkcs8,
-            [Tag::Sequence, Tag::BitString] | [Tag::Sequence, Tag::Sequence, ..] | [Tag::ObjectIdentifier, ..] => Self::Public,
+            [Tag::Sequence, Tag::BitString] | [Tag::Integer, Tag::Integer] => Self::PublicKey,
+            [Tag::Sequence, Tag::Sequence, ..] => Self::Certificate,
+            [Tag::ObjectIdentifier, ..] => Self::Cms,
             _ => return None,
         })
     }

@@ -168,9 +168,9 @@ fn a_certificate_must_belong_to_the_key() {
     assert_eq!(openssl.problem("mixed.pem", None), KeyProblem::CertificateOfAnotherKey);
     openssl.write("chain.pem", format!("{other}{ours}"));
     openssl.load("chain.pem", None).unwrap();
-    assert_eq!(openssl.problem("other.pem", None), KeyProblem::NoPrivateKey);
+    assert_eq!(openssl.problem("other.pem", None), KeyProblem::NotThePrivateKey("a certificate"));
     openssl.run("pkcs12 -export -nokeys -passout pass: -in other.pem -out certificates.pfx");
-    assert_eq!(openssl.problem("certificates.pfx", None), KeyProblem::NoPrivateKey);
+    assert_eq!(openssl.problem("certificates.pfx", None), KeyProblem::NotThePrivateKey("a certificate"));
 }
 
 #[test]
@@ -203,7 +203,8 @@ fn what_is_no_key_file_is_refused() {
         (&b""[..], KeyProblem::Empty),
         (b"not a key", KeyProblem::Unrecognised),
         (b"\xff\x00\x00", KeyProblem::Unrecognised),
-        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", KeyProblem::NoPrivateKey),
+        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", KeyProblem::NotThePrivateKey("a public key")),
+        (b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", KeyProblem::NoPrivateKey),
         (b"-----BEGIN PRIVATE KEY-----\n?\n-----END PRIVATE KEY-----\n", damaged("the section PRIVATE KEY is not base64")),
         (b"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n", damaged("the section PRIVATE KEY is not base64")),
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n", damaged("the section PRIVATE KEY does not end")),

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::Arc,
     thread::JoinHandle,
@@ -113,14 +113,17 @@ impl Server {
     /// Whether a client that trusts what is in the file gets an answer, and what is said otherwise.
     fn ask(&self, bench: &Bench, host: &str, ca_file: &str) -> Result<(), String> {
         let path = bench.path(ca_file);
-        let config = Authorities::read(&path).unwrap().client_config().unwrap();
+        self.request(&path, host).map_err(|error| explain(&error, Some(&path)).unwrap_or_else(|| panic!("{error}")))
+    }
+
+    fn request(&self, ca_file: &Path, host: &str) -> io::Result<()> {
+        let config = Authorities::read(ca_file).unwrap().client_config().unwrap();
         let name = ServerName::try_from(host.to_owned()).unwrap();
         let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut tls = Stream::new(&mut connection, &mut stream);
-        let outcome = tls.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").and_then(|()| tls.read(&mut [0; 100]));
-        outcome.map(|_| ()).map_err(|error: io::Error| explain(&error, Some(&path)).unwrap_or_else(|| panic!("{error}")))
+        tls.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").and_then(|()| tls.read(&mut [0; 100])).map(|_| ())
     }
 
     /// Whether curl gets one. None: it is not installed.
@@ -231,11 +234,22 @@ fn what_is_refused_is_said_in_words_with_a_remedy_that_works() {
         authority.ask(&bench, "localhost", "ca.pem").unwrap_err(),
         format!(
             "the server's certificate is marked as an authority's (CA:TRUE), which `openssl req -x509` does: put this very certificate \
-             into ca_file ({}), or make one with `-addext basicConstraints=critical,CA:FALSE`",
+             into ca_file ({})",
             named("ca.pem")
         )
     );
     assert_eq!(authority.ask(&bench, "localhost", "authority.pem"), Ok(()), "the remedy");
+
+    // One that nobody else has issued, beside those that are trusted already.
+    let own = bench.serve("plain");
+    let error = own.request(&bench.path("stranger.pem"), "localhost").unwrap_err();
+    assert_eq!(
+        explain(&error, None).unwrap(),
+        "the server's certificate is marked as an authority's (CA:TRUE), which `openssl req -x509` does: name a file with this very \
+         certificate as ca_file"
+    );
+    bench.write("stranger.pem", format!("{}{}", bench.read("stranger.pem"), bench.read("plain.pem")));
+    assert_eq!(own.ask(&bench, "localhost", "stranger.pem"), Ok(()), "the remedy");
 
     // What OpenSSL makes without any extension.
     bench.openssl("req -newkey rsa:2048 -nodes -keyout old.key -out old.csr -subj /CN=localhost");

@@ -77,12 +77,11 @@ fn certificate(refused: &CertificateError, ca_file: Option<&Path>) -> String {
         CertificateError::Other(other) => match other.to_string().as_str() {
             "CaUsedAsEndEntity" => match ca_file {
                 Some(path) => format!(
-                    "is marked as an authority's (CA:TRUE), which `openssl req -x509` does: put this very certificate into ca_file ({}), \
-                     or make one with `-addext basicConstraints=critical,CA:FALSE`",
+                    "is marked as an authority's (CA:TRUE), which `openssl req -x509` does: put this very certificate into ca_file ({})",
                     path.display()
                 ),
-                None => "is marked as an authority's (CA:TRUE), which `openssl req -x509` does: name this very certificate as ca_file, or \
-                         make one with `-addext basicConstraints=critical,CA:FALSE`"
+                None => "is marked as an authority's (CA:TRUE), which `openssl req -x509` does: name a file with this very certificate as \
+                         ca_file"
                     .to_owned(),
             },
             "UnsupportedCertVersion" => "is of version 1 of X.509, which names no host: make one of version 3 with \

@@ -371,3 +371,46 @@ async fn what_cannot_be_told_is_2_and_says_why() {
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.errors.contains("gateway.yaml:"), "{}", outcome.errors);
 }
+
+#[tokio::test]
+async fn the_config_file_is_named_as_for_check_and_run() {
+    let desk = Desk::start().await;
+    let token = desk.token(&desk.claims()).sign();
+    let (config, keys) = (desk.path("gateway.yaml"), desk.path("keys.json"));
+    let (config, keys) = (config.to_str().unwrap(), keys.to_str().unwrap());
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_syncgate"));
+        command.args(["explain", "--jwks", keys, "--now", &NOW.to_string()]).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(token.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for arguments in [&["--config", config][..], &[config], &[config, "-"], &["--config", config, "-"], &["-", "--config", config]]
+    {
+        assert_eq!(run(arguments), (Some(0), String::new()), "{arguments:?}");
+    }
+    for (arguments, told) in [
+        (&["--config", config, config][..], "the config file is named twice"),
+        (&["-"], "no config file is named: add --config FILE"),
+        (&[], "--config <FILE>"),
+        (&[&token], "this is a token, not a config file"),
+    ] {
+        let (code, errors) = run(arguments);
+        assert!(code == Some(2) && errors.contains(told) && !errors.contains(&token), "{arguments:?}: {errors}");
+    }
+}
+
+#[tokio::test]
+async fn the_only_route_is_looked_at_without_being_named() {
+    let desk = Desk::start().await;
+    let token = desk.token(&desk.claims()).sign();
+    let config = std::fs::read_to_string(desk.path("gateway.yaml")).unwrap();
+    assert_eq!(desk.explain(&token, &["--nonce", "n"]).await.code, Some(2), "for no route");
+    let named = desk.explain(&token, &["--route", "documents"]).await;
+    std::fs::write(desk.path("gateway.yaml"), config.replace("  - name: rest\n    path: /\n", "")).unwrap();
+    let outcome = desk.explain(&token, &[]).await;
+    assert_eq!((outcome.code, &outcome.text), (Some(1), &named.text));
+    assert!(outcome.text.contains("refused (missing_scope)") && !outcome.text.contains("Routes were not"), "{}", outcome.text);
+}

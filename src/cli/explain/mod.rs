@@ -38,16 +38,19 @@ use crate::{
 #[command(after_help = "\
 Examples:
   pbpaste | syncgate explain --config gateway.yaml --route default
-  syncgate explain --config gateway.yaml --jwks keys.json --now 2026-03-01T12:00:00Z < token.txt")]
+  syncgate explain gateway.yaml --jwks keys.json --now 2026-03-01T12:00:00Z < token.txt")]
 pub(super) struct ExplainArgs {
     /// The config file (YAML).
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
-    /// Also check what this route demands.
+    #[arg(long, short, value_name = "FILE", required_unless_present = "file")]
+    config: Option<PathBuf>,
+    /// The same, without --config.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Also check what this route demands. Not needed if there is one route only.
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
     /// The value of the header that the route names for the nonce.
-    #[arg(long, value_name = "TEXT", requires = "route")]
+    #[arg(long, value_name = "TEXT")]
     nonce: Option<String>,
     /// Take the issuer's keys from this file instead of fetching them.
     #[arg(long, value_name = "FILE")]
@@ -69,8 +72,11 @@ const UNDISCOVERED: &str =
 
 impl ExplainArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        let config = Config::load(&self.config).map_err(trouble)?;
-        let permission = self.route.as_deref().map(|name| permission(&config, name)).transpose()?;
+        let config = Config::load(self.config_file()?).map_err(trouble)?;
+        let route = route(&config, self.route.as_deref())?;
+        if self.nonce.is_some() && route.is_none() {
+            return Err(Failure::Trouble("--nonce is for a route: add --route NAME".to_owned()));
+        }
         let Pasted { token, around } = read_token()?;
         let now = self.now.unwrap_or_else(|| SystemTime::now().into());
         let (issuers, keys) = self.issuers_and_keys(&config, &token, now)?;
@@ -87,11 +93,11 @@ impl ExplainArgs {
                     denied_keys: &keys.denied_keys,
                     missing: missing.as_deref(),
                 },
-                demands: permission.map(|permission| Demands { permission, nonce: self.nonce.as_deref().map(str::as_bytes) }),
+                demands: route.map(|(_, permission)| Demands { permission, nonce: self.nonce.as_deref().map(str::as_bytes) }),
                 now,
             },
         );
-        let report = Report::new(&explanation, self.route.as_deref(), &around, now);
+        let report = Report::new(&explanation, route.map(|(name, _)| name), &around, now);
         print(&match self.json {
             true => report.json(),
             false => report.text(if io::stdout().is_terminal() { Look::Terminal } else { Look::Plain }),
@@ -100,6 +106,25 @@ impl ExplainArgs {
             Verdict::Accepted => Ok(()),
             Verdict::Refused(_) => Err(Failure::No(String::new())),
             Verdict::Unknown => Err(Failure::Trouble(missing.unwrap_or_else(|| UNDISCOVERED.to_owned()))),
+        }
+    }
+
+    /// The file that `--config FILE` or `FILE` names. `-`, which is standard input, may stand beside it.
+    fn config_file(&self) -> Result<&Path, Failure> {
+        let is_input = |file: &Path| self.input.is_none() && file == Path::new("-");
+        match (self.config.as_deref(), self.file.as_deref()) {
+            (Some(config), None) => Ok(config),
+            (Some(config), Some(file)) if is_input(file) => Ok(config),
+            (Some(_), Some(_)) => {
+                Err(Failure::Trouble("the config file is named twice: give --config FILE, or FILE alone".to_owned()))
+            }
+            (None, Some(file)) if is_input(file) => Err(Failure::Trouble("no config file is named: add --config FILE".to_owned())),
+            // Not shown: it may be good for an hour.
+            (None, Some(file)) if is_token(file) => Err(Failure::Trouble(
+                "this is a token, not a config file: name the config file with --config FILE, and give the token on standard input"
+                    .to_owned(),
+            )),
+            (None, file) => Ok(file.unwrap_or(Path::new(""))),
         }
     }
 
@@ -139,10 +164,22 @@ impl ExplainArgs {
     }
 }
 
-fn permission<'c>(config: &'c Config, name: &str) -> Result<&'c Permission, Failure> {
-    let routes = &config.proxy.routes;
-    routes.iter().find(|route| route.name == name).map(|route| &route.permission).ok_or_else(|| {
-        let names: Vec<_> = routes.iter().map(|route| route.name.as_str()).collect();
+/// Whether somebody gave the token where the config file belongs.
+fn is_token(file: &Path) -> bool {
+    file.to_str().is_some_and(|text| text.starts_with("eyJ") && text.matches('.').count() == 2) && !file.exists()
+}
+
+/// The route of this name; without a name the only route, none if there are several.
+fn route<'c>(config: &'c Config, name: Option<&str>) -> Result<Option<(&'c str, &'c Permission)>, Failure> {
+    let routes: Vec<_> = config.proxy.routes.iter().map(|route| (route.name.as_str(), &route.permission)).collect();
+    let Some(name) = name else {
+        return Ok(match routes.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        });
+    };
+    routes.iter().find(|(one, _)| *one == name).copied().map(Some).ok_or_else(|| {
+        let names: Vec<_> = routes.iter().map(|(name, _)| *name).collect();
         Failure::Trouble(format!("there is no route {name:?}; the config has: {}", names.join(", ")))
     })
 }

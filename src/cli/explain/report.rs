@@ -88,7 +88,11 @@ impl<'a> Report<'a> {
             check.change.into_iter().for_each(|change| more("change", change));
         }
         text.push('\n');
-        text + &look.bold(&self.summary()) + "\n"
+        text += &(look.bold(&self.summary()) + "\n");
+        if self.route.is_none() && self.status.is_none() {
+            text += "Routes were not looked at: add --route NAME to check what one of them demands.\n";
+        }
+        text
     }
 
     fn summary(&self) -> String {

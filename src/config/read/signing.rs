@@ -47,7 +47,7 @@ pub(in crate::config) fn signing(mut section: Section<'_>) -> SigningSettings {
 }
 
 fn private_key(section: &mut Section<'_>) -> SigningKeySource {
-    section.required("key_file", "the private key that signs user tokens; make one with: syncgate keys generate");
+    section.required("key_file", "the private key that signs user tokens; make one with: syncgate keys generate --out FILE");
     let file = section.file("key_file", Target::SigningKey).unwrap_or_default();
     let passphrase = one_source(section, "passphrase_file", "passphrase_env");
     for key in ["secret_file", "secret_env"] {

@@ -26,7 +26,7 @@ fn with_issuers(issuers: &[Value]) -> String {
 fn an_empty_file_is_told_all_that_it_needs() {
     let expected = [
         "issuers: is required: the list of issuers whose tokens are accepted",
-        "signing.key_file: is required: the private key that signs user tokens; make one with: syncgate keys generate",
+        "signing.key_file: is required: the private key that signs user tokens; make one with: syncgate keys generate --out FILE",
         "upstream: is required: the backend that requests are forwarded to; at least `url: http://host:port`",
     ];
     for text in ["", "\n", "# nothing\n", "---\n", "{}", "\u{feff}"] {

@@ -290,7 +290,7 @@ fn a_key_for_pss_alone_signs_with_pss_and_nothing_else() {
         make_pss(&openssl, &restrictions);
         let problem = openssl.problem("key.pem", None);
         assert_eq!(problem, KeyProblem::PssRestriction(words.to_owned()));
-        assert!(problem.to_string().ends_with("make a key with `syncgate keys generate`"), "{problem}");
+        assert!(problem.to_string().ends_with("make a key with `syncgate keys generate --out NEW`"), "{problem}");
     }
 }
 

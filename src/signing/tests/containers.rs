@@ -181,14 +181,27 @@ fn keys_in_der_are_read_and_what_is_no_private_key_is_said_to_be_none() {
         openssl.run(command);
         opens_as(&openssl, command, "", &public);
     }
-    for command in [
-        "x509 -in mycert.pem -outform DER -out key.file",
-        "rsa -in mycert.pem -pubout -outform DER -out key.file",
-        "crl2pkcs7 -nocrl -certfile mycert.pem -outform DER -out key.file",
-        "req -new -key mycert.pem -subj /CN=contoso -outform DER -out key.file",
+    const EITHER: &str = "a certificate, or a request for one";
+    for (command, der, pem) in [
+        ("x509 -in mycert.pem", EITHER, "a certificate"),
+        ("rsa -in mycert.pem -pubout", "a public key", "a public key"),
+        ("rsa -in mycert.pem -RSAPublicKey_out", "a public key", "a public key"),
+        ("crl2pkcs7 -nocrl -certfile mycert.pem", "certificates (PKCS#7)", "certificates (PKCS#7)"),
+        ("req -new -key mycert.pem -subj /CN=contoso", EITHER, "a request for a certificate"),
     ] {
-        openssl.run(command);
-        assert_eq!(openssl.problem("key.file", None), KeyProblem::NoPrivateKey, "{command}");
+        for (form, what) in [("DER", der), ("PEM", pem)] {
+            openssl.run(&format!("{command} -outform {form} -out key.file"));
+            let problem = openssl.problem("key.file", None);
+            assert_eq!(problem, KeyProblem::NotThePrivateKey(what), "{command} {form}");
+            assert_eq!(problem.to_string(), format!("holds {what}; the private key belongs here"));
+        }
+    }
+    for (public, what) in [
+        ("ssh-rsa AAAAB3NzaC1yc2E alice@contoso.com\n", "is a public key of OpenSSH: the private key belongs here"),
+        (r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, "is a JWK of a public key: the private key belongs here"),
+    ] {
+        openssl.write("key.file", public);
+        assert_eq!(openssl.problem("key.file", None).to_string(), what);
     }
     openssl.run("dsaparam -genkey -out dsa.pem 2048");
     for command in ["dsa -in dsa.pem -outform DER -out key.file", "pkcs8 -topk8 -nocrypt -in dsa.pem -outform DER -out key.file"] {
