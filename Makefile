@@ -62,6 +62,7 @@ PGO = $(CURDIR)/target/pgo
 # The profile belongs to the names of functions, in which cargo hashes what is built together: so the same is built both times.
 PGO_BUILD = $(CARGO) build --locked --release --target-dir $(PGO) --bin syncgate --example syncgate-load
 
+# It has `syncgate demo`, which the training plays: a profile counts for the very build that was trained.
 release-pgo: deps ## Build for production with a profile of the gateway under load: target/pgo/syncgate
 	@test -x $(LLVM_TOOLS)/llvm-profdata || rustup component add llvm-tools
 	RUSTFLAGS="-Cprofile-generate=$(PGO)/profile" $(PGO_BUILD)

@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     Comparison::default()
         .case("bare RSA-2048 signature check", || assert!(key.verify_sig(message.as_bytes(), &signature).is_ok()))
-        .bounded("verify RS256", 1.3, || gate.accept(&good))
+        .bounded("verify RS256", 1.2, || gate.accept(&good))
         .case("verify ES256", || gate.accept(&es256))
         .bounded("refuse: malformed base64url", 0.15, || gate.refuse(&no_base64, Rejection::TokenMalformed))
         .bounded("refuse: duplicate claim", 0.15, || gate.refuse(&duplicate, Rejection::DuplicateMember))

@@ -1,4 +1,4 @@
-//! The composition root: a [`Config`] to running services, and back to silence.
+//! The composition root: a [`Config`] to running services, and their orderly end.
 
 mod purged;
 mod reload;
@@ -251,7 +251,7 @@ fn issuer_keys(config: &Config, issuers: &[(RunningIssuer, Option<Refresher>)]) 
 /// Says which issuer each one's discovery documents ought to name.
 fn expect_names(config: &Config, issuers: &[(RunningIssuer, Option<Refresher>)]) {
     for (IssuerConfig { rules, .. }, (running, _)) in config.issuers.iter().zip(issuers) {
-        running.keys.expect(&rules.name, rules.issuer.clone());
+        running.keys.expect_issuer(&rules.name, rules.issuer.clone());
     }
 }
 

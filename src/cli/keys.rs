@@ -35,7 +35,7 @@ enum KeysCommand {
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 What a size costs: one signature for each token that is minted, and a minted token is used for many requests. On one core of a \
-small server a signature takes about 0.35 ms with 2048 bits, 1 ms with 3072 and 2.5 ms with 4096. 3072 bits are held to be safe \
+small server a signature takes about 0.35 ms with 2048 bits, 1 ms with 3072 and 2 ms with 4096. 3072 bits are held to be safe \
 beyond 2030. Choose 2048 if thousands of users log in each second, and 4096 if a rule demands it. EC and Ed25519 take about \
 0.03 ms.
 

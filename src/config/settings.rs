@@ -1,4 +1,4 @@
-//! [`Config`]: everything the gateway is told. Most of it are the settings types of the other rooms.
+//! [`Config`]: every setting of the gateway. Most of its parts are the settings types of the other rooms.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! [`Issuer`]: whose tokens the exchange takes, and by which number cached identities know the rules that made them.
+//! [`Issuer`]: whose tokens the exchange takes, and the number of its rules, by which cached identities are told to be up to date.
 
 use std::sync::{
     Arc,

@@ -12,7 +12,7 @@ use crate::token::IssuerRule;
 impl KeyStore {
     /// Compares what the discovery documents name with this rule from now on, for the issuer of this configured name. Tells the operator at
     /// once where they differ.
-    pub fn expect(&self, issuer: &str, rule: IssuerRule) {
+    pub fn expect_issuer(&self, issuer: &str, rule: IssuerRule) {
         self.expected.store(Some(Arc::new(rule)));
         self.tell_misnamed(issuer);
     }

@@ -1,7 +1,12 @@
 //! The edge: connections, routes, where tokens sit, headers, answers, the access log. Built on Pingora.
 //!
 //! ```text
-//! listener -> event loop -> connection (deadline) -> service (its requests) -> edge (decisions) -> relay -> upstream
+//! client     a connection, on an event loop; the request under way and its deadline
+//! serve      one request after another: begun, decided about, carried, answered, logged
+//!   policy     the decision, without a socket
+//!   relay      to the upstream and back, both ways at once; or websocket
+//!     upstream   an address, a connection, a session
+//! http       what HTTP says of single fields; the ground of all
 //! ```
 //!
 //! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.

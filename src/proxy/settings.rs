@@ -1,4 +1,4 @@
-//! What the edge is told.
+//! The settings of the whole edge.
 
 use crate::proxy::{HeaderSettings, ListenSettings, RouteSettings, UpstreamSettings};
 

@@ -1,4 +1,4 @@
-//! What this room is told.
+//! Where the signing key comes from.
 
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@
 //! value. What it lacks is added here: a name that stands twice in one object is refused, since readers that take the first and
 //! readers that take the last would see two different tokens.
 
-use std::{borrow::Cow, cell::Cell, fmt};
+use std::{borrow::Cow, cell::Cell, cmp::Ordering, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
@@ -41,14 +41,9 @@ pub(in crate::token) enum Value<'a> {
     Object(Object<'a>),
 }
 
-/// A JSON object without duplicate members.
+/// A JSON object without duplicate members, sorted [`by_length`] of their names.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(in crate::token) struct Object<'a> {
-    /// Sorted by name.
-    members: Vec<(Cow<'a, str>, Value<'a>)>,
-    /// The marks of their names: most claims that a token is asked for are not there, and that is seen at once.
-    marks: u64,
-}
+pub(in crate::token) struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 /// Parses an object.
 pub(in crate::token) fn parse_object(text: &[u8]) -> Result<Object<'_>, JsonError> {
@@ -79,29 +74,21 @@ impl<'a> Object<'a> {
     }
 
     fn find(&self, name: &str) -> Option<&Value<'a>> {
-        if self.marks & mark(name) == 0 {
-            return None;
-        }
-        let index = self.members.binary_search_by(|(member, _)| member.as_ref().cmp(name)).ok()?;
-        self.members.get(index).map(|(_, value)| value)
+        let index = self.0.binary_search_by(|(member, _)| by_length(member, name)).ok()?;
+        self.0.get(index).map(|(_, value)| value)
     }
 
     /// Sorts the members, so that duplicates meet. Sorting stays cheap for any number of members, in any order.
     fn new(mut members: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Self, JsonError> {
-        members.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        members.sort_unstable_by(|one, other| by_length(&one.0, &other.0));
         let duplicate = members.windows(2).any(|pair| matches!(pair, [one, other] if one.0 == other.0));
-        let marks = members.iter().fold(0, |marks, (name, _)| marks | mark(name));
-        if duplicate { Err(JsonError::Duplicate) } else { Ok(Self { members, marks }) }
+        if duplicate { Err(JsonError::Duplicate) } else { Ok(Self(members)) }
     }
 }
 
-/// One bit, by the length and two letters of a name. Names that differ may have the same.
-fn mark(name: &str) -> u64 {
-    let letter = |at: usize| name.as_bytes().get(at).map_or(0, |letter| u32::from(*letter));
-    let last = name.len().saturating_sub(1);
-    1_u64.rotate_left(
-        letter(0).wrapping_mul(7).wrapping_add(letter(last).wrapping_mul(3)).wrapping_add(u32::try_from(last).unwrap_or(0)),
-    )
+/// By length first: most names that are compared differ in it, and that is seen at once.
+fn by_length(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
 
 impl Value<'_> {
@@ -127,7 +114,7 @@ impl Value<'_> {
         match self {
             Self::Number(number) => !number.is_f64() || number.as_f64().is_some_and(|number| number.abs() < EXACT),
             Self::Array(values) => values.iter().all(Self::is_exact),
-            Self::Object(object) => object.members.iter().all(|(_, value)| value.is_exact()),
+            Self::Object(object) => object.0.iter().all(|(_, value)| value.is_exact()),
             Self::Null | Self::Bool(_) | Self::String(_) => true,
         }
     }
@@ -141,7 +128,7 @@ impl Value<'_> {
             Self::String(text) => text.as_ref().into(),
             Self::Array(values) => values.iter().map(Self::to_owned_value).collect(),
             Self::Object(object) => {
-                let members = object.members.iter();
+                let members = object.0.iter();
                 members.map(|(name, value)| (name.to_string(), value.to_owned_value())).collect()
             }
         }

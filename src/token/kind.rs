@@ -97,7 +97,7 @@ impl TokenKind {
         if token.has("at_hash") || token.has("c_hash") {
             return Ok((Self::Id, "at_hash or c_hash"));
         }
-        if is(token, "token_use", "id") || is(token, "typ", "ID") {
+        if is(token, "token_use", &["id"]) || is(token, "typ", &["ID"]) {
             return Ok((Self::Id, "token_use or typ says so"));
         }
         let b2c = token.issuer().is_some_and(|issuer| issuer.ends_with("/v2.0/"));
@@ -110,7 +110,7 @@ impl TokenKind {
         if !scopes.is_empty() {
             return Ok((Self::Access, "scopes"));
         }
-        if is(token, "token_use", "access") || KEYCLOAK_ACCESS.iter().any(|typ| is(token, "typ", typ)) {
+        if is(token, "token_use", &["access"]) || is(token, "typ", &KEYCLOAK_ACCESS) {
             return Ok((Self::Access, "token_use or typ says so"));
         }
         if nonce.is_some() {
@@ -150,10 +150,10 @@ fn says_other(token: &UnverifiedToken<'_>) -> Option<&'static str> {
     if registered_type(token).is_some_and(|typ| typ != "at+jwt") {
         return Some("typ in its header is that of another kind");
     }
-    if token.get("token_use").is_some() && !is(token, "token_use", "access") && !is(token, "token_use", "id") {
+    if token.has("token_use") && !is(token, "token_use", &["access", "id"]) {
         return Some("token_use is neither access nor id");
     }
-    KEYCLOAK_OTHERS.iter().any(|typ| is(token, "typ", typ)).then_some("the claim typ is that of another kind")
+    is(token, "typ", &KEYCLOAK_OTHERS).then_some("the claim typ is that of another kind")
 }
 
 /// The `typ` of the header in lower case, if it is a registered media type of JWTs. RFC 7515 section 4.1.9: without regard to case,
@@ -164,9 +164,9 @@ fn registered_type(token: &UnverifiedToken<'_>) -> Option<String> {
     (typ.ends_with("+jwt") || typ.ends_with("+sd-jwt")).then_some(typ)
 }
 
-/// Whether a claim is this text, without regard to case.
-fn is(token: &UnverifiedToken<'_>, name: &str, text: &str) -> bool {
-    token.get(name).and_then(Value::as_str).is_some_and(|value| value.eq_ignore_ascii_case(text))
+/// Whether a claim is one of these texts, without regard to case.
+fn is(token: &UnverifiedToken<'_>, name: &str, texts: &[&str]) -> bool {
+    token.get(name).and_then(Value::as_str).is_some_and(|value| texts.iter().any(|text| value.eq_ignore_ascii_case(text)))
 }
 
 /// What providers say of a login in id tokens; Zitadel, whose access tokens name their client in `aud`, leaves it out of those.

@@ -103,7 +103,12 @@ fn claim<'s>(token: &'s UnverifiedToken<'_>, name: &str) -> Result<Option<&'s st
 }
 
 fn is_valid(id: &str) -> bool {
-    (1..=MAX_BYTES).contains(&id.len()) && !id.trim().is_empty() && !id.chars().any(|c| c.is_control() || is_directing(c))
+    if !(1..=MAX_BYTES).contains(&id.len()) {
+        return false;
+    }
+    // Nearly every id is a GUID, or made of such letters.
+    let is_plain = id.bytes().all(|byte| byte.is_ascii_graphic());
+    is_plain || (!id.trim().is_empty() && !id.chars().any(|c| c.is_control() || is_directing(c)))
 }
 
 /// Characters that turn the direction of writing (Unicode annex 9): with them one id looks like another.

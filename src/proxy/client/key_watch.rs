@@ -1,5 +1,5 @@
-//! Tells what lasts that keys have changed. A socket or feed ends when the key that verified its token is trusted no longer: purged by an
-//! operator, denied or dropped by a reload, or gone with its time. And that the clock was set, so that what ends at a time of day ends then.
+//! [`KeyWatch`]: ends a WebSocket or feed when the key that verified its token is trusted no longer: purged by an operator, denied or dropped
+//! by a reload, or expired. It also notices that the system clock was set, so that what ends at a time of day ends then.
 
 use std::{
     fmt,

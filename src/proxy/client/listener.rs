@@ -155,8 +155,8 @@ impl<S: Serve> Listener<S> {
             );
         }
         loop {
-            let patience = if self.displace(displacing::at_once(max_connections)) { CLOSING } else { PAUSE };
-            if let Ok(place) = tokio::time::timeout(patience, Arc::clone(places).acquire_owned()).await {
+            let wait = if self.displace(displacing::at_once(max_connections)) { CLOSING } else { PAUSE };
+            if let Ok(place) = tokio::time::timeout(wait, Arc::clone(places).acquire_owned()).await {
                 return place.ok();
             }
         }

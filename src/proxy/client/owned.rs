@@ -1,4 +1,4 @@
-//! A handle of a stream whose state has a single owner: the stand-in for carriers that are no socket.
+//! A handle of a stream whose state has a single owner, as that of TLS has: shows in tests that a connection need not be a socket.
 
 use std::{
     io::{self, IoSlice},

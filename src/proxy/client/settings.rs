@@ -1,4 +1,4 @@
-//! What the listener for clients is told.
+//! The settings of the listener for clients.
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A client's TCP connection as Pingora wants it.
+//! A client's connection as Pingora wants it.
 //!
 //! Pingora's own stream has no write buffer that an embedding program can reach: the head and the body of an answer would leave in two
 //! system calls, which costs a third more CPU a request. Reads come straight from the socket, since the HTTP session buffers itself.
@@ -45,7 +45,7 @@ pub(in crate::proxy) struct Transport {
     date: KeptDate,
     connection: Arc<Connection>,
     /// With a client that does not take what is written.
-    patience: IdleTimer,
+    idle_timer: IdleTimer,
     is_blocked: bool,
 }
 
@@ -54,7 +54,7 @@ impl Transport {
     /// bodies only, is off.
     pub(in crate::proxy) fn new(stream: ClientStream, connection: Arc<Connection>) -> Self {
         let unsent = Unsent { stream: stream.clone(), bytes: Arc::default() };
-        Self { stream, unsent, date: KeptDate::default(), connection, patience: IdleTimer::unlimited(), is_blocked: false }
+        Self { stream, unsent, date: KeptDate::default(), connection, idle_timer: IdleTimer::unlimited(), is_blocked: false }
     }
 
     /// Notes whether the client takes what is written, and bounds how long it does not.
@@ -63,9 +63,9 @@ impl Transport {
         self.connection.request().blocks_writes(self.is_blocked);
         if self.is_blocked {
             if !was_blocked {
-                self.patience.restart(Some(self.connection.request().write_timeout()));
+                self.idle_timer.restart(Some(self.connection.request().write_timeout()));
             }
-            ready!(self.patience.poll_exceeded(task));
+            ready!(self.idle_timer.poll_exceeded(task));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         written

@@ -1,4 +1,4 @@
-//! What of a request's header is changed on its way.
+//! [`Changes`]: what is changed in the header of a request on its way to the upstream.
 
 use http::{HeaderName, HeaderValue};
 

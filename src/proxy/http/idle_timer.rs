@@ -1,4 +1,4 @@
-//! How long somebody may be silent.
+//! [`IdleTimer`]: an idle timeout that costs next to nothing while something happens.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -12,8 +12,8 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// A limit on silence that costs next to nothing where nobody is silent for long. Each word is noted; the timer, set for an earlier one, is
-/// set anew only when it goes off.
+/// An idle timeout. Each event moves the time at which it is due; the runtime's timer, set for an earlier one, is set anew only when it
+/// goes off.
 ///
 /// To be polled always by the same task.
 #[derive(Debug)]
@@ -102,14 +102,14 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(10);
 
-    async fn exceeded(patience: &mut IdleTimer) -> Duration {
+    async fn exceeded(timer: &mut IdleTimer) -> Duration {
         let started = Instant::now();
-        poll_fn(|task| patience.poll_exceeded(task)).await;
+        poll_fn(|task| timer.poll_exceeded(task)).await;
         started.elapsed()
     }
 
-    async fn is_exceeded(patience: &mut IdleTimer) -> bool {
-        poll_fn(|task| Poll::Ready(patience.poll_exceeded(task))).await.is_ready()
+    async fn is_exceeded(timer: &mut IdleTimer) -> bool {
+        poll_fn(|task| Poll::Ready(timer.poll_exceeded(task))).await.is_ready()
     }
 
     fn is_about(actual: Duration, expected: u64) -> bool {
@@ -118,49 +118,49 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_counted_from_the_last_word() {
-        let mut patience = IdleTimer::unlimited();
-        patience.restart(Some(LIMIT));
+        let mut timer = IdleTimer::unlimited();
+        timer.restart(Some(LIMIT));
         for _ in 0..5 {
-            assert!(!is_exceeded(&mut patience).await);
+            assert!(!is_exceeded(&mut timer).await);
             tokio::time::sleep(Duration::from_secs(8)).await;
-            patience.restart(Some(LIMIT));
+            timer.restart(Some(LIMIT));
         }
-        let waited = exceeded(&mut patience).await;
+        let waited = exceeded(&mut timer).await;
         assert!(is_about(waited, 10), "{waited:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_is_counted_from_its_first_poll() {
-        let mut patience = IdleTimer::unlimited();
+        let mut timer = IdleTimer::unlimited();
         for _ in 0..2 {
-            let wait = patience.exceeded(Some(LIMIT));
+            let wait = timer.exceeded(Some(LIMIT));
             tokio::time::sleep(Duration::from_secs(8)).await;
             let started = Instant::now();
             wait.await;
             assert!(is_about(started.elapsed(), 10), "{:?}", started.elapsed());
         }
-        patience.restart(Some(LIMIT));
-        let unlimited = tokio::time::timeout(LIMIT * 2, patience.exceeded(None));
+        timer.restart(Some(LIMIT));
+        let unlimited = tokio::time::timeout(LIMIT * 2, timer.exceeded(None));
         assert!(unlimited.await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_shorter_limit_holds_at_once_and_a_longer_one_too() {
-        let mut patience = IdleTimer::unlimited();
-        patience.restart(Some(LIMIT));
-        assert!(!is_exceeded(&mut patience).await);
-        patience.restart(Some(Duration::from_secs(2)));
-        let waited = exceeded(&mut patience).await;
+        let mut timer = IdleTimer::unlimited();
+        timer.restart(Some(LIMIT));
+        assert!(!is_exceeded(&mut timer).await);
+        timer.restart(Some(Duration::from_secs(2)));
+        let waited = exceeded(&mut timer).await;
         assert!(is_about(waited, 2), "{waited:?}");
-        patience.restart(Some(Duration::from_secs(20)));
-        let waited = exceeded(&mut patience).await;
+        timer.restart(Some(Duration::from_secs(20)));
+        let waited = exceeded(&mut timer).await;
         assert!(is_about(waited, 20), "{waited:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_has_used_up_its_share_of_time_is_woken_all_the_same() {
-        let mut patience = IdleTimer::unlimited();
-        patience.restart(Some(LIMIT));
+        let mut timer = IdleTimer::unlimited();
+        timer.restart(Some(LIMIT));
         let mut is_first = true;
         let exceeded = poll_fn(|task| {
             while std::mem::take(&mut is_first) && coop::has_budget_remaining() {
@@ -169,7 +169,7 @@ mod tests {
                     turn.made_progress();
                 }
             }
-            patience.poll_exceeded(task)
+            timer.poll_exceeded(task)
         });
         let started = Instant::now();
         // Whoever else wakes the task, it finds out; nobody does before then.
@@ -179,14 +179,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_limit_it_is_never_exceeded() {
-        let mut patience = IdleTimer::unlimited();
-        assert!(!is_exceeded(&mut patience).await);
-        patience.restart(Some(LIMIT));
-        assert!(!is_exceeded(&mut patience).await);
-        patience.restart(None);
+        let mut timer = IdleTimer::unlimited();
+        assert!(!is_exceeded(&mut timer).await);
+        timer.restart(Some(LIMIT));
+        assert!(!is_exceeded(&mut timer).await);
+        timer.restart(None);
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert!(!is_exceeded(&mut patience).await);
-        patience.restart(Some(Duration::MAX));
-        assert!(!is_exceeded(&mut patience).await);
+        assert!(!is_exceeded(&mut timer).await);
+        timer.restart(Some(Duration::MAX));
+        assert!(!is_exceeded(&mut timer).await);
     }
 }

@@ -1,4 +1,4 @@
-//! For what is worth a log line, but not one for each time.
+//! [`RateLimit`]: at most one log line in each span of time, for events that may come in floods.
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -1,4 +1,5 @@
-//! Whether an upstream's 101 is the switch to a WebSocket that was asked for (RFC 6455 section 4.1, RFC 9110 section 7.8). Pure.
+//! The switch to a WebSocket: whether a request asks for it, and whether a 101 is the one that was asked for (RFC 6455 section 4, RFC 9110
+//! section 7.8). Pure.
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};

@@ -1,4 +1,4 @@
-//! With which status codes sockets end, as a route says.
+//! The status codes with which WebSockets are closed, by route.
 
 /// Status codes of the Close frames that the gateway says on a route (RFC 6455 section 7.4), by reason. None: what the clients of the
 /// socket's subprotocol come back from. 1000 to 1003, 1007 to 1014, or 3000 to 4999.

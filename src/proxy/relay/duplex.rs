@@ -213,13 +213,13 @@ impl Duplex<'_, '_> {
             return Poll::Pending;
         }
         if !std::mem::replace(&mut self.is_counting, true) {
-            self.waiting.patience.restart(match self.upload {
+            self.waiting.idle_timer.restart(match self.upload {
                 Upload::Awaited if self.awaits_continue => self.waiting.silence,
                 Upload::Awaited => self.pause,
                 _ => self.waiting.write,
             });
         }
-        ready!(self.waiting.patience.poll_exceeded(task));
+        ready!(self.waiting.idle_timer.poll_exceeded(task));
         let late = |kind, what| Error::explain(kind, what);
         Poll::Ready(match (&self.upload, &self.answer) {
             (Upload::Awaited, Answer::Over(_)) => Ok(Carried::Relayed(Relayed::Answered)),

@@ -34,7 +34,7 @@ pub(in crate::proxy) enum Body<'a> {
 
 /// How long the upstream is waited for.
 pub(in crate::proxy) struct Waiting<'a> {
-    pub(in crate::proxy) patience: &'a mut IdleTimer,
+    pub(in crate::proxy) idle_timer: &'a mut IdleTimer,
     /// While it has the whole request, and says nothing.
     pub(in crate::proxy) silence: Option<Duration>,
     /// While it takes nothing of the request, and says nothing either.
@@ -120,7 +120,7 @@ async fn begin(client: &mut ClientSession, upstream: &mut UpstreamSession, body:
 impl Waiting<'_> {
     /// Ready when nothing has been said for too long.
     fn silence(&mut self) -> impl Future<Output = ()> {
-        self.patience.exceeded(self.silence)
+        self.idle_timer.exceeded(self.silence)
     }
 }
 

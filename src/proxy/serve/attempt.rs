@@ -23,13 +23,12 @@ impl Gateway {
         context: &RequestContext,
         change: impl FnOnce(&mut Changes<'_>),
     ) -> Result<UpstreamRequest> {
-        let (Some(forward), Some(route), Some(upstream)) = (&context.record.forward, &context.record.route, upstream(context))
-        else {
+        let (Some(permit), Some(route), Some(upstream)) = (&context.record.permit, &context.record.route, upstream(context)) else {
             return Error::e_explain(ErrorType::InternalError, "a request without a right to be is not forwarded");
         };
         let client = client.req_header();
         let is_unwanted = route.strip.unwanted_in(&client.headers)?;
-        let mut changes = forward.changes();
+        let mut changes = permit.changes();
         if let Some(host) = upstream.host_value() {
             changes.set(header::HOST, host.clone());
         }
@@ -73,7 +72,7 @@ impl Gateway {
         if !answer.status.is_informational() {
             context.answered(answer.status.as_u16());
             show(client, answer, context)?;
-            if context.record.forward.as_ref().is_some_and(Permit::is_preflight) {
+            if context.record.permit.as_ref().is_some_and(Permit::is_preflight) {
                 leave_out_body(answer)?;
             }
         }
@@ -88,12 +87,12 @@ pub(super) fn upstream(context: &RequestContext) -> Option<&Arc<Backend>> {
 }
 
 /// Takes the gateway's token out of what the upstream says.
-pub(in crate::proxy) fn hide_token(answer: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
-    context.record.forward.as_ref().map_or(Ok(()), |forward| forward.hide_token(answer))
+pub(super) fn hide_token(answer: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
+    context.record.permit.as_ref().map_or(Ok(()), |permit| permit.hide_token(answer))
 }
 
 /// Lets the page that asked see an answer of the upstream, where the gateway does that.
-pub(in crate::proxy) fn show(client: &ClientSession, answer: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
+pub(super) fn show(client: &ClientSession, answer: &mut ResponseHeader, context: &RequestContext) -> Result<()> {
     match context.record.route.as_ref().and_then(|route| route.cors.as_ref()) {
         Some(cors) => cors.write_relayed(client.req_header(), answer),
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! Pingora's errors, read: whose fault it is, and so what is answered.
+//! Tells from an error of Pingora whose fault it is, and so what is answered.
 
 use std::io;
 

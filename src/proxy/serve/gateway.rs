@@ -80,7 +80,7 @@ impl RequestContext {
         self.record.outcome = Outcome::Upstream(status);
         let route = self.record.route.as_ref();
         if status == 401
-            && self.record.forward.as_ref().is_some_and(Permit::is_admitted)
+            && self.record.permit.as_ref().is_some_and(Permit::is_admitted)
             && let Some(route) = route
         {
             route.metrics.upstream_unauthorized.inc();
@@ -168,7 +168,7 @@ impl Gateway {
         if let Some(rejection) = permit.left_for() {
             self.metrics.proxy.left_to_backend.with_label_values(&[rejection.label()]).inc();
         }
-        context.record.forward = Some(permit);
+        context.record.permit = Some(permit);
         let (end, why) = self.end(context);
         context.record.state.set_deadline(end, why);
     }
@@ -195,9 +195,9 @@ impl Gateway {
 
     /// When the request's connection ends, and why then: with what the request rests on, or at the greatest age of a stream.
     pub(super) fn end(&self, context: &RequestContext) -> (Timestamp, Cut) {
-        let forward = context.record.forward.as_ref();
-        let token_end = forward.and_then(Permit::end);
-        let age_limit = match forward.and_then(Permit::left_for) {
+        let permit = context.record.permit.as_ref();
+        let token_end = permit.and_then(Permit::end);
+        let age_limit = match permit.and_then(Permit::left_for) {
             Some(_) => Some(LEFT_TO_BACKEND),
             None => context.live.listen.max_stream_age,
         };
@@ -207,7 +207,7 @@ impl Gateway {
         }
         let now = Timestamp::from(SystemTime::now());
         // Without a token and without a limit, a connection lives as long as both sides want.
-        let end = forward.map_or(now, |_| token_end.unwrap_or(now.plus(UNLIMITED)));
+        let end = permit.map_or(now, |_| token_end.unwrap_or(now.plus(UNLIMITED)));
         match age_limit.map(|age| now.plus(age)) {
             Some(limit) if limit < end => (limit, Cut::MaxAge),
             _ => (end, Cut::TokenEnd),

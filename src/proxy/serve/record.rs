@@ -72,7 +72,7 @@ pub(in crate::proxy) struct RequestRecord {
     pub(in crate::proxy) connection: Arc<Connection>,
     pub(in crate::proxy) state: Arc<RequestState>,
     pub(in crate::proxy) route: Option<Arc<Route>>,
-    pub(in crate::proxy) forward: Option<Permit>,
+    pub(in crate::proxy) permit: Option<Permit>,
     pub(in crate::proxy) outcome: Outcome,
     pub(in crate::proxy) request: Option<(Method, Uri)>,
     pub(in crate::proxy) is_websocket: bool,
@@ -97,7 +97,7 @@ impl RequestRecord {
             connection,
             state,
             route: None,
-            forward: None,
+            permit: None,
             outcome: Outcome::Unanswered,
             request: None,
             is_websocket: false,
@@ -118,7 +118,7 @@ impl RequestRecord {
             connection: Arc::clone(&self.connection),
             state: Arc::clone(&self.state),
             route: self.route.take(),
-            forward: self.forward.take(),
+            permit: self.permit.take(),
             request: self.request.take(),
             metrics: Arc::clone(&self.metrics),
             access_log: self.access_log.take(),
@@ -164,7 +164,7 @@ impl RequestRecord {
 
     /// Why the request did not end as its client wished; empty if it did.
     fn reason(&self) -> &'static str {
-        if let Some(rejection) = self.forward.as_ref().and_then(Permit::left_for) {
+        if let Some(rejection) = self.permit.as_ref().and_then(Permit::left_for) {
             return rejection.label();
         }
         match (self.state.was_cut(), self.outcome) {

@@ -150,10 +150,10 @@ impl Service {
         &self,
         client: &mut ClientSession,
         context: &mut RequestContext,
-        patience: &mut IdleTimer,
+        idle_timer: &mut IdleTimer,
     ) -> Result<Option<LastWork>> {
         match self.gateway.admit(client, context).await? {
-            Admitted::Forward => self.forward(client, context, patience).await.map(|()| None),
+            Admitted::Forward => self.forward(client, context, idle_timer).await.map(|()| None),
             Admitted::Answered => Ok(None),
             // Boxed, so that it does not make every request's future large.
             Admitted::WebSocket => Box::pin(self.gateway.open_socket(client, context)).await,
@@ -161,18 +161,18 @@ impl Service {
     }
 
     /// Sends a request upstream and relays the answer.
-    async fn forward(&self, client: &mut ClientSession, context: &mut RequestContext, patience: &mut IdleTimer) -> Result<()> {
-        let body = context.record.forward.as_ref().and_then(Permit::body).cloned();
+    async fn forward(&self, client: &mut ClientSession, context: &mut RequestContext, idle_timer: &mut IdleTimer) -> Result<()> {
+        let body = context.record.permit.as_ref().and_then(Permit::body).cloned();
         let is_empty = client.is_body_empty();
         let request = self.gateway.upstream_request(client, context, |changes| {
             if !is_empty {
                 changes.announce_body();
             }
         })?;
-        let outcome = match self.attempt(client, context, patience, &request, body.as_ref(), Source::Pool).await {
+        let outcome = match self.attempt(client, context, idle_timer, &request, body.as_ref(), Source::Pool).await {
             // Boxed, so that the rarer case does not make every request's future large.
             Err(Failed { may_retry: true, .. }) => {
-                Box::pin(self.attempt(client, context, patience, &request, body.as_ref(), Source::New)).await
+                Box::pin(self.attempt(client, context, idle_timer, &request, body.as_ref(), Source::New)).await
             }
             outcome => outcome,
         };
@@ -183,7 +183,7 @@ impl Service {
         &self,
         client: &mut ClientSession,
         context: &mut RequestContext,
-        patience: &mut IdleTimer,
+        idle_timer: &mut IdleTimer,
         request: &UpstreamRequest,
         body: Option<&Bytes>,
         source: Source,
@@ -204,7 +204,7 @@ impl Service {
             // Boxed, so that the rarer case does not make every request's future large.
             None => Box::pin(self.gateway.connect(context, place)).await.map_err(for_good)?,
         };
-        let waiting = Waiting { patience, silence: peer.options.read_timeout, write: peer.options.write_timeout };
+        let waiting = Waiting { idle_timer, silence: peer.options.read_timeout, write: peer.options.write_timeout };
         let mut upstream = UpstreamSession::new(stream, request);
         let relayed =
             relay(client, &mut upstream, body, waiting, |client, answer| self.gateway.prepare_answer(client, answer, context))

@@ -103,8 +103,8 @@ impl Pool {
         let now = Instant::now();
         let Connections { peers, tended } = &mut *self.waiting();
         for Peer { peer, connections } in peers.iter_mut() {
-            let patience = peer.options.idle_timeout.unwrap_or(Duration::MAX);
-            connections.retain_mut(|connection| now.duration_since(connection.since) < patience && connection.is_quiet());
+            let idle_timeout = peer.options.idle_timeout.unwrap_or(Duration::MAX);
+            connections.retain_mut(|connection| now.duration_since(connection.since) < idle_timeout && connection.is_quiet());
         }
         peers.retain(|peer| !peer.connections.is_empty());
         *tended = now;

@@ -4,6 +4,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -114,7 +115,7 @@ impl Program {
         let folder = tempfile::Builder::new().prefix("syncgate-differential-").tempdir().unwrap();
         std::fs::create_dir(folder.path().join("empty")).unwrap();
         // All are held at once, so that none is given twice.
-        let held: Vec<_> = self.setups.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let held: Vec<_> = self.setups.iter().map(|_| free_port()).collect();
         let ports: Vec<u16> = held.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
         let mut settings = PathBuf::new();
         if let Some(name) = self.settings {
@@ -127,6 +128,20 @@ impl Program {
             std::fs::write(&settings, text).unwrap();
         }
         Place { folder, ports, settings }
+    }
+}
+
+/// A port that is free, and that the system gives to nobody who asks for any: a server that is told to take it does so a while later.
+fn free_port() -> TcpListener {
+    /// Below the ports that Linux gives by itself.
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let offset = std::process::id().wrapping_mul(257).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", u16::try_from(FIRST + offset).unwrap())) {
+            return listener;
+        }
     }
 }
 
