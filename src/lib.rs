@@ -35,9 +35,10 @@
 //! | [`jwks`] | how an issuer's keys arrive and stay | metrics, private_file, tls, token |
 //! | [`signing`] | how our own key arrives | private_file, token |
 //! | [`exchange`] | bearer token in, user token out, at full speed | jwks, metrics, signing, token |
-//! | [`proxy`] | the edge, on Pingora | exchange, metrics, tls, token |
+//! | [`endpoint`] | what the gateway answers itself: minted tokens, our public key, metadata | exchange, private_file, token |
+//! | [`proxy`] | the edge, on Pingora | endpoint, exchange, metrics, private_file, tls, token |
 //! | [`admin`] | what operators see and do | exchange, jwks, metrics, private_file, signing, token |
-//! | [`config`] | one YAML file to the settings of each room | admin, exchange, jwks, proxy, signing, tls, token |
+//! | [`config`] | one YAML file to the settings of each room | admin, endpoint, exchange, jwks, private_file, proxy, signing, tls, token |
 //! | [`server`] | puts the rooms together | admin, config, exchange, jwks, metrics, proxy, signing, token |
 //! | [`demo`] | a whole world in one process; tests and benches stand on it | admin, config, exchange, jwks, proxy, server, signing, terminal, token |
 //! | [`cli`] | one file for each sub-command | admin, config, demo, jwks, metrics, server, signing, terminal, token |
@@ -49,6 +50,7 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod endpoint;
 pub mod exchange;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

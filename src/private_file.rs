@@ -2,6 +2,8 @@
 //!
 //! Signing keys, passphrases, the operators' credential and snapshots of key sets are held to this one rule.
 
+mod secret;
+
 use std::{
     fmt,
     fs::{self, File, Metadata, Permissions},
@@ -10,6 +12,8 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+
+pub use self::secret::{Secret, SecretError};
 
 use tempfile::Builder;
 use zeroize::Zeroizing;

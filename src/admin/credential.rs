@@ -2,20 +2,14 @@
 
 use std::path::Path;
 
-use aws_lc_rs::{
-    constant_time::verify_slices_are_equal,
-    digest::{SHA256, digest},
-    rand,
-};
+use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::private_file::{self, PrivateFileError};
+use crate::private_file::{self, PrivateFileError, Secret};
 
 /// Largest file. Bytes.
 const MOST_BYTES: usize = 4_096;
-/// Shortest credential: 32 characters of base64url hold 192 random bits.
-const LEAST: usize = 32;
 
 /// Why the credential cannot be used, in words an operator can act on.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +28,8 @@ pub enum CredentialError {
 }
 
 /// A credential. It cannot be printed.
-pub struct Credential(Zeroizing<String>);
+#[derive(Debug)]
+pub struct Credential(Secret);
 
 impl Credential {
     /// Makes a new one and writes it to a file of mode 0600. An existing file stays as it is unless it is to be replaced.
@@ -49,27 +44,17 @@ impl Credential {
     pub fn read(path: &Path) -> Result<Self, CredentialError> {
         let data = private_file::read(path, MOST_BYTES)?;
         let text = data.strip_suffix(b"\n").unwrap_or(&data);
-        if text.len() < LEAST || !text.iter().all(u8::is_ascii_graphic) {
-            return Err(CredentialError::Content(path.display().to_string()));
-        }
-        Ok(Self(Zeroizing::new(String::from_utf8_lossy(text).into_owned())))
+        Secret::of(text).map(Self).ok_or_else(|| CredentialError::Content(path.display().to_string()))
     }
 
     /// Whether somebody who says this has it. Takes as long for a near miss as for a far one.
     pub(super) fn is(&self, said: &[u8]) -> bool {
-        let hash = |text: &[u8]| digest(&SHA256, text);
-        verify_slices_are_equal(hash(said).as_ref(), hash(self.0.as_bytes()).as_ref()).is_ok()
+        self.0.is(said)
     }
 
     /// The value of `Authorization`.
     pub(super) fn bearer(&self) -> Zeroizing<String> {
         Zeroizing::new(format!("Bearer {}", self.0.as_str()))
-    }
-}
-
-impl std::fmt::Debug for Credential {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Credential(..)")
     }
 }
 
@@ -92,7 +77,7 @@ mod tests {
         for wrong in ["", "x", &line, &line.trim_end()[1..], &line.trim_end().to_uppercase()] {
             assert!(!credential.is(wrong.as_bytes()), "{wrong:?}");
         }
-        assert_eq!(format!("{credential:?}"), "Credential(..)");
+        assert_eq!(format!("{credential:?}"), "Credential(Secret(..))");
         Credential::create(&path, true).unwrap();
         assert!(!Credential::read(&path).unwrap().is(line.trim_end().as_bytes()));
     }

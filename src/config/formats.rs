@@ -58,6 +58,12 @@ pub(super) const PROXY_URL: Format<String> = Format {
     shown: false,
     parse: proxy_url,
 };
+/// A URL by which others know us, or an issuer. It stands in documents and between quotes.
+pub(super) const URL: Format<Url> = Format {
+    accepted: "https://host or https://host/path, without query; http:// for this machine alone",
+    shown: false,
+    parse: public_url,
+};
 /// Where requests are forwarded.
 pub(super) const UPSTREAM_URL: Format<Url> = Format {
     accepted: "http://host:port or https://host:port, without path, query and credentials",
@@ -153,6 +159,21 @@ fn key_url(text: &str) -> Result<String, &'static str> {
         "https" => Ok(text.to_owned()),
         _ if url.host_str().is_some_and(is_loopback) => Ok(text.to_owned()),
         _ => Err("plain http to another machine: whoever is between could put in keys of their own"),
+    }
+}
+
+fn public_url(text: &str) -> Result<Url, &'static str> {
+    let url = parse_url(text)?;
+    if url.query().is_some() {
+        return Err("has a query");
+    }
+    if text.contains(['"', '\'']) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("has a character that must be percent-encoded");
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        _ if url.host_str().is_some_and(is_loopback) => Ok(url),
+        _ => Err("is not https"),
     }
 }
 

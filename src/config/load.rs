@@ -20,10 +20,13 @@ use crate::{
         read::{
             basics, edge,
             issuers::{self, Issuer},
-            mint, routes, signing, trust, upstreams,
+            mint,
+            routes::{self, Rest},
+            signing, trust, upstreams,
         },
         reading::Reading,
     },
+    endpoint::EndpointSettings,
     proxy::{ProxySettings, RouteSettings},
     signing::SigningSettings,
     token::{MintingProfile, Source},
@@ -184,7 +187,11 @@ fn config(root: &Node, reading: &Reading) -> Config {
     let signing = signing::signing(root.section("signing"));
     let mut profiles = mint::profiles(&mut root, signing.algorithm);
     let upstreams = upstreams::upstreams(&mut root);
-    let routes = routes::routes(root.field("routes"), &upstreams, &mut profiles, signing.algorithm);
+    let routes = routes::routes(
+        root.field("routes"),
+        &Rest { upstreams: &upstreams, issuers: &issuers, algorithm: signing.algorithm },
+        &mut profiles,
+    );
     let headers = edge::headers(root.section("headers"));
     mint::check_use(&profiles, &routes);
     let profiles: Vec<_> = profiles.into_iter().map(|profile| profile.settings).collect();
@@ -247,6 +254,10 @@ fn kept_claims(routes: &[RouteSettings], profiles: &[MintingProfile], name_claim
         Source::Name => Some(name_claim),
         Source::UserId | Source::Roles | Source::Scopes | Source::First(_) | Source::All(_) => None,
     });
-    let names: BTreeSet<_> = demanded.chain(minted).map(str::to_owned).collect();
+    // Where an exchange asks which client a token was made for.
+    let asks =
+        |route: &&RouteSettings| matches!(&route.endpoint, Some(EndpointSettings::TokenExchange(one)) if !one.clients.is_empty());
+    let parties = routes.iter().filter(asks).flat_map(|_| ["azp", "appid", "client_id", "cid"]);
+    let names: BTreeSet<_> = demanded.chain(parties).chain(minted).map(str::to_owned).collect();
     names.into_iter().collect()
 }

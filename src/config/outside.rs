@@ -10,6 +10,7 @@ use crate::{
     admin::credential::Credential,
     config::problem::{Position, Problem},
     jwks::check_key_file,
+    private_file::Secret,
     tls::Authorities,
 };
 
@@ -31,6 +32,8 @@ pub enum Target {
     SigningKey(PathBuf),
     /// A file with a passphrase, or with a secret to sign with.
     Secret(PathBuf),
+    /// A file with a secret that a client or a caller knows too.
+    SharedSecret(PathBuf),
     /// A file with certificates of authorities, PEM.
     Authorities(PathBuf),
     /// A file with an issuer's keys.
@@ -51,6 +54,9 @@ impl Reference {
             Target::SigningKey(path) => check_readable(path)
                 .map_err(|problem| or_make(path, problem, &format!("syncgate keys generate --out {}", path.display()))),
             Target::Secret(path) => check_readable(path),
+            Target::SharedSecret(path) => {
+                check_readable(path).and_then(|()| Secret::read_all(path).map(|_| ()).map_err(|error| error.to_string()))
+            }
             Target::Keys(path) => check_readable(path).and_then(|()| check_key_file(path)),
             Target::Snapshot(path) => check_folder(path),
             Target::Credential(path) => check_readable(path)

@@ -1,5 +1,6 @@
 //! The effective settings as YAML: every key with its value, presets expanded. The printout is a config file that means the same.
 
+mod endpoints;
 mod marks;
 mod mint;
 mod routes;
@@ -148,6 +149,7 @@ fn issuers_of(config: &Config, yaml: &mut Yaml) {
 }
 
 fn print_rules(rules: &IssuerSettings, shared: bool, yaml: &mut Yaml) {
+    yaml.plain("for", word(&issuers::TAKEN_AT, &rules.taken_at));
     match &rules.issuer {
         IssuerRule::Discovered => yaml.plain("issuer", issuer_rule::DISCOVERED),
         IssuerRule::Exact(issuers) => yaml.list("issuer", issuers),

@@ -42,6 +42,8 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Minted {
     pub(super) authorization: HeaderValue,
+    /// Its own `exp`.
+    pub(super) expires: Timestamp,
     /// From when on it is not used: never later than its own `exp`.
     pub(super) usable_until: Timestamp,
     /// From when on a request has it renewed in the background, in milliseconds since the epoch; each attempt puts it off.
@@ -125,6 +127,11 @@ impl Admission {
     /// `Bearer <user token>`, marked as sensitive.
     pub fn authorization(&self) -> &HeaderValue {
         &self.minted.authorization
+    }
+
+    /// The `exp` of the user token.
+    pub fn expires(&self) -> Timestamp {
+        self.minted.expires
     }
 
     /// When it ends, and with it the sockets and feeds that rest on it.

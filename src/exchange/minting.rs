@@ -20,7 +20,7 @@ use super::{
 use crate::{
     metrics::{Histogram, IntCounter, Metrics},
     signing::SigningKey,
-    token::{Lifetime, Minter, MintingProfile, Rejection, Timestamp},
+    token::{AssertedUser, Lifetime, Minter, MintingProfile, Rejection, Timestamp, UserToken},
 };
 
 /// A token is renewed when this part of its life is left ...
@@ -174,6 +174,18 @@ impl Minting {
         Ok(Admission::new(minted, identity.verified.end()))
     }
 
+    /// Mints a token for a user whom a caller vouches for. It lives as the profile says, and never beyond the user's end.
+    pub(super) async fn vouch(&self, user: AssertedUser, profile: ProfileId, now: Timestamp) -> Result<UserToken, Rejection> {
+        let minter = Arc::clone(self.minters.get(profile.0).ok_or(Rejection::SigningFailed)?);
+        let active = self.active.load_full();
+        let started = Instant::now();
+        let job = move || minter.mint(&user, active.key.signer().as_ref(), Lifetime::End, now, random()?);
+        let signed = timeout(Exchange::SIGNING_TIMEOUT, self.pool.run(job)).await.map_err(|_| Rejection::SigningOverloaded)?;
+        let token = signed.map_err(refused)??;
+        self.duration.observe(started.elapsed().as_secs_f64());
+        Ok(token)
+    }
+
     /// Replaces a token, unless somebody else has.
     async fn renew(
         &self,
@@ -209,11 +221,7 @@ impl Minting {
         let active = self.active.load_full();
         let (minter, user, lifetime) = (Arc::clone(order.minter), Arc::clone(identity), order.lifetime);
         let started = Instant::now();
-        let minted =
-            self.pool.run(move || mint(&minter, &user, &active, lifetime, now)).await.map_err(|refused| match refused {
-                SigningRefused::QueueFull => Rejection::SigningOverloaded,
-                SigningRefused::Panicked => Rejection::SigningFailed,
-            })??;
+        let minted = self.pool.run(move || mint(&minter, &user, &active, lifetime, now)).await.map_err(refused)??;
         let (minted, is_short_of_groups) = minted;
         if is_short_of_groups {
             let profile = order.minter.profile().name.as_str();
@@ -245,6 +253,15 @@ impl Minting {
         }
     }
 
+    /// The public half of the key that signs; none for a shared secret.
+    pub(super) fn jwk(&self) -> Option<serde_json::Value> {
+        let active = self.active.load();
+        let public = active.key.public()?;
+        let mut jwk = public.jwk();
+        jwk.as_object_mut()?.insert("kid".to_owned(), public.thumbprint().into());
+        Some(jwk)
+    }
+
     /// The thumbprint of the key that signs (RFC 7638); none for a shared secret.
     pub(super) fn thumbprint(&self) -> Option<String> {
         self.active.load().key.signer().thumbprint().map(str::to_owned)
@@ -264,7 +281,7 @@ impl Minted {
         } else {
             (Timestamp::MAX, expires)
         };
-        Self { authorization, usable_until, renew_at: AtomicI64::new(renew_at.as_millis()), key }
+        Self { authorization, expires, usable_until, renew_at: AtomicI64::new(renew_at.as_millis()), key }
     }
 
     /// Whether the caller is to renew it. Of several callers one is told so, and again none before the pause is over.
@@ -275,6 +292,20 @@ impl Minted {
     }
 }
 
+fn refused(refused: SigningRefused) -> Rejection {
+    match refused {
+        SigningRefused::QueueFull => Rejection::SigningOverloaded,
+        SigningRefused::Panicked => Rejection::SigningFailed,
+    }
+}
+
+/// What a `jti` is made of.
+fn random() -> Result<[u8; 16], Rejection> {
+    let mut random = [0; 16];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| Rejection::SigningFailed)?;
+    Ok(random)
+}
+
 fn mint(
     minter: &Minter,
     identity: &Identity,
@@ -282,9 +313,7 @@ fn mint(
     lifetime: Lifetime,
     now: Timestamp,
 ) -> Result<(Minted, bool), Rejection> {
-    let mut random = [0; 16];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| Rejection::SigningFailed)?;
-    let token = minter.mint(&identity.verified, active.key.signer().as_ref(), lifetime, now, random)?;
+    let token = minter.mint(&identity.verified, active.key.signer().as_ref(), lifetime, now, random()?)?;
     let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.as_str())).map_err(|_| Rejection::SigningFailed)?;
     authorization.set_sensitive(true);
     let minted = Minted::new(authorization, active.number, now, token.expires(), identity.verified.end());

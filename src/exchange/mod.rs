@@ -38,7 +38,7 @@ use crate::{
     jwks::KeyStore,
     metrics::Metrics,
     signing::SigningKey,
-    token::{Lifetime, MintingProfile, Rejection, Timestamp, TokenLimits, TrustedIssuer},
+    token::{AssertedUser, Lifetime, MintingProfile, Rejection, TakenAt, Timestamp, TokenLimits, TrustedIssuer, UserToken},
 };
 
 /// Bounds of the cache. Whichever is reached first makes the least useful identities leave.
@@ -74,10 +74,15 @@ pub struct IssuerKeys {
 pub struct Exchange {
     identities: Arc<IdentityCache>,
     verifying: Verifying,
+    /// Of those who vouch for users at endpoints. Apart, so that no such token is ever found where one of a client is looked for.
+    callers: Verifying,
     minting: Arc<Minting>,
 }
 
 impl Exchange {
+    /// Callers are few: each is a service, with one token at a time.
+    const CALLERS: CacheSettings = CacheSettings { entries: 256, bytes: 2 * 1024 * 1024 };
+
     /// How long a signature may take, the wait for a thread included, before the request is refused.
     pub const SIGNING_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -92,18 +97,22 @@ impl Exchange {
         metrics: Arc<Metrics>,
     ) -> Self {
         let identities = Arc::new(IdentityCache::new(cache));
-        let verifying = Verifying::new(issuers, limits, profiles.len(), Arc::clone(&identities), &metrics);
+        let [issuers, callers] = by_use(issuers);
+        let verifying = Verifying::new(issuers, limits.clone(), profiles.len(), Arc::clone(&identities), &metrics);
+        let callers = Verifying::new(callers, limits, 0, Arc::new(IdentityCache::new(&Self::CALLERS)), &metrics);
         let minting = Arc::new(Minting::new(profiles, key, pool, Arc::clone(&identities), metrics));
-        Self { identities, verifying, minting }
+        Self { identities, verifying, callers, minting }
     }
 
     /// This exchange under other settings, with the same cache, signing threads and signing key. Identities that the new settings would
     /// make alike are kept, and so are their user tokens; the others are not used again.
     pub fn reconfigured(&self, issuers: Vec<IssuerKeys>, limits: TokenLimits, profiles: Vec<MintingProfile>) -> Self {
         let keeps_profiles = self.minting.has_profiles(&profiles);
-        let verifying = self.verifying.reconfigured(issuers, limits, profiles.len(), keeps_profiles);
+        let [issuers, callers] = by_use(issuers);
+        let verifying = self.verifying.reconfigured(issuers, limits.clone(), profiles.len(), keeps_profiles);
+        let callers = self.callers.reconfigured(callers, limits, 0, true);
         let minting = Arc::new(self.minting.reconfigured(profiles));
-        Self { identities: Arc::clone(&self.identities), verifying, minting }
+        Self { identities: Arc::clone(&self.identities), verifying, callers, minting }
     }
 
     /// Hot: one digest, one look-up, a few compares. Miss: the token is verified, once however many requests bring it. The bytes may be
@@ -142,6 +151,21 @@ impl Exchange {
         Ok(identity)
     }
 
+    /// The same for the token of a caller who vouches for users at an endpoint: of an issuer whose tokens are
+    /// [taken at endpoints](crate::token::TakenAt), and of no other.
+    pub async fn identify_caller(&self, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
+        let digest = self.callers.digest(token)?;
+        match self.callers.recall(&digest, now) {
+            Some(identity) => Ok(identity),
+            None => self.callers.verify(digest, token, now).await,
+        }
+    }
+
+    /// Mints a token for a user whom an authenticated caller vouches for, off the event loop. Nothing of it is kept: sign-ins are rare.
+    pub async fn vouch(&self, user: AssertedUser, profile: ProfileId, now: Timestamp) -> Result<UserToken, Rejection> {
+        self.minting.vouch(user, profile, now).await
+    }
+
     /// Hot: a prepared header value. Miss: the token is minted, off the event loop. Call only after the permission was checked.
     ///
     /// In a runtime of tokio, a token that is about to end is renewed in the background.
@@ -171,11 +195,17 @@ impl Exchange {
         self.minting.thumbprint()
     }
 
+    /// The public half of the key that signs, as a JWK (RFC 7517) with its thumbprint as `kid`; none where it is a shared secret.
+    pub fn signing_jwk(&self) -> Option<serde_json::Value> {
+        self.minting.jwk()
+    }
+
     /// Drops every cached identity that can no longer be used: ended, of a key that is not trusted any more, of settings that are not in
     /// use. None of them would be used again; this gives back their memory and lets others have their places. Takes about 0.2
     /// microseconds for each cached identity, in small pieces.
     pub async fn sweep(&self, now: Timestamp) {
         self.verifying.sweep(now).await;
+        self.callers.sweep(now).await;
     }
 
     /// Whether the key that verified this identity is trusted at `now`, by the issuer of that name. For what lasts longer than a request.
@@ -198,6 +228,12 @@ impl Exchange {
     pub fn cached_bytes(&self) -> u64 {
         self.identities.bytes()
     }
+}
+
+/// Those whose tokens are taken on routes, and those whose are taken at endpoints.
+fn by_use(issuers: Vec<IssuerKeys>) -> [Vec<IssuerKeys>; 2] {
+    let (routes, endpoints) = issuers.into_iter().partition(|one| one.issuer.settings().taken_at == TakenAt::Routes);
+    [routes, endpoints]
 }
 
 #[cfg(test)]

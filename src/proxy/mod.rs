@@ -40,7 +40,7 @@ pub use self::{
     client::{EventLoops, ListenSettings},
     policy::{
         Access, AllowedOrigins, BodyCondition, BodyPlace, CloseCodes, CorsSettings, ErrorShape, HeaderSettings, OnInvalid,
-        PreflightRule, ProtocolForm, RouteSettings, TokenPlace,
+        PreflightRule, ProtocolForm, ResourceSettings, RouteSettings, TokenPlace,
     },
     serve::{AccessLog, AccessLogFormat, LiveProxy, Prepared},
     settings::ProxySettings,
@@ -50,7 +50,7 @@ use self::{
     client::{KeyWatch, Listener},
     serve::{Gateway, Live, Service},
 };
-use crate::{exchange::Exchange, metrics::Metrics};
+use crate::{exchange::Exchange, metrics::Metrics, private_file::SecretError};
 
 /// Why the edge cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,14 @@ pub enum ProxyError {
     /// An upstream cannot be used.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// A secret of an endpoint cannot be used.
+    #[error("route {route}: {source}")]
+    Endpoint {
+        /// The route's name.
+        route: String,
+        /// Why.
+        source: SecretError,
+    },
 }
 
 /// The edge, ready to serve.

@@ -17,6 +17,8 @@ pub struct IssuerSettings {
     pub name: String,
     /// Whose words the remedies use. Decides about no token.
     pub provider: Provider,
+    /// What its tokens are for.
+    pub taken_at: TakenAt,
     /// Which `iss` is taken.
     pub issuer: IssuerRule,
     /// The token's `aud` must hold one of these, exactly. Not empty, unless there are `client_ids`.
@@ -61,6 +63,7 @@ impl IssuerSettings {
         Self {
             name: name.to_owned(),
             provider: Provider::Other,
+            taken_at: TakenAt::Routes,
             issuer,
             audiences,
             client_ids: Vec::new(),
@@ -94,6 +97,16 @@ pub enum Provider {
     /// Anybody else.
     #[default]
     Other,
+}
+
+/// Where the tokens of an issuer are taken. Those of one use are worth nothing at the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TakenAt {
+    /// On routes, as tokens of clients; and at the token exchange, as subject tokens.
+    #[default]
+    Routes,
+    /// At endpoints that mint tokens, as credentials of callers who vouch for users.
+    Endpoints,
 }
 
 /// Which `iss` claims belong to one configured issuer.

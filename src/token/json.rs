@@ -62,6 +62,25 @@ pub(crate) fn is_strict_object(text: &[u8]) -> bool {
     parse_object(text).is_ok()
 }
 
+/// The members of an object by these rules; none where it is not one.
+pub(crate) fn strict_object(text: &[u8]) -> Option<serde_json::Map<String, serde_json::Value>> {
+    match Value::Object(parse_object(text).ok()?).to_owned_value() {
+        serde_json::Value::Object(members) => Some(members),
+        _ => None,
+    }
+}
+
+/// Whether each number in it can be told from its neighbours, as for [`Value::is_exact`].
+pub(in crate::token) fn is_exact(value: &serde_json::Value) -> bool {
+    use serde_json::Value as Json;
+    match value {
+        Json::Number(number) => !number.is_f64() || number.as_f64().is_some_and(|number| number.abs() < EXACT),
+        Json::Array(values) => values.iter().all(is_exact),
+        Json::Object(members) => members.values().all(is_exact),
+        Json::Null | Json::Bool(_) | Json::String(_) => true,
+    }
+}
+
 impl<'a> Object<'a> {
     /// The member of this name. One that is null is not there: that is how many serializers write what they have not.
     pub(in crate::token) fn get(&self, name: &str) -> Option<&Value<'a>> {

@@ -9,7 +9,8 @@
 //! [`Explanation`] walks the same way for operators and writes down what each check expected and found.
 //!
 //! `VerifiedToken` and `UserToken` are proofs: only [`TrustedIssuer::verify`] makes the one and only [`Minter::mint`] the other,
-//! so a path that skips a check does not compile.
+//! so a path that skips a check does not compile. A token can also be minted for an [`AssertedUser`], whom an identity provider vouches
+//! for in the middle of a sign-in.
 
 mod algorithm;
 mod bearer;
@@ -41,19 +42,19 @@ pub(crate) use bearer::one_token;
 pub use bearer::{BearerToken, TokenLimits};
 pub use claims::UnverifiedToken;
 pub use explanation::{Circumstances, Demands, Explanation, KeysAtHand, Outcome, Step, Verdict};
-pub use issuer::{IssuerRule, IssuerSettings, Provider, TenantRule, TrustedIssuer};
-pub(crate) use json::is_strict_object;
+pub use issuer::{IssuerRule, IssuerSettings, Provider, TakenAt, TenantRule, TrustedIssuer};
+pub(crate) use json::{is_strict_object, strict_object};
 pub use jwk::{KeyId, SkipReason, VerificationKey};
 pub use key_set::{KeySet, KeySetError, KeySetLimits, SkippedKey};
 pub use kind::{TokenKind, TokenKinds};
 pub use mint::{
-    ClaimTable, ClaimValue, ClaimValueError, Lifetime, Minter, MintingProfile, Piece, Place, Source, TokenKeyId, TokenSigner,
-    UserIdForm, UserToken,
+    AssertedUser, ClaimTable, ClaimValue, ClaimValueError, Lifetime, Minter, MintingProfile, Piece, Place, Source, Subject,
+    TokenKeyId, TokenSigner, UserIdForm, UserToken,
 };
 pub use party::Party;
 pub use permission::{ClaimRule, NonceRule, Permission, PermissionSettings};
 pub use rejection::Rejection;
-pub(crate) use tenant::{CLOUDS, Cloud};
+pub(crate) use tenant::{CLOUDS, Cloud, is_guid};
 pub use time::Timestamp;
 pub use user_id::UserIdRule;
 pub use verifier::{Check, VerifiedToken};

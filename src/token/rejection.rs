@@ -27,6 +27,8 @@ pub enum Rejection {
     BodyTimeout,
     /// A body that must hold a token is larger than 64 KiB.
     BodyTooLarge,
+    /// The credentials with which an endpoint is called are missing or wrong.
+    CallerUnauthenticated,
     /// A claim that the route demands has another value, or is missing.
     ClaimNotAllowed,
     /// The payload is not a JSON object, or a claim has the wrong type.
@@ -35,12 +37,16 @@ pub enum Rejection {
     CodingUnsupported,
     /// A member appears twice in the header or the payload.
     DuplicateMember,
+    /// A call to an endpoint lacks a parameter, has one twice, or is of another media type, event or step.
+    EndpointRequestMalformed,
     /// Past `exp` and leeway.
     Expired,
     /// `exp` is missing.
     ExpiryMissing,
     /// A header parameter that changes what a token means: `crit`, `b64`, `zip`, `enc`, `cty`.
     ForbiddenHeader,
+    /// A grant type at the token endpoint that is not token exchange.
+    GrantTypeUnsupported,
     /// A token for Microsoft Graph: nobody else can verify it.
     GraphToken,
     /// The user has more groups than fit into a token, so that a claim which counts here was left out.
@@ -93,14 +99,20 @@ pub enum Rejection {
     PreflightNotConfigured,
     /// What was received is not an HTTP request, or could be read in two ways.
     RequestMalformed,
+    /// A scope is requested at the token endpoint that the subject token does not have.
+    ScopeNotGranted,
     /// The token is bound to a key (`cnf`), and the config refuses such tokens as bearer tokens.
     SenderConstrained,
     /// Signing failed: a fault of the gateway.
     SigningFailed,
     /// More signatures are waiting than the queue holds, or none was made within ten seconds.
     SigningOverloaded,
+    /// A subject token of a type that is never exchanged: a refresh token, SAML, an unknown one.
+    SubjectTokenUnsupported,
     /// A request target that is not a path, or has white space, a control character or a fragment in it.
     TargetMalformed,
+    /// An `audience` or `resource` that is not among the endpoint's targets, or two that differ.
+    TargetUnknown,
     /// Not three segments of strict base64url with a JSON header.
     TokenMalformed,
     /// Larger than the configured limit: the token, its header or its `kid`.
@@ -192,13 +204,16 @@ impl Rejection {
             Self::BodyNotJson => row("body_not_json", 415, None, "an uncompressed JSON body is required"),
             Self::BodyTimeout => row("body_timeout", 408, None, "the body did not arrive in time"),
             Self::BodyTooLarge => row("body_too_large", 413, None, "the body is too large"),
+            Self::CallerUnauthenticated => row("caller_unauthenticated", 401, None, "the credentials are not accepted"),
             Self::ClaimNotAllowed => row("claim_not_allowed", 403, SCOPE, "the token lacks a required claim"),
             Self::ClaimsMalformed => row("claims_malformed", 401, TOKEN, NOT_ACCEPTED),
             Self::CodingUnsupported => row("coding_unsupported", 501, None, "chunked is the only transfer coding"),
             Self::DuplicateMember => row("duplicate_member", 401, TOKEN, "the token is malformed"),
+            Self::EndpointRequestMalformed => row("endpoint_request_malformed", 400, None, "the request is malformed"),
             Self::Expired => row("expired", 401, TOKEN, "the token has expired"),
             Self::ExpiryMissing => row("expiry_missing", 401, TOKEN, "the token has no expiry"),
             Self::ForbiddenHeader => row("forbidden_header", 401, TOKEN, "the token header is not accepted"),
+            Self::GrantTypeUnsupported => row("grant_type_unsupported", 400, None, "the grant type is not supported"),
             Self::GraphToken => row("graph_token", 401, TOKEN, "the token is for Microsoft Graph; request a scope of this API"),
             Self::GroupOverage => row("group_overage", 403, SCOPE, "the token lacks a claim: the user has too many groups"),
             Self::HeadersTooLarge => row("headers_too_large", 431, None, "the request header is too large"),
@@ -225,10 +240,15 @@ impl Rejection {
             Self::PowerfulClaim => row("powerful_claim", 403, SCOPE, "a claim of the token is for administrators"),
             Self::PreflightNotConfigured => row("preflight_not_configured", 403, None, "no page of another origin may ask here"),
             Self::RequestMalformed => row("request_malformed", 400, None, "the request cannot be read"),
+            Self::ScopeNotGranted => row("scope_not_granted", 400, None, "the token lacks a requested scope"),
             Self::SenderConstrained => row("sender_constrained", 401, TOKEN, NOT_ACCEPTED),
             Self::SigningFailed => row("signing_failed", 500, None, "the gateway could not sign"),
             Self::SigningOverloaded => row("signing_overloaded", 503, None, "too many new tokens at once"),
+            Self::SubjectTokenUnsupported => {
+                row("subject_token_unsupported", 400, None, "this type of subject token is not exchanged")
+            }
             Self::TargetMalformed => row("target_malformed", 400, None, "the request target is malformed"),
+            Self::TargetUnknown => row("target_unknown", 400, None, "the audience or resource is not known"),
             Self::TokenMalformed => row("token_malformed", 401, TOKEN, "the token is malformed"),
             Self::TokenTooLarge => row("token_too_large", 401, TOKEN, "the token is too large"),
             Self::UnknownIssuer => row("unknown_issuer", 401, TOKEN, NOT_ACCEPTED),
@@ -260,13 +280,16 @@ impl Rejection {
         Self::BodyNotJson,
         Self::BodyTimeout,
         Self::BodyTooLarge,
+        Self::CallerUnauthenticated,
         Self::ClaimNotAllowed,
         Self::ClaimsMalformed,
         Self::CodingUnsupported,
         Self::DuplicateMember,
+        Self::EndpointRequestMalformed,
         Self::Expired,
         Self::ExpiryMissing,
         Self::ForbiddenHeader,
+        Self::GrantTypeUnsupported,
         Self::GraphToken,
         Self::GroupOverage,
         Self::HeadersTooLarge,
@@ -293,10 +316,13 @@ impl Rejection {
         Self::PowerfulClaim,
         Self::PreflightNotConfigured,
         Self::RequestMalformed,
+        Self::ScopeNotGranted,
         Self::SenderConstrained,
         Self::SigningFailed,
         Self::SigningOverloaded,
+        Self::SubjectTokenUnsupported,
         Self::TargetMalformed,
+        Self::TargetUnknown,
         Self::TokenMalformed,
         Self::TokenTooLarge,
         Self::UnknownIssuer,
@@ -332,7 +358,10 @@ mod tests {
     fn our_own_trouble_is_never_a_401() {
         for rejection in Rejection::ALL {
             match rejection.status() {
-                401 => assert!(rejection.error() == Some("invalid_token") || *rejection == Rejection::MissingToken),
+                401 => assert!(
+                    rejection.error() == Some("invalid_token")
+                        || matches!(rejection, Rejection::MissingToken | Rejection::CallerUnauthenticated)
+                ),
                 // Without an error code: what no other token would permit.
                 403 => assert!(rejection.error().is_none_or(|error| error == "insufficient_scope")),
                 _ => assert_ne!(rejection.error(), Some("invalid_token"), "{}", rejection.label()),

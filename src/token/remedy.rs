@@ -30,6 +30,9 @@ impl Rejection {
             Self::BodyNotJson => "Client: send `Content-Type: application/json` (UTF-8) without `Content-Encoding`.",
             Self::BodyTimeout => "Client: send the body at once. Config: raise `listen.body_timeout` for bad networks.",
             Self::BodyTooLarge => "Client: send a smaller login; 64 KiB is the most.",
+            Self::CallerUnauthenticated => {
+                "Caller: send the credentials that the endpoint's `clients` or `callers` name. Config: compare the file of the secret; two lines are taken while it is changed."
+            }
             Self::ClaimNotAllowed => "Provider: put the claim into access tokens. Config: correct `claims` of the route.",
             Self::ClaimsMalformed => {
                 "Provider: a claim has the wrong type; `syncgate explain` and the log name it. Look at what a rule or a custom policy writes into the token."
@@ -40,12 +43,18 @@ impl Rejection {
             Self::DuplicateMember => {
                 "Provider: a member appears twice in the token, so it has two readings. Look at custom claims."
             }
+            Self::EndpointRequestMalformed => {
+                "Caller: send what docs/endpoints.md shows for this endpoint: each parameter once, in the body, in its media type."
+            }
             Self::Expired => {
                 "Client: get a new token before the old one ends. If it is new, compare the clocks of this machine and of the issuer."
             }
             Self::ExpiryMissing => "Provider: tokens must have `exp`.",
             Self::ForbiddenHeader => {
                 "Client: send a signed access token. This one is encrypted, compressed or asks for an extension."
+            }
+            Self::GrantTypeUnsupported => {
+                "Client: send `grant_type=urn:ietf:params:oauth:grant-type:token-exchange`. The gateway logs nobody in."
             }
             Self::GraphToken => {
                 "Client: ask for a scope of your own API (`api://<id>/<scope>`) instead of `User.Read` or `.default` of Graph. App registration: expose that scope."
@@ -103,6 +112,7 @@ impl Rejection {
             Self::RequestMalformed => {
                 "Client: send HTTP/1.1 in the clear. The log says what came instead, at most once in ten seconds; a load balancer that speaks TLS, HTTP/2 or the PROXY protocol to the gateway must be told not to."
             }
+            Self::ScopeNotGranted => "Client: leave `scope` out, or request scopes that the subject token has.",
             Self::SenderConstrained => {
                 "Client: ask for a bearer token, without DPoP and without a client certificate. Config: `sender_constrained: accept` takes it without a look at its key."
             }
@@ -110,7 +120,11 @@ impl Rejection {
             Self::SigningOverloaded => {
                 "Gateway: too many new tokens at once. Add cores, or raise `signing.queue`; clients come again by themselves."
             }
+            Self::SubjectTokenUnsupported => {
+                "Client: send the access token, with `subject_token_type=urn:ietf:params:oauth:token-type:access_token`."
+            }
             Self::TargetMalformed => "Client: send a path, with white space and `#` percent-encoded. This is no forward proxy.",
+            Self::TargetUnknown => "Client: request one of the names under `targets`. Config: add the name there.",
             Self::TokenMalformed => {
                 "Client: send the access token as it was issued: three segments with dots between them. An opaque or encrypted token is for another API."
             }

@@ -52,7 +52,7 @@ pub(in crate::token) fn names(url: &str, tenant: &str) -> bool {
 }
 
 /// A tenant id: a GUID in lower case, as Microsoft writes it. One spelling for each tenant.
-pub(in crate::token) fn is_guid(text: &str) -> bool {
+pub(crate) fn is_guid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(index, byte)| match index {
             8 | 13 | 18 | 23 => byte == b'-',

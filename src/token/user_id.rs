@@ -102,7 +102,8 @@ fn claim<'s>(token: &'s UnverifiedToken<'_>, name: &str) -> Result<Option<&'s st
     }
 }
 
-fn is_valid(id: &str) -> bool {
+/// Whether a text can be a user id.
+pub(in crate::token) fn is_valid(id: &str) -> bool {
     if !(1..=MAX_BYTES).contains(&id.len()) {
         return false;
     }

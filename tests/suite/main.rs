@@ -18,6 +18,7 @@ mod dependencies;
 mod differential;
 mod displaced;
 mod duplex;
+mod endpoints;
 mod ends;
 mod every_rejection;
 mod explain;

@@ -3,23 +3,53 @@
 use crate::{
     config::{
         Config,
-        print::yaml::{Yaml, quoted, word},
+        print::{
+            endpoints::print_endpoint,
+            yaml::{Yaml, quoted, word},
+        },
         read::{
             browsers::{ANY, NO_ORIGIN, NULL, PREFLIGHTS},
             routes::{AUTO, ERROR_SHAPES, NONE, ON_INVALID},
         },
     },
+    endpoint::EndpointSettings,
     proxy::{Access, AllowedOrigins, BodyPlace, ProtocolForm, RouteSettings, TokenPlace},
     token::NonceRule,
 };
 
 pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yaml) {
+    // It follows from other routes.
+    if let Some(EndpointSettings::Metadata(_)) = route.endpoint {
+        return;
+    }
     yaml.element("name", &route.name);
     yaml.text("path", &route.path);
-    yaml.plain("exact", route.exact);
     if let Some(host) = &route.host {
         yaml.text("host", host);
     }
+    match &route.endpoint {
+        Some(endpoint) => print_answered(route, endpoint, config, yaml),
+        None => print_forwarding(route, config, yaml),
+    }
+    yaml.close();
+}
+
+/// A route that the gateway answers itself.
+fn print_answered(route: &RouteSettings, endpoint: &EndpointSettings, config: &Config, yaml: &mut Yaml) {
+    print_endpoint(endpoint, config, yaml);
+    if *endpoint != EndpointSettings::KeySet
+        && let Some(profile) = config.profiles.get(route.profile)
+    {
+        yaml.text("mint", &profile.name);
+    }
+    if let EndpointSettings::TokenExchange(_) = endpoint {
+        print_permission(route, yaml);
+        print_browsers(route, yaml);
+    }
+}
+
+fn print_forwarding(route: &RouteSettings, config: &Config, yaml: &mut Yaml) {
+    yaml.plain("exact", route.exact);
     yaml.list("methods", &route.methods);
     if let Some(upstream) = config.proxy.upstreams.get(route.upstream) {
         yaml.text("upstream", &upstream.name);
@@ -42,6 +72,26 @@ pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yam
     }
     yaml.close();
     yaml.text("user_query", route.user_query.as_deref().unwrap_or(NONE));
+    if let Some(resource) = &route.resource {
+        yaml.open("resource");
+        yaml.text("url", &resource.url);
+        yaml.list("authorization_servers", &resource.authorization_servers);
+        yaml.close();
+    }
+    print_permission(route, yaml);
+    print_nonce(route, yaml);
+    print_browsers(route, yaml);
+    yaml.plain("errors", word(&ERROR_SHAPES, &route.errors));
+    yaml.plain("on_invalid", word(&ON_INVALID, &route.on_invalid));
+    let code = |code: Option<u16>| code.map_or(AUTO.to_owned(), |code| code.to_string());
+    yaml.open("close_codes");
+    yaml.plain("token_end", code(route.close_codes.token_end));
+    yaml.plain("max_age", code(route.close_codes.max_age));
+    yaml.plain("upstream_lost", code(route.close_codes.upstream_lost));
+    yaml.close();
+}
+
+fn print_permission(route: &RouteSettings, yaml: &mut Yaml) {
     let permission = route.permission.settings();
     yaml.list("scopes", &permission.all_scopes);
     yaml.list("any_scopes", &permission.any_scopes);
@@ -49,7 +99,10 @@ pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yam
     yaml.list("any_roles", &permission.any_roles);
     yaml.claims("claims", &permission.all_claims);
     yaml.claims("any_claims", &permission.any_claims);
-    match &permission.nonce {
+}
+
+fn print_nonce(route: &RouteSettings, yaml: &mut Yaml) {
+    match &route.permission.settings().nonce {
         NonceRule::Ignored => yaml.plain("nonce", "ignored"),
         NonceRule::Forbidden => yaml.plain("nonce", "forbidden"),
         NonceRule::EqualsHeader(header) => {
@@ -58,6 +111,9 @@ pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yam
             yaml.close();
         }
     }
+}
+
+fn print_browsers(route: &RouteSettings, yaml: &mut Yaml) {
     match &route.allowed_origins {
         AllowedOrigins::Unsaid => {}
         AllowedOrigins::Any => yaml.plain("allowed_origins", ANY),
@@ -73,15 +129,6 @@ pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yam
         yaml.duration("max_age", cors.max_age);
         yaml.close();
     }
-    yaml.plain("errors", word(&ERROR_SHAPES, &route.errors));
-    yaml.plain("on_invalid", word(&ON_INVALID, &route.on_invalid));
-    let code = |code: Option<u16>| code.map_or(AUTO.to_owned(), |code| code.to_string());
-    yaml.open("close_codes");
-    yaml.plain("token_end", code(route.close_codes.token_end));
-    yaml.plain("max_age", code(route.close_codes.max_age));
-    yaml.plain("upstream_lost", code(route.close_codes.upstream_lost));
-    yaml.close();
-    yaml.close();
 }
 
 /// A place on one line.

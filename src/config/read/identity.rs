@@ -2,7 +2,7 @@
 
 use crate::{
     config::{field::Field, formats::CLAIM, suggest::shown},
-    token::{IssuerRule, IssuerSettings, TenantRule, UserIdRule},
+    token::{IssuerRule, IssuerSettings, TakenAt, TenantRule, UserIdRule},
 };
 
 /// Claims that people can change, or that pass from one person to another.
@@ -99,12 +99,14 @@ pub(in crate::config) enum Collision {
 /// Every issuer whose user ids could collide, and why. Those that are `shared` on purpose are left out.
 pub(in crate::config) fn collisions(issuers: &[&IssuerSettings], shared: &[bool]) -> Vec<(usize, Collision)> {
     let mut found = Vec::new();
-    let candidates: Vec<_> = issuers.iter().enumerate().filter(|(index, _)| shared.get(*index) != Some(&true)).collect();
+    // Those who call endpoints are no users.
+    let of_users = || issuers.iter().enumerate().filter(|(_, issuer)| issuer.taken_at == TakenAt::Routes);
+    let candidates: Vec<_> = of_users().filter(|(index, _)| shared.get(*index) != Some(&true)).collect();
     for (index, issuer) in &candidates {
         let (prefix, has_tenant) = marks(&issuer.user_id);
         if takes_several_tenants(&issuer.issuer) && !has_tenant {
             found.push((*index, Collision::Tenants));
-        } else if issuers.len() > 1 && !has_tenant && prefix.is_empty() {
+        } else if of_users().count() > 1 && !has_tenant && prefix.is_empty() {
             found.push((*index, Collision::Issuers));
         } else if !prefix.is_empty() {
             let alike = candidates.iter().find(|(other, settings)| {

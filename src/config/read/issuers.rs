@@ -21,7 +21,7 @@ use crate::{
         section::Section,
     },
     jwks::KeySource,
-    token::{CLOUDS, IssuerSettings, Provider, TokenKind, TokenKinds},
+    token::{CLOUDS, IssuerSettings, Provider, TakenAt, TokenKind, TokenKinds},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -54,6 +54,11 @@ pub(in crate::config) const ALGORITHMS: [(&str, Algorithm); 9] = [
 
 const TOKEN_KINDS: [(&str, TokenKind); 3] =
     [("access", TokenKind::Access), ("id", TokenKind::Id), ("app_only", TokenKind::AppOnly)];
+
+pub(in crate::config) const TAKEN_AT: [(&str, TakenAt); 2] = [("routes", TakenAt::Routes), ("endpoints", TakenAt::Endpoints)];
+
+/// The application id of the service that calls custom authentication extensions, in every tenant.
+pub(in crate::config) const MICROSOFT_EXTENSIONS: &str = "99045fe1-7639-4a75-9d4a-577b6ca3810f";
 
 pub(in crate::config) const ACCEPT_OR_REFUSE: [(&str, bool); 2] = [("accept", true), ("refuse", false)];
 
@@ -109,15 +114,22 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     let name = section.text("name", &NAME).or(default_name).unwrap_or_else(|| NAMELESS.to_owned());
     let client_ids = section.texts("client_ids", &TEXT);
     let audiences = audiences(&mut section, provider, &issuers, client_ids.is_empty());
+    let taken_at = section.choice("for", &TAKEN_AT, TakenAt::default());
+    let is_caller = taken_at == TakenAt::Endpoints;
+    let authorized_parties = section.texts("authorized_parties", &TEXT);
     let rules = IssuerSettings {
         provider,
+        taken_at,
         algorithms: section.field("algorithms").map_or_else(|| vec![Algorithm::RS256], |field| algorithms(&field)),
         policies,
-        authorized_parties: section.texts("authorized_parties", &TEXT),
+        authorized_parties: match authorized_parties.is_empty() && is_caller {
+            true => vec![MICROSOFT_EXTENSIONS.to_owned()],
+            false => authorized_parties,
+        },
         client_ids,
         takes_sender_constrained: section.choice("sender_constrained", &ACCEPT_OR_REFUSE, true),
         takes_group_overage: section.choice("group_overage", &ACCEPT_OR_REFUSE, true),
-        kinds: section.field("tokens").map_or_else(TokenKinds::default, |field| kinds(&field)),
+        kinds: section.field("tokens").map_or_else(|| default_kinds(taken_at), |field| kinds(&field)),
         user_id: user_id.unwrap_or(expansion.user_id),
         name_claim: claim_name(&mut section, "name_claim", NAME_CLAIM),
         role_claim: claim_name(&mut section, "role_claim", ROLE_CLAIM),
@@ -129,6 +141,14 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     };
     section.finish();
     Issuer { config: IssuerConfig { rules, jwks: settings }, field, shared }
+}
+
+/// Clients have users; those who call an endpoint are services.
+fn default_kinds(taken_at: TakenAt) -> TokenKinds {
+    match taken_at {
+        TakenAt::Routes => TokenKinds::default(),
+        TakenAt::Endpoints => TokenKinds { access: false, id: false, app_only: true },
+    }
 }
 
 /// Whose issuers these are, where no preset says so.

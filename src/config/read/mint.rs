@@ -13,6 +13,7 @@ use crate::{
         section::Section,
         suggest::shown,
     },
+    endpoint::EndpointSettings,
     proxy::RouteSettings,
     token::{ClaimTable, ClaimValue, Lifetime, MintingProfile, Place, Source, TokenKeyId, UserIdForm},
 };
@@ -94,8 +95,17 @@ fn check_algorithm(preset: MintPreset, algorithm: Algorithm, field: &Field<'_>) 
 
 /// Reports profiles that no route uses.
 pub(in crate::config) fn check_use(profiles: &[Profile<'_>], routes: &[RouteSettings]) {
-    let named = profiles.iter().enumerate().skip(1).filter(|(index, _)| !routes.iter().any(|route| route.profile == *index));
+    let named = profiles.iter().enumerate().skip(1).filter(|(index, _)| !routes.iter().any(|route| mints(route, *index)));
     named.filter_map(|(_, profile)| profile.field.as_ref()).for_each(|field| field.warning("no route names it (mint: NAME)"));
+}
+
+/// Whether a route mints by this profile, or an endpoint on it may be asked to.
+fn mints(route: &RouteSettings, profile: usize) -> bool {
+    let is_target = match &route.endpoint {
+        Some(EndpointSettings::TokenExchange(one)) => one.targets.iter().any(|target| target.profile == profile),
+        _ => false,
+    };
+    route.profile == profile || is_target
 }
 
 fn profile(name: &str, mut section: Section<'_>, algorithm: Algorithm) -> MintingProfile {

@@ -9,7 +9,9 @@ use crate::{
         read::{
             backends::{BACKENDS, Backend},
             browsers::browsers,
-            conflicts, exposure,
+            conflicts, endpoints, exposure,
+            issuers::Issuer,
+            metadata,
             mint::{self, Profile},
             places,
             upstreams::Upstream,
@@ -45,22 +47,35 @@ const CLOSE_CODE: Format<Option<u16>> =
 
 const METHOD: Format<String> = Format { accepted: "a method in capitals, such as POST", shown: true, parse: method };
 
+/// What of the rest of the file a route may name.
+pub(in crate::config) struct Rest<'r, 'f> {
+    pub(in crate::config) upstreams: &'r [Upstream<'f>],
+    pub(in crate::config) issuers: &'r [Issuer<'f>],
+    pub(in crate::config) algorithm: Algorithm,
+}
+
 /// Routes with a preset may add a minting profile of their own.
-pub(in crate::config) fn routes(
-    field: Option<Field<'_>>,
-    upstreams: &[Upstream<'_>],
-    profiles: &mut Vec<Profile<'_>>,
-    algorithm: Algorithm,
+pub(in crate::config) fn routes<'f>(
+    field: Option<Field<'f>>,
+    rest: &Rest<'_, 'f>,
+    profiles: &mut Vec<Profile<'f>>,
 ) -> Vec<RouteSettings> {
     let Some(field) = field else { return vec![RouteSettings::default()] };
+    let upstreams = rest.upstreams;
     let mut used = vec![false; upstreams.len()];
     let mut routes: Vec<(Field<'_>, RouteSettings)> = Vec::new();
     for element in field.elements() {
-        for route in route(element.section(), upstreams, profiles, algorithm) {
-            used.get_mut(route.upstream).into_iter().for_each(|used| *used = true);
+        for route in route(element.section(), rest, profiles) {
+            if route.endpoint.is_none() {
+                used.get_mut(route.upstream).into_iter().for_each(|used| *used = true);
+            }
             conflicts::check(&element, &route, &routes);
             routes.push((element.clone(), route));
         }
+    }
+    for (element, route) in metadata::routes(&routes, rest.issuers) {
+        conflicts::check(&element, &route, &routes);
+        routes.push((element, route));
     }
     exposure::check(&routes);
     for (upstream, _) in upstreams.iter().zip(used).filter(|(_, used)| !used) {
@@ -70,12 +85,7 @@ pub(in crate::config) fn routes(
 }
 
 /// One element of the list; several routes, if its preset stands for several.
-fn route(
-    mut section: Section<'_>,
-    upstreams: &[Upstream<'_>],
-    profiles: &mut Vec<Profile<'_>>,
-    algorithm: Algorithm,
-) -> Vec<RouteSettings> {
+fn route<'f>(mut section: Section<'f>, rest: &Rest<'_, 'f>, profiles: &mut Vec<Profile<'f>>) -> Vec<RouteSettings> {
     let preset = section.field("preset");
     let backend = preset.as_ref().and_then(|field| field.choice(&BACKENDS));
     let mut route = backend.map(Backend::defaults).unwrap_or_else(|| RouteSettings { name: String::new(), ..Default::default() });
@@ -89,10 +99,13 @@ fn route(
     }
     // The dot that may end a full name is not compared.
     route.host = section.text("host", &HOST).map(|host| host.trim_end_matches('.').to_owned());
-    route.upstream = upstream(&mut section, upstreams);
+    if let Some(field) = section.field("endpoint") {
+        return vec![endpoints::route(section, &field, route, profiles, rest.issuers)];
+    }
+    route.upstream = upstream(&mut section, rest.upstreams);
     route.profile = match (section.field("mint"), preset.as_ref().zip(backend)) {
         (Some(field), _) => profile(&field, profiles),
-        (None, Some((field, backend))) => mint::profile_for(backend.minting(), field, profiles, algorithm),
+        (None, Some((field, backend))) => mint::profile_for(backend.minting(), field, profiles, rest.algorithm),
         (None, None) => 0,
     };
     if backend == Some(Backend::Realm) {
@@ -113,6 +126,7 @@ fn route(
         let is_none = field.scalar("none, or the name of a query parameter").is_none_or(|text| text == NONE);
         route.user_query = if is_none { None } else { field.text(&TEXT) };
     }
+    route.resource = section.field("resource").and_then(|field| metadata::resource(&field));
     let permission = permission(&mut section);
     let has_cookie = route.token_in.iter().any(|place| matches!(place, TokenPlace::Cookie(_)));
     let browsers = browsers(&mut section, has_cookie);
@@ -131,7 +145,7 @@ fn route(
     }
     if route.access != Access::Protected {
         let demands = permission != PermissionSettings::default() || named_user.is_some_and(|_| route.user_query.is_some());
-        check_public(&section, demands, in_body);
+        check_public(&section, demands, in_body, route.resource.is_some());
         route.user_query = None;
     }
     if route.user_query.is_some() {
@@ -146,7 +160,7 @@ fn route(
 }
 
 /// What the token must permit.
-fn permission(section: &mut Section<'_>) -> PermissionSettings {
+pub(in crate::config) fn permission(section: &mut Section<'_>) -> PermissionSettings {
     PermissionSettings {
         all_scopes: section.texts("scopes", &SCOPE),
         any_scopes: section.texts("any_scopes", &SCOPE),
@@ -159,7 +173,10 @@ fn permission(section: &mut Section<'_>) -> PermissionSettings {
 }
 
 /// A public route looks at no token: `demands` says that it demands something of one, `in_body` that it may be in a body.
-fn check_public(section: &Section<'_>, demands: bool, in_body: bool) {
+fn check_public(section: &Section<'_>, demands: bool, in_body: bool, has_resource: bool) {
+    if has_resource {
+        section.problem("a public route protects nothing; remove resource");
+    }
     if demands {
         section.problem("a public route demands nothing of a token; remove scopes, roles, claims, nonce and user_query");
     }
@@ -218,7 +235,7 @@ fn shown_names(names: &[&str]) -> String {
 }
 
 /// The index of the minting profile that a route names.
-fn profile(field: &Field<'_>, profiles: &[Profile<'_>]) -> usize {
+pub(in crate::config) fn profile(field: &Field<'_>, profiles: &[Profile<'_>]) -> usize {
     let Some(name) = field.text(&NAME) else { return 0 };
     let found = profiles.iter().position(|profile| profile.settings.name == name);
     if found.is_none() {

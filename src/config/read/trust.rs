@@ -11,7 +11,7 @@ use crate::{
             presets::TENANT_PLACE,
         },
     },
-    token::{IssuerRule, TenantRule},
+    token::{IssuerRule, TakenAt, TenantRule},
 };
 
 /// The way out for issuers that know the same people.
@@ -37,10 +37,11 @@ fn names(issuers: &[Issuer<'_>]) {
 
 /// No `iss` may belong to two issuers: which rules hold for a token must be plain.
 fn iss_values(issuers: &[Issuer<'_>]) {
-    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut seen: HashMap<(bool, String), usize> = HashMap::new();
     let mut clashes = BTreeMap::new();
     let mut clash = |one: usize, other: usize, iss: &str| {
-        if one != other {
+        let taken_at = |index: usize| issuers.get(index).map(|issuer| issuer.config.rules.taken_at);
+        if one != other && taken_at(one) == taken_at(other) {
             clashes.entry((one.min(other), one.max(other))).or_insert_with(|| iss.to_owned());
         }
     };
@@ -52,7 +53,8 @@ fn iss_values(issuers: &[Issuer<'_>]) {
     for (index, issuer) in issuers.iter().enumerate() {
         for iss in values(&issuer.config.rules.issuer) {
             open_patterns.iter().filter(|(_, pattern)| fits(pattern, &iss)).for_each(|(other, _)| clash(*other, index, &iss));
-            clash(*seen.entry(iss.clone()).or_insert(index), index, &iss);
+            let is_for_routes = issuer.config.rules.taken_at == TakenAt::Routes;
+            clash(*seen.entry((is_for_routes, iss.clone())).or_insert(index), index, &iss);
         }
     }
     for ((first, second), iss) in clashes {

@@ -14,8 +14,10 @@ const PAGE: &str = include_str!("../../../docs/settings.md");
 /// A key that no section has, and that is near none.
 const UNKNOWN: &str = "zzzzzzzzzzzz";
 
+const ENDPOINT: &str = "/routes/0/endpoint";
+
 /// Every mapping of the file whose keys are fixed, as the page writes it, and as a JSON pointer into [`bases`].
-const SECTIONS: [(&str, &str); 17] = [
+const SECTIONS: [(&str, &str); 19] = [
     ("", ""),
     ("listen.", "/listen"),
     ("admin.", "/admin"),
@@ -29,6 +31,8 @@ const SECTIONS: [(&str, &str); 17] = [
     ("routes[].token.", "/routes/0/token"),
     ("routes[].cors.", "/routes/0/cors"),
     ("routes[].close_codes.", "/routes/0/close_codes"),
+    ("routes[].resource.", "/routes/0/resource"),
+    ("routes[].endpoint.", ENDPOINT),
     ("headers.", "/headers"),
     ("cache.", "/cache"),
     ("log.", "/log"),
@@ -36,7 +40,7 @@ const SECTIONS: [(&str, &str); 17] = [
 ];
 
 /// Settings whose default depends on others, or is too long for a table.
-const WITHOUT_ONE_DEFAULT: [&str; 12] = [
+const WITHOUT_ONE_DEFAULT: [&str; 14] = [
     "headers.strip",
     "issuers[].audiences",
     "issuers[].discovery",
@@ -45,6 +49,8 @@ const WITHOUT_ONE_DEFAULT: [&str; 12] = [
     "issuers[].policies",
     "issuers[].preset",
     "issuers[].user_id",
+    "routes[].endpoint.callers",
+    "routes[].endpoint.type",
     "routes[].name",
     "routes[].upstream",
     "signing.key_file",
@@ -87,7 +93,7 @@ fn rows() -> Vec<Row> {
 }
 
 /// Configs in which between them every key has a meaning.
-fn bases() -> [Value; 3] {
+fn bases() -> [Value; 6] {
     let mut first = small();
     first["routes"] = json!([{ "name": "a" }]);
     let mut second = first.clone();
@@ -98,7 +104,24 @@ fn bases() -> [Value; 3] {
     third["signing"] = json!({ "algorithm": "HS256", "secret_file": "secret" });
     third["upstreams"] = json!({ "a": third["upstream"].take() });
     third.as_object_mut().unwrap().remove("upstream");
-    [first, second, third]
+    let [exchange, policy, entra] = endpoints();
+    [first, second, third, exchange, policy, entra]
+}
+
+/// Configs with an endpoint, which has no use for most keys of a route.
+fn endpoints() -> [Value; 3] {
+    ["token_exchange", "b2c_policy", "entra"].map(|kind| {
+        let mut base = small();
+        let mut endpoint = json!({ "type": kind });
+        if kind != "token_exchange" {
+            endpoint["callers"] = json!([{ "bearer": { "secret_file": "secret" } }]);
+        }
+        if kind == "entra" {
+            endpoint["tenants"] = json!([TENANT_ID]);
+        }
+        base["routes"] = json!([{ "name": "a", "path": "/a", "endpoint": endpoint }]);
+        base
+    })
 }
 
 /// The keys that the reader knows, as it lists them where one is unknown.
@@ -107,6 +130,9 @@ fn known_keys() -> BTreeSet<String> {
     for base in bases() {
         for (name, pointer) in SECTIONS {
             if pointer == "/upstream" && base.get("upstream").is_none() {
+                continue;
+            }
+            if base.pointer(ENDPOINT).is_some() != (pointer == ENDPOINT) {
                 continue;
             }
             let text = changed(base.clone(), &[(&format!("{pointer}/{UNKNOWN}"), json!(1))]);
@@ -119,7 +145,7 @@ fn known_keys() -> BTreeSet<String> {
     }
     // Not settings but mappings of settings, which have rows of their own.
     let mappings: BTreeSet<_> = SECTIONS.iter().map(|(name, _)| name.trim_end_matches(['.', '[', ']'])).collect();
-    known.retain(|key| !mappings.contains(key.as_str()) || ["upstream", "routes[].cors"].contains(&key.as_str()));
+    known.retain(|key| !mappings.contains(key.as_str()) || ["upstream", "routes[].cors", "routes[].endpoint", "routes[].resource"].contains(&key.as_str()));
     known
 }
 
@@ -129,6 +155,7 @@ fn accepted(row: &Row) -> String {
     for base in bases() {
         let all = problems(&changed(base, &[(&row.pointer(), json!([{}]))]));
         let of_key = |problem: &&String| problem.starts_with(&format!("{key}:")) || problem.starts_with(&format!("{key}[0]:"));
+        let all: Vec<_> = all.into_iter().filter(|problem| !problem.contains("unknown key")).collect();
         let Some((_, accepted)) = all.iter().rev().filter(of_key).find_map(|problem| problem.split_once("; accepted: ")) else {
             continue;
         };
@@ -143,10 +170,13 @@ fn accepted(row: &Row) -> String {
 
 /// The printout of a config with defaults alone: each setting under the name that the page has for it.
 fn printed() -> BTreeMap<String, String> {
-    let printed = Effective(&config(&small().to_string())).to_string();
-    let reading = Reading::new("/".as_ref());
     let mut settings = BTreeMap::new();
-    collect(&document::parse(printed.as_bytes(), &reading).unwrap(), "", &mut settings);
+    // What is the same key everywhere is that of the last one.
+    for base in endpoints().into_iter().chain([small()]) {
+        let printed = Effective(&config(&base.to_string())).to_string();
+        let reading = Reading::new("/".as_ref());
+        collect(&document::parse(printed.as_bytes(), &reading).unwrap(), "", &mut settings);
+    }
     settings.into_iter().map(|(key, value)| (key.replace("upstreams.default.", "upstream."), value)).collect()
 }
 

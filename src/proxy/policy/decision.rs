@@ -8,6 +8,7 @@ use http::HeaderMap;
 use pingora::http::RequestHeader;
 
 use crate::{
+    endpoint::Endpoint,
     exchange::{Exchange, Identity, LastToken},
     proxy::{
         http::{Fields, Single, connection_options, lifetime, switch},
@@ -67,6 +68,8 @@ pub(in crate::proxy) enum Decision {
     OpenWebSocket(Permit),
     /// It only asks what a browser may do, and the gateway says so.
     Answer(Preflight),
+    /// The gateway answers it itself.
+    Call(Arc<Endpoint>),
     /// The token may be in its body: to be asked again with that.
     NeedsBody,
 }
@@ -103,6 +106,9 @@ impl Policy {
         // Not before the route is known: a page can read a refusal only if its route says so.
         if is_too_large {
             return Err(Rejection::HeadersTooLarge);
+        }
+        if let Some(endpoint) = &route.endpoint {
+            return if found.also.is_empty() { Ok(Decision::Call(Arc::clone(endpoint))) } else { Err(Rejection::AmbiguousPath) };
         }
         route.allowed_origins.check_socket(&request.headers)?;
         decided.closes = fields.connection == Single::Often

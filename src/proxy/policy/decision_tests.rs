@@ -163,6 +163,7 @@ fn word(outcome: &Result<Decision, Rejection>) -> &'static str {
         Ok(Decision::Forward(_)) => "forward",
         Ok(Decision::OpenWebSocket(_)) => "websocket",
         Ok(Decision::Answer(_)) => "answer",
+        Ok(Decision::Call(_)) => "call",
         Ok(Decision::NeedsBody) => "needs_body",
         Err(rejection) => rejection.label(),
     }

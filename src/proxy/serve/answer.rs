@@ -26,7 +26,9 @@ pub(in crate::proxy) async fn refuse(
     let mut answer = Answer::new(rejection.into(), route)?;
     if rejection.challenges() {
         let scope = route.and_then(|route| route.permission.challenge_scope());
-        let value = HeaderValue::try_from(challenge(rejection, realm, scope)).unwrap_or(HeaderValue::from_static("Bearer"));
+        let metadata = route.and_then(|route| route.resource_metadata.as_deref());
+        let value =
+            HeaderValue::try_from(challenge(rejection, realm, scope, metadata)).unwrap_or(HeaderValue::from_static("Bearer"));
         answer.header.append_header("WWW-Authenticate", value)?;
     }
     if rejection.is_temporary() {
@@ -94,13 +96,17 @@ impl Answer {
 }
 
 /// The `WWW-Authenticate` value (RFC 6750 section 3): no error code where the request held no credentials.
-fn challenge(rejection: Rejection, realm: &str, scope: Option<&str>) -> String {
+fn challenge(rejection: Rejection, realm: &str, scope: Option<&str>, resource_metadata: Option<&str>) -> String {
     let mut value = format!("Bearer realm=\"{realm}\"");
     if let Some(error) = rejection.error() {
         value.push_str(&format!(", error=\"{error}\", error_description=\"{}\"", rejection.description()));
     }
     if let Some(scope) = scope.filter(|_| rejection.status() == 403) {
         value.push_str(&format!(", scope=\"{scope}\""));
+    }
+    // RFC 9728 section 5.1.
+    if let Some(url) = resource_metadata {
+        value.push_str(&format!(", resource_metadata=\"{url}\""));
     }
     value
 }
@@ -111,14 +117,14 @@ mod tests {
 
     #[test]
     fn a_missing_token_is_challenged_without_an_error_code() {
-        assert_eq!(challenge(Rejection::MissingToken, "syncgate", Some("docs.read")), "Bearer realm=\"syncgate\"");
+        assert_eq!(challenge(Rejection::MissingToken, "syncgate", Some("docs.read"), None), "Bearer realm=\"syncgate\"");
     }
 
     #[test]
     fn a_missing_scope_is_named() {
         let expected = "Bearer realm=\"syncgate\", error=\"insufficient_scope\", \
              error_description=\"the token lacks a required scope\", scope=\"docs.read\"";
-        assert_eq!(challenge(Rejection::MissingScope, "syncgate", Some("docs.read")), expected);
+        assert_eq!(challenge(Rejection::MissingScope, "syncgate", Some("docs.read"), None), expected);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
         policy::{Asked, Decided, Decision, Permit},
         serve::{
             answer,
+            endpoint::call,
             live::{Live, LiveProxy},
             record::{Outcome, RequestRecord},
             whole_body::{self, Stop},
@@ -150,6 +151,8 @@ impl Gateway {
                 }
                 Ok(Admitted::Answered)
             }
+            // Boxed, so that the rare case does not make every request's future large.
+            Ok(Decision::Call(endpoint)) => Box::pin(call(client, context, &endpoint)).await.map(|()| Admitted::Answered),
             // It has been asked for and given.
             Ok(Decision::NeedsBody) => self.refuse(client, context, Rejection::MissingToken).await,
             Err(Stop::Refused(rejection)) => self.refuse(client, context, rejection).await,

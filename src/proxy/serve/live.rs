@@ -53,8 +53,11 @@ impl Live {
             None => Backend::new(one.clone(), &system).map(Arc::new),
         });
         let headers = settings.headers.for_hosts(settings.routes.iter().map(|route| &route.host));
-        let route = |one: &RouteSettings| Arc::new(Route::new(one, &headers, metrics.proxy.route(&one.name)));
-        let routes = RouteTable::new(settings.routes.iter().map(route).collect());
+        let route = |one: &RouteSettings| {
+            let route = Route::new(one, &headers, metrics.proxy.route(&one.name)).with_endpoint(one.endpoint.as_ref());
+            route.map(Arc::new).map_err(|source| ProxyError::Endpoint { route: one.name.clone(), source })
+        };
+        let routes = RouteTable::new(settings.routes.iter().map(route).collect::<Result<_, _>>()?);
         let pins = settings.upstreams.iter().map(|upstream| PinWatch::new(&upstream.name, Arc::clone(&exchange)));
         Ok(Self {
             listen: settings.listen.clone(),

@@ -32,6 +32,8 @@ pub(in crate::proxy) enum Outcome {
     Ended(Cut),
     /// A preflight, answered by the gateway.
     Preflight,
+    /// Answered by an endpoint with this status, and why nothing was minted where something should have been.
+    Endpoint(u16, Option<Rejection>),
     /// The upstream answered with this status.
     Upstream(u16),
     /// The upstream did not answer.
@@ -156,7 +158,7 @@ impl RequestRecord {
             Outcome::Refused(rejection) => rejection.status(),
             Outcome::Ended(cause) => cause.rejection().status(),
             Outcome::Preflight => 204,
-            Outcome::Upstream(status) | Outcome::Client(status) => status,
+            Outcome::Upstream(status) | Outcome::Client(status) | Outcome::Endpoint(status, _) => status,
             Outcome::UpstreamFailed(fault) => fault.status(),
             Outcome::Internal => 500,
         }
@@ -168,7 +170,7 @@ impl RequestRecord {
             return rejection.label();
         }
         match (self.state.was_cut(), self.outcome) {
-            (_, Outcome::Refused(rejection)) => rejection.label(),
+            (_, Outcome::Refused(rejection) | Outcome::Endpoint(_, Some(rejection))) => rejection.label(),
             (_, Outcome::Upstream(_)) if self.is_websocket => self.socket_end().label(),
             (_, Outcome::UpstreamFailed(fault)) => fault.label(),
             (_, Outcome::Ended(cause)) => cause.label(),
@@ -176,6 +178,7 @@ impl RequestRecord {
             (None, Outcome::Unanswered) => "client_left",
             (None, Outcome::Client(_)) => "client_error",
             (None, Outcome::Preflight) => "preflight",
+            (None, Outcome::Endpoint(_, None)) => "",
             (None, Outcome::Internal) => "internal",
             (None, Outcome::Upstream(_)) => self.broke_off.map_or("", BreakOff::label),
         }
@@ -196,7 +199,7 @@ impl RequestRecord {
             (Outcome::Upstream(status), Some(route)) => route.metrics.answered_by_upstream(method, status),
             _ => proxy.answered_by_gateway(route.map_or("none", |route| route.name.as_str()), method, self.status()),
         }
-        if let Outcome::Refused(rejection) = self.outcome {
+        if let Outcome::Refused(rejection) | Outcome::Endpoint(_, Some(rejection)) = self.outcome {
             proxy.rejections.with_label_values(&[rejection.label()]).inc();
         }
         if let Some(route) = route {
@@ -223,7 +226,7 @@ impl RequestRecord {
             at: self.ended(took),
             status: self.status(),
             reason: self.reason(),
-            is_refusal: matches!(self.outcome, Outcome::Refused(_)),
+            is_refusal: matches!(self.outcome, Outcome::Refused(_) | Outcome::Endpoint(_, Some(_))),
             websocket: self.is_websocket,
             duration: took,
             client: self.connection.peer(),

@@ -41,6 +41,14 @@ impl From<Box<Error>> for Stop {
 /// Those of [`check_body_headers`]; [`Rejection::BodyTooLarge`], [`Rejection::BodyTimeout`]; Pingora's own where the client leaves.
 pub(in crate::proxy) async fn read(client: &mut ClientSession, deadline: Duration) -> Result<Bytes, Stop> {
     check_body_headers(&client.req_header().headers)?;
+    read_up_to(client, MOST_BODY_BYTES, deadline).await
+}
+
+/// The same for a body of any kind.
+///
+/// # Errors
+/// [`Rejection::BodyTooLarge`] beyond `limit` bytes, [`Rejection::BodyTimeout`]; Pingora's own where the client leaves.
+pub(super) async fn read_up_to(client: &mut ClientSession, limit: usize, deadline: Duration) -> Result<Bytes, Stop> {
     let expectations = client.req_header().headers.get_all(header::EXPECT).iter().map(HeaderValue::as_bytes);
     let awaits_continue = list(expectations).any(|expectation| expectation.eq_ignore_ascii_case(b"100-continue"));
     if awaits_continue {
@@ -49,7 +57,7 @@ pub(in crate::proxy) async fn read(client: &mut ClientSession, deadline: Duratio
     let mut body = BytesMut::new();
     let reading = async {
         while let Some(piece) = client.read_body_bytes().await.map_err(|error| error.into_down())? {
-            if body.len() + piece.len() > MOST_BODY_BYTES {
+            if body.len() + piece.len() > limit {
                 return Err(Stop::Refused(Rejection::BodyTooLarge));
             }
             body.extend_from_slice(&piece);

@@ -1,11 +1,11 @@
-//! The claims of one minted token: a profile's values, filled from the verified identity.
+//! The claims of one minted token: a profile's values, filled from what is known of the user.
 
 use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
 use crate::token::{
-    ClaimValue, MintingProfile, Piece, Place, Rejection, Source, VerifiedToken,
+    ClaimValue, MintingProfile, Piece, Place, Rejection, Source, Subject,
     mint::{
         power::{granted, may_be_derived},
         value::as_text,
@@ -16,8 +16,8 @@ use crate::token::{
 /// elsewhere.
 ///
 /// Errors: [`Rejection::PowerfulClaim`] if a value that comes from the client's token would grant power.
-pub(super) fn fill(profile: &MintingProfile, token: &VerifiedToken) -> Result<(Map<String, Value>, bool), Rejection> {
-    let filling = Filling { profile, token, is_short: Cell::new(false) };
+pub(super) fn fill(profile: &MintingProfile, user: &dyn Subject) -> Result<(Map<String, Value>, bool), Rejection> {
+    let filling = Filling { profile, user, is_short: Cell::new(false) };
     let mut claims = Map::new();
     for (name, value) in &profile.claims {
         if let Some(value) = filling.value(name, value)? {
@@ -29,7 +29,7 @@ pub(super) fn fill(profile: &MintingProfile, token: &VerifiedToken) -> Result<(M
 
 struct Filling<'a> {
     profile: &'a MintingProfile,
-    token: &'a VerifiedToken,
+    user: &'a dyn Subject,
     /// Whether a value was wanted that stands elsewhere.
     is_short: Cell<bool>,
 }
@@ -97,8 +97,8 @@ impl Filling<'_> {
 
     fn source(&self, source: &Source) -> Option<Value> {
         let is_elsewhere = match source {
-            Source::Roles => self.token.roles_stand_elsewhere(),
-            Source::Claim(name) => self.token.stands_elsewhere(name),
+            Source::Roles => self.user.roles_stand_elsewhere(),
+            Source::Claim(name) => self.user.stands_elsewhere(name),
             _ => false,
         };
         if is_elsewhere {
@@ -106,11 +106,11 @@ impl Filling<'_> {
         }
         let list = |values: Vec<&str>| (!values.is_empty()).then(|| values.into());
         match source {
-            Source::UserId => Some(self.token.user_id().into()),
-            Source::Name => self.token.name().map(Value::from),
-            Source::Roles => list(self.token.roles().collect()),
-            Source::Scopes => list(self.token.scopes().collect()),
-            Source::Claim(name) => self.token.claim(name).filter(|value| !value.is_null()).cloned(),
+            Source::UserId => Some(self.user.user_id().into()),
+            Source::Name => self.user.name().map(Value::from),
+            Source::Roles => list(self.user.roles()),
+            Source::Scopes => list(self.user.scopes()),
+            Source::Claim(name) => self.user.claim(name).filter(|value| !value.is_null()).cloned(),
             // No table looks into another.
             Source::First(_) | Source::All(_) => None,
         }

@@ -1,4 +1,4 @@
-//! [`Minter`]: a [`VerifiedToken`] to a [`UserToken`] of our own.
+//! [`Minter`]: a [`Subject`] to a [`UserToken`] of our own.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, crypto::JwtSigner};
 use serde_json::{Map, Value, json};
 
-use crate::token::{Lifetime, MintingProfile, Rejection, Timestamp, TokenKeyId, VerifiedToken, mint::claims};
+use crate::token::{Lifetime, MintingProfile, Rejection, Subject, Timestamp, TokenKeyId, mint::claims};
 
 /// A key that signs user tokens. The signing room has the implementations: a key is parsed once, not at each call.
 pub trait TokenSigner: JwtSigner + Send + Sync + fmt::Debug {
@@ -67,7 +67,7 @@ impl Minter {
     }
 
     /// Mints and signs. `iat` is `now`, set back as the profile says; `exp` follows from the [`Lifetime`] and is never later than the
-    /// token's [`end`](VerifiedToken::end). Both are rounded down to a second. `random` becomes the `jti`, if the profile has one.
+    /// subject's [`end`](Subject::end). Both are rounded down to a second. `random` becomes the `jti`, if the profile has one.
     ///
     /// Costs a signature: not for an event loop when the key is RSA.
     ///
@@ -75,21 +75,21 @@ impl Minter {
     /// [`Rejection::PowerfulClaim`], [`Rejection::SigningFailed`].
     pub fn mint(
         &self,
-        token: &VerifiedToken,
+        subject: &dyn Subject,
         signer: &dyn TokenSigner,
         lifetime: Lifetime,
         now: Timestamp,
         random: [u8; 16],
     ) -> Result<UserToken, Rejection> {
         let issued = now.minus(self.profile.backdate).as_seconds();
-        let expires = self.expires(token, self.lifetime(lifetime), now, issued);
+        let expires = self.expires(subject, self.lifetime(lifetime), now, issued);
         if expires <= now {
             return Err(Rejection::Expired);
         }
-        if !self.profile.user_ids.takes(token.user_id()) {
+        if !self.profile.user_ids.takes(subject.user_id()) {
             return Err(Rejection::UserIdUnsuitable);
         }
-        let (mut claims, is_short) = claims::fill(&self.profile, token)?;
+        let (mut claims, is_short) = claims::fill(&self.profile, subject)?;
         claims.insert("iat".to_owned(), issued.into());
         claims.insert("exp".to_owned(), expires.as_seconds().into());
         if self.profile.not_before {
@@ -109,10 +109,10 @@ impl Minter {
     }
 
     /// A whole second.
-    fn expires(&self, token: &VerifiedToken, lifetime: Lifetime, now: Timestamp, issued: i64) -> Timestamp {
+    fn expires(&self, subject: &dyn Subject, lifetime: Lifetime, now: Timestamp, issued: i64) -> Timestamp {
         let asked = match lifetime {
-            Lifetime::Ttl => token.end().min(now.plus(self.profile.ttl)),
-            Lifetime::End => token.end(),
+            Lifetime::Ttl => subject.end().min(now.plus(self.profile.ttl)),
+            Lifetime::End => subject.end(),
         };
         let most = self.profile.max_lifetime.map_or(Timestamp::MAX, |most| Timestamp::from_seconds(issued).plus(most));
         Timestamp::from_seconds(asked.min(most).as_seconds())

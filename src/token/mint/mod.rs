@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config: "${claim:dept:-none}" -> ClaimValue -> MintingProfile -> Minter
-//! VerifiedToken + Minter + TokenSigner + now -> claims (checked for power) -> UserToken
+//! Subject + Minter + TokenSigner + now -> claims (checked for power) -> UserToken
 //! ```
 //!
 //! A minted token says what its profile names and nothing else. Who signs in at the provider may have chosen the values of some
@@ -13,11 +13,13 @@ mod minter;
 mod place;
 pub(in crate::token) mod power;
 mod profile;
+mod subject;
 mod table;
 mod value;
 
 pub use minter::{Minter, TokenSigner, UserToken};
 pub use place::{Place, Source};
 pub use profile::{Lifetime, MintingProfile, TokenKeyId, UserIdForm};
+pub use subject::{AssertedUser, Subject};
 pub use table::ClaimTable;
 pub use value::{ClaimValue, ClaimValueError, Piece};

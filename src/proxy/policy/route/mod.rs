@@ -14,16 +14,20 @@ mod spelling;
 mod table;
 mod tree;
 
+use std::sync::Arc;
+
 use http::header;
 
-pub use self::settings::{Access, OnInvalid, RouteSettings};
+pub use self::settings::{Access, OnInvalid, ResourceSettings, RouteSettings};
 pub(in crate::proxy) use self::{
     passage::{Passage, Placeholder},
     table::{Found, RouteTable},
 };
 use crate::{
+    endpoint::{Endpoint, EndpointSettings},
     exchange::ProfileId,
     metrics::RouteMetrics,
+    private_file::SecretError,
     proxy::policy::{
         close_codes::CloseCodes,
         cors::Cors,
@@ -40,6 +44,8 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::proxy) struct Route {
     pub(in crate::proxy) name: String,
+    pub(in crate::proxy) endpoint: Option<Arc<Endpoint>>,
+    pub(in crate::proxy) resource_metadata: Option<String>,
     pub(in crate::proxy) upstream: usize,
     pub(in crate::proxy) profile: ProfileId,
     pub(in crate::proxy) permission: Permission,
@@ -70,6 +76,8 @@ impl Route {
         }
         Self {
             name: settings.name.clone(),
+            endpoint: None,
+            resource_metadata: settings.resource.as_ref().map(ResourceSettings::metadata_url),
             upstream: settings.upstream,
             profile: ProfileId(settings.profile),
             permission: settings.permission.clone(),
@@ -91,6 +99,12 @@ impl Route {
         }
     }
 
+    /// The same, answered by the gateway itself if its settings name an endpoint, whose secrets are read.
+    pub(in crate::proxy) fn with_endpoint(self, settings: Option<&EndpointSettings>) -> Result<Self, SecretError> {
+        let endpoint = settings.map(Endpoint::new).transpose()?.map(Arc::new);
+        Ok(Self { endpoint, ..self })
+    }
+
     /// Where in a JSON body clients put their token, if they do.
     pub(in crate::proxy) fn body_place(&self) -> Option<&BodyPlace> {
         self.token_in.iter().find_map(|place| if let TokenPlace::Body(place) = place { Some(place) } else { None })
@@ -107,7 +121,8 @@ impl Route {
 
     /// Whether two routes treat a request alike that has the permission of both.
     fn same_but_for_permission(&self, other: &Self) -> bool {
-        self.upstream == other.upstream
+        self.endpoint.as_ref().map(|endpoint| endpoint.settings()) == other.endpoint.as_ref().map(|endpoint| endpoint.settings())
+            && self.upstream == other.upstream
             && self.profile == other.profile
             && self.access == other.access
             && self.token_in == other.token_in

@@ -1,6 +1,7 @@
 //! What a route is told.
 
 use crate::{
+    endpoint::EndpointSettings,
     proxy::policy::{
         close_codes::CloseCodes, cors::CorsSettings, error_format::ErrorShape, origin::AllowedOrigins, token_place::TokenPlace,
     },
@@ -21,7 +22,11 @@ pub struct RouteSettings {
     pub host: Option<String>,
     /// Only for these methods, in upper case; `GET` includes `HEAD`. Empty: any.
     pub methods: Vec<String>,
-    /// Index into the upstreams.
+    /// What the gateway answers itself on this route. None: requests go upstream.
+    pub endpoint: Option<EndpointSettings>,
+    /// What it protects, for the metadata of RFC 9728. None: it has none.
+    pub resource: Option<ResourceSettings>,
+    /// Index into the upstreams. Of no use with an endpoint.
     pub upstream: usize,
     /// Index into the minting profiles.
     pub profile: usize,
@@ -45,6 +50,25 @@ pub struct RouteSettings {
     pub on_invalid: OnInvalid,
     /// With which codes the gateway closes WebSockets.
     pub close_codes: CloseCodes,
+}
+
+/// A protected resource (RFC 9728).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceSettings {
+    /// The URL by which clients know it.
+    pub url: String,
+    /// Where clients get their tokens, by the name of the issuer. Empty: from the issuers of the config.
+    pub authorization_servers: Vec<String>,
+}
+
+impl ResourceSettings {
+    /// Where its metadata is (section 3.1).
+    pub fn metadata_url(&self) -> String {
+        let host_at = self.url.find("://").map_or(0, |scheme| scheme + 3);
+        let path_at = self.url.get(host_at..).and_then(|rest| rest.find('/')).map_or(self.url.len(), |path| host_at + path);
+        let (origin, path) = self.url.split_at(path_at);
+        format!("{origin}/.well-known/oauth-protected-resource{}", path.trim_end_matches('/'))
+    }
 }
 
 /// Whether a route demands a token.
@@ -79,6 +103,8 @@ impl Default for RouteSettings {
             exact: false,
             host: None,
             methods: Vec::new(),
+            endpoint: None,
+            resource: None,
             upstream: 0,
             profile: 0,
             access: Access::default(),

@@ -1,0 +1,234 @@
+//! `endpoint` of a route: what the gateway answers itself there.
+
+use std::time::Duration;
+
+use crate::{
+    config::{
+        field::Field,
+        formats::{CLAIM, Format, GUID, HEADER, NAME, TEXT, URL},
+        outside::Target,
+        read::{
+            browsers::browsers,
+            issuers::Issuer,
+            metadata,
+            mint::Profile,
+            routes::{permission, profile},
+        },
+        section::Section,
+        suggest::shown,
+    },
+    endpoint::{
+        CallerSettings, ClientSettings, Dialect, EndpointSettings, OnFailure, SignInSettings, TargetSettings,
+        TokenExchangeSettings, UserIds,
+    },
+    proxy::RouteSettings,
+    token::{Permission, TakenAt},
+};
+
+/// What an endpoint can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Kind {
+    TokenExchange,
+    SignIn(Dialect),
+    KeySet,
+}
+
+pub(in crate::config) const KINDS: [(&str, Kind); 5] = [
+    ("token_exchange", Kind::TokenExchange),
+    ("b2c_policy", Kind::SignIn(Dialect::B2cPolicy)),
+    ("b2c_user_flow", Kind::SignIn(Dialect::B2cUserFlow)),
+    ("entra", Kind::SignIn(Dialect::Entra)),
+    ("jwks", Kind::KeySet),
+];
+pub(in crate::config) const USER_IDS: [(&str, UserIds); 2] = [("guid", UserIds::Guid), ("profile", UserIds::Profile)];
+pub(in crate::config) const ON_FAILURE: [(&str, OnFailure); 2] = [("omit", OnFailure::Omit), ("fail", OnFailure::Fail)];
+
+const TOKEN_CLAIM: &str = "syncToken";
+const USER_ID: &str = "objectId";
+const USER_MESSAGE: &str = "You cannot be signed in to this service at the moment. Try again later.";
+const LIFETIME: Duration = Duration::from_secs(3_600);
+const DEADLINE: Duration = Duration::from_millis(700);
+
+/// It comes back to B2C as the value of a member, and to users as text.
+const CLIENT_ID: Format<String> = Format { accepted: "1 to 128 of A-Z a-z 0-9 - . _ ~", shown: true, parse: client_id };
+
+/// A route that the gateway answers itself.
+pub(in crate::config) fn route(
+    mut section: Section<'_>,
+    field: &Field<'_>,
+    mut route: RouteSettings,
+    profiles: &[Profile<'_>],
+    issuers: &[Issuer<'_>],
+) -> RouteSettings {
+    const FORWARDING: &str = "the gateway answers this route itself; this is for routes that forward";
+    for key in [
+        "upstream",
+        "exact",
+        "methods",
+        "access",
+        "pass_authorization",
+        "token",
+        "user_query",
+        "nonce",
+        "errors",
+        "on_invalid",
+        "close_codes",
+        "resource",
+    ] {
+        section.refuse(key, FORWARDING);
+    }
+    section.refuse("preset", "the gateway answers this route itself; presets are for backends");
+    section.required("path", "where the endpoint is, such as /token");
+    route.exact = true;
+    let callers = issuers.iter().map(|issuer| &issuer.config.rules).filter(|rules| rules.taken_at == TakenAt::Endpoints);
+    let callers: Vec<_> = callers.map(|rules| rules.name.as_str()).collect();
+    route.endpoint = endpoint(field, profiles, &callers);
+    match &route.endpoint {
+        Some(EndpointSettings::KeySet) => {
+            section.refuse("mint", "a key set is the same for all profiles");
+            refuse_permission(&mut section, "anybody may read a key set");
+        }
+        Some(EndpointSettings::SignIn(_)) => refuse_permission(&mut section, "callers vouch for users, who have no token here"),
+        _ => route.permission = Permission::new(permission(&mut section)),
+    }
+    if let Some(field) = section.field("mint") {
+        route.profile = profile(&field, profiles);
+    }
+    if matches!(route.endpoint, Some(EndpointSettings::TokenExchange(_))) {
+        let browsers = browsers(&mut section, false);
+        (route.allowed_origins, route.cors) = (browsers.origins, browsers.cors);
+    } else {
+        section.refuse("allowed_origins", "no page asks here");
+        section.refuse("cors", "no page asks here");
+    }
+    section.finish();
+    route
+}
+
+fn refuse_permission(section: &mut Section<'_>, why: &str) {
+    for key in ["scopes", "any_scopes", "roles", "any_roles", "claims", "any_claims"] {
+        section.refuse(key, why);
+    }
+}
+
+fn endpoint(field: &Field<'_>, profiles: &[Profile<'_>], callers: &[&str]) -> Option<EndpointSettings> {
+    let mut section = field.section();
+    let kind = section.required("type", "token_exchange, b2c_policy, b2c_user_flow, entra, or jwks");
+    let kind = kind.and_then(|field| field.choice(&KINDS))?;
+    let settings = match kind {
+        Kind::TokenExchange => EndpointSettings::TokenExchange(token_exchange(&mut section, profiles)),
+        Kind::SignIn(dialect) => EndpointSettings::SignIn(sign_in(&mut section, dialect, callers)),
+        Kind::KeySet => EndpointSettings::KeySet,
+    };
+    section.finish();
+    Some(settings)
+}
+
+fn token_exchange(section: &mut Section<'_>, profiles: &[Profile<'_>]) -> TokenExchangeSettings {
+    let targets = section.field("targets").map(|field| field.entries()).unwrap_or_default();
+    let target = |(name, field): (&str, Field<'_>)| {
+        if let Err(wrong) = (TEXT.parse)(name) {
+            field.problem(format!("{wrong}; accepted: {}", TEXT.accepted));
+        }
+        TargetSettings { name: name.to_owned(), profile: profile(&field, profiles) }
+    };
+    let targets = targets.into_iter().map(target).collect();
+    let mut clients: Vec<ClientSettings> = Vec::new();
+    for element in section.field("clients").map(|field| field.elements()).unwrap_or_default() {
+        let mut section = element.section();
+        let id = section.field("id");
+        if id.is_none() {
+            element.problem("does not say which client it is; accepted: an id, and a secret_file unless the client is public");
+        }
+        let id = id.and_then(|field| field.text(&CLIENT_ID)).unwrap_or_default();
+        let secret_file = section.file("secret_file", Target::SharedSecret);
+        section.finish();
+        if clients.iter().any(|known| known.id == id) {
+            element.problem(format!("the id {} appears twice; accepted: one client for each id", shown(&id)));
+        }
+        clients.push(ClientSettings { id, secret_file });
+    }
+    let issuer = section.text("issuer", &URL).map(|url| metadata::text(&url));
+    TokenExchangeSettings { targets, clients, issuer }
+}
+
+fn sign_in(section: &mut Section<'_>, dialect: Dialect, issuers: &[&str]) -> SignInSettings {
+    let is_entra = dialect == Dialect::Entra;
+    let who = if is_entra {
+        "who may ask, such as `issuer: NAME` of an issuer with `for: endpoints`"
+    } else {
+        "who may ask, such as `basic`"
+    };
+    let callers = section.required("callers", who).map(|field| field.elements()).unwrap_or_default();
+    let user_id = if is_entra { None } else { section.text("user_id", &CLAIM) };
+    let tenants = if is_entra { section.texts("tenants", &GUID) } else { Vec::new() };
+    if is_entra && tenants.is_empty() {
+        section.missing("tenants", "the ids of the tenants whose users sign in");
+    }
+    SignInSettings {
+        dialect,
+        callers: callers.into_iter().filter_map(|field| caller(field.section(), issuers)).collect(),
+        token_claim: section.text("token_claim", &CLAIM).unwrap_or_else(|| TOKEN_CLAIM.to_owned()),
+        user_id: user_id.unwrap_or_else(|| USER_ID.to_owned()),
+        user_ids: section.choice("user_ids", &USER_IDS, UserIds::default()),
+        lifetime: section.duration("lifetime", LIFETIME, Duration::from_secs(60)..=Duration::from_secs(3_600)),
+        deadline: section.duration("deadline", DEADLINE, Duration::from_millis(100)..=Duration::from_secs(20)),
+        on_failure: section.choice("on_failure", &ON_FAILURE, OnFailure::default()),
+        user_message: section.text("user_message", &TEXT).unwrap_or_else(|| USER_MESSAGE.to_owned()),
+        tenants,
+        applications: if is_entra { section.texts("applications", &GUID) } else { Vec::new() },
+    }
+}
+
+/// One of those who may call, in one of four ways.
+fn caller(mut section: Section<'_>, issuers: &[&str]) -> Option<CallerSettings> {
+    const ACCEPTED: &str = "one of basic, bearer, api_key, issuer";
+    let ways = ["basic", "bearer", "api_key", "issuer"].map(|key| section.field(key));
+    let caller = match ways {
+        [Some(field), None, None, None] => basic(field.section()),
+        [None, Some(field), None, None] => secret(field.section()).map(|secret_file| CallerSettings::Bearer { secret_file }),
+        [None, None, Some(field), None] => api_key(field.section()),
+        [None, None, None, Some(field)] => issuer(&field, issuers),
+        _ => {
+            section.problem(&format!("does not say how the caller proves who it is; accepted: {ACCEPTED}"));
+            None
+        }
+    };
+    section.finish();
+    caller
+}
+
+fn basic(mut section: Section<'_>) -> Option<CallerSettings> {
+    let username = section.required("username", "the name that the caller gives").and_then(|field| field.text(&CLIENT_ID));
+    let password_file = section.required("password_file", "the file with the password");
+    let password_file = password_file.and_then(|_| section.file("password_file", Target::SharedSecret));
+    section.finish();
+    Some(CallerSettings::Basic { username: username?, password_file: password_file? })
+}
+
+fn api_key(mut section: Section<'_>) -> Option<CallerSettings> {
+    let header = section.required("header", "the header with the key, such as x-api-key").and_then(|field| field.text(&HEADER));
+    let secret_file = secret(section)?;
+    Some(CallerSettings::ApiKey { header: header?.parse().ok()?, secret_file })
+}
+
+fn secret(mut section: Section<'_>) -> Option<std::path::PathBuf> {
+    section.required("secret_file", "the file with the secret");
+    let file = section.file("secret_file", Target::SharedSecret);
+    section.finish();
+    file
+}
+
+fn issuer(field: &Field<'_>, issuers: &[&str]) -> Option<CallerSettings> {
+    let name = field.text(&NAME)?;
+    if !issuers.contains(&name.as_str()) {
+        let known = if issuers.is_empty() { "none has it".to_owned() } else { format!("accepted: {}", issuers.join(", ")) };
+        field.problem(format!("there is no issuer {} with `for: endpoints`; {known}", shown(&name)));
+    }
+    Some(CallerSettings::Issuer(name))
+}
+
+fn client_id(text: &str) -> Result<String, &'static str> {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    if (1..=128).contains(&text.len()) && text.bytes().all(fine) { Ok(text.to_owned()) } else { Err("cannot be a name here") }
+}

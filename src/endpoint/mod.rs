@@ -1,0 +1,141 @@
+//! What the gateway answers itself: tokens for those who cannot send each request through it, and the documents that others verify by.
+//!
+//! ```text
+//! token exchange   RFC 8693: a client's token in, a backend's token out
+//! sign-in          an identity provider asks in the middle of a sign-in, and puts the backend's token into the user's: B2C custom
+//!                  policies, B2C user flows, Entra
+//! documents        our public key, and metadata (RFC 8414, RFC 9728)
+//! ```
+//!
+//! One [`Call`] in, one [`Reply`] out, in the protocol's own shape, whatever happens. No socket, no clock. The proxy's routes lead here;
+//! nothing that comes here goes upstream. Tokens come from the [`exchange`](crate::exchange) alone: for the verified token of a client, or
+//! for a user whom an authenticated [`Caller`](callers::Caller) vouches for.
+
+mod callers;
+mod documents;
+mod form;
+mod reply;
+mod settings;
+mod sign_in;
+mod token_exchange;
+
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use self::{callers::Callers, documents::Document, sign_in::SignIn, token_exchange::TokenExchange};
+pub use self::{
+    reply::Reply,
+    settings::{
+        CallerSettings, ClientSettings, Dialect, EndpointSettings, OnFailure, SignInSettings, TargetSettings,
+        TokenExchangeSettings, UserIds,
+    },
+};
+use crate::{
+    exchange::{Exchange, ProfileId},
+    private_file::SecretError,
+    token::{Permission, Rejection, Timestamp},
+};
+
+/// Most bytes of a request's body. What is sent here is a token or two, or what is known of one user.
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// A request to an endpoint, read whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The header.
+    pub headers: &'a HeaderMap,
+    /// The whole body; more than [`MAX_BODY_BYTES`] need not be read to be refused.
+    pub body: &'a [u8],
+    /// When it came.
+    pub now: Timestamp,
+}
+
+/// What the route of an endpoint says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// What a client's token must permit.
+    pub permission: &'a Permission,
+    /// What is minted, unless the client asks for another.
+    pub profile: ProfileId,
+}
+
+/// An endpoint, ready to answer.
+#[derive(Debug)]
+pub struct Endpoint {
+    settings: EndpointSettings,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    TokenExchange(TokenExchange),
+    SignIn(SignIn),
+    Document(Document),
+}
+
+impl Endpoint {
+    /// Reads the secrets that the settings name.
+    pub fn new(settings: &EndpointSettings) -> Result<Self, SecretError> {
+        let kind = match settings {
+            EndpointSettings::TokenExchange(settings) => Kind::TokenExchange(TokenExchange::new(settings)?),
+            EndpointSettings::SignIn(settings) => Kind::SignIn(SignIn::new(settings, Callers::new(&settings.callers)?)),
+            EndpointSettings::KeySet => Kind::Document(Document::KeySet),
+            EndpointSettings::Metadata(text) => Kind::Document(Document::fixed(text)),
+        };
+        Ok(Self { settings: settings.clone(), kind })
+    }
+
+    /// What it was made of.
+    pub fn settings(&self) -> &EndpointSettings {
+        &self.settings
+    }
+
+    /// Whether it reads the body of a request with this method.
+    pub fn wants_body(&self, method: &Method) -> bool {
+        *method == Method::POST && !matches!(self.kind, Kind::Document(_))
+    }
+
+    /// Answers.
+    pub async fn answer(&self, call: Call<'_>, terms: Terms<'_>, exchange: &Exchange) -> Reply {
+        match &self.kind {
+            Kind::TokenExchange(endpoint) => endpoint.answer(call, terms, exchange).await,
+            Kind::SignIn(endpoint) => endpoint.answer(call, terms.profile, exchange).await,
+            Kind::Document(document) => document.answer(call, exchange),
+        }
+    }
+
+    /// Refuses a request whose body did not come whole, or not in time.
+    pub fn refuse(&self, rejection: Rejection) -> Reply {
+        match &self.kind {
+            Kind::TokenExchange(_) => token_exchange::refuse(rejection),
+            Kind::SignIn(endpoint) => endpoint.refuse(rejection),
+            Kind::Document(_) => documents::refuse(rejection),
+        }
+    }
+}
+
+/// The one value of a header that may be there.
+///
+/// Errors: [`Rejection::EndpointRequestMalformed`] if there are several.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue>, Rejection> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        _ => Err(Rejection::EndpointRequestMalformed),
+    }
+}
+
+/// Whether the body is of this media type, in UTF-8 if it says so, and not compressed.
+fn has_media_type(headers: &HeaderMap, wanted: &str) -> bool {
+    let (Ok(Some(value)), false) = (only(headers, "content-type"), headers.contains_key(header::CONTENT_ENCODING)) else {
+        return false;
+    };
+    let Ok(text) = value.to_str() else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let is_wanted = parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case(wanted));
+    is_wanted
+        && parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+            !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+}

@@ -1,0 +1,178 @@
+//! An identity provider asks in the middle of a sign-in, and puts the token that it gets into the user's own.
+//!
+//! One core, three dialects: who calls, whom it vouches for, what is minted is the same; the envelopes differ. What the caller says of a
+//! user may have been chosen by the user, and grants no power, as everywhere.
+
+mod b2c_policy;
+mod entra;
+mod user_flow;
+
+use http::{HeaderValue, Method, StatusCode, header};
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use crate::{
+    endpoint::{
+        Call, Dialect, OnFailure, Reply, SignInSettings, UserIds,
+        callers::{Caller, Callers},
+        has_media_type,
+    },
+    exchange::{Exchange, ProfileId},
+    token::{AssertedUser, Rejection, UserToken, is_guid, strict_object},
+};
+
+/// An endpoint for sign-ins.
+#[derive(Debug)]
+pub(super) struct SignIn {
+    settings: SignInSettings,
+    callers: Callers,
+}
+
+/// What a caller says of a user.
+struct Said {
+    /// The user id; none where the caller says none.
+    user_id: Option<String>,
+    name: Option<String>,
+    /// What else it says, by name.
+    claims: Map<String, Value>,
+    /// The caller's name for this sign-in, for the log.
+    correlation_id: Option<String>,
+}
+
+/// Why there is no token.
+enum Failure {
+    /// Whoever calls is not authenticated, or says nothing that could be understood.
+    Refused(Rejection),
+    /// The caller is known, and no token can be minted for the user.
+    NotMinted(Rejection),
+}
+
+impl SignIn {
+    pub(super) fn new(settings: &SignInSettings, callers: Callers) -> Self {
+        Self { settings: settings.clone(), callers }
+    }
+
+    pub(super) async fn answer(&self, call: Call<'_>, profile: ProfileId, exchange: &Exchange) -> Reply {
+        // What takes longer is given up by the caller, and with it the sign-in.
+        let minting = timeout(self.settings.deadline, self.mint(call, profile, exchange));
+        match minting.await.unwrap_or(Err(Failure::NotMinted(Rejection::SigningOverloaded))) {
+            Ok(token) => self.granted(token.as_str()),
+            Err(Failure::Refused(rejection)) => self.refuse(rejection),
+            Err(Failure::NotMinted(rejection)) => self.not_minted(rejection),
+        }
+    }
+
+    /// Refuses a call.
+    pub(super) fn refuse(&self, rejection: Rejection) -> Reply {
+        let reply = match self.settings.dialect {
+            Dialect::B2cPolicy => b2c_policy::refused(rejection, &self.settings.user_message),
+            Dialect::B2cUserFlow => user_flow::refused(rejection, &self.settings.user_message),
+            Dialect::Entra => entra::refused(rejection),
+        };
+        let reply = reply.because(rejection);
+        match rejection {
+            Rejection::MethodNotAllowed => reply.with(header::ALLOW, HeaderValue::from_static("POST")),
+            Rejection::CallerUnauthenticated if self.callers.have_passwords() => {
+                reply.with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"sign-in\", charset=\"UTF-8\""))
+            }
+            Rejection::CallerUnauthenticated => reply.with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            _ => reply,
+        }
+    }
+
+    async fn mint(&self, call: Call<'_>, profile: ProfileId, exchange: &Exchange) -> Result<UserToken, Failure> {
+        let refused = Failure::Refused;
+        if *call.method != Method::POST {
+            return Err(refused(Rejection::MethodNotAllowed));
+        }
+        let caller = self.callers.authenticate(call.headers, exchange, call.now).await.map_err(refused)?;
+        if !has_media_type(call.headers, "application/json") {
+            return Err(refused(Rejection::BodyNotJson));
+        }
+        let body = strict_object(call.body).ok_or(refused(Rejection::BodyMalformed))?;
+        let said = match self.settings.dialect {
+            Dialect::B2cPolicy => b2c_policy::read(body, &self.settings.user_id),
+            Dialect::B2cUserFlow => user_flow::read(body, &self.settings.user_id),
+            Dialect::Entra => entra::read(body, &self.settings),
+        };
+        let said = said.map_err(refused)?;
+        let correlation_id = said.correlation_id.clone().unwrap_or_default();
+        let minted = async {
+            let user = self.user(&caller, said, call)?;
+            exchange.vouch(user, profile, call.now).await
+        };
+        let minted = minted.await;
+        let result = minted.as_ref().map_or_else(|rejection| rejection.label(), |_| "minted");
+        tracing::info!(caller = caller.name(), correlation_id, result, "a sign-in asked for a user's token");
+        minted.map_err(Failure::NotMinted)
+    }
+
+    /// The user whom the caller vouches for.
+    fn user(&self, caller: &Caller<'_>, said: Said, call: Call<'_>) -> Result<AssertedUser, Rejection> {
+        let id = said.user_id.ok_or(Rejection::UserIdMissing)?;
+        let is_taken = match self.settings.user_ids {
+            UserIds::Guid => is_guid(&id),
+            UserIds::Profile => !id.contains('@'),
+        };
+        if !is_taken {
+            return Err(Rejection::UserIdInvalid);
+        }
+        let end = call.now.plus(self.settings.lifetime);
+        caller.user(&id, said.name.as_deref(), said.claims.into_iter().collect(), end)
+    }
+
+    fn granted(&self, token: &str) -> Reply {
+        let claim = &self.settings.token_claim;
+        let body = match self.settings.dialect {
+            Dialect::B2cPolicy => b2c_policy::granted(Some((claim, token))),
+            Dialect::B2cUserFlow => user_flow::granted(Some((claim, token))),
+            Dialect::Entra => entra::granted(Some((claim, token))),
+        };
+        Reply::json(StatusCode::OK, &body)
+    }
+
+    /// What becomes of a sign-in without a token.
+    fn not_minted(&self, rejection: Rejection) -> Reply {
+        let OnFailure::Omit = self.settings.on_failure else {
+            return match self.settings.dialect {
+                Dialect::B2cPolicy => b2c_policy::failed(rejection, &self.settings.user_message),
+                Dialect::B2cUserFlow => user_flow::failed(&self.settings.user_message),
+                Dialect::Entra => entra::refused(rejection),
+            }
+            .because(rejection);
+        };
+        let body = match self.settings.dialect {
+            Dialect::B2cPolicy => b2c_policy::granted(None),
+            Dialect::B2cUserFlow => user_flow::granted(None),
+            Dialect::Entra => entra::granted(None),
+        };
+        Reply { rejection: Some(rejection), ..Reply::json(StatusCode::OK, &body) }
+    }
+}
+
+/// A member that is a text.
+fn text(object: &Map<String, Value>, name: &str) -> Option<String> {
+    object.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// An id that providers make, for the log: of whatever else stands there, nothing is logged.
+fn correlation_id(object: &Map<String, Value>, name: &str) -> Option<String> {
+    text(object, name)
+        .filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+}
+
+/// The user id: a text, or nothing at all.
+///
+/// Errors: [`Rejection::BodyMalformed`] for anything else.
+fn user_id(object: &Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {
+    match object.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(id)) => Ok(Some(id.clone())),
+        Some(_) => Err(Rejection::BodyMalformed),
+    }
+}
+
+/// The status of a refusal in a protocol that has no rule of its own.
+fn status(rejection: Rejection) -> StatusCode {
+    StatusCode::from_u16(rejection.status()).unwrap_or(StatusCode::BAD_REQUEST)
+}

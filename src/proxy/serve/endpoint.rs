@@ -1,0 +1,74 @@
+//! A request that an endpoint of the gateway answers: its body read whole, the reply written.
+
+use std::time::SystemTime;
+
+use http::Method;
+use pingora::{Result, http::ResponseHeader};
+
+use crate::{
+    endpoint::{Call, Endpoint, MAX_BODY_BYTES, Reply, Terms},
+    proxy::{
+        http::ClientSession,
+        policy::Route,
+        serve::{
+            gateway::RequestContext,
+            record::Outcome,
+            whole_body::{self, Stop},
+        },
+    },
+    token::Timestamp,
+};
+
+/// Has the endpoint of its route answer a request.
+pub(super) async fn call(client: &mut ClientSession, context: &mut RequestContext, endpoint: &Endpoint) -> Result<()> {
+    let reply = match body(client, context, endpoint).await {
+        Ok(body) => {
+            let header = client.req_header();
+            // Reading the body may have taken some time.
+            let now = Timestamp::from(SystemTime::now());
+            let call = Call { method: &header.method, headers: &header.headers, body: &body, now };
+            match &context.record.route {
+                Some(route) => endpoint.answer(call, terms(route), &context.live.policy.exchange).await,
+                None => return Ok(()),
+            }
+        }
+        Err(Stop::Refused(rejection)) => endpoint.refuse(rejection),
+        Err(Stop::Failed(error)) => return Err(error),
+    };
+    context.record.outcome = Outcome::Endpoint(reply.status.as_u16(), reply.rejection);
+    write(client, reply, context.record.route.as_deref()).await
+}
+
+async fn body(client: &mut ClientSession, context: &RequestContext, endpoint: &Endpoint) -> Result<bytes::Bytes, Stop> {
+    if !endpoint.wants_body(&client.req_header().method) {
+        return Ok(bytes::Bytes::new());
+    }
+    whole_body::read_up_to(client, MAX_BODY_BYTES, context.live.listen.body_timeout).await
+}
+
+fn terms(route: &Route) -> Terms<'_> {
+    Terms { permission: &route.permission, profile: route.profile }
+}
+
+async fn write(client: &mut ClientSession, reply: Reply, route: Option<&Route>) -> Result<()> {
+    let mut header = ResponseHeader::build(reply.status, Some(reply.headers.len() + 3))?;
+    for (name, value) in reply.headers {
+        header.append_header(name, value)?;
+    }
+    if !reply.body.is_empty() {
+        header.insert_header(http::header::CONTENT_LENGTH, reply.body.len())?;
+    }
+    if let Some(cors) = route.and_then(|route| route.cors.as_ref()) {
+        cors.write(client.req_header(), &mut header)?;
+    }
+    let without_body = client.req_header().method == Method::HEAD || reply.body.is_empty();
+    let writing = async {
+        client.write_response_header(Box::new(header)).await?;
+        if !without_body {
+            client.write_body(&reply.body).await?;
+        }
+        client.finish_body().await.map(drop)
+    };
+    // What goes wrong here is that the client leaves.
+    writing.await.map_err(|error| error.into_down())
+}
