@@ -20,7 +20,7 @@ SECONDS ?= 1800
 # What make load does; docs/load-testing.md has more.
 LOAD ?= http --demo --rate 500 --cold-rate 10
 
-FUZZ_TARGETS = token key_set claims frames place body answer forwarding request_target config certificate_and_key intake
+FUZZ_TARGETS = token key_set claims frames place body answer forwarding request_target config certificate_and_key intake exchange envelope
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -41,7 +41,7 @@
 //! | [`config`] | one YAML file to the settings of each room | admin, endpoint, exchange, jwks, private_file, proxy, signing, tls, token |
 //! | [`server`] | puts the rooms together | admin, config, exchange, jwks, metrics, proxy, signing, token |
 //! | [`demo`] | a whole world in one process; tests and benches stand on it | admin, config, exchange, jwks, proxy, server, signing, terminal, token |
-//! | [`cli`] | one file for each sub-command | admin, config, demo, jwks, metrics, server, signing, terminal, token |
+//! | [`cli`] | one file for each sub-command | admin, config, demo, endpoint, jwks, metrics, proxy, server, signing, terminal, token |
 //!
 //! A test reads the sources and fails on an arrow that points back.
 

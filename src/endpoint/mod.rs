@@ -14,6 +14,8 @@
 mod callers;
 mod documents;
 mod form;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod reply;
 mod settings;
 mod sign_in;
@@ -113,6 +115,14 @@ impl Endpoint {
             Kind::Document(_) => documents::refuse(rejection),
         }
     }
+}
+
+/// Whether the body of an exchange makes sense to a token endpoint of these settings, whatever its token and its client's secret are worth.
+/// For operators who ask why an exchange was refused.
+///
+/// Errors: the [`Rejection`] that a client would meet.
+pub fn examine_exchange(settings: &TokenExchangeSettings, body: &[u8]) -> Result<(), Rejection> {
+    TokenExchange::examine(settings, body)
 }
 
 /// The one value of a header that may be there.

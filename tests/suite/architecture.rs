@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 /// Which rooms a room may use. `src/lib.rs` explains the order.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["admin", "config", "demo", "jwks", "metrics", "server", "signing", "terminal", "token"]),
+    ("cli", &["admin", "config", "demo", "endpoint", "jwks", "metrics", "proxy", "server", "signing", "terminal", "token"]),
     ("demo", &["admin", "config", "exchange", "jwks", "proxy", "server", "signing", "terminal", "token"]),
     ("server", &["admin", "config", "exchange", "jwks", "metrics", "proxy", "signing", "token"]),
     ("endpoint", &["exchange", "private_file", "token"]),
@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("exchange", &["jwks", "metrics", "signing", "token"]),
     ("jwks", &["metrics", "private_file", "tls", "token"]),
     ("signing", &["private_file", "token"]),
-    ("fuzzing", &["config", "proxy", "signing", "tls"]),
+    ("fuzzing", &["config", "endpoint", "proxy", "signing", "tls"]),
     ("metrics", &[]),
     ("private_file", &[]),
     ("terminal", &[]),

@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path};
 
-use syncgate::fuzzing::{hold_authorities, hold_body, hold_config, hold_frames, hold_intake, hold_key_file, hold_place};
+use syncgate::fuzzing::{
+    hold_authorities, hold_body, hold_config, hold_envelope, hold_exchange, hold_frames, hold_intake, hold_key_file, hold_place,
+};
 
 #[track_caller]
 fn replay(target: &str, hold: impl Fn(&[u8]) -> Result<(), String>) {
@@ -50,4 +52,14 @@ fn the_seeds_of_certificate_and_key_hold() {
 #[test]
 fn the_seeds_of_config_hold() {
     replay("config", hold_config);
+}
+
+#[test]
+fn the_seeds_of_exchange_hold() {
+    replay("exchange", hold_exchange);
+}
+
+#[test]
+fn the_seeds_of_envelope_hold() {
+    replay("envelope", hold_envelope);
 }

@@ -1,5 +1,6 @@
 //! `syncgate explain`.
 
+mod exchange;
 mod pasted;
 mod report;
 
@@ -17,12 +18,14 @@ use self::{
 use crate::{
     cli::Failure,
     config::{Config, IssuerConfig},
+    endpoint::EndpointSettings,
     jwks::{FetchedKeys, JwksSettings, fetch_once},
+    proxy::RouteSettings,
     server::install_crypto,
     terminal::Look,
     token::{
-        Circumstances, Demands, Explanation, IssuerRule, KeySet, KeySetError, KeySetLimits, KeysAtHand, Permission, Timestamp,
-        TrustedIssuer, Verdict,
+        Circumstances, Demands, Explanation, IssuerRule, KeySet, KeySetError, KeySetLimits, KeysAtHand, TakenAt, Timestamp,
+        TokenLimits, TrustedIssuer, Verdict,
     },
 };
 
@@ -77,11 +80,11 @@ impl ExplainArgs {
         if self.nonce.is_some() && route.is_none() {
             return Err(Failure::Trouble("--nonce is for a route: add --route NAME".to_owned()));
         }
-        let Pasted { token, around } = read_token()?;
+        let Pasted { token, around, form } = read_token()?;
         let now = self.now.unwrap_or_else(|| SystemTime::now().into());
-        let (issuers, keys) = self.issuers_and_keys(&config, &token, now)?;
+        let (issuers, keys) = self.issuers_and_keys(&issuers_at(&config, route), &config.token_limits, &token, now)?;
         let missing = (!keys.failures.is_empty()).then(|| keys.failures.join("; "));
-        let explanation = Explanation::of(
+        let mut explanation = Explanation::of(
             &token,
             &Circumstances {
                 issuers: &issuers,
@@ -93,11 +96,15 @@ impl ExplainArgs {
                     denied_keys: &keys.denied_keys,
                     missing: missing.as_deref(),
                 },
-                demands: route.map(|(_, permission)| Demands { permission, nonce: self.nonce.as_deref().map(str::as_bytes) }),
+                demands: route
+                    .map(|route| Demands { permission: &route.permission, nonce: self.nonce.as_deref().map(str::as_bytes) }),
                 now,
             },
         );
-        let report = Report::new(&explanation, route.map(|(name, _)| name), &around, now);
+        if let Some(form) = form {
+            explanation.steps.insert(0, exchange::step(route, &form)?);
+        }
+        let report = Report::new(&explanation, route.map(|route| route.name.as_str()), &around, now);
         print(&match self.json {
             true => report.json(),
             false => report.text(if io::stdout().is_terminal() { Look::Terminal } else { Look::Plain }),
@@ -131,13 +138,14 @@ impl ExplainArgs {
     /// The issuers, those that are discovered with what their documents say, and the keys of the one that the token is held against.
     fn issuers_and_keys(
         &self,
-        config: &Config,
+        configured: &[&IssuerConfig],
+        limits: &TokenLimits,
         token: &[u8],
         now: Timestamp,
     ) -> Result<(Vec<TrustedIssuer>, FetchedKeys), Failure> {
         let mut issuers = Vec::new();
         let mut fetched = Vec::new();
-        for IssuerConfig { rules, jwks } in &config.issuers {
+        for IssuerConfig { rules, jwks } in configured {
             let issuer = TrustedIssuer::new(rules.clone());
             let documents = match rules.issuer {
                 IssuerRule::Discovered if self.jwks.is_none() => Some(fetch(jwks, now)?),
@@ -147,9 +155,9 @@ impl ExplainArgs {
             issuers.push(if named.is_empty() { issuer } else { issuer.discovered(named) });
             fetched.push(documents);
         }
-        let index = Explanation::issuer_of(token, &config.token_limits, &issuers);
+        let index = Explanation::issuer_of(token, limits, &issuers);
         let own = index.and_then(|index| fetched.get_mut(index)).and_then(Option::take);
-        let keys = match (&self.jwks, own, index.and_then(|index| config.issuers.get(index))) {
+        let keys = match (&self.jwks, own, index.and_then(|index| configured.get(index))) {
             (Some(path), _, Some(issuer)) => read_keys(path, &issuer.jwks, now)?,
             (Some(_), _, None) => FetchedKeys::default(),
             (None, Some(own), _) => own,
@@ -169,17 +177,26 @@ fn is_token(file: &Path) -> bool {
     file.to_str().is_some_and(|text| text.starts_with("eyJ") && text.matches('.').count() == 2) && !file.exists()
 }
 
+/// The issuers whose tokens count on a route: those of callers at an endpoint for sign-ins, those of clients elsewhere.
+fn issuers_at<'c>(config: &'c Config, route: Option<&RouteSettings>) -> Vec<&'c IssuerConfig> {
+    let taken_at = match route.and_then(|route| route.endpoint.as_ref()) {
+        Some(EndpointSettings::SignIn(_)) => TakenAt::Endpoints,
+        _ => TakenAt::Routes,
+    };
+    config.issuers.iter().filter(|issuer| issuer.rules.taken_at == taken_at).collect()
+}
+
 /// The route of this name; without a name the only route, none if there are several.
-fn route<'c>(config: &'c Config, name: Option<&str>) -> Result<Option<(&'c str, &'c Permission)>, Failure> {
-    let routes: Vec<_> = config.proxy.routes.iter().map(|route| (route.name.as_str(), &route.permission)).collect();
+fn route<'c>(config: &'c Config, name: Option<&str>) -> Result<Option<&'c RouteSettings>, Failure> {
+    let routes = &config.proxy.routes;
     let Some(name) = name else {
         return Ok(match routes.as_slice() {
-            [only] => Some(*only),
+            [only] => Some(only),
             _ => None,
         });
     };
-    routes.iter().find(|(one, _)| *one == name).copied().map(Some).ok_or_else(|| {
-        let names: Vec<_> = routes.iter().map(|(name, _)| *name).collect();
+    routes.iter().find(|one| one.name == name).map(Some).ok_or_else(|| {
+        let names: Vec<_> = routes.iter().map(|route| route.name.as_str()).collect();
         Failure::Trouble(format!("there is no route {name:?}; the config has: {}", names.join(", ")))
     })
 }

@@ -7,6 +7,8 @@ pub(super) struct Pasted {
     pub(super) token: Vec<u8>,
     /// What was left out, in words; none if the token stood alone, with or without `Bearer`.
     pub(super) around: Vec<&'static str>,
+    /// The body of a token exchange, if the token stood in one.
+    pub(super) form: Option<Vec<u8>>,
 }
 
 /// Finds the token. What is not obviously wrapping stays, so that a check says what is wrong with it.
@@ -14,6 +16,9 @@ pub(super) fn token_in(text: &[u8]) -> Pasted {
     let mut around = Vec::new();
     let mut text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
     let mut owned: Vec<u8>;
+    if let Some(token) = of_form(text) {
+        return Pasted { token, around: vec!["a form; its subject_token is looked at"], form: Some(text.to_vec()) };
+    }
     if let Some(token) = of_answer(text) {
         around.push("a JSON object; its access_token is looked at");
         owned = token;
@@ -35,9 +40,9 @@ pub(super) fn token_in(text: &[u8]) -> Pasted {
     if is_wrapped(text) {
         around.push("line breaks");
         owned = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'\\').collect();
-        return Pasted { token: owned, around };
+        return Pasted { token: owned, around, form: None };
     }
-    Pasted { token: text.to_vec(), around }
+    Pasted { token: text.to_vec(), around, form: None }
 }
 
 fn note(around: &mut Vec<&'static str>, what: &'static str) {
@@ -50,6 +55,13 @@ fn note(around: &mut Vec<&'static str>, what: &'static str) {
 fn of_answer(text: &[u8]) -> Option<Vec<u8>> {
     let answer: serde_json::Value = serde_json::from_slice(text).ok()?;
     Some(answer.as_object()?.get("access_token")?.as_str()?.as_bytes().to_vec())
+}
+
+/// The `subject_token` of an exchange's body (RFC 8693 section 2.1).
+fn of_form(text: &[u8]) -> Option<Vec<u8>> {
+    let is_form = !text.contains(&b'\n') && text.windows(b"subject_token=".len()).any(|window| window == b"subject_token=");
+    let token = url::form_urlencoded::parse(text).find(|(name, _)| name == "subject_token").filter(|_| is_form);
+    token.map(|(_, token)| token.into_owned().into_bytes())
 }
 
 /// What stands between two quotes of one kind.
@@ -99,14 +111,21 @@ mod tests {
             (wrapped, vec!["line breaks"]),
             (continued, vec!["line breaks"]),
         ] {
-            assert_eq!(token_in(text.as_bytes()), Pasted { token: TOKEN.into(), around }, "{text}");
+            assert_eq!(token_in(text.as_bytes()), Pasted { token: TOKEN.into(), around, form: None }, "{text}");
         }
     }
 
     #[test]
     fn what_is_no_wrapping_stays_for_the_checks() {
         for text in ["", "a b", "\"", "a=.b=.c=", "{\"id_token\":\"x\"}", "two tokens\nin two lines", "Basic eyJ"] {
-            assert_eq!(token_in(text.as_bytes()), Pasted { token: text.into(), around: Vec::new() }, "{text}");
+            assert_eq!(token_in(text.as_bytes()), Pasted { token: text.into(), around: Vec::new(), form: None }, "{text}");
         }
+    }
+
+    #[test]
+    fn the_token_of_an_exchange_is_its_subject_token() {
+        let body = format!("grant_type=x&subject_token={TOKEN}&subject_token_type=y");
+        let pasted = token_in(format!("{body}\n").as_bytes());
+        assert_eq!((pasted.token, pasted.form), (TOKEN.into(), Some(body.into_bytes())));
     }
 }

@@ -145,7 +145,10 @@ fn known_keys() -> BTreeSet<String> {
     }
     // Not settings but mappings of settings, which have rows of their own.
     let mappings: BTreeSet<_> = SECTIONS.iter().map(|(name, _)| name.trim_end_matches(['.', '[', ']'])).collect();
-    known.retain(|key| !mappings.contains(key.as_str()) || ["upstream", "routes[].cors", "routes[].endpoint", "routes[].resource"].contains(&key.as_str()));
+    known.retain(|key| {
+        !mappings.contains(key.as_str())
+            || ["upstream", "routes[].cors", "routes[].endpoint", "routes[].resource"].contains(&key.as_str())
+    });
     known
 }
 

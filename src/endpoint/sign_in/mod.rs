@@ -89,13 +89,7 @@ impl SignIn {
         if !has_media_type(call.headers, "application/json") {
             return Err(refused(Rejection::BodyNotJson));
         }
-        let body = strict_object(call.body).ok_or(refused(Rejection::BodyMalformed))?;
-        let said = match self.settings.dialect {
-            Dialect::B2cPolicy => b2c_policy::read(body, &self.settings.user_id),
-            Dialect::B2cUserFlow => user_flow::read(body, &self.settings.user_id),
-            Dialect::Entra => entra::read(body, &self.settings),
-        };
-        let said = said.map_err(refused)?;
+        let said = read(call.body, &self.settings).map_err(refused)?;
         let correlation_id = said.correlation_id.clone().unwrap_or_default();
         let minted = async {
             let user = self.user(&caller, said, call)?;
@@ -148,6 +142,22 @@ impl SignIn {
         };
         Reply { rejection: Some(rejection), ..Reply::json(StatusCode::OK, &body) }
     }
+}
+
+/// Reads the body of a call.
+fn read(body: &[u8], settings: &SignInSettings) -> Result<Said, Rejection> {
+    let body = strict_object(body).ok_or(Rejection::BodyMalformed)?;
+    match settings.dialect {
+        Dialect::B2cPolicy => b2c_policy::read(body, &settings.user_id),
+        Dialect::B2cUserFlow => user_flow::read(body, &settings.user_id),
+        Dialect::Entra => entra::read(body, settings),
+    }
+}
+
+/// The user id in the body of a call, for the fuzzing.
+#[cfg(feature = "fuzzing")]
+pub(super) fn user_id_of(body: &[u8], settings: &SignInSettings) -> Result<Option<String>, Rejection> {
+    read(body, settings).map(|said| said.user_id)
 }
 
 /// A member that is a text.

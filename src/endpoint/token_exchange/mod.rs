@@ -64,6 +64,17 @@ impl TokenExchange {
         Reply::json(StatusCode::OK, &body)
     }
 
+    /// Whether a request makes sense, whatever its token and its client's secret are worth.
+    pub(super) fn examine(settings: &TokenExchangeSettings, body: &[u8]) -> Result<(), Rejection> {
+        let form = Form::parse(body)?;
+        let request = Request::read(&form)?;
+        let is_known = |id: &str| settings.clients.iter().any(|client| client.id == id);
+        if !settings.clients.is_empty() && form.get("client_id").is_some_and(|id| !is_known(id)) {
+            return Err(Rejection::CallerUnauthenticated);
+        }
+        profile(&settings.targets, &request).map(drop)
+    }
+
     async fn exchange(&self, call: Call<'_>, terms: Terms<'_>, exchange: &Exchange) -> Result<Granted, Rejection> {
         if *call.method != Method::POST {
             return Err(Rejection::MethodNotAllowed);
@@ -74,7 +85,7 @@ impl TokenExchange {
         let form = Form::parse(call.body)?;
         let client = self.clients.authenticate(call.headers, &form)?;
         let request = Request::read(&form)?;
-        let profile = self.profile(&request)?.unwrap_or(terms.profile);
+        let profile = profile(&self.targets, &request)?.unwrap_or(terms.profile);
         let identity = exchange.identify(request.subject_token.as_bytes(), call.now).await?;
         let user = identity.verified();
         check_client(&client, user)?;
@@ -89,17 +100,17 @@ impl TokenExchange {
         }
         Ok(Granted { admission, issued: request.issued, scope: request.scope.map(str::to_owned) })
     }
+}
 
-    /// What is asked for by `audience` and `resource`, which must mean the same if both are there.
-    fn profile(&self, request: &Request<'_>) -> Result<Option<ProfileId>, Rejection> {
-        let named = |name: Option<&str>| {
-            let target = name.map(|name| self.targets.iter().find(|target| target.name == name).ok_or(Rejection::TargetUnknown));
-            target.transpose().map(|target| target.map(|target| target.profile))
-        };
-        match (named(request.audience)?, named(request.resource)?) {
-            (Some(audience), Some(resource)) if audience != resource => Err(Rejection::TargetUnknown),
-            (audience, resource) => Ok(audience.or(resource).map(ProfileId)),
-        }
+/// What is asked for by `audience` and `resource`, which must mean the same if both are there.
+fn profile(targets: &[TargetSettings], request: &Request<'_>) -> Result<Option<ProfileId>, Rejection> {
+    let named = |name: Option<&str>| {
+        let target = name.map(|name| targets.iter().find(|target| target.name == name).ok_or(Rejection::TargetUnknown));
+        target.transpose().map(|target| target.map(|target| target.profile))
+    };
+    match (named(request.audience)?, named(request.resource)?) {
+        (Some(audience), Some(resource)) if audience != resource => Err(Rejection::TargetUnknown),
+        (audience, resource) => Ok(audience.or(resource).map(ProfileId)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bad calls, each with one clear error in the protocol's own shape; nothing is minted for any of them, and each is counted.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{Desk, FORM, JSON, SECRET, basic, body, claims, event, exchange, form};
@@ -16,7 +18,12 @@ impl Desk {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
         let text = answer.text();
         assert!(!text.contains(SECRET) && !text.contains("eyJ"), "{what}: {text}");
-        self.kit.eventually(|| self.refused(reason) >= 1.0).await;
+        let counted = async {
+            while self.refused(reason) < 1.0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(5), counted).await.is_ok(), "{what}: {reason} was not counted");
     }
 }
 
