@@ -37,8 +37,10 @@ use crate::{
     token::{Permission, Rejection, Timestamp},
 };
 
-/// Most bytes of a request's body. What is sent here is a token or two, or what is known of one user.
-pub const MAX_BODY_BYTES: usize = 16 * 1024;
+/// Most bytes of an exchange: the largest token that anybody sends, and some parameters.
+const MAX_EXCHANGE_BYTES: usize = 64 * 1024;
+/// Most bytes of what a caller says of one user.
+const MAX_SIGN_IN_BYTES: usize = 16 * 1024;
 
 /// A request to an endpoint, read whole.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +49,7 @@ pub struct Call<'a> {
     pub method: &'a Method,
     /// The header.
     pub headers: &'a HeaderMap,
-    /// The whole body; more than [`MAX_BODY_BYTES`] need not be read to be refused.
+    /// The whole body.
     pub body: &'a [u8],
     /// When it came.
     pub now: Timestamp,
@@ -93,9 +95,15 @@ impl Endpoint {
         &self.settings
     }
 
-    /// Whether it reads the body of a request with this method.
-    pub fn wants_body(&self, method: &Method) -> bool {
-        *method == Method::POST && !matches!(self.kind, Kind::Document(_))
+    /// Most bytes of the body of a request with this method; none where the body is not read. What is longer is to be
+    /// [refused](Self::refuse).
+    pub fn body_limit(&self, method: &Method) -> Option<usize> {
+        match self.kind {
+            _ if *method != Method::POST => None,
+            Kind::TokenExchange(_) => Some(MAX_EXCHANGE_BYTES),
+            Kind::SignIn(_) => Some(MAX_SIGN_IN_BYTES),
+            Kind::Document(_) => None,
+        }
     }
 
     /// Answers.

@@ -184,14 +184,6 @@ impl Rejection {
     }
 
     const fn row(self) -> Row {
-        const fn row(label: &'static str, status: u16, error: Option<&'static str>, description: &'static str) -> Row {
-            Row { label, status, error, description }
-        }
-        const REQUEST: Option<&str> = Some("invalid_request");
-        const TOKEN: Option<&str> = Some("invalid_token");
-        const SCOPE: Option<&str> = Some("insufficient_scope");
-        // Whoever has no key to sign with is not told which audiences, tenants, policies or clients are taken here.
-        const NOT_ACCEPTED: &str = "the token is not accepted";
         match self {
             Self::AlgorithmNotAllowed => row("algorithm_not_allowed", 401, TOKEN, NOT_ACCEPTED),
             Self::AmbiguousKey => row("ambiguous_key", 401, TOKEN, NOT_ACCEPTED),
@@ -340,6 +332,15 @@ impl Rejection {
         Self::WrongUser,
     ];
 }
+
+const fn row(label: &'static str, status: u16, error: Option<&'static str>, description: &'static str) -> Row {
+    Row { label, status, error, description }
+}
+const REQUEST: Option<&str> = Some("invalid_request");
+const TOKEN: Option<&str> = Some("invalid_token");
+const SCOPE: Option<&str> = Some("insufficient_scope");
+// Whoever has no key to sign with is not told which audiences, tenants, policies or clients are taken here.
+const NOT_ACCEPTED: &str = "the token is not accepted";
 
 #[cfg(test)]
 mod tests {

@@ -11,8 +11,8 @@ use crate::{
             browsers::browsers,
             issuers::Issuer,
             metadata,
-            mint::Profile,
-            routes::{permission, profile},
+            mint::{Profile, profile_named},
+            permission::permission,
         },
         section::Section,
         suggest::shown,
@@ -92,7 +92,7 @@ pub(in crate::config) fn route(
         _ => route.permission = Permission::new(permission(&mut section)),
     }
     if let Some(field) = section.field("mint") {
-        route.profile = profile(&field, profiles);
+        route.profile = profile_named(&field, profiles);
     }
     if matches!(route.endpoint, Some(EndpointSettings::TokenExchange(_))) {
         let browsers = browsers(&mut section, false);
@@ -130,7 +130,7 @@ fn token_exchange(section: &mut Section<'_>, profiles: &[Profile<'_>]) -> TokenE
         if let Err(wrong) = (TEXT.parse)(name) {
             field.problem(format!("{wrong}; accepted: {}", TEXT.accepted));
         }
-        TargetSettings { name: name.to_owned(), profile: profile(&field, profiles) }
+        TargetSettings { name: name.to_owned(), profile: profile_named(&field, profiles) }
     };
     let targets = targets.into_iter().map(target).collect();
     let mut clients: Vec<ClientSettings> = Vec::new();

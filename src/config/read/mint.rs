@@ -99,6 +99,17 @@ pub(in crate::config) fn check_use(profiles: &[Profile<'_>], routes: &[RouteSett
     named.filter_map(|(_, profile)| profile.field.as_ref()).for_each(|field| field.warning("no route names it (mint: NAME)"));
 }
 
+/// The index of the minting profile that a route names.
+pub(in crate::config) fn profile_named(field: &Field<'_>, profiles: &[Profile<'_>]) -> usize {
+    let Some(name) = field.text(&NAME) else { return 0 };
+    let found = profiles.iter().position(|profile| profile.settings.name == name);
+    if found.is_none() {
+        let names: Vec<_> = profiles.iter().map(|profile| shown(&profile.settings.name)).collect();
+        field.problem(format!("there is no profile {}; accepted: {}", shown(&name), names.join(", ")));
+    }
+    found.unwrap_or(0)
+}
+
 /// Whether a route mints by this profile, or an endpoint on it may be asked to.
 fn mints(route: &RouteSettings, profile: usize) -> bool {
     let is_target = match &route.endpoint {

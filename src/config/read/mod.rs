@@ -16,6 +16,7 @@ pub(super) mod metadata;
 pub(super) mod mint;
 pub(super) mod mint_presets;
 pub(super) mod parties;
+pub(super) mod permission;
 pub(super) mod places;
 pub(super) mod presets;
 pub(super) mod routes;

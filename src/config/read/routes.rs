@@ -5,14 +5,15 @@ use jsonwebtoken::Algorithm;
 use crate::{
     config::{
         field::Field,
-        formats::{CLAIM, Format, HEADER, HOST, NAME, SCOPE, TEXT},
+        formats::{Format, HOST, NAME, TEXT},
         read::{
             backends::{BACKENDS, Backend},
             browsers::browsers,
             conflicts, endpoints, exposure,
             issuers::Issuer,
             metadata,
-            mint::{self, Profile},
+            mint::{self, Profile, profile_named},
+            permission::permission,
             places,
             upstreams::Upstream,
         },
@@ -20,7 +21,7 @@ use crate::{
         suggest::shown,
     },
     proxy::{Access, AllowedOrigins, CloseCodes, ErrorShape, OnInvalid, RouteSettings, TokenPlace},
-    token::{ClaimRule, NonceRule, Permission, PermissionSettings},
+    token::{Permission, PermissionSettings},
 };
 
 pub(in crate::config) const ERROR_SHAPES: [(&str, ErrorShape); 3] =
@@ -33,8 +34,6 @@ pub(in crate::config) const NONE: &str = "none";
 pub(in crate::config) const AUTO: &str = "auto";
 /// Whether a route is public.
 const ACCESS: [(&str, bool); 2] = [("protected", false), ("public", true)];
-
-const NONCE_ACCEPTED: &str = "ignored, forbidden, or {header: NAME}";
 
 const PATH: Format<String> = Format {
     accepted: "a path such as / or /db: segments of A-Z a-z 0-9 - . _ ~ : @ $ + , = and no slash at the end",
@@ -104,7 +103,7 @@ fn route<'f>(mut section: Section<'f>, rest: &Rest<'_, 'f>, profiles: &mut Vec<P
     }
     route.upstream = upstream(&mut section, rest.upstreams);
     route.profile = match (section.field("mint"), preset.as_ref().zip(backend)) {
-        (Some(field), _) => profile(&field, profiles),
+        (Some(field), _) => profile_named(&field, profiles),
         (None, Some((field, backend))) => mint::profile_for(backend.minting(), field, profiles, rest.algorithm),
         (None, None) => 0,
     };
@@ -156,19 +155,6 @@ fn route<'f>(mut section: Section<'f>, rest: &Rest<'_, 'f>, profiles: &mut Vec<P
     match backend {
         Some(backend) => backend.expand(route),
         None => vec![route],
-    }
-}
-
-/// What the token must permit.
-pub(in crate::config) fn permission(section: &mut Section<'_>) -> PermissionSettings {
-    PermissionSettings {
-        all_scopes: section.texts("scopes", &SCOPE),
-        any_scopes: section.texts("any_scopes", &SCOPE),
-        all_roles: section.texts("roles", &TEXT),
-        any_roles: section.texts("any_roles", &TEXT),
-        all_claims: section.field("claims").map(|field| claims(&field)).unwrap_or_default(),
-        any_claims: section.field("any_claims").map(|field| claims(&field)).unwrap_or_default(),
-        nonce: section.field("nonce").and_then(|field| nonce(&field)).unwrap_or_default(),
     }
 }
 
@@ -232,44 +218,6 @@ fn upstream(section: &mut Section<'_>, upstreams: &[Upstream<'_>]) -> usize {
 /// Names of the file, which may be none that can be used, for a message.
 fn shown_names(names: &[&str]) -> String {
     names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ")
-}
-
-/// The index of the minting profile that a route names.
-pub(in crate::config) fn profile(field: &Field<'_>, profiles: &[Profile<'_>]) -> usize {
-    let Some(name) = field.text(&NAME) else { return 0 };
-    let found = profiles.iter().position(|profile| profile.settings.name == name);
-    if found.is_none() {
-        let names: Vec<_> = profiles.iter().map(|profile| shown(&profile.settings.name)).collect();
-        field.problem(format!("there is no profile {}; accepted: {}", shown(&name), names.join(", ")));
-    }
-    found.unwrap_or(0)
-}
-
-/// Claims and the values that each may have; an empty list: the claim must be there.
-fn claims(field: &Field<'_>) -> Vec<ClaimRule> {
-    let rule = |(name, field): (&str, Field<'_>)| {
-        let claim = (CLAIM.parse)(name).map_err(|wrong| field.problem(format!("{wrong}; accepted: {}", CLAIM.accepted))).ok()?;
-        let values = if field.is_empty_list() { Vec::new() } else { field.texts(&TEXT) };
-        Some(ClaimRule { claim, values })
-    };
-    field.entries().into_iter().filter_map(rule).collect()
-}
-
-fn nonce(field: &Field<'_>) -> Option<NonceRule> {
-    if field.is_mapping() {
-        let mut section = field.section();
-        let header = section.required("header", "the request header whose value the nonce must equal");
-        section.finish();
-        return header.and_then(|field| field.text(&HEADER)).map(NonceRule::EqualsHeader);
-    }
-    match field.scalar(NONCE_ACCEPTED)? {
-        "ignored" => Some(NonceRule::Ignored),
-        "forbidden" => Some(NonceRule::Forbidden),
-        other => {
-            field.problem(format!("\"{}\" is not known; accepted: {NONCE_ACCEPTED}", shown(other)));
-            None
-        }
-    }
 }
 
 fn close_codes(mut section: Section<'_>) -> CloseCodes {

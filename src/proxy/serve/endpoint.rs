@@ -2,17 +2,18 @@
 
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::Method;
 use pingora::{Result, http::ResponseHeader};
 
 use crate::{
-    endpoint::{Call, Endpoint, MAX_BODY_BYTES, Reply, Terms},
+    endpoint::{Call, Endpoint, Reply, Terms},
     proxy::{
         http::ClientSession,
         policy::Route,
         serve::{
-            gateway::RequestContext,
-            record::Outcome,
+            live::Live,
+            record::{Outcome, RequestRecord},
             whole_body::{self, Stop},
         },
     },
@@ -20,30 +21,30 @@ use crate::{
 };
 
 /// Has the endpoint of its route answer a request.
-pub(super) async fn call(client: &mut ClientSession, context: &mut RequestContext, endpoint: &Endpoint) -> Result<()> {
-    let reply = match body(client, context, endpoint).await {
+pub(super) async fn call(client: &mut ClientSession, record: &mut RequestRecord, live: &Live, endpoint: &Endpoint) -> Result<()> {
+    let reply = match body(client, live, endpoint).await {
         Ok(body) => {
             let header = client.req_header();
             // Reading the body may have taken some time.
             let now = Timestamp::from(SystemTime::now());
             let call = Call { method: &header.method, headers: &header.headers, body: &body, now };
-            match &context.record.route {
-                Some(route) => endpoint.answer(call, terms(route), &context.live.policy.exchange).await,
+            match &record.route {
+                Some(route) => endpoint.answer(call, terms(route), &live.policy.exchange).await,
                 None => return Ok(()),
             }
         }
         Err(Stop::Refused(rejection)) => endpoint.refuse(rejection),
         Err(Stop::Failed(error)) => return Err(error),
     };
-    context.record.outcome = Outcome::Endpoint(reply.status.as_u16(), reply.rejection);
-    write(client, reply, context.record.route.as_deref()).await
+    record.outcome = Outcome::Endpoint(reply.status.as_u16(), reply.rejection);
+    write(client, reply, record.route.as_deref()).await
 }
 
-async fn body(client: &mut ClientSession, context: &RequestContext, endpoint: &Endpoint) -> Result<bytes::Bytes, Stop> {
-    if !endpoint.wants_body(&client.req_header().method) {
-        return Ok(bytes::Bytes::new());
+async fn body(client: &mut ClientSession, live: &Live, endpoint: &Endpoint) -> Result<Bytes, Stop> {
+    match endpoint.body_limit(&client.req_header().method) {
+        Some(limit) => whole_body::read_up_to(client, limit, live.listen.body_timeout).await,
+        None => Ok(Bytes::new()),
     }
-    whole_body::read_up_to(client, MAX_BODY_BYTES, context.live.listen.body_timeout).await
 }
 
 fn terms(route: &Route) -> Terms<'_> {

@@ -152,7 +152,10 @@ impl Gateway {
                 Ok(Admitted::Answered)
             }
             // Boxed, so that the rare case does not make every request's future large.
-            Ok(Decision::Call(endpoint)) => Box::pin(call(client, context, &endpoint)).await.map(|()| Admitted::Answered),
+            Ok(Decision::Call(endpoint)) => {
+                let RequestContext { record, live, .. } = context;
+                Box::pin(call(client, record, live, &endpoint)).await.map(|()| Admitted::Answered)
+            }
             // It has been asked for and given.
             Ok(Decision::NeedsBody) => self.refuse(client, context, Rejection::MissingToken).await,
             Err(Stop::Refused(rejection)) => self.refuse(client, context, rejection).await,

@@ -40,7 +40,7 @@ async fn every_bad_exchange_has_its_error() {
     let twice = |name: &str, value: &str| format!("{}&{}", form(&good), form(&[(name, value)]));
     const INVALID: &str = "invalid_request";
     const MALFORMED: Expected = (400, INVALID, "endpoint_request_malformed");
-    let long = "x".repeat(12 * 1024);
+    let long = "x".repeat(17 * 1024);
     let kind = |name: &str| format!("urn:ietf:params:oauth:token-type:{name}");
     let mut cases: Vec<(String, Expected)> = vec![
         (String::new(), MALFORMED),
@@ -66,7 +66,7 @@ async fn every_bad_exchange_has_its_error() {
         (form(&good).replace("subject_token=", "subject_token=%0"), MALFORMED),
         (with("scope", "docs.delete"), (400, "invalid_scope", "scope_not_granted")),
         (with("client_secret", SECRET), (401, "invalid_client", "caller_unauthenticated")),
-        ("x".repeat(17 * 1024), (413, INVALID, "body_too_large")),
+        ("x".repeat(65 * 1024), (413, INVALID, "body_too_large")),
     ];
     for name in ["refresh_token", "saml2", "saml1", "unknown"] {
         cases.push((with("subject_token_type", &kind(name)), (400, INVALID, "subject_token_unsupported")));
