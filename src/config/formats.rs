@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use http::HeaderName;
 use url::{Host, Url};
 
+use crate::token::is_guid;
+
 /// A form in which a text may be written.
 pub(super) struct Format<T> {
     /// What is accepted, for the message.
@@ -84,17 +86,14 @@ fn name(text: &str) -> Result<String, &'static str> {
 }
 
 fn guid(text: &str) -> Result<String, &'static str> {
-    let groups: Vec<_> = text.split('-').collect();
-    let fine = groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
-        && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    check(fine, text, "is not a GUID").map(|text| text.to_ascii_lowercase())
+    check(is_guid(text), text, "is not a GUID").map(|text| text.to_ascii_lowercase())
 }
 
 fn label(text: &str) -> Result<String, &'static str> {
     let fine =
         of(text, 1..=63, |byte| byte.is_ascii_alphanumeric() || byte == b'-') && !text.starts_with('-') && !text.ends_with('-');
     // No tenant has a host of that name: somebody has looked up the wrong value.
-    if guid(text).is_ok() {
+    if is_guid(text) {
         return Err("is a GUID; that goes to tenant_id");
     }
     check(fine, text, "is not a host label").map(|text| text.to_ascii_lowercase())

@@ -8,7 +8,7 @@ use crate::{
     config::{
         IssuerConfig,
         field::Field,
-        formats::{CLAIM, Format, GUID, KEY_URL, NAME, POLICY, TEXT},
+        formats::{CLAIM, Format, KEY_URL, NAME, POLICY, TEXT},
         outside::Target,
         read::{
             doubtful,
@@ -21,7 +21,7 @@ use crate::{
         section::Section,
     },
     jwks::KeySource,
-    token::{CLOUDS, IssuerSettings, Provider, TokenKind, TokenKinds},
+    token::{CLOUDS, IssuerSettings, Provider, TokenKind, TokenKinds, is_tenant_id},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -258,7 +258,7 @@ fn audiences(section: &mut Section<'_>, provider: Provider, issuers: &[String], 
     if provider != Provider::Entra || !takes_version_1 {
         return audiences;
     }
-    let named = |id: &String| (GUID.parse)(id).is_ok_and(|guid| guid == *id).then(|| format!("api://{id}"));
+    let named = |id: &String| is_tenant_id(id).then(|| format!("api://{id}"));
     let missing: Vec<_> = audiences.iter().filter_map(named).filter(|name| !audiences.contains(name)).collect();
     match issuers.iter().any(|issuer| issuer.contains(TENANT_PLACE)) {
         false => audiences.extend(missing),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::token::{ClaimTable, ClaimValue, Source};
+use crate::token::{ClaimTable, ClaimValue, Source, is_guid};
 
 /// What a minted token says. One profile for each kind of backend. Plain data; the config room checks it before it comes here.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,10 +109,7 @@ impl UserIdForm {
             Self::UriComponent => of("-_.!~*'()"),
             Self::CouchDb => !id.starts_with('_') && !id.contains(':'),
             Self::Couchbase => of("-_+.@%"),
-            Self::Uuid => {
-                let groups: Vec<_> = id.split('-').map(str::len).collect();
-                groups == [8, 4, 4, 4, 12] && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
-            }
+            Self::Uuid => is_guid(id),
         }
     }
 }
