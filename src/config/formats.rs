@@ -1,11 +1,11 @@
 //! The written forms of values: names, GUIDs, host names, URLs, scopes, claims, headers.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use http::HeaderName;
 use url::{Host, Url};
 
-use crate::token::is_guid;
+use crate::{tls::is_loopback, token::is_guid};
 
 /// A form in which a text may be written.
 pub(super) struct Format<T> {
@@ -66,12 +66,6 @@ pub(super) const UPSTREAM_URL: Format<Url> = Format {
     shown: false,
     parse: upstream_url,
 };
-
-/// Whether this host of a URL is the machine itself. Other names are not looked up.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-}
 
 fn check(fine: bool, text: &str, wrong: &'static str) -> Result<String, &'static str> {
     if fine { Ok(text.to_owned()) } else { Err(wrong) }

@@ -7,10 +7,12 @@
 mod authorities;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod loopback;
 mod verifier;
 mod words;
 
 pub use authorities::{Authorities, AuthoritiesProblem};
+pub use loopback::is_loopback;
 pub use words::explain;
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use std::time::Duration;
 use crate::{
     config::{
         field::Field,
-        formats::{NAME, UPSTREAM_URL, is_loopback},
+        formats::{NAME, UPSTREAM_URL},
         outside::Target,
         section::Section,
     },
     proxy::{HostHeader, UpstreamSettings},
+    tls::is_loopback,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
