@@ -17,7 +17,9 @@ mod tests {
         for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]", "::1"] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["", "localhost.", "localhost.example", "127.0.0.1.example", "128.0.0.1", "0.0.0.0", "[::2]", "[::ffff:127.0.0.1]"] {
+        for host in
+            ["", "localhost.", "localhost.example", "127.0.0.1.example", "128.0.0.1", "0.0.0.0", "[::2]", "[::ffff:127.0.0.1]"]
+        {
             assert!(!is_loopback(host), "{host}");
         }
     }

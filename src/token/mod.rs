@@ -38,6 +38,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use algorithm::algorithm_from_name;
+pub(crate) use algorithm::{Scheme, algorithms_of, public_key_algorithms, signing_algorithms};
 pub(crate) use bearer::one_token;
 pub use bearer::{BearerToken, TokenLimits};
 pub use claims::UnverifiedToken;

@@ -21,7 +21,7 @@ use crate::{
         section::Section,
     },
     jwks::KeySource,
-    token::{CLOUDS, IssuerSettings, Provider, TokenKind, TokenKinds, is_tenant_id},
+    token::{CLOUDS, IssuerSettings, Provider, TokenKind, TokenKinds, is_tenant_id, public_key_algorithms},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -39,18 +39,6 @@ const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph
 const AUDIENCE: Format<String> =
     Format { accepted: "the exact aud of the tokens: an id or a URI", shown: true, parse: doubtful::parse_audience };
 const ISSUER: Format<String> = Format { accepted: "the exact iss of the tokens", shown: true, parse: doubtful::parse_issuer };
-
-pub(in crate::config) const ALGORITHMS: [(&str, Algorithm); 9] = [
-    ("RS256", Algorithm::RS256),
-    ("RS384", Algorithm::RS384),
-    ("RS512", Algorithm::RS512),
-    ("PS256", Algorithm::PS256),
-    ("PS384", Algorithm::PS384),
-    ("PS512", Algorithm::PS512),
-    ("ES256", Algorithm::ES256),
-    ("ES384", Algorithm::ES384),
-    ("EdDSA", Algorithm::EdDSA),
-];
 
 const TOKEN_KINDS: [(&str, TokenKind); 3] =
     [("access", TokenKind::Access), ("id", TokenKind::Id), ("app_only", TokenKind::AppOnly)];
@@ -272,6 +260,7 @@ fn audiences(section: &mut Section<'_>, provider: Provider, issuers: &[String], 
 }
 
 fn algorithms(field: &Field<'_>) -> Vec<Algorithm> {
+    let known = public_key_algorithms();
     let mut algorithms = Vec::new();
     for element in field.elements() {
         let symmetric =
@@ -282,7 +271,7 @@ fn algorithms(field: &Field<'_>) -> Vec<Algorithm> {
             );
             continue;
         }
-        match element.choice(&ALGORITHMS) {
+        match element.choice(&known) {
             Some(algorithm) if algorithms.contains(&algorithm) => element.problem("appears twice in the list; keep one"),
             Some(algorithm) => algorithms.push(algorithm),
             None => {}

@@ -5,6 +5,7 @@ use jsonwebtoken::Algorithm;
 use crate::{
     config::{outside::Target, section::Section},
     signing::{SecretSource, SigningKeySource, SigningSettings},
+    token::signing_algorithms,
 };
 
 /// Signatures that may wait for a thread.
@@ -12,22 +13,9 @@ const QUEUE: usize = 1_024;
 /// Why a secret is refused.
 const NO_SECRETS: &str = "secrets do not belong in the file; give passphrase_file: PATH or passphrase_env: VARIABLE";
 
-pub(in crate::config) const ALGORITHMS: [(&str, Algorithm); 10] = [
-    ("RS256", Algorithm::RS256),
-    ("RS384", Algorithm::RS384),
-    ("RS512", Algorithm::RS512),
-    ("PS256", Algorithm::PS256),
-    ("PS384", Algorithm::PS384),
-    ("PS512", Algorithm::PS512),
-    ("ES256", Algorithm::ES256),
-    ("ES384", Algorithm::ES384),
-    ("EdDSA", Algorithm::EdDSA),
-    ("HS256", Algorithm::HS256),
-];
-
 pub(in crate::config) fn signing(mut section: Section<'_>) -> SigningSettings {
     let field = section.field("algorithm");
-    let algorithm = field.as_ref().and_then(|field| field.choice(&ALGORITHMS)).unwrap_or(Algorithm::RS256);
+    let algorithm = field.as_ref().and_then(|field| field.choice(&signing_algorithms())).unwrap_or(Algorithm::RS256);
     if let Some(field) = field.filter(|_| algorithm == Algorithm::HS256) {
         field.warning("HS256: whoever can verify user tokens can mint them, the backend included; use it only where the backend can verify nothing else");
     }
