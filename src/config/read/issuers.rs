@@ -27,11 +27,8 @@ use crate::{
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
-const LEEWAY: Duration = MINUTE;
 /// The name of an issuer that is given none, and whose URLs have no host that could be one.
 const NAMELESS: &str = "issuer";
-const NAME_CLAIM: &str = "name";
-const ROLE_CLAIM: &str = "roles";
 
 /// The audiences of Microsoft Graph: its tokens are opaque to everybody else.
 const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com"];
@@ -97,23 +94,24 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     let name = section.text("name", &NAME).or(default_name).unwrap_or_else(|| NAMELESS.to_owned());
     let client_ids = section.texts("client_ids", &TEXT);
     let audiences = audiences(&mut section, provider, &issuers, client_ids.is_empty());
+    let default = IssuerSettings::new(&name, rule(&mut section, issuers), audiences);
     let rules = IssuerSettings {
         provider,
-        algorithms: section.field("algorithms").map_or_else(|| vec![Algorithm::RS256], |field| algorithms(&field)),
+        algorithms: section.field("algorithms").map_or_else(|| default.algorithms.clone(), |field| algorithms(&field)),
         policies,
         authorized_parties: section.texts("authorized_parties", &TEXT),
         client_ids,
-        takes_sender_constrained: section.choice("sender_constrained", &ACCEPT_OR_REFUSE, true),
-        takes_group_overage: section.choice("group_overage", &ACCEPT_OR_REFUSE, true),
-        kinds: section.field("tokens").map_or_else(TokenKinds::default, |field| kinds(&field)),
+        takes_sender_constrained: section.choice("sender_constrained", &ACCEPT_OR_REFUSE, default.takes_sender_constrained),
+        takes_group_overage: section.choice("group_overage", &ACCEPT_OR_REFUSE, default.takes_group_overage),
+        kinds: section.field("tokens").map_or(default.kinds, |field| kinds(&field)),
         user_id: user_id.unwrap_or(expansion.user_id),
-        name_claim: claim_name(&mut section, "name_claim", NAME_CLAIM),
-        role_claim: claim_name(&mut section, "role_claim", ROLE_CLAIM),
-        leeway: section.duration("leeway", LEEWAY, Duration::ZERO..=MINUTE * 5),
+        name_claim: claim_name(&mut section, "name_claim", &default.name_claim),
+        role_claim: claim_name(&mut section, "role_claim", &default.role_claim),
+        leeway: section.duration("leeway", default.leeway, Duration::ZERO..=MINUTE * 5),
         max_lifetime: section.limit("max_lifetime", MINUTE..=DAY * 30),
         cloud_instance,
         binds_keys: settings.sources.len() > 1,
-        ..IssuerSettings::new(&name, rule(&mut section, issuers), audiences)
+        ..default
     };
     section.finish();
     Issuer { config: IssuerConfig { rules, jwks: settings }, field, shared }

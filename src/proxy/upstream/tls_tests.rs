@@ -17,10 +17,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::proxy::{
-    server_conf,
-    upstream::{HostHeader, backend::Backend},
-};
+use crate::proxy::{server_conf, upstream::backend::Backend};
 
 /// Longer than any of it takes.
 const LONG: Duration = Duration::from_secs(30);
@@ -79,17 +76,10 @@ async fn blurt(words: &'static [u8]) -> SocketAddr {
 
 fn upstream(host: &str, address: SocketAddr, ca_file: &Path) -> Result<Backend, UpstreamError> {
     let settings = UpstreamSettings {
-        name: "couch".into(),
         tls: true,
-        host: host.into(),
-        port: address.port(),
         ca_file: Some(ca_file.to_owned()),
-        host_header: HostHeader::Client,
         connect_timeout: LONG,
-        read_timeout: LONG,
-        write_timeout: LONG,
-        idle_timeout: LONG,
-        resolve_every: LONG,
+        ..UpstreamSettings::new("couch", host, address.port())
     };
     let upstream = Backend::new(settings, &SystemAuthorities::default())?;
     upstream.publish(vec![address]);

@@ -75,6 +75,11 @@ impl MintingProfile {
     /// Claims that the gateway sets itself.
     pub const RESERVED: [&'static str; 4] = ["exp", "iat", "jti", "nbf"];
 
+    /// The name of the profile where there is one alone.
+    pub const NAME: &'static str = "default";
+    /// The claim that holds the user id, where nothing else is said.
+    pub const USER_ID_CLAIM: &'static str = "userId";
+
     /// A profile with the defaults: the user id under this claim.
     pub fn new(name: &str, user_id_claim: &str) -> Self {
         Self {
@@ -97,6 +102,12 @@ impl MintingProfile {
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         let places = self.claims.values().flat_map(ClaimValue::places).map(|place| &place.source);
         places.chain(self.tables.iter().map(|table| &table.from))
+    }
+}
+
+impl Default for MintingProfile {
+    fn default() -> Self {
+        Self::new(Self::NAME, Self::USER_ID_CLAIM)
     }
 }
 
