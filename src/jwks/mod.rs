@@ -34,8 +34,6 @@ mod safe_url;
 mod schedule;
 mod snapshot;
 #[cfg(test)]
-mod test_corpus;
-#[cfg(test)]
 pub(crate) mod test_keys;
 #[cfg(test)]
 mod test_provider;
