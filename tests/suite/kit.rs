@@ -18,6 +18,24 @@ use tokio::{
 /// Nothing here takes this long unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// What a client says of itself to a WebSocket server.
+pub const SOCKET_KEY: &str = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==";
+
+/// The header lines with which a request asks for a WebSocket.
+pub const UPGRADE: &str =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==";
+
+/// Sends a request with these header lines, and reads its answer.
+pub async fn send(kit: &Kit, method: &str, target: &str, headers: &[&str]) -> Answer {
+    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    kit.raw(format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\n{lines}\r\n").as_bytes()).await
+}
+
+/// The request for the backend's WebSocket, with this token.
+pub fn handshake(token: &str) -> String {
+    format!("GET /live HTTP/1.1\r\nHost: gateway\r\n{UPGRADE}\r\nAuthorization: Bearer {token}\r\n\r\n")
+}
+
 /// A running world and clients for it.
 pub struct Kit {
     world: World,
@@ -131,11 +149,7 @@ impl Kit {
     /// A raw connection that became a WebSocket.
     pub async fn socket(&self, token: &str) -> Raw {
         let mut client = self.connect().await;
-        let handshake = format!(
-            "GET /live HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {token}\r\n\r\n"
-        );
-        client.write(handshake.as_bytes()).await;
+        client.write(handshake(token).as_bytes()).await;
         self.within(client.read_until("101 Switching Protocols")).await;
         client
     }
