@@ -25,6 +25,7 @@ mod memory;
 mod mint;
 mod party;
 mod permission;
+mod raw_members;
 mod rejection;
 mod remedy;
 mod tenant;
@@ -55,6 +56,7 @@ pub use mint::{
 };
 pub use party::Party;
 pub use permission::{ClaimRule, NonceRule, Permission, PermissionSettings};
+pub(crate) use raw_members::RawMembers;
 pub use rejection::Rejection;
 pub(crate) use tenant::{CLOUDS, Cloud};
 pub use time::Timestamp;
