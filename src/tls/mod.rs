@@ -8,6 +8,8 @@ mod authorities;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod loopback;
+#[cfg(test)]
+pub(crate) mod testing;
 mod verifier;
 mod words;
 

@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,8 +15,9 @@ use syncgate::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 
 /// Nothing here takes this long unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -34,6 +38,27 @@ pub async fn send(kit: &Kit, method: &str, target: &str, headers: &[&str]) -> An
 /// The request for the backend's WebSocket, with this token.
 pub fn handshake(token: &str) -> String {
     format!("GET /live HTTP/1.1\r\nHost: gateway\r\n{UPGRADE}\r\nAuthorization: Bearer {token}\r\n\r\n")
+}
+
+/// Takes TLS connections at a port of loopback, each served in a task of its own.
+pub async fn serve_tls<F>(config: ServerConfig, serve: impl Fn(TlsStream<TcpStream>) -> F + Copy + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream).await;
+                }
+            });
+        }
+    });
+    address
 }
 
 /// A running world and clients for it.
