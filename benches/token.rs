@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let issuer = runtime.block_on(Issuer::start())?;
     eprintln!("generating keys");
     let document = fourteen_keys(&issuer)?;
-    let minter = Minter::new(MintingProfile::new("default", "userId"));
+    let minter = Minter::new(MintingProfile::default());
     let signers = [2048, 3072, 4096].map(SigningKey::generate_rsa);
     let [rsa_2048, rsa_3072, rsa_4096] = signers;
     let (rsa_2048, rsa_3072, rsa_4096) = (rsa_2048?, rsa_3072?, rsa_4096?);

@@ -48,6 +48,9 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+#[cfg(test)]
+#[path = "../tests/corpus/mod.rs"]
+mod corpus;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod endpoint;

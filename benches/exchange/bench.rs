@@ -34,7 +34,7 @@ impl Bench {
         /// Twice what a user takes.
         const BYTES: usize = 4 * 1024;
         let issuers = vec![IssuerKeys { issuer: TrustedIssuer::new(self.issuer.settings()), keys: Arc::clone(&self.keys) }];
-        let profiles = vec![MintingProfile::new("default", "userId")];
+        let profiles = vec![MintingProfile::default()];
         let pool = SigningPool::new(0, 1024, Arc::clone(metrics))?;
         let cache = CacheSettings { entries, bytes: entries * BYTES };
         Ok(Exchange::new(issuers, TokenLimits::default(), profiles, key.clone(), pool, &cache, Arc::clone(metrics)))

@@ -1,9 +1,11 @@
 //! The written forms of values: names, GUIDs, host names, URLs, scopes, claims, headers.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use http::HeaderName;
 use url::{Host, Url};
+
+use crate::{tls::is_loopback, token::is_guid};
 
 /// A form in which a text may be written.
 pub(super) struct Format<T> {
@@ -71,12 +73,6 @@ pub(super) const UPSTREAM_URL: Format<Url> = Format {
     parse: upstream_url,
 };
 
-/// Whether this host of a URL is the machine itself. Other names are not looked up.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-}
-
 fn check(fine: bool, text: &str, wrong: &'static str) -> Result<String, &'static str> {
     if fine { Ok(text.to_owned()) } else { Err(wrong) }
 }
@@ -90,17 +86,14 @@ fn name(text: &str) -> Result<String, &'static str> {
 }
 
 fn guid(text: &str) -> Result<String, &'static str> {
-    let groups: Vec<_> = text.split('-').collect();
-    let fine = groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
-        && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    check(fine, text, "is not a GUID").map(|text| text.to_ascii_lowercase())
+    check(is_guid(text), text, "is not a GUID").map(|text| text.to_ascii_lowercase())
 }
 
 fn label(text: &str) -> Result<String, &'static str> {
     let fine =
         of(text, 1..=63, |byte| byte.is_ascii_alphanumeric() || byte == b'-') && !text.starts_with('-') && !text.ends_with('-');
     // No tenant has a host of that name: somebody has looked up the wrong value.
-    if guid(text).is_ok() {
+    if is_guid(text) {
         return Err("is a GUID; that goes to tenant_id");
     }
     check(fine, text, "is not a host label").map(|text| text.to_ascii_lowercase())

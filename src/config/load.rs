@@ -7,7 +7,6 @@ use std::{
     io::Read as _,
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use crate::{
@@ -34,8 +33,6 @@ use crate::{
 
 /// Most issuers: each is a task that fetches, and a token may have to be compared with each.
 const MOST_ISSUERS: usize = 64;
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
-const REALM_DEFAULT: &str = "syncgate";
 
 /// A config that can be used, and what else there is to say about the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -200,14 +197,14 @@ fn config(root: &Node, reading: &Reading) -> Config {
         issuer.config
     };
     let issuers = issuers.into_iter().map(keep).collect();
-    let (shutdown_delay, shutdown_grace) = basics::shutdown(root.section("shutdown"), SHUTDOWN_GRACE);
+    let (shutdown_delay, shutdown_grace) = basics::shutdown(root.section("shutdown"));
     let config = Config {
         proxy: ProxySettings {
             listen,
             upstreams: upstreams.into_iter().map(|upstream| upstream.settings).collect(),
             routes,
             headers,
-            realm: root.text("realm", &REALM).unwrap_or_else(|| REALM_DEFAULT.to_owned()),
+            realm: root.text("realm", &REALM).unwrap_or_else(|| ProxySettings::REALM.to_owned()),
         },
         admin,
         issuers,

@@ -22,7 +22,7 @@ use crate::{
     },
     jwks::KeySource,
     proxy::UpstreamSettings,
-    token::{IssuerRule, IssuerSettings, Provider, TenantRule, UserIdRule},
+    token::{IssuerRule, IssuerSettings, Provider, TenantRule, UserIdRule, public_key_algorithms},
 };
 
 /// Prints a config in full. Secrets appear as their source, never as their value.
@@ -163,7 +163,8 @@ fn print_rules(rules: &IssuerSettings, shared: bool, yaml: &mut Yaml) {
     }
     yaml.list("audiences", &rules.audiences);
     yaml.list("client_ids", &rules.client_ids);
-    let algorithms: Vec<_> = rules.algorithms.iter().map(|algorithm| word(&issuers::ALGORITHMS, algorithm).to_owned()).collect();
+    let names = public_key_algorithms();
+    let algorithms: Vec<_> = rules.algorithms.iter().map(|algorithm| word(&names, algorithm).to_owned()).collect();
     yaml.list("algorithms", &algorithms);
     yaml.list("policies", &rules.policies);
     yaml.list("authorized_parties", &rules.authorized_parties);

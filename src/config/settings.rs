@@ -38,6 +38,11 @@ pub struct Config {
     pub threads: usize,
 }
 
+impl Config {
+    /// The default of `shutdown_grace`.
+    pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
+}
+
 /// One issuer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IssuerConfig {

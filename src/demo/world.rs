@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use jsonwebtoken::Algorithm;
 use tempfile::TempDir;
 
 use crate::{
@@ -21,7 +20,7 @@ use crate::{
     },
     exchange::CacheSettings,
     jwks::{JwksSettings, KeySource},
-    proxy::{HeaderSettings, HostHeader, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings},
+    proxy::{HeaderSettings, ListenSettings, ProxySettings, RouteSettings, UpstreamSettings},
     server::{Gateway, StartError},
     signing::{SigningKeySource, SigningSettings},
     token::{IssuerRule, IssuerSettings, MintingProfile, Provider, TokenLimits, UserIdRule},
@@ -215,18 +214,13 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
             upstreams: vec![upstream("default", backend.address())],
             routes: vec![RouteSettings::default()],
             headers: HeaderSettings::default(),
-            realm: "syncgate".into(),
+            realm: ProxySettings::REALM.into(),
         },
         admin: AdminSettings { address: places.admin, credential_file: None },
         issuers: vec![trust(issuer)],
         token_limits: TokenLimits::default(),
-        profiles: vec![MintingProfile::new("default", "userId")],
-        signing: SigningSettings {
-            algorithm: Algorithm::RS256,
-            key: SigningKeySource::PrivateKey { file: key_file.as_ref().to_owned(), passphrase: None },
-            threads: 0,
-            queue: 1024,
-        },
+        profiles: vec![MintingProfile::default()],
+        signing: SigningSettings::new(SigningKeySource::PrivateKey { file: key_file.as_ref().to_owned(), passphrase: None }),
         cache: CacheSettings::default(),
         log: LogSettings { format: LogFormat::Text, level: LogLevel::Info, requests: false, ..LogSettings::default() },
         shutdown_grace: Duration::from_secs(5),
@@ -255,17 +249,5 @@ pub fn trust(issuer: &DemoIssuer) -> IssuerConfig {
 
 /// An upstream at this address, plain http, with the defaults of the config file.
 pub fn upstream(name: &str, address: SocketAddr) -> UpstreamSettings {
-    UpstreamSettings {
-        name: name.into(),
-        tls: false,
-        host: address.ip().to_string(),
-        port: address.port(),
-        ca_file: None,
-        host_header: HostHeader::Client,
-        connect_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(600),
-        write_timeout: Duration::from_secs(60),
-        idle_timeout: Duration::from_secs(4),
-        resolve_every: Duration::from_secs(30),
-    }
+    UpstreamSettings::new(name, &address.ip().to_string(), address.port())
 }

@@ -17,7 +17,7 @@ fn exchange() -> Exchange {
     keys.publish(0, &key_set(&[("a", 0)]), at(0), Duration::from_secs(100_000));
     let issuers = vec![IssuerKeys { issuer: TrustedIssuer::new(rules("contoso")), keys }];
     let pool = SigningPool::new(1, 8, Arc::clone(&metrics)).unwrap();
-    let profiles = vec![MintingProfile::new("default", "userId")];
+    let profiles = vec![MintingProfile::default()];
     Exchange::new(issuers, TokenLimits::default(), profiles, signing_key(), pool, &CacheSettings::default(), metrics)
 }
 

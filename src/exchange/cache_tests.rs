@@ -33,7 +33,7 @@ impl World {
         let exchange = Exchange::new(
             vec![IssuerKeys { issuer: TrustedIssuer::new(rules), keys }],
             TokenLimits::default(),
-            vec![MintingProfile::new("default", "userId")],
+            vec![MintingProfile::default()],
             signing_key(),
             SigningPool::new(1, 8, Arc::clone(&metrics)).unwrap(),
             &CacheSettings { entries, bytes },

@@ -91,7 +91,7 @@ pub(crate) fn exchange() -> Arc<Exchange> {
     Arc::new(Exchange::new(
         vec![IssuerKeys { issuer, keys }],
         TokenLimits::default(),
-        vec![MintingProfile::new("default", "userId")],
+        vec![MintingProfile::default()],
         signing_key(),
         SigningPool::new(1, 8, Arc::clone(&metrics)).unwrap(),
         &CacheSettings::default(),

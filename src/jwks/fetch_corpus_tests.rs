@@ -5,11 +5,13 @@ use std::{fs, path::Path};
 use serde_json::Value;
 
 use super::*;
-use crate::jwks::{
-    schedule,
-    test_corpus::folder,
-    test_keys::document,
-    test_provider::{Answer, TestProvider, install_crypto},
+use crate::{
+    corpus::folder,
+    jwks::{
+        schedule,
+        test_keys::document,
+        test_provider::{Answer, TestProvider, install_crypto},
+    },
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);

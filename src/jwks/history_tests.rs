@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{tests::keys, *};
 use crate::{
-    jwks::test_corpus,
+    corpus,
     token::{BearerToken, KeySet, TokenLimits},
 };
 
@@ -126,7 +126,7 @@ fn is_found(set: &KeySet, kid: &str) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn in_a_year_of_real_key_sets_no_valid_token_is_refused() {
-    let Some(folder) = test_corpus::folder() else { return };
+    let Some(folder) = corpus::folder() else { return };
     let mut report = String::from(
         "| provider | keep | tokens | refused by syncgate | refused where each fetch replaces the set |\n|---|---|---|---|---|\n",
     );

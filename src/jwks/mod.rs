@@ -34,8 +34,6 @@ mod safe_url;
 mod schedule;
 mod snapshot;
 #[cfg(test)]
-mod test_corpus;
-#[cfg(test)]
 pub(crate) mod test_keys;
 #[cfg(test)]
 mod test_provider;
@@ -99,13 +97,16 @@ impl Default for UnknownKidSettings {
 }
 
 impl JwksSettings {
+    /// The default of `keep`.
+    pub const KEEP: Duration = Duration::from_secs(26 * 3600);
+
     /// These sources, and the default for everything else.
     pub fn new(sources: Vec<KeySource>) -> Self {
         Self {
             sources,
             ca_file: None,
             refresh: Duration::from_secs(3600),
-            keep: Duration::from_secs(26 * 3600),
+            keep: Self::KEEP,
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(5),
             proxy: None,

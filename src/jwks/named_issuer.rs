@@ -4,12 +4,10 @@
 
 use url::{Host, Url};
 
-use crate::token::{CLOUDS, Cloud, IssuerRule, TenantRule};
+use crate::token::{CLOUDS, Cloud, IssuerRule, TenantRule, is_guid};
 
 /// What stands for the tenant, in templates of ours and of Microsoft's discovery documents.
 const TENANT: &str = "{tenantid}";
-/// A GUID as text.
-const GUID_LENGTH: usize = 36;
 /// Where Microsoft issues tokens of version 1 and of version 2. A discovery document names the issuer of one, and its keys sign for both.
 const MICROSOFT: [&str; 6] = [
     "sts.windows.net",
@@ -67,12 +65,6 @@ fn microsoft_tenant(issuer: &str) -> Option<String> {
     let is_microsoft = matches!(url.host(), Some(Host::Domain(host)) if MICROSOFT.contains(&host));
     let tenant = url.path_segments()?.next()?;
     (is_microsoft && is_guid(tenant)).then(|| tenant.to_owned())
-}
-
-fn is_guid(text: &str) -> bool {
-    let is_right =
-        |(place, byte): (usize, u8)| if matches!(place, 8 | 13 | 18 | 23) { byte == b'-' } else { byte.is_ascii_hexdigit() };
-    text.len() == GUID_LENGTH && text.bytes().enumerate().all(is_right)
 }
 
 #[cfg(test)]

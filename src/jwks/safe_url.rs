@@ -2,6 +2,8 @@
 
 use reqwest::Url;
 
+use crate::tls::is_loopback;
+
 /// Longer URLs are refused, also since they are logged.
 pub(super) const LONGEST_URL: usize = 2048;
 
@@ -16,13 +18,7 @@ pub(super) fn safe_url(text: &str) -> Result<Url, String> {
     }
     match url.scheme() {
         "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
+        "http" if url.host_str().is_some_and(is_loopback) => Ok(url),
         _ => Err("is not https; plain http is taken from loopback only".to_owned()),
     }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

@@ -13,6 +13,11 @@ pub struct ProxySettings {
     pub routes: Vec<RouteSettings>,
     /// Header hygiene.
     pub headers: HeaderSettings,
-    /// The `realm` of challenges. Default `syncgate`.
+    /// The `realm` of challenges. Default [`REALM`](Self::REALM).
     pub realm: String,
+}
+
+impl ProxySettings {
+    /// The default realm.
+    pub const REALM: &'static str = "syncgate";
 }

@@ -13,7 +13,6 @@ use jsonwebtoken::{
     crypto::JwtSigner,
     signature::{self, Signer},
 };
-use serde_json::json;
 
 use crate::{
     signing::{KeyProblem, PublicKey, SigningError, content::PrivateKeyDer, public_key::base64url},
@@ -92,6 +91,6 @@ fn public_key(key: &EcdsaKeyPair, algorithm: Algorithm, curve: &str) -> Result<P
     // An uncompressed point: 4, x, y.
     let coordinates = public.as_ref().get(1..).ok_or_else(damaged)?;
     let (x, y) = coordinates.split_at(coordinates.len() / 2);
-    let members = json!({ "kty": "EC", "crv": curve, "x": base64url(x), "y": base64url(y) });
+    let members = [("kty", "EC".to_owned()), ("crv", curve.to_owned()), ("x", base64url(x)), ("y", base64url(y))];
     Ok(PublicKey::new(algorithm, spki.as_ref(), public.as_ref(), members))
 }

@@ -12,7 +12,6 @@ use jsonwebtoken::{
     crypto::JwtSigner,
     signature::{self, Signer},
 };
-use serde_json::json;
 
 use crate::{
     signing::{KeyProblem, PublicKey, SigningError, content::PrivateKeyDer, public_key::base64url},
@@ -31,7 +30,7 @@ impl Ed25519Signer {
         let key = Ed25519KeyPair::from_pkcs8(der).map_err(|rejected| KeyProblem::Damaged(rejected.to_string()))?;
         let public = key.public_key();
         let spki: PublicKeyX509Der<'_> = public.as_der().map_err(|error| KeyProblem::Damaged(error.to_string()))?;
-        let members = json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(public.as_ref()) });
+        let members = [("kty", "OKP".to_owned()), ("crv", "Ed25519".to_owned()), ("x", base64url(public.as_ref()))];
         let public = PublicKey::new(Algorithm::EdDSA, spki.as_ref(), public.as_ref(), members);
         Ok(Self { key, public })
     }

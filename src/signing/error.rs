@@ -148,7 +148,7 @@ pub enum KeyProblem {
         /// What was configured.
         algorithm: Algorithm,
         /// What fits the key.
-        fits: &'static [Algorithm],
+        fits: Vec<Algorithm>,
     },
     /// RSA for PSS alone, and with another hash function or a longer salt than JWTs are signed with.
     #[error(

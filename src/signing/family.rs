@@ -4,15 +4,18 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FI
 use jsonwebtoken::Algorithm;
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 
-use crate::signing::{KeyProblem, content::PrivateKeyDer, pss};
+use crate::{
+    signing::{KeyProblem, content::PrivateKeyDer, pss},
+    token::{Scheme, algorithms_of},
+};
 
 /// A kind of private key that signs tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     /// RSA, with PKCS#1 version 1.5 or PSS.
     Rsa,
-    /// RSA with PSS alone, with these algorithms.
-    RsaPss(&'static [Algorithm]),
+    /// RSA with PSS alone; with one algorithm of it, if the key is for one hash function.
+    RsaPss(Option<Algorithm>),
     /// ECDSA on NIST P-256.
     P256,
     /// ECDSA on NIST P-384.
@@ -32,15 +35,14 @@ impl Family {
     }
 
     /// Its algorithms; the first is the usual one.
-    pub(super) fn algorithms(self) -> &'static [Algorithm] {
+    fn algorithms(self) -> Vec<Algorithm> {
         match self {
-            Self::Rsa => {
-                &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512]
-            }
-            Self::RsaPss(algorithms) => algorithms,
-            Self::P256 => &[Algorithm::ES256],
-            Self::P384 => &[Algorithm::ES384],
-            Self::Ed25519 => &[Algorithm::EdDSA],
+            Self::Rsa => algorithms_of(&[Scheme::RsaPkcs1, Scheme::RsaPss]),
+            Self::RsaPss(Some(algorithm)) => vec![algorithm],
+            Self::RsaPss(None) => algorithms_of(&[Scheme::RsaPss]),
+            Self::P256 => algorithms_of(&[Scheme::P256]),
+            Self::P384 => algorithms_of(&[Scheme::P384]),
+            Self::Ed25519 => algorithms_of(&[Scheme::Ed25519]),
         }
     }
 

@@ -27,10 +27,10 @@ struct PssParameters<'a> {
 }
 
 /// What a key with this identifier may sign with: one hash function for the message and the mask, a salt as long as its digest (RFC 7518
-/// section 3.5), which is at least as long as the key wants it. Without parameters there is no restriction.
-pub(super) fn algorithms(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<&'static [Algorithm], KeyProblem> {
+/// section 3.5), which is at least as long as the key wants it. None: any; without parameters there is no restriction.
+pub(super) fn algorithms(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<Option<Algorithm>, KeyProblem> {
     let Some(parameters) = algorithm.parameters.filter(|parameters| !parameters.is_null()) else {
-        return Ok(&[Algorithm::PS256, Algorithm::PS384, Algorithm::PS512]);
+        return Ok(None);
     };
     let damaged = |error: der::Error| KeyProblem::Damaged(error.to_string());
     let PssParameters { hash, mask, salt, trailer } = parameters.decode_as().map_err(damaged)?;
@@ -42,14 +42,14 @@ pub(super) fn algorithms(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<&'sta
     let (hash, mask) = (name(hash), name(mask.map_err(damaged)?));
     let (salt, trailer) = (salt.unwrap_or(DEFAULT_SALT), trailer.unwrap_or(DEFAULT_TRAILER));
     let restriction = || KeyProblem::PssRestriction(format!("{hash} with a mask of {mask} and a salt of at least {salt} bytes"));
-    let known: Option<(&'static [Algorithm], u32)> = match hash.as_str() {
-        "SHA-256" => Some((&[Algorithm::PS256], 32)),
-        "SHA-384" => Some((&[Algorithm::PS384], 48)),
-        "SHA-512" => Some((&[Algorithm::PS512], 64)),
+    let known = match hash.as_str() {
+        "SHA-256" => Some((Algorithm::PS256, 32)),
+        "SHA-384" => Some((Algorithm::PS384, 48)),
+        "SHA-512" => Some((Algorithm::PS512, 64)),
         _ => None,
     };
     match known {
-        Some((algorithms, longest)) if hash == mask && salt <= longest && trailer == DEFAULT_TRAILER => Ok(algorithms),
+        Some((algorithm, longest)) if hash == mask && salt <= longest && trailer == DEFAULT_TRAILER => Ok(Some(algorithm)),
         _ => Err(restriction()),
     }
 }

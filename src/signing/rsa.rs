@@ -16,7 +16,6 @@ use jsonwebtoken::{
     signature::{self, Signer},
 };
 use pkcs8::PrivateKeyInfoRef;
-use serde_json::json;
 
 use crate::{
     signing::{KeyProblem, PublicKey, SigningError, content::PrivateKeyDer, pss::RSASSA_PSS, public_key::base64url},
@@ -138,5 +137,6 @@ fn public_key(key: &RsaKeyPair, algorithm: Algorithm) -> Result<PublicKey, KeyPr
     let public = key.public_key();
     let spki: PublicKeyX509Der<'_> = public.as_der().map_err(|error| KeyProblem::Damaged(error.to_string()))?;
     let [n, e] = [public.modulus(), public.exponent()].map(|number| base64url(number.big_endian_without_leading_zero()));
-    Ok(PublicKey::new(algorithm, spki.as_ref(), public.as_ref(), json!({ "kty": "RSA", "n": n, "e": e })))
+    let members = [("kty", "RSA".to_owned()), ("n", n), ("e", e)];
+    Ok(PublicKey::new(algorithm, spki.as_ref(), public.as_ref(), members))
 }

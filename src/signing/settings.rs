@@ -17,6 +17,16 @@ pub struct SigningSettings {
     pub queue: usize,
 }
 
+impl SigningSettings {
+    /// The algorithm where none is named.
+    pub const ALGORITHM: Algorithm = Algorithm::RS256;
+
+    /// This key, and the default for everything else.
+    pub fn new(key: SigningKeySource) -> Self {
+        Self { algorithm: Self::ALGORITHM, key, threads: 0, queue: 1_024 }
+    }
+}
+
 /// Where the signing key is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SigningKeySource {

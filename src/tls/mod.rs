@@ -7,10 +7,14 @@
 mod authorities;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod loopback;
+#[cfg(test)]
+pub(crate) mod testing;
 mod verifier;
 mod words;
 
 pub use authorities::{Authorities, AuthoritiesProblem};
+pub use loopback::is_loopback;
 pub use words::explain;
 
 #[cfg(test)]

@@ -63,25 +63,9 @@ impl Bench {
         let certificates: Vec<_> =
             CertificateDer::pem_file_iter(self.path(&format!("{name}.pem"))).unwrap().map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_file(self.path(&format!("{name}.key"))).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let resolver = Fixed(Arc::new(rustls::sign::CertifiedKey::new(
-            certificates,
-            rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap(),
-        )));
-        let mut config = config.with_no_client_auth().with_cert_resolver(Arc::new(resolver));
+        let mut config = testing::shows(certificates, &key);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Server::start(Arc::new(config))
-    }
-}
-
-/// Shows a certificate that rustls itself would not load, such as one of version 1.
-#[derive(Debug)]
-struct Fixed(Arc<rustls::sign::CertifiedKey>);
-
-impl rustls::server::ResolvesServerCert for Fixed {
-    fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
-        Some(Arc::clone(&self.0))
     }
 }
 

@@ -4,8 +4,8 @@ use std::{borrow::Cow, fmt};
 
 use crate::token::{
     BearerToken, Rejection, Timestamp,
+    guid::is_tenant_id,
     json::{self, JsonError, Object, Value},
-    tenant::is_guid,
 };
 
 /// A bearer token with its payload opened. Nothing in it has been verified. `Debug` shows none of it: claims are personal data.
@@ -160,7 +160,7 @@ impl<'t> UnverifiedToken<'t> {
 
     /// The `tid` claim, if it is a tenant id: a GUID in lower case, as Microsoft writes it. One spelling for each tenant.
     pub(in crate::token) fn tenant(&self) -> Option<&str> {
-        self.get("tid").and_then(Value::as_str).filter(|tid| is_guid(tid))
+        self.get("tid").and_then(Value::as_str).filter(|tid| is_tenant_id(tid))
     }
 }
 

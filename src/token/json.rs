@@ -93,16 +93,21 @@ impl<'a> Object<'a> {
     }
 
     fn find(&self, name: &str) -> Option<&Value<'a>> {
-        let index = self.0.binary_search_by(|(member, _)| by_length(member, name)).ok()?;
-        self.0.get(index).map(|(_, value)| value)
+        find(&self.0, name)
     }
+}
 
-    /// Sorts the members, so that duplicates meet. Sorting stays cheap for any number of members, in any order.
-    fn new(mut members: Vec<(Cow<'a, str>, Value<'a>)>) -> Result<Self, JsonError> {
-        members.sort_unstable_by(|one, other| by_length(&one.0, &other.0));
-        let duplicate = members.windows(2).any(|pair| matches!(pair, [one, other] if one.0 == other.0));
-        if duplicate { Err(JsonError::Duplicate) } else { Ok(Self(members)) }
-    }
+/// The member of this name among those that are sorted.
+pub(in crate::token) fn find<'m, V>(members: &'m [(Cow<'_, str>, V)], name: &str) -> Option<&'m V> {
+    let index = members.binary_search_by(|(member, _)| by_length(member, name)).ok()?;
+    members.get(index).map(|(_, value)| value)
+}
+
+/// Sorts the members of an object, so that duplicates meet. Sorting stays cheap for any number of members, in any order.
+pub(in crate::token) fn without_duplicates<V>(mut members: Vec<(Cow<'_, str>, V)>) -> Result<Vec<(Cow<'_, str>, V)>, JsonError> {
+    members.sort_unstable_by(|one, other| by_length(&one.0, &other.0));
+    let duplicate = members.windows(2).any(|pair| matches!(pair, [one, other] if one.0 == other.0));
+    if duplicate { Err(JsonError::Duplicate) } else { Ok(members) }
 }
 
 /// By length first: most names that are compared differ in it, and that is seen at once.
@@ -230,7 +235,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         while let Some(name) = entries.next_key_seed(NameSeed)? {
             members.push((name, entries.next_value_seed(member)?));
         }
-        Object::new(members).map(Value::Object).map_err(|_| {
+        without_duplicates(members).map(|members| Value::Object(Object(members))).map_err(|_| {
             self.duplicate.set(true);
             A::Error::custom("duplicate member")
         })
@@ -238,7 +243,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 }
 
 /// Reads a member's name.
-struct NameSeed;
+pub(in crate::token) struct NameSeed;
 
 impl<'de> DeserializeSeed<'de> for NameSeed {
     type Value = Cow<'de, str>;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::token::tenant::is_guid;
+use crate::token::guid::is_tenant_id;
 
 /// What stands for the tenant in Microsoft's discovery documents.
 const TENANT: &str = "{tenantid}";
@@ -17,7 +17,7 @@ impl Party {
     /// The party of an `iss`, or of the template of them that a discovery document names.
     pub fn of(issuer: &str) -> Self {
         let name = bare(issuer);
-        let tenant = name.split('/').skip(1).find(|segment| is_guid(segment) || *segment == TENANT);
+        let tenant = name.split('/').skip(1).find(|segment| is_tenant_id(segment) || *segment == TENANT);
         Self(tenant.unwrap_or(name).into())
     }
 
@@ -39,7 +39,7 @@ impl Party {
     /// Whether it issues tokens with this `iss` and this `tid`. Who issues for every tenant does so for the token's own.
     pub(in crate::token) fn issues(&self, issuer: &str, tenant: Option<&str>) -> bool {
         let other = Self::of(issuer);
-        *self == other || (&*self.0 == TENANT && is_guid(&other.0) && tenant.is_none_or(|tenant| tenant == &*other.0))
+        *self == other || (&*self.0 == TENANT && is_tenant_id(&other.0) && tenant.is_none_or(|tenant| tenant == &*other.0))
     }
 }
 

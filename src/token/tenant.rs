@@ -51,27 +51,9 @@ pub(in crate::token) fn names(url: &str, tenant: &str) -> bool {
     url.split('/').skip(3).any(|segment| segment == tenant)
 }
 
-/// A tenant id: a GUID in lower case, as Microsoft writes it. One spelling for each tenant.
-pub(crate) fn is_guid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_tenant_id_is_a_guid_in_lower_case() {
-        assert!(is_guid("9188040d-6c67-4c5b-b112-36a304b66dad"));
-        for text in ["", "9188040D-6c67-4c5b-b112-36a304b66dad", "9188040d-6c67-4c5b-b112-36a304b66da", "{tenantid}"] {
-            assert!(!is_guid(text), "{text}");
-        }
-        assert!(!is_guid("9188040d16c67-4c5b-b112-36a304b66dad"));
-    }
 
     #[test]
     fn a_tenant_stands_in_the_path_and_not_in_the_host_alone() {

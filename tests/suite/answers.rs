@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use crate::{
-    kit::gateway_before,
+    kit::{UPGRADE, gateway_before},
     recorder::switch,
     relay::{accept, gateway, is_closed, read_until, send},
 };
@@ -56,14 +56,11 @@ async fn an_answer_is_told_as_it_came_and_its_connection_is_used_again() {
     kit.stop().await;
 }
 
-const UPGRADE: &str =
-    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n";
-
 #[tokio::test]
 async fn a_socket_has_what_came_with_the_switch_to_it() {
     let (kit, listener) = gateway().await;
     let mut client = kit.connect().await;
-    send(&kit, &mut client, "GET /live HTTP/1.1", UPGRADE).await;
+    send(&kit, &mut client, "GET /live HTTP/1.1", &format!("{UPGRADE}\r\n")).await;
     let (mut upstream, _) = accept(&kit, &listener, "\r\n\r\n").await;
     let interim = "HTTP/1.1 103 Early Hints\r\n\r\n";
     let switch = switch(UPGRADE, "");
@@ -80,7 +77,7 @@ async fn an_upstream_that_falls_silent_in_a_handshake_is_given_up() {
     let kit = gateway_before(listener.local_addr().unwrap(), adjust).await;
     for said in ["", "HTTP/1.1 101 Switch", "HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\nnot"] {
         let mut client = kit.connect().await;
-        send(&kit, &mut client, "GET /live HTTP/1.1", UPGRADE).await;
+        send(&kit, &mut client, "GET /live HTTP/1.1", &format!("{UPGRADE}\r\n")).await;
         let (mut upstream, _) = accept(&kit, &listener, "\r\n\r\n").await;
         upstream.write_all(said.as_bytes()).await.unwrap();
         if said.contains("403") {
@@ -196,7 +193,7 @@ async fn the_date_of_an_answer_stays_and_is_told_where_there_is_none() {
     let (kit, listener) = gateway().await;
     // What fits into the write buffer, and what does not; of known length, in chunks, and where a socket was asked for.
     let long = format!("X-Long: {}\r\n", "x".repeat(6_000));
-    for (headers, fields) in [("", ""), ("", &long), (UPGRADE, "")] {
+    for (headers, fields) in [("", ""), ("", &long), (&*format!("{UPGRADE}\r\n"), "")] {
         for (framing, body) in [("Content-Length: 4", "body"), ("Transfer-Encoding: chunked", "4\r\nbody\r\n0\r\n\r\n")] {
             for date in
                 [format!("Date: {DATE}\r\n"), format!("date: {DATE}\r\nDate: {DATE}\r\n"), "Date: 0\r\n".into(), String::new()]

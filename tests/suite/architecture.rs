@@ -4,7 +4,11 @@
 mod circles;
 mod lengths;
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 /// Which rooms a room may use. `src/lib.rs` explains the order.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -72,19 +76,33 @@ fn sources() -> Vec<Source> {
             let relative = path.strip_prefix(&root).unwrap().with_extension("");
             let room = relative.iter().next().unwrap().to_str().unwrap().to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            let is_test = relative.iter().any(|part| part.to_str().is_some_and(|name| name.contains("test")));
-            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-            let code = code.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
-            sources.push(Source {
-                room,
-                path: relative.display().to_string(),
-                code: if is_test { String::new() } else { code },
-                text,
-            });
+            let is_test = relative.iter().any(|part| part.to_str().is_some_and(is_of_tests));
+            let code = if is_test { String::new() } else { code_of(&text) };
+            sources.push(Source { room, path: relative.display().to_string(), code, text });
         }
     }
     assert!(sources.len() > 20, "src/ was not found");
     sources
+}
+
+/// Whether a file or folder of this name holds tests and what they need.
+fn is_of_tests(name: &str) -> bool {
+    matches!(name, "tests" | "testing") || name.ends_with("_tests") || name.starts_with("test_")
+}
+
+/// The code of a file without its unit tests, which stand at its end, and without comments.
+fn code_of(text: &str) -> String {
+    const TESTS: &str = "#[cfg(test)]\nmod tests {";
+    let (code, tests) = text.split_once(TESTS).unwrap_or((text, "\n}\n"));
+    let behind = tests.split_once("\n}\n").map(|(_, behind)| behind);
+    assert_eq!(behind, Some(""), "something stands behind the unit tests");
+    code.lines().map(without_comment).collect::<Vec<_>>().join("\n")
+}
+
+/// Two slashes behind a colon are those of a URL in a string.
+fn without_comment(line: &str) -> &str {
+    let starts = line.match_indices("//").map(|(start, _)| start);
+    starts.into_iter().find(|start| !line[..*start].ends_with(':')).map_or(line, |start| &line[..start])
 }
 
 /// The rooms that `crate::…` paths in the code name, also in nested `use crate::{…}` lists.
@@ -173,13 +191,60 @@ fn frameworks_stay_in_their_rooms() {
 
 #[test]
 fn the_core_is_pure() {
-    const IMPURE: &[&str] =
-        &["SystemTime::now", "Instant::now", "std::env", "std::fs", "std::net", "Mutex", "RwLock", "tokio::", "tracing::"];
+    /// Of the standard library: what looks at the clock, does I/O, or locks.
+    const IMPURE: &[&str] = &[
+        "SystemTime::now",
+        "Instant::now",
+        "std::env",
+        "std::fs",
+        "std::io",
+        "std::net",
+        "std::process",
+        "std::thread",
+        "Mutex",
+        "RwLock",
+        "Condvar",
+        "OnceLock",
+        "LazyLock",
+        "Atomic",
+        "mpsc",
+        "now_utc",
+    ];
+    let crates = crates();
+    let mut used = BTreeSet::new();
     for source in sources().iter().filter(|source| source.room == "token") {
         for name in IMPURE {
             assert!(!source.code.contains(name), "{} uses {name}", source.path);
         }
+        used.extend(crates.iter().filter(|name| names(&source.code, name)).cloned());
     }
+    let pure = ["aws_lc_rs", "base64", "jsonwebtoken", "serde", "serde_json", "thiserror", "x509_parser"];
+    assert_eq!(used, BTreeSet::from(pure.map(str::to_owned)));
+}
+
+/// The crates that Cargo.toml names, as code does. But `time`, which is a module of the standard library and of the core too.
+fn crates() -> Vec<String> {
+    let manifest = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let (_, list) = manifest.split_once("[dependencies]\n").unwrap();
+    let (list, _) = list.split_once("\n\n").unwrap();
+    let crates: Vec<_> =
+        list.lines().filter_map(|line| Some(line.split_once(" = ")?.0.replace('-', "_"))).filter(|name| name != "time").collect();
+    assert!(crates.len() > 40, "{crates:?}");
+    crates
+}
+
+/// Whether code names a crate: at the beginning of a path, also of one within a list of `use`.
+fn names(code: &str, name: &str) -> bool {
+    let path = format!("{name}::");
+    code.match_indices(&path)
+        .any(|(start, _)| !code[..start].ends_with(|letter: char| letter.is_alphanumeric() || "_:".contains(letter)))
+}
+
+#[test]
+fn comments_and_unit_tests_are_no_code() {
+    let file = "let url = \"http://a\"; b::c() // d::e\n#[cfg(test)]\nmod tests {\n    use f;\n}\n";
+    assert_eq!(code_of(file).trim_end(), "let url = \"http://a\"; b::c()");
+    assert!(names("use {a, time::B};", "time") && !names("use std::time::B; x_time::y()", "time"));
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    kit::{Answer, Kit},
-    places::{UPGRADE, send},
+    kit::{Answer, Kit, UPGRADE, send},
     recorder::{Recorder, gateway_with},
 };
 

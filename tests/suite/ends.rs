@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::{kit::Kit, recorder::gateway_of};
+use crate::{
+    kit::{Kit, UPGRADE, handshake},
+    recorder::gateway_of,
+};
 
 /// A gateway for CouchDB's clients and one page, in front of a backend that takes connections and never answers.
 async fn before_silence() -> (Kit, TcpListener) {
@@ -58,12 +61,7 @@ async fn a_request_whose_token_ends_before_it_is_answered_is_refused() {
 async fn a_handshake_whose_token_ends_is_refused() {
     let (kit, _listener) = before_silence().await;
     let token = kit.issuer.token("alice").expires_in(2).sign();
-    let answer = kit
-        .raw(
-            format!("GET /live HTTP/1.1\r\nHost: gateway\r\n{}\r\nAuthorization: Bearer {token}\r\n\r\n", crate::places::UPGRADE)
-                .as_bytes(),
-        )
-        .await;
+    let answer = kit.raw(handshake(&token).as_bytes()).await;
     assert_eq!(answer.status, 401, "{}", answer.text());
     kit.stop().await;
 }
@@ -164,10 +162,7 @@ async fn a_client_hears_at_once_that_its_backend_broke_off() {
         let token = kit.issuer.token("alice").sign();
         let mut client = kit.connect().await;
         let offered = protocol.map(|protocol| format!("Sec-WebSocket-Protocol: {protocol}\r\n")).unwrap_or_default();
-        let head = format!(
-            "GET /live HTTP/1.1\r\nHost: gateway\r\n{}\r\n{offered}Authorization: Bearer {token}\r\n\r\n",
-            crate::places::UPGRADE
-        );
+        let head = format!("GET /live HTTP/1.1\r\nHost: gateway\r\n{UPGRADE}\r\n{offered}Authorization: Bearer {token}\r\n\r\n");
         client.write(head.as_bytes()).await;
         kit.within(client.read_until("101 Switching")).await;
         kit.within(client.read_until("\r\n\r\n")).await;

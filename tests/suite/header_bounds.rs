@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
-    kit::{Kit, Raw},
+    kit::{Kit, Raw, handshake},
     recorder::{Recorder, gateway_with},
 };
 
@@ -174,10 +174,7 @@ async fn every_byte_of_a_target_is_sent_on_or_encoded_or_refused() {
 async fn frames_that_come_with_the_handshake_are_carried() {
     let kit = Kit::start().await;
     let token = kit.issuer.token("alice").sign();
-    let handshake = format!(
-        "GET /live HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {token}\r\n\r\n"
-    );
+    let handshake = handshake(&token);
     // A masked text frame of 70,000 bytes and more: more than is read at once.
     let text = json!({ "id": "a", "doc": { "b": "c".repeat(70_000) } }).to_string();
     let mut frame = vec![0x81, 0x80 | 127];

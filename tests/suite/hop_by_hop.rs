@@ -1,11 +1,9 @@
 //! Header fields that are between a client and the gateway, and go no further.
 
 use crate::{
-    kit::{Kit, gateway_before},
+    kit::{Kit, SOCKET_KEY, gateway_before},
     recorder::Recorder,
 };
-
-const KEY: &str = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==";
 
 /// The beginning of a request of alice.
 fn head(kit: &Kit, request: &str) -> String {
@@ -65,7 +63,7 @@ async fn an_upgrade_with_a_body_is_an_ordinary_request() {
     let recorder = Recorder::silent().await;
     let kit = gateway_before(recorder.address, |_| {}).await;
     let head = head(&kit, "GET /live");
-    let request = format!("{head}Connection: Upgrade\r\nUpgrade: websocket\r\n{KEY}\r\nContent-Length: 3\r\n\r\nabc");
+    let request = format!("{head}Connection: Upgrade\r\nUpgrade: websocket\r\n{SOCKET_KEY}\r\nContent-Length: 3\r\n\r\nabc");
     assert_eq!(kit.raw(request.as_bytes()).await.status, 204);
     let received = recorder.last();
     assert_eq!((received.header("upgrade"), received.header("connection")), (None, None));
@@ -81,7 +79,7 @@ async fn of_a_handshake_only_the_upgrade_goes_on() {
     let fields =
         "TE: trailers\r\nKeep-Alive: timeout=5\r\nProxy-Authorization: Basic gone\r\nX-Private: gone\r\nContent-Length: 0\r\n";
     let mut client = kit.connect().await;
-    let request = format!("{head}Connection: keep-alive, Upgrade, X-Private\r\nUpgrade: WebSocket\r\n{KEY}\r\n{fields}\r\n");
+    let request = format!("{head}Connection: keep-alive, Upgrade, X-Private\r\nUpgrade: WebSocket\r\n{SOCKET_KEY}\r\n{fields}\r\n");
     client.write(request.as_bytes()).await;
     kit.within(client.read_until("101 Switching Protocols")).await;
     let received = recorder.last();
@@ -92,7 +90,7 @@ async fn of_a_handshake_only_the_upgrade_goes_on() {
     }
     assert!(received.header("sec-websocket-key").is_some() && received.header("x-custom") == Some("kept"), "{received:?}");
 
-    let request = format!("{head}Connection: Upgrade, host\r\nUpgrade: websocket\r\n{KEY}\r\n\r\n");
+    let request = format!("{head}Connection: Upgrade, host\r\nUpgrade: websocket\r\n{SOCKET_KEY}\r\n\r\n");
     assert_eq!(kit.raw(request.as_bytes()).await.status, 400);
     assert_eq!(recorder.count(), 1);
     drop(client);

@@ -12,7 +12,7 @@ use syncgate::{
     jwks::UnknownKidSettings,
 };
 
-use crate::kit::Kit;
+use crate::{key_admin, kit::Kit};
 
 /// A world in which nothing is fetched but at the start, after a failure and for unknown kids.
 async fn calm(budget: u32) -> Kit {
@@ -98,17 +98,17 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn a_slow_provider_holds_nobody_up_for_longer_than_the_wait() {
-    let kit = calm(2).await;
-    kit.issuer.behave(Endpoint::Keys, Behaviour::Slow(Duration::from_millis(1_500)));
+    let kit = key_admin::calm().await;
+    kit.issuer.behave(Endpoint::Keys, Behaviour::Slow(Duration::from_secs(4)));
     let new = kit.issuer.rotate().await.unwrap();
     let token = kit.issuer.token("alice").header("kid", new.kid()).signed_by(&new).sign();
     let started = Instant::now();
     let early = kit.get("/echo", &token).await;
     assert_eq!(early.status(), 503);
-    assert!((900..1_450).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
-    let known = Instant::now();
+    assert!(started.elapsed() > Duration::from_millis(900), "{:?}", started.elapsed());
     kit.assert_serves_key(&kit.issuer.published_keys()[0]).await;
-    assert!(known.elapsed() < Duration::from_millis(500), "a known key waits for nothing");
+    // However busy the machine is: both were answered while the provider was not done.
+    assert_eq!(kit.metric("syncgate_jwks_keys", &[]), 1.0, "{:?}", started.elapsed());
     kit.eventually(|| kit.metric("syncgate_jwks_keys", &[]) == 2.0).await;
     assert_eq!(kit.get("/echo", &token).await.status(), 200);
     assert_eq!(kit.issuer.fetches(Endpoint::Keys), 2);

@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,11 +15,51 @@ use syncgate::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 
 /// Nothing here takes this long unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// What a client says of itself to a WebSocket server.
+pub const SOCKET_KEY: &str = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==";
+
+/// The header lines with which a request asks for a WebSocket.
+pub const UPGRADE: &str =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==";
+
+/// Sends a request with these header lines, and reads its answer.
+pub async fn send(kit: &Kit, method: &str, target: &str, headers: &[&str]) -> Answer {
+    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    kit.raw(format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\n{lines}\r\n").as_bytes()).await
+}
+
+/// The request for the backend's WebSocket, with this token.
+pub fn handshake(token: &str) -> String {
+    format!("GET /live HTTP/1.1\r\nHost: gateway\r\n{UPGRADE}\r\nAuthorization: Bearer {token}\r\n\r\n")
+}
+
+/// Takes TLS connections at a port of loopback, each served in a task of its own.
+pub async fn serve_tls<F>(config: ServerConfig, serve: impl Fn(TlsStream<TcpStream>) -> F + Copy + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream).await;
+                }
+            });
+        }
+    });
+    address
+}
 
 /// A running world and clients for it.
 pub struct Kit {
@@ -131,11 +174,7 @@ impl Kit {
     /// A raw connection that became a WebSocket.
     pub async fn socket(&self, token: &str) -> Raw {
         let mut client = self.connect().await;
-        let handshake = format!(
-            "GET /live HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {token}\r\n\r\n"
-        );
-        client.write(handshake.as_bytes()).await;
+        client.write(handshake(token).as_bytes()).await;
         self.within(client.read_until("101 Switching Protocols")).await;
         client
     }

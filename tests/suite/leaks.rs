@@ -4,8 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::{
-    kit::{Answer, Kit},
-    places::{UPGRADE, send},
+    kit::{Answer, Kit, SOCKET_KEY, UPGRADE, send},
     recorder::{Recorder, Request, gateway_with, switch},
     zero::zero,
 };
@@ -212,9 +211,13 @@ async fn a_websocket_may_be_one_of_several_protocols() {
     let kit = gateway_with(&recorder, json!([{ "name": "a" }])).await;
     let token = kit.issuer.token("alice").sign();
     let ask = async |upgrade: &str| {
-        let key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==";
-        send(&kit, "GET", "/live", &["Connection: keep-alive, Upgrade", upgrade, key, &format!("Authorization: Bearer {token}")])
-            .await
+        send(
+            &kit,
+            "GET",
+            "/live",
+            &["Connection: keep-alive, Upgrade", upgrade, SOCKET_KEY, &format!("Authorization: Bearer {token}")],
+        )
+        .await
     };
     for upgrade in [
         "Upgrade: websocket, h2c",

@@ -15,9 +15,8 @@ use tokio::{
     process::Command,
     time::Instant,
 };
-use tokio_rustls::TlsAcceptor;
 
-use crate::kit::Kit;
+use crate::kit::{Kit, serve_tls};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -212,20 +211,8 @@ async fn https_is_spoken_with_the_certificates_that_are_given() {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            let never = Instant::now()..Instant::now();
-            tokio::spawn(async move {
-                if let Ok(stream) = acceptor.accept(stream).await {
-                    answer_all(stream, never).await;
-                }
-            });
-        }
-    });
+    let address = serve_tls(config, |stream| answer_all(stream, Instant::now()..Instant::now())).await;
+    let url = format!("https://localhost:{}/", address.port());
     let arguments = ["http", "--url", &url, "--connections", "2", "--rate", "20", "--duration", "0.5"];
     let authority = file(&certificate.pem());
     let output = load(program.clone(), &[&arguments[..], &["--ca-file", path(&authority)]].concat()).await;

@@ -4,19 +4,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use crate::{
-    kit::{Answer, Kit},
+    kit::{Answer, Kit, UPGRADE, send},
     recorder::{Recorder, claims_of, gateway_of, gateway_with},
     zero::{zero, zero_token},
 };
-
-pub const UPGRADE: &str =
-    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==";
-
-/// Sends a request with these header lines.
-pub async fn send(kit: &Kit, method: &str, target: &str, headers: &[&str]) -> Answer {
-    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    kit.raw(format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\n{lines}\r\n").as_bytes()).await
-}
 
 /// Fails unless the text is a token that the gateway minted for this user.
 #[track_caller]

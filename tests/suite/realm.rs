@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use syncgate::demo::DemoKey;
 
 use crate::{
-    kit::{Answer, Kit},
+    kit::{Answer, Kit, UPGRADE},
     recorder::{Recorder, Request, gateway_with, switch},
 };
 
@@ -182,8 +182,7 @@ async fn an_unchanged_client_logs_in_syncs_and_logs_out() {
         .raw(
             format!(
                 "GET {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Realm-Access-Token version=1 token=\"{access_token}\"\r\n\
-                 Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\
-                 Sec-WebSocket-Protocol: io.realm.sync.22\r\n\r\n"
+                 {UPGRADE}\r\nSec-WebSocket-Protocol: io.realm.sync.22\r\n\r\n"
             )
             .as_bytes(),
         )

@@ -7,7 +7,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::kit::{Kit, Raw, gateway_before};
+use crate::kit::{Kit, Raw, UPGRADE, gateway_before};
 
 /// A gateway before a listener that the test itself answers for. Its connections share one event loop, and so those to the listener.
 pub(crate) async fn gateway() -> (Kit, TcpListener) {
@@ -169,9 +169,7 @@ async fn a_body_may_go_on_after_its_answer_and_then_its_connection_serves_the_ne
 #[tokio::test]
 async fn chunks_end_once_however_they_come() {
     let (kit, listener) = gateway().await;
-    let upgrade =
-        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n";
-    for headers in ["", upgrade] {
+    for headers in ["", &format!("{UPGRADE}\r\n")] {
         let mut client = kit.connect().await;
         send(&kit, &mut client, "GET /chunks HTTP/1.1", headers).await;
         let (mut upstream, _) = accept(&kit, &listener, "\r\n\r\n").await;

@@ -3,14 +3,9 @@
 use serde_json::json;
 
 use crate::{
-    kit::{Answer, Kit},
+    kit::send,
     recorder::{Recorder, gateway_with},
 };
-
-async fn send(kit: &Kit, method: &str, target: &str, headers: &[&str]) -> Answer {
-    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    kit.raw(format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\n{lines}\r\n").as_bytes()).await
-}
 
 #[tokio::test]
 async fn what_no_route_takes_is_a_404_and_goes_nowhere() {

@@ -3,13 +3,13 @@
 
 use std::{
     io,
-    sync::{LazyLock, Mutex},
+    sync::{LazyLock, Mutex, Once},
 };
 
 use serde_json::json;
 
 use crate::{
-    kit::{Kit, gateway_before},
+    kit::{Kit, UPGRADE, gateway_before},
     recorder::{Recorder, gateway_with, routes},
 };
 
@@ -42,9 +42,12 @@ impl io::Write for &Capture {
 }
 
 fn listen_to_everything() {
-    log::set_logger(&Capture).unwrap();
-    log::set_max_level(log::LevelFilter::Info);
-    tracing_subscriber::fmt().with_writer(|| &Capture).with_ansi(false).init();
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Capture).unwrap();
+        log::set_max_level(log::LevelFilter::Info);
+        tracing_subscriber::fmt().with_writer(|| &Capture).with_ansi(false).init();
+    });
     log::warn!("a line of a library");
 }
 
@@ -58,8 +61,7 @@ async fn send(kit: &Kit, target: &str, headers: &str) {
 #[tokio::test]
 async fn a_token_in_a_query_reaches_no_log() {
     listen_to_everything();
-    let upgrade =
-        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n";
+    let upgrade = &*format!("{UPGRADE}\r\n");
     let recorder = Recorder::start(|request| match request.target() {
         target if target.contains("/broken") => "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 10\r\n\r\nx".to_owned(),
         target if target.contains("/garbage") => "no HTTP at all\r\nConnection: close\r\n\r\n".to_owned(),
@@ -71,6 +73,7 @@ async fn a_token_in_a_query_reaches_no_log() {
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let triplit = routes(json!({ "preset": "triplit" }));
     let down = gateway_before(nobody, move |config| config.proxy.routes = triplit).await;
+    let mut sent = Vec::new();
     for kit in [&kit, &down] {
         let good = kit.issuer.token("alice").sign();
         let (expired, forged) =
@@ -87,6 +90,7 @@ async fn a_token_in_a_query_reaches_no_log() {
         let mut client = kit.connect().await;
         client.write(format!("GET /early?token={good} HTTP/1.1\r\nHost: gat").as_bytes()).await;
         drop(client);
+        sent.extend([good, expired, forged]);
     }
     kit.stop().await;
     down.stop().await;
@@ -94,8 +98,8 @@ async fn a_token_in_a_query_reaches_no_log() {
     let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
     assert!(count("keys fetched") > 0, "the gateway is not heard: {lines:#?}");
     assert!(count("a line of a library") > 0, "libraries are not heard: {lines:#?}");
-    // The header of each token of the issuer, signed or not, and the name of the parameter.
-    for secret in ["eyJhbGciOi", "token=", "eyJ0eXAi"] {
+    // The claims of each token, which name its issuer, and its signature: other tests have others.
+    for secret in sent.iter().flat_map(|token| token.split('.').skip(1)) {
         let found: Vec<_> = lines.iter().filter(|line| line.contains(secret)).collect();
         assert!(found.is_empty(), "{found:#?}");
     }

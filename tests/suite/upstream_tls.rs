@@ -8,13 +8,9 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-};
-use tokio_rustls::TlsAcceptor;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::kit::{Kit, gateway_before};
+use crate::kit::{Kit, gateway_before, serve_tls};
 
 /// A TLS server, and the file of whom to trust so that it is trusted.
 struct TlsUpstream {
@@ -71,22 +67,14 @@ impl TlsUpstream {
         let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
         let resolver = Fixed(Arc::new(rustls::sign::CertifiedKey::new(shown, key)));
         let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::new(resolver));
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
-                    let mut request = [0; 4096];
-                    while let Ok(1..) = stream.read(&mut request).await {
-                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret").await;
-                        let _ = stream.flush().await;
-                    }
-                });
+        let address = serve_tls(config, |mut stream| async move {
+            let mut request = [0; 4096];
+            while let Ok(1..) = stream.read(&mut request).await {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret").await;
+                let _ = stream.flush().await;
             }
-        });
+        })
+        .await;
         Self { address, ca_file, _folder: folder }
     }
 

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    kit::{Kit, gateway_before},
+    kit::{Kit, gateway_before, handshake},
     recorder::switch,
 };
 
@@ -302,13 +302,6 @@ async fn an_upstream_that_switches_protocols_unasked_is_a_502() {
     assert_eq!(kit.get("/", &kit.issuer.token("alice").sign()).await.status(), 502);
     upstream.abort();
     kit.stop().await;
-}
-
-fn handshake(token: &str) -> String {
-    format!(
-        "GET /live HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
-    )
 }
 
 #[tokio::test]

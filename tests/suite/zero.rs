@@ -4,8 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
-    kit::{Answer, Kit},
-    places::{UPGRADE, send},
+    kit::{Answer, Kit, UPGRADE, send},
     recorder::{Recorder, Request, claims_of, gateway_of},
 };
 

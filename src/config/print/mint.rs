@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::yaml::{Yaml, quoted, word};
 use crate::{
-    config::read::{mint, signing},
+    config::read::mint,
     signing::{SecretSource, SigningKeySource, SigningSettings},
-    token::{ClaimTable, MintingProfile, TokenKeyId},
+    token::{ClaimTable, MintingProfile, TokenKeyId, signing_algorithms},
 };
 
 pub(super) fn print_signing(signing: &SigningSettings, yaml: &mut Yaml) {
     yaml.open("signing");
-    yaml.plain("algorithm", word(&signing::ALGORITHMS, &signing.algorithm));
+    yaml.plain("algorithm", word(&signing_algorithms(), &signing.algorithm));
     match &signing.key {
         SigningKeySource::PrivateKey { file, passphrase } => {
             yaml.path("key_file", file);

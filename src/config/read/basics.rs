@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     admin::AdminSettings,
-    config::{LogFormat, LogLevel, LogSettings, Target, section::Section, units::show_size},
+    config::{Config, LogFormat, LogLevel, LogSettings, Target, section::Section, units::show_size},
     exchange::CacheSettings,
     token::TokenLimits,
 };
@@ -61,20 +61,21 @@ pub(in crate::config) fn cache(mut section: Section<'_>) -> CacheSettings {
 
 pub(in crate::config) fn log(mut section: Section<'_>) -> LogSettings {
     let default = LogSettings::default();
+    let refusals = section.number("refusals_per_second", default.refusals_per_second as usize, 1..=1_000_000);
     let settings = LogSettings {
         format: section.choice("format", &LOG_FORMATS, default.format),
         level: section.choice("level", &LOG_LEVELS, default.level),
         requests: section.flag("requests", default.requests),
-        refusals_per_second: u32::try_from(section.number("refusals_per_second", 100, 1..=1_000_000)).unwrap_or(u32::MAX),
+        refusals_per_second: u32::try_from(refusals).unwrap_or(u32::MAX),
     };
     section.finish();
     settings
 }
 
 /// How the gateway stops: delay and grace.
-pub(in crate::config) fn shutdown(mut section: Section<'_>, grace: Duration) -> (Duration, Duration) {
+pub(in crate::config) fn shutdown(mut section: Section<'_>) -> (Duration, Duration) {
     let delay = section.duration("delay", Duration::ZERO, Duration::ZERO..=Duration::from_secs(300));
-    let grace = section.duration("grace", grace, Duration::ZERO..=Duration::from_secs(3_600));
+    let grace = section.duration("grace", Config::SHUTDOWN_GRACE, Duration::ZERO..=Duration::from_secs(3_600));
     section.finish();
     (delay, grace)
 }

@@ -8,7 +8,7 @@ use crate::{
     config::{
         IssuerConfig,
         field::Field,
-        formats::{CLAIM, Format, GUID, KEY_URL, NAME, POLICY, TEXT},
+        formats::{CLAIM, Format, KEY_URL, NAME, POLICY, TEXT},
         outside::Target,
         read::{
             doubtful,
@@ -21,17 +21,14 @@ use crate::{
         section::Section,
     },
     jwks::KeySource,
-    token::{CLOUDS, IssuerSettings, Provider, TakenAt, TokenKind, TokenKinds},
+    token::{CLOUDS, IssuerSettings, Provider, TakenAt, TokenKind, TokenKinds, is_tenant_id, public_key_algorithms},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
-const LEEWAY: Duration = MINUTE;
 /// The name of an issuer that is given none, and whose URLs have no host that could be one.
 const NAMELESS: &str = "issuer";
-const NAME_CLAIM: &str = "name";
-const ROLE_CLAIM: &str = "roles";
 
 /// The audiences of Microsoft Graph: its tokens are opaque to everybody else.
 const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com"];
@@ -39,18 +36,6 @@ const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph
 const AUDIENCE: Format<String> =
     Format { accepted: "the exact aud of the tokens: an id or a URI", shown: true, parse: doubtful::parse_audience };
 const ISSUER: Format<String> = Format { accepted: "the exact iss of the tokens", shown: true, parse: doubtful::parse_issuer };
-
-pub(in crate::config) const ALGORITHMS: [(&str, Algorithm); 9] = [
-    ("RS256", Algorithm::RS256),
-    ("RS384", Algorithm::RS384),
-    ("RS512", Algorithm::RS512),
-    ("PS256", Algorithm::PS256),
-    ("PS384", Algorithm::PS384),
-    ("PS512", Algorithm::PS512),
-    ("ES256", Algorithm::ES256),
-    ("ES384", Algorithm::ES384),
-    ("EdDSA", Algorithm::EdDSA),
-];
 
 const TOKEN_KINDS: [(&str, TokenKind); 3] =
     [("access", TokenKind::Access), ("id", TokenKind::Id), ("app_only", TokenKind::AppOnly)];
@@ -117,27 +102,28 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     let taken_at = section.choice("for", &TAKEN_AT, TakenAt::default());
     let is_caller = taken_at == TakenAt::Endpoints;
     let authorized_parties = section.texts("authorized_parties", &TEXT);
+    let default = IssuerSettings::new(&name, rule(&mut section, issuers), audiences);
     let rules = IssuerSettings {
         provider,
         taken_at,
-        algorithms: section.field("algorithms").map_or_else(|| vec![Algorithm::RS256], |field| algorithms(&field)),
+        algorithms: section.field("algorithms").map_or_else(|| default.algorithms.clone(), |field| algorithms(&field)),
         policies,
         authorized_parties: match authorized_parties.is_empty() && is_caller {
             true => vec![MICROSOFT_EXTENSIONS.to_owned()],
             false => authorized_parties,
         },
         client_ids,
-        takes_sender_constrained: section.choice("sender_constrained", &ACCEPT_OR_REFUSE, true),
-        takes_group_overage: section.choice("group_overage", &ACCEPT_OR_REFUSE, true),
+        takes_sender_constrained: section.choice("sender_constrained", &ACCEPT_OR_REFUSE, default.takes_sender_constrained),
+        takes_group_overage: section.choice("group_overage", &ACCEPT_OR_REFUSE, default.takes_group_overage),
         kinds: section.field("tokens").map_or_else(|| default_kinds(taken_at), |field| kinds(&field)),
         user_id: user_id.unwrap_or(expansion.user_id),
-        name_claim: claim_name(&mut section, "name_claim", NAME_CLAIM),
-        role_claim: claim_name(&mut section, "role_claim", ROLE_CLAIM),
-        leeway: section.duration("leeway", LEEWAY, Duration::ZERO..=MINUTE * 5),
+        name_claim: claim_name(&mut section, "name_claim", &default.name_claim),
+        role_claim: claim_name(&mut section, "role_claim", &default.role_claim),
+        leeway: section.duration("leeway", default.leeway, Duration::ZERO..=MINUTE * 5),
         max_lifetime: section.limit("max_lifetime", MINUTE..=DAY * 30),
         cloud_instance,
         binds_keys: settings.sources.len() > 1,
-        ..IssuerSettings::new(&name, rule(&mut section, issuers), audiences)
+        ..default
     };
     section.finish();
     Issuer { config: IssuerConfig { rules, jwks: settings }, field, shared }
@@ -278,7 +264,7 @@ fn audiences(section: &mut Section<'_>, provider: Provider, issuers: &[String], 
     if provider != Provider::Entra || !takes_version_1 {
         return audiences;
     }
-    let named = |id: &String| (GUID.parse)(id).is_ok_and(|guid| guid == *id).then(|| format!("api://{id}"));
+    let named = |id: &String| is_tenant_id(id).then(|| format!("api://{id}"));
     let missing: Vec<_> = audiences.iter().filter_map(named).filter(|name| !audiences.contains(name)).collect();
     match issuers.iter().any(|issuer| issuer.contains(TENANT_PLACE)) {
         false => audiences.extend(missing),
@@ -292,6 +278,7 @@ fn audiences(section: &mut Section<'_>, provider: Provider, issuers: &[String], 
 }
 
 fn algorithms(field: &Field<'_>) -> Vec<Algorithm> {
+    let known = public_key_algorithms();
     let mut algorithms = Vec::new();
     for element in field.elements() {
         let symmetric =
@@ -302,7 +289,7 @@ fn algorithms(field: &Field<'_>) -> Vec<Algorithm> {
             );
             continue;
         }
-        match element.choice(&ALGORITHMS) {
+        match element.choice(&known) {
             Some(algorithm) if algorithms.contains(&algorithm) => element.problem("appears twice in the list; keep one"),
             Some(algorithm) => algorithms.push(algorithm),
             None => {}

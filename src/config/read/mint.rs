@@ -18,11 +18,6 @@ use crate::{
     token::{ClaimTable, ClaimValue, Lifetime, MintingProfile, Place, Source, TokenKeyId, UserIdForm},
 };
 
-/// The profile of `mint`, and of routes that name none.
-pub(in crate::config) const DEFAULT_PROFILE: &str = "default";
-/// The claim that holds the user id, where nothing else is said.
-const USER_ID_CLAIM: &str = "userId";
-
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -48,10 +43,10 @@ pub(in crate::config) struct Profile<'a> {
 /// All profiles; the first is that of `mint`.
 pub(in crate::config) fn profiles<'a>(root: &mut Section<'a>, algorithm: Algorithm) -> Vec<Profile<'a>> {
     let field = root.field("mint");
-    let mut profiles = vec![Profile { settings: profile(DEFAULT_PROFILE, root.section("mint"), algorithm), field }];
+    let mut profiles = vec![Profile { settings: profile(MintingProfile::NAME, root.section("mint"), algorithm), field }];
     for (name, field) in root.field("profiles").map(|field| field.entries()).unwrap_or_default() {
         match (NAME.parse)(name) {
-            Ok(name) if name == DEFAULT_PROFILE => field.problem("is the name of the profile in mint; accepted: another name"),
+            Ok(name) if name == MintingProfile::NAME => field.problem("is the name of the profile in mint; accepted: another name"),
             Ok(_) => {}
             Err(wrong) => field.problem(format!("{wrong}; accepted: {}", NAME.accepted)),
         }
@@ -125,7 +120,8 @@ fn profile(name: &str, mut section: Section<'_>, algorithm: Algorithm) -> Mintin
         check_algorithm(preset, algorithm, &field);
         Some(preset)
     });
-    let mut profile = preset.map_or_else(|| MintingProfile::new(name, USER_ID_CLAIM), |preset| preset.profile(name));
+    let mut profile =
+        preset.map_or_else(|| MintingProfile::new(name, MintingProfile::USER_ID_CLAIM), |preset| preset.profile(name));
     claims(&mut section, preset, &mut profile);
     if let Some(field) = section.field("tables") {
         profile.tables = field.entries().into_iter().map(|(name, field)| table(name, &field)).collect();
@@ -150,8 +146,8 @@ fn profile(name: &str, mut section: Section<'_>, algorithm: Algorithm) -> Mintin
         profile.max_lifetime = section.limit("max_lifetime", MINUTE..=DAY * 30);
     }
     profile.backdate = section.duration("backdate", profile.backdate, Duration::ZERO..=MINUTE * 5);
-    profile.not_before = section.flag("nbf", false);
-    profile.token_id = section.flag("jti", false);
+    profile.not_before = section.flag("nbf", profile.not_before);
+    profile.token_id = section.flag("jti", profile.token_id);
     check(&mut section, &profile);
     section.finish();
     profile

@@ -11,6 +11,7 @@ use crate::{
         formats::{Format, GUID, HOST, LABEL},
         section::Section,
     },
+    jwks::JwksSettings,
     token::{CLOUDS, Cloud, Provider, UserIdRule},
 };
 
@@ -34,9 +35,7 @@ pub(in crate::config) const PRESETS: [(&str, Preset); 4] =
 /// What stands for the tenant in a templated issuer.
 pub(in crate::config) const TENANT_PLACE: &str = "{tenantid}";
 
-/// How long a key is kept after it was last seen. Microsoft's key sets lose keys for hours and bring them back.
-const KEEP: Duration = Duration::from_secs(26 * 3_600);
-/// The key sets for all tenants do so for up to two days.
+/// How long a key of the key sets for all tenants is kept after it was last seen. They lose keys for up to two days and bring them back.
 const KEEP_ALL_TENANTS: Duration = Duration::from_secs(50 * 3_600);
 /// Other providers withdraw a key when they mean it.
 const KEEP_GENERIC: Duration = Duration::from_secs(3_600);
@@ -79,7 +78,7 @@ impl Expansion {
 
     /// What holds for a tenant of Microsoft's, with the user id from these claims.
     fn microsoft(user_id: &[&str]) -> Self {
-        Self { user_id: claims(user_id), keep: KEEP, ..Self::plain() }
+        Self { user_id: claims(user_id), keep: JwksSettings::KEEP, ..Self::plain() }
     }
 }
 

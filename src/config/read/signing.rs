@@ -5,29 +5,15 @@ use jsonwebtoken::Algorithm;
 use crate::{
     config::{outside::Target, section::Section},
     signing::{SecretSource, SigningKeySource, SigningSettings},
+    token::signing_algorithms,
 };
 
-/// Signatures that may wait for a thread.
-const QUEUE: usize = 1_024;
 /// Why a secret is refused.
 const NO_SECRETS: &str = "secrets do not belong in the file; give passphrase_file: PATH or passphrase_env: VARIABLE";
 
-pub(in crate::config) const ALGORITHMS: [(&str, Algorithm); 10] = [
-    ("RS256", Algorithm::RS256),
-    ("RS384", Algorithm::RS384),
-    ("RS512", Algorithm::RS512),
-    ("PS256", Algorithm::PS256),
-    ("PS384", Algorithm::PS384),
-    ("PS512", Algorithm::PS512),
-    ("ES256", Algorithm::ES256),
-    ("ES384", Algorithm::ES384),
-    ("EdDSA", Algorithm::EdDSA),
-    ("HS256", Algorithm::HS256),
-];
-
 pub(in crate::config) fn signing(mut section: Section<'_>) -> SigningSettings {
     let field = section.field("algorithm");
-    let algorithm = field.as_ref().and_then(|field| field.choice(&ALGORITHMS)).unwrap_or(Algorithm::RS256);
+    let algorithm = field.as_ref().and_then(|field| field.choice(&signing_algorithms())).unwrap_or(SigningSettings::ALGORITHM);
     if let Some(field) = field.filter(|_| algorithm == Algorithm::HS256) {
         field.warning("HS256: whoever can verify user tokens can mint them, the backend included; use it only where the backend can verify nothing else");
     }
@@ -36,11 +22,12 @@ pub(in crate::config) fn signing(mut section: Section<'_>) -> SigningSettings {
     section.refuse("password", NO_SECRETS);
     section.refuse("key", "secrets do not belong in the file; give key_file: PATH");
     section.refuse("secret", "secrets do not belong in the file; give secret_file: PATH or secret_env: VARIABLE");
+    let default = SigningSettings::new(key);
     let settings = SigningSettings {
         algorithm,
-        key,
-        threads: section.number("threads", 0, 0..=1_024),
-        queue: section.number("queue", QUEUE, 1..=1_000_000),
+        threads: section.number("threads", default.threads, 0..=1_024),
+        queue: section.number("queue", default.queue, 1..=1_000_000),
+        ..default
     };
     section.finish();
     settings

@@ -3,21 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    config::{
-        formats::GUID,
-        read::{
-            identity::{self, Collision},
-            issuers::Issuer,
-            presets::TENANT_PLACE,
-        },
+    config::read::{
+        identity::{self, Collision},
+        issuers::Issuer,
+        presets::TENANT_PLACE,
     },
-    token::{IssuerRule, TakenAt, TenantRule},
+    token::{GUID_BYTES, IssuerRule, TakenAt, TenantRule, is_tenant_id},
 };
 
 /// The way out for issuers that know the same people.
 const SHARED: &str = "or shared_user_ids: true where one id always means one person";
-/// Length of a GUID.
-const GUID_BYTES: usize = 36;
 
 pub(in crate::config) fn check(issuers: &[Issuer<'_>]) {
     names(issuers);
@@ -93,8 +88,7 @@ fn open_patterns(rule: &IssuerRule) -> &[String] {
 fn fits(pattern: &str, iss: &str) -> bool {
     let Some((before, _)) = pattern.split_once(TENANT_PLACE) else { return false };
     let tenant = iss.strip_prefix(before).and_then(|rest| rest.get(..GUID_BYTES));
-    tenant
-        .is_some_and(|tenant| (GUID.parse)(tenant).is_ok_and(|guid| guid == tenant) && pattern.replace(TENANT_PLACE, tenant) == iss)
+    tenant.is_some_and(|tenant| is_tenant_id(tenant) && pattern.replace(TENANT_PLACE, tenant) == iss)
 }
 
 fn user_ids(issuers: &[Issuer<'_>]) {

@@ -5,22 +5,17 @@ use std::time::Duration;
 use crate::{
     config::{
         field::Field,
-        formats::{NAME, UPSTREAM_URL, is_loopback},
+        formats::{NAME, UPSTREAM_URL},
         outside::Target,
         section::Section,
     },
     proxy::{HostHeader, UpstreamSettings},
+    tls::is_loopback,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const READ_TIMEOUT: Duration = Duration::from_secs(600);
-const WRITE_TIMEOUT: Duration = MINUTE;
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 
 pub(in crate::config) const HOST_HEADERS: [(&str, HostHeader); 2] =
     [("client", HostHeader::Client), ("upstream", HostHeader::Upstream)];
@@ -74,18 +69,18 @@ fn upstream(name: String, mut section: Section<'_>) -> UpstreamSettings {
     if let Some(field) = ca_file.filter(|_| url.is_some() && !tls) {
         field.problem("has no effect with an http url; accepted: with an https url");
     }
+    let port = url.and_then(|url| url.port_or_known_default()).unwrap_or_default();
+    let default = UpstreamSettings::new(&name, host.trim_start_matches('[').trim_end_matches(']'), port);
     let settings = UpstreamSettings {
-        name,
         tls,
-        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-        port: url.and_then(|url| url.port_or_known_default()).unwrap_or_default(),
         ca_file: section.file("ca_file", Target::Authorities),
-        host_header: section.choice("host", &HOST_HEADERS, HostHeader::default()),
-        connect_timeout: section.duration("connect_timeout", CONNECT_TIMEOUT, Duration::from_millis(100)..=MINUTE),
-        read_timeout: section.duration("read_timeout", READ_TIMEOUT, SECOND..=HOUR * 24),
-        write_timeout: section.duration("write_timeout", WRITE_TIMEOUT, SECOND..=HOUR),
-        idle_timeout: section.duration("idle_timeout", IDLE_TIMEOUT, SECOND..=HOUR),
-        resolve_every: section.duration("resolve_every", RESOLVE_EVERY, SECOND..=HOUR),
+        host_header: section.choice("host", &HOST_HEADERS, default.host_header),
+        connect_timeout: section.duration("connect_timeout", default.connect_timeout, Duration::from_millis(100)..=MINUTE),
+        read_timeout: section.duration("read_timeout", default.read_timeout, SECOND..=HOUR * 24),
+        write_timeout: section.duration("write_timeout", default.write_timeout, SECOND..=HOUR),
+        idle_timeout: section.duration("idle_timeout", default.idle_timeout, SECOND..=HOUR),
+        resolve_every: section.duration("resolve_every", default.resolve_every, SECOND..=HOUR),
+        ..default
     };
     section.finish();
     settings

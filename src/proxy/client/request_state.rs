@@ -6,7 +6,7 @@
 
 use std::{
     future::{Future as _, poll_fn},
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering},
@@ -15,16 +15,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::{
-    task::unconstrained,
-    time::{Instant, Sleep},
-};
+use tokio::{task::unconstrained, time::Instant};
 
 use crate::{
     exchange::{Identity, LastToken},
-    proxy::client::{
-        cut::Cut,
-        key_watch::{Changes, KeyWatch},
+    proxy::{
+        client::{
+            cut::Cut,
+            key_watch::{Changes, KeyWatch},
+        },
+        http::LazyTimer,
     },
     token::Timestamp,
 };
@@ -265,31 +265,28 @@ impl RequestState {
 /// the chunk that is being written may take it within the grace, so that a feed ends behind a whole chunk.
 ///
 /// To be polled after the work that moves the deadline, always by the same task: it then sees each move without being woken for it. The
-/// timer is set again only when the deadline differs from the one it is set to, so a quick request costs none, and the requests of one
-/// user on one connection share one.
+/// clock is looked at only when the deadline differs from the one that is counted to, so a quick request costs no look, and the requests
+/// of one user on one connection share one.
 #[derive(Debug)]
 pub(super) struct DeadlineTimer<'a> {
     request: &'a RequestState,
     key_watch: &'a KeyWatch,
     changes: Changes,
-    timer: Pin<Box<Sleep>>,
-    armed_for: i64,
-    /// Whether the timer wakes this task.
-    is_awaited: bool,
+    timer: LazyTimer,
+    /// The deadline that the timer counts to.
+    counts_to: i64,
     grace: Duration,
     is_grace: bool,
 }
 
 impl<'a> DeadlineTimer<'a> {
     pub(in crate::proxy) fn new(request: &'a RequestState, key_watch: &'a KeyWatch, grace: Duration) -> Self {
-        let timer = Box::pin(tokio::time::sleep_until(Instant::now()));
         Self {
             request,
             key_watch,
             changes: key_watch.changes(),
-            timer,
-            armed_for: i64::MAX,
-            is_awaited: false,
+            timer: LazyTimer::unlimited(),
+            counts_to: i64::MAX,
             grace,
             is_grace: false,
         }
@@ -304,32 +301,25 @@ impl<'a> DeadlineTimer<'a> {
         if self.changes.poll(task).is_ready() {
             self.request.end_unless(|identity| self.key_watch.holds(identity));
             // The clock may have been set, and a token ends at a time of day. What else has a deadline has so long from its start.
-            self.armed_for = if self.request.cause() == Cut::TokenEnd { i64::MAX } else { self.armed_for };
+            self.counts_to = if self.request.cause() == Cut::TokenEnd { i64::MAX } else { self.counts_to };
         }
         self.request.paused();
         let deadline = self.request.deadline.load(Ordering::Relaxed);
         if deadline == i64::MAX {
             return Poll::Pending;
         }
-        if deadline != self.armed_for {
-            let left = Timestamp::from_millis(deadline).since(Timestamp::from(SystemTime::now()));
-            self.timer.as_mut().reset(Instant::now() + left);
-            self.armed_for = deadline;
-            self.is_awaited = false;
+        if deadline != self.counts_to {
+            self.timer.restart(Some(Timestamp::from_millis(deadline).since(Timestamp::from(SystemTime::now()))));
+            self.counts_to = deadline;
             self.is_grace = false;
         }
         if !self.is_grace {
-            // The task is polled for each piece of a request. It is told once that it is to be woken.
-            if self.is_awaited && !self.timer.is_elapsed() {
-                return Poll::Pending;
-            }
-            self.is_awaited = true;
-            ready!(self.timer.as_mut().poll(task));
+            ready!(self.timer.poll_exceeded(task));
             self.is_grace = true;
-            self.timer.as_mut().reset(Instant::now() + self.grace);
+            self.timer.restart(Some(self.grace));
         }
         if self.request.is_blocked.load(Ordering::Relaxed) {
-            ready!(self.timer.as_mut().poll(task));
+            ready!(self.timer.poll_exceeded(task));
         }
         Poll::Ready(self.request.cause())
     }

@@ -30,7 +30,7 @@ use crate::proxy::{
         connection::Connection, date::KeptDate, intake::Look, request_line::is_usual, request_state::Part, stream::ClientStream,
         unreadable::Unreadable,
     },
-    http::IdleTimer,
+    http::LazyTimer,
 };
 
 /// Holds the head of an answer and the start of its body; larger writes pass it by.
@@ -45,7 +45,7 @@ pub(in crate::proxy) struct Transport {
     date: KeptDate,
     connection: Arc<Connection>,
     /// With a client that does not take what is written.
-    idle_timer: IdleTimer,
+    idle_timer: LazyTimer,
     is_blocked: bool,
 }
 
@@ -54,7 +54,7 @@ impl Transport {
     /// bodies only, is off.
     pub(in crate::proxy) fn new(stream: ClientStream, connection: Arc<Connection>) -> Self {
         let unsent = Unsent { stream: stream.clone(), bytes: Arc::default() };
-        Self { stream, unsent, date: KeptDate::default(), connection, idle_timer: IdleTimer::unlimited(), is_blocked: false }
+        Self { stream, unsent, date: KeptDate::default(), connection, idle_timer: LazyTimer::unlimited(), is_blocked: false }
     }
 
     /// Notes whether the client takes what is written, and bounds how long it does not.

@@ -1,9 +1,9 @@
-//! The ground that every room here stands on: what HTTP/1.1 says of single fields, idle timers, rate limits of log lines. Uses no other room.
+//! The ground that every room here stands on: what HTTP/1.1 says of single fields, timers, rate limits of log lines. Uses no other room.
 
 mod changes;
 mod fields;
 pub(in crate::proxy) mod hop_by_hop;
-mod idle_timer;
+mod lazy_timer;
 pub(in crate::proxy) mod lifetime;
 mod rate_limit;
 mod session;
@@ -13,7 +13,7 @@ pub(in crate::proxy) use self::{
     changes::Changes,
     fields::{Fields, Single, same_name},
     hop_by_hop::{Nominations, connection_options, list},
-    idle_timer::IdleTimer,
+    lazy_timer::LazyTimer,
     rate_limit::RateLimit,
     session::ClientSession,
 };

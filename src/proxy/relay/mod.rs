@@ -16,7 +16,7 @@ use pingora::{Error, ErrorType, Result, http::ResponseHeader};
 use self::duplex::{Carried, Upload, carry};
 use crate::proxy::{
     client::Transport,
-    http::{ClientSession, IdleTimer},
+    http::{ClientSession, LazyTimer},
     upstream::{Piece, UpstreamSession},
 };
 
@@ -34,7 +34,7 @@ pub(in crate::proxy) enum Body<'a> {
 
 /// How long the upstream is waited for.
 pub(in crate::proxy) struct Waiting<'a> {
-    pub(in crate::proxy) idle_timer: &'a mut IdleTimer,
+    pub(in crate::proxy) idle_timer: &'a mut LazyTimer,
     /// While it has the whole request, and says nothing.
     pub(in crate::proxy) silence: Option<Duration>,
     /// While it takes nothing of the request, and says nothing either.

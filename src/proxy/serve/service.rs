@@ -14,7 +14,7 @@ use pingora::{Error, Result, protocols::http::ReusableHttpStream};
 
 use crate::proxy::{
     client::{Connection, LastWork, Serve, Transport, Unreadable},
-    http::{ClientSession, IdleTimer},
+    http::{ClientSession, LazyTimer},
     policy::Permit,
     relay::{Body, Relayed, Waiting, relay},
     serve::gateway::{Admitted, Gateway, RequestContext},
@@ -37,10 +37,10 @@ impl Service {
 /// How long is waited on one connection, and for whom.
 struct Timers {
     /// The client, between two requests.
-    idle: IdleTimer,
+    idle: LazyTimer,
     keepalive: Duration,
     /// The upstream.
-    upstream: IdleTimer,
+    upstream: LazyTimer,
 }
 
 /// Keep-alive is on; how long is waited is not Pingora's to say.
@@ -59,7 +59,7 @@ impl Serve for Service {
     async fn serve(&self, connection: &Arc<Connection>, transport: Transport) -> Option<LastWork> {
         let mut stopping = pin!(self.gateway.stopping.cancelled());
         let keepalive = self.gateway.live.load().listen.keepalive_timeout;
-        let mut timers = Timers { idle: IdleTimer::unlimited(), keepalive, upstream: IdleTimer::unlimited() };
+        let mut timers = Timers { idle: LazyTimer::unlimited(), keepalive, upstream: LazyTimer::unlimited() };
         let mut client = ClientSession::new(Box::new(transport));
         client.set_server_keepalive(WITHOUT_TIMEOUT);
         loop {
@@ -150,7 +150,7 @@ impl Service {
         &self,
         client: &mut ClientSession,
         context: &mut RequestContext,
-        idle_timer: &mut IdleTimer,
+        idle_timer: &mut LazyTimer,
     ) -> Result<Option<LastWork>> {
         match self.gateway.admit(client, context).await? {
             Admitted::Forward => self.forward(client, context, idle_timer).await.map(|()| None),
@@ -161,7 +161,7 @@ impl Service {
     }
 
     /// Sends a request upstream and relays the answer.
-    async fn forward(&self, client: &mut ClientSession, context: &mut RequestContext, idle_timer: &mut IdleTimer) -> Result<()> {
+    async fn forward(&self, client: &mut ClientSession, context: &mut RequestContext, idle_timer: &mut LazyTimer) -> Result<()> {
         let body = context.record.permit.as_ref().and_then(Permit::body).cloned();
         let is_empty = client.is_body_empty();
         let request = self.gateway.upstream_request(client, context, |changes| {
@@ -183,7 +183,7 @@ impl Service {
         &self,
         client: &mut ClientSession,
         context: &mut RequestContext,
-        idle_timer: &mut IdleTimer,
+        idle_timer: &mut LazyTimer,
         request: &UpstreamRequest,
         body: Option<&Bytes>,
         source: Source,

@@ -195,19 +195,7 @@ mod tests {
     use super::*;
 
     fn upstream() -> Backend {
-        let settings = UpstreamSettings {
-            name: "couch".into(),
-            tls: false,
-            host: "couch.contoso.com".into(),
-            port: 5984,
-            ca_file: None,
-            host_header: HostHeader::Client,
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(5),
-            write_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(5),
-            resolve_every: Duration::from_secs(30),
-        };
+        let settings = UpstreamSettings::new("couch", "couch.contoso.com", 5984);
         Backend::new(settings, &SystemAuthorities::default()).unwrap()
     }
 

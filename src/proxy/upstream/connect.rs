@@ -70,28 +70,13 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::proxy::upstream::{
-        settings::{HostHeader, UpstreamSettings},
-        tls::SystemAuthorities,
-    };
+    use crate::proxy::upstream::{settings::UpstreamSettings, tls::SystemAuthorities};
 
     const LIMIT: Duration = Duration::from_secs(4);
 
     /// An upstream with these last bytes of loopback addresses, in the order in which they are tried.
     fn upstream(port: u16, last_bytes: &[u8]) -> Backend {
-        let settings = UpstreamSettings {
-            name: "couch".into(),
-            tls: false,
-            host: "couch.contoso.com".into(),
-            port,
-            ca_file: None,
-            host_header: HostHeader::Client,
-            connect_timeout: LIMIT,
-            read_timeout: LIMIT,
-            write_timeout: LIMIT,
-            idle_timeout: LIMIT,
-            resolve_every: LIMIT,
-        };
+        let settings = UpstreamSettings { connect_timeout: LIMIT, ..UpstreamSettings::new("couch", "couch.contoso.com", port) };
         let upstream = Backend::new(settings, &SystemAuthorities::default()).unwrap();
         upstream.publish(last_bytes.iter().map(|last| SocketAddr::from(([127, 0, 0, *last], port))).collect());
         upstream

@@ -30,6 +30,25 @@ pub struct UpstreamSettings {
     pub resolve_every: Duration,
 }
 
+impl UpstreamSettings {
+    /// Plain HTTP to this host and port, and the default for everything else.
+    pub fn new(name: &str, host: &str, port: u16) -> Self {
+        Self {
+            name: name.to_owned(),
+            tls: false,
+            host: host.to_owned(),
+            port,
+            ca_file: None,
+            host_header: HostHeader::default(),
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(600),
+            write_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(4),
+            resolve_every: Duration::from_secs(30),
+        }
+    }
+}
+
 /// Which `Host` the upstream sees.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostHeader {

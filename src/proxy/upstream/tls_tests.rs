@@ -4,11 +4,7 @@ use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use pingora::connectors::TransportConnector;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    sign::CertifiedKey,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -17,9 +13,9 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::proxy::{
-    server_conf,
-    upstream::{HostHeader, backend::Backend},
+use crate::{
+    proxy::{server_conf, upstream::backend::Backend},
+    tls::testing::shows,
 };
 
 /// Longer than any of it takes.
@@ -34,23 +30,10 @@ fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> (String, String) 
     (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
 }
 
-#[derive(Debug)]
-struct Fixed(Arc<CertifiedKey>);
-
-impl rustls::server::ResolvesServerCert for Fixed {
-    fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
-    }
-}
-
 async fn serve((certificate, key): &(String, String)) -> SocketAddr {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
     let shown = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_no_client_auth().with_cert_resolver(Arc::new(Fixed(Arc::new(CertifiedKey::new(shown, key)))));
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = TlsAcceptor::from(Arc::new(shows(shown, &key)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -79,17 +62,10 @@ async fn blurt(words: &'static [u8]) -> SocketAddr {
 
 fn upstream(host: &str, address: SocketAddr, ca_file: &Path) -> Result<Backend, UpstreamError> {
     let settings = UpstreamSettings {
-        name: "couch".into(),
         tls: true,
-        host: host.into(),
-        port: address.port(),
         ca_file: Some(ca_file.to_owned()),
-        host_header: HostHeader::Client,
         connect_timeout: LONG,
-        read_timeout: LONG,
-        write_timeout: LONG,
-        idle_timeout: LONG,
-        resolve_every: LONG,
+        ..UpstreamSettings::new("couch", host, address.port())
     };
     let upstream = Backend::new(settings, &SystemAuthorities::default())?;
     upstream.publish(vec![address]);

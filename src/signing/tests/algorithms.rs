@@ -25,7 +25,7 @@ const ROWS: [(Algorithm, &str, &str); 9] = [
 const SECRET: &str = "contoso's secret of at least 32 bytes";
 
 fn settings(algorithm: Algorithm, key: SigningKeySource) -> SigningSettings {
-    SigningSettings { algorithm, key, threads: 0, queue: 1024 }
+    SigningSettings { algorithm, ..SigningSettings::new(key) }
 }
 
 fn load(openssl: &Openssl, algorithm: Algorithm) -> Result<SigningKey, SigningError> {

@@ -7,6 +7,7 @@
 mod absent_tests;
 mod certificate;
 mod ec;
+mod key_id;
 mod members;
 mod okp;
 mod parsed_key;
@@ -18,11 +19,9 @@ pub(in crate::token) mod test_keys;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, crypto::JwtVerifier, signature::Verifier};
 
+pub use self::key_id::KeyId;
 pub(in crate::token) use self::public_key::KeyType;
 pub use self::skip_reason::SkipReason;
 use self::{parsed_key::ParsedKey, public_key::PublicKey};
@@ -32,16 +31,6 @@ use crate::token::{BearerToken, Party, Rejection, algorithm_from_name, json::Obj
 const MAX_KID: usize = 4 * 1024;
 /// Longest JWK whose text is kept, in bytes. The longest ones of real providers, with a certificate, have 3 KiB.
 const MAX_DOCUMENT: usize = 16 * 1024;
-
-/// A key's identity: its RFC 7638 thumbprint (SHA-256). Two keys with one `kid` have two ids. Printed in base64url.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct KeyId(pub(crate) [u8; 32]);
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
 
 /// A public key of an issuer, parsed once, ready to verify.
 #[derive(Debug)]
@@ -85,7 +74,7 @@ impl VerificationKey {
             return Err(SkipReason::AlgorithmMismatch);
         }
         Ok(Self {
-            id: public_key.thumbprint(),
+            id: public_key.id(),
             key_type,
             kid,
             x5t: members::owned_string(jwk, "x5t")?,

@@ -1,6 +1,5 @@
 //! [`PublicKey`]: the numbers of a key, from members or a certificate.
 
-use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 
@@ -74,19 +73,20 @@ impl PublicKey {
         }
     }
 
-    /// RFC 7638 section 3: the required members in lexical order. Nothing in them needs an escape.
-    pub(super) fn thumbprint(&self) -> KeyId {
+    pub(super) fn id(&self) -> KeyId {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let canonical = match self {
-            Self::Rsa(key) => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, encode(&key.exponent), encode(&key.modulus)),
-            Self::Ec(key) => {
-                let (curve, x, y) = (key.curve.name(), encode(&key.x), encode(&key.y));
-                format!(r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#)
+        let members = match self {
+            Self::Rsa(key) => {
+                vec![("kty", "RSA".to_owned()), ("n", encode(&key.modulus)), ("e", encode(&key.exponent))]
             }
-            Self::Ed25519(key) => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(&key.x)),
+            Self::Ec(key) => {
+                let curve = key.curve.name().to_owned();
+                vec![("kty", "EC".to_owned()), ("crv", curve), ("x", encode(&key.x)), ("y", encode(&key.y))]
+            }
+            Self::Ed25519(key) => {
+                vec![("kty", "OKP".to_owned()), ("crv", "Ed25519".to_owned()), ("x", encode(&key.x))]
+            }
         };
-        let mut id = [0; 32];
-        id.copy_from_slice(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
-        KeyId(id)
+        KeyId::of_members(&members.into_iter().collect())
     }
 }

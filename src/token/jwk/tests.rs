@@ -1,3 +1,7 @@
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -367,9 +371,9 @@ proptest! {
 
     #[test]
     fn no_certificate_panics(position in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        let mut der = base64::engine::general_purpose::STANDARD.decode(&p256().certificate).unwrap();
+        let mut der = STANDARD.decode(&p256().certificate).unwrap();
         let position = position.index(der.len());
         der[position] = byte;
-        let _ = parse(&json!({"kty": "EC", "x5c": [base64::engine::general_purpose::STANDARD.encode(der)]}));
+        let _ = parse(&json!({"kty": "EC", "x5c": [STANDARD.encode(der)]}));
     }
 }

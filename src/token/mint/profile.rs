@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::token::{ClaimTable, ClaimValue, Source};
+use crate::token::{ClaimTable, ClaimValue, Source, is_guid};
 
 /// What a minted token says. One profile for each kind of backend. Plain data; the config room checks it before it comes here.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +75,11 @@ impl MintingProfile {
     /// Claims that the gateway sets itself.
     pub const RESERVED: [&'static str; 4] = ["exp", "iat", "jti", "nbf"];
 
+    /// The name of the profile where there is one alone.
+    pub const NAME: &'static str = "default";
+    /// The claim that holds the user id, where nothing else is said.
+    pub const USER_ID_CLAIM: &'static str = "userId";
+
     /// A profile with the defaults: the user id under this claim.
     pub fn new(name: &str, user_id_claim: &str) -> Self {
         Self {
@@ -100,6 +105,12 @@ impl MintingProfile {
     }
 }
 
+impl Default for MintingProfile {
+    fn default() -> Self {
+        Self::new(Self::NAME, Self::USER_ID_CLAIM)
+    }
+}
+
 impl UserIdForm {
     /// Whether the backend takes this id.
     pub fn takes(self, id: &str) -> bool {
@@ -109,10 +120,7 @@ impl UserIdForm {
             Self::UriComponent => of("-_.!~*'()"),
             Self::CouchDb => !id.starts_with('_') && !id.contains(':'),
             Self::Couchbase => of("-_+.@%"),
-            Self::Uuid => {
-                let groups: Vec<_> = id.split('-').map(str::len).collect();
-                groups == [8, 4, 4, 4, 12] && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
-            }
+            Self::Uuid => is_guid(id),
         }
     }
 }

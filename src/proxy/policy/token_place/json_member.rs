@@ -1,18 +1,17 @@
 //! A string member of a JSON object: found, and replaced so that the rest stays byte for byte.
 
-use std::{fmt, ops::Range};
+use std::ops::Range;
 
-use serde::{
-    Deserializer as _,
-    de::{Error, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
+use crate::token::RawMembers;
+
+/// Most members. Whoever sends more wants to keep the gateway busy.
+const MOST_MEMBERS: usize = 1_024;
 
 /// The outermost members of a JSON object, none of them twice.
 #[derive(Debug)]
 pub(super) struct Members<'a> {
     text: &'a str,
-    members: Vec<(String, &'a RawValue)>,
+    members: RawMembers<'a>,
 }
 
 /// Why a text is not taken.
@@ -23,26 +22,20 @@ impl<'a> Members<'a> {
     /// Reads the outermost members. Errors: no JSON object, or a member that stands twice in it; an escaped name counts as what it
     /// means.
     pub(super) fn of(text: &'a str) -> Result<Self, NotOneObject> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let mut members = json.deserialize_map(Outermost).map_err(|_| NotOneObject)?;
-        json.end().map_err(|_| NotOneObject)?;
-        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        let duplicate = members.windows(2).any(|pair| matches!(pair, [one, other] if one.0 == other.0));
-        if duplicate { Err(NotOneObject) } else { Ok(Self { text, members }) }
+        RawMembers::of(text, MOST_MEMBERS).map(|members| Self { text, members }).ok_or(NotOneObject)
     }
 
     /// That no other member is this one for readers that know no case in names, as Go's `encoding/json` and ASP.NET Core by default.
     pub(super) fn check_spelling(&self, name: &str) -> Result<(), NotOneObject> {
         let is_other = |member: &str| member != name && folded(member).eq(folded(name));
-        if self.members.iter().any(|(member, _)| is_other(member)) { Err(NotOneObject) } else { Ok(()) }
+        if self.members.names().any(is_other) { Err(NotOneObject) } else { Ok(()) }
     }
 
     /// A member that is a string, and the place of its value; none if it is not there. Errors: no string, or a member that differs from it in
     /// case alone.
     pub(super) fn string(&self, name: &str) -> Result<Option<(String, Range<usize>)>, NotOneObject> {
         self.check_spelling(name)?;
-        let Ok(index) = self.members.binary_search_by(|(member, _)| member.as_str().cmp(name)) else { return Ok(None) };
-        let Some((_, raw)) = self.members.get(index) else { return Ok(None) };
+        let Some(raw) = self.members.get(name) else { return Ok(None) };
         let value = serde_json::from_str(raw.get()).map_err(|_| NotOneObject)?;
         // A raw value borrows from the text it was read from.
         let start = (raw.get().as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
@@ -60,29 +53,6 @@ pub(super) fn replaced(text: &str, value: &Range<usize>, new: &str) -> String {
     let before = text.get(..value.start).unwrap_or_default();
     let after = text.get(value.end..).unwrap_or_default();
     format!("{before}{}{after}", serde_json::Value::from(new))
-}
-
-struct Outermost;
-
-impl<'de> Visitor<'de> for Outermost {
-    type Value = Vec<(String, &'de RawValue)>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        /// Whoever sends more wants to keep the gateway busy.
-        const MOST_MEMBERS: usize = 1_024;
-        let mut members = Vec::new();
-        while let Some(member) = entries.next_entry()? {
-            members.push(member);
-            if members.len() > MOST_MEMBERS {
-                return Err(A::Error::custom("too many members"));
-            }
-        }
-        Ok(members)
-    }
 }
 
 #[cfg(test)]

@@ -27,13 +27,13 @@ const WORDS: &[(&str, &str, bool)] = &[
 /// Fewer opened would be a step back.
 const LEAST: usize = 70;
 
+fn key_files() -> Option<PathBuf> {
+    crate::corpus::folder().map(|corpus| corpus.join("keyfiles"))
+}
+
 #[test]
 fn every_key_file_opens_or_is_told_what_it_is() {
-    let Some(folder) = std::env::var_os("SYNCGATE_CORPUS").map(|corpus| Path::new(&corpus).join("keyfiles")) else {
-        assert!(std::env::var_os("SYNCGATE_NO_SKIP").is_none(), "SYNCGATE_CORPUS is not set");
-        eprintln!("SKIPPED: SYNCGATE_CORPUS is not set");
-        return;
-    };
+    let Some(folder) = key_files() else { return };
     let Some(openssl) = Openssl::find() else { return };
     let mut names: Vec<String> =
         fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -84,9 +84,8 @@ fn every_key_file_opens_or_is_told_what_it_is() {
 
 #[test]
 fn a_file_with_two_passphrases_is_made_one_with_one() {
-    let Some(corpus) = std::env::var_os("SYNCGATE_CORPUS") else { return };
+    let Some(folder) = key_files() else { return };
     let Some(openssl) = Openssl::find() else { return };
-    let folder = Path::new(&corpus).join("keyfiles");
     let name = fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -1,4 +1,4 @@
-//! [`IdleTimer`]: an idle timeout that costs next to nothing while something happens.
+//! [`LazyTimer`]: a timeout that costs next to nothing while it is moved and not exceeded.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -12,12 +12,12 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// An idle timeout. Each event moves the time at which it is due; the runtime's timer, set for an earlier one, is set anew only when it
-/// goes off.
+/// A timeout, of silence or of a whole request. What happens moves the time at which it is due; the runtime's timer, set for an earlier
+/// one, is set anew only when it goes off.
 ///
 /// To be polled always by the same task.
 #[derive(Debug)]
-pub(in crate::proxy) struct IdleTimer {
+pub(in crate::proxy) struct LazyTimer {
     timer: Pin<Box<Sleep>>,
     /// When the timer goes off; none if it has.
     set_for: Option<Instant>,
@@ -27,7 +27,7 @@ pub(in crate::proxy) struct IdleTimer {
     due: Option<Instant>,
 }
 
-impl IdleTimer {
+impl LazyTimer {
     /// Without a limit.
     pub(in crate::proxy) fn unlimited() -> Self {
         let timer = Box::pin(tokio::time::sleep_until(Instant::now()));
@@ -102,13 +102,13 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(10);
 
-    async fn exceeded(timer: &mut IdleTimer) -> Duration {
+    async fn exceeded(timer: &mut LazyTimer) -> Duration {
         let started = Instant::now();
         poll_fn(|task| timer.poll_exceeded(task)).await;
         started.elapsed()
     }
 
-    async fn is_exceeded(timer: &mut IdleTimer) -> bool {
+    async fn is_exceeded(timer: &mut LazyTimer) -> bool {
         poll_fn(|task| Poll::Ready(timer.poll_exceeded(task))).await.is_ready()
     }
 
@@ -118,7 +118,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_counted_from_the_last_word() {
-        let mut timer = IdleTimer::unlimited();
+        let mut timer = LazyTimer::unlimited();
         timer.restart(Some(LIMIT));
         for _ in 0..5 {
             assert!(!is_exceeded(&mut timer).await);
@@ -131,7 +131,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_is_counted_from_its_first_poll() {
-        let mut timer = IdleTimer::unlimited();
+        let mut timer = LazyTimer::unlimited();
         for _ in 0..2 {
             let wait = timer.exceeded(Some(LIMIT));
             tokio::time::sleep(Duration::from_secs(8)).await;
@@ -146,7 +146,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_shorter_limit_holds_at_once_and_a_longer_one_too() {
-        let mut timer = IdleTimer::unlimited();
+        let mut timer = LazyTimer::unlimited();
         timer.restart(Some(LIMIT));
         assert!(!is_exceeded(&mut timer).await);
         timer.restart(Some(Duration::from_secs(2)));
@@ -159,7 +159,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_has_used_up_its_share_of_time_is_woken_all_the_same() {
-        let mut timer = IdleTimer::unlimited();
+        let mut timer = LazyTimer::unlimited();
         timer.restart(Some(LIMIT));
         let mut is_first = true;
         let exceeded = poll_fn(|task| {
@@ -179,7 +179,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_limit_it_is_never_exceeded() {
-        let mut timer = IdleTimer::unlimited();
+        let mut timer = LazyTimer::unlimited();
         assert!(!is_exceeded(&mut timer).await);
         timer.restart(Some(LIMIT));
         assert!(!is_exceeded(&mut timer).await);

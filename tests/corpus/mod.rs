@@ -1,4 +1,4 @@
-//! The recorded documents. They are not part of the repository: `SYNCGATE_CORPUS` names their folder.
+//! The recorded documents. They are not part of the repository: `SYNCGATE_CORPUS` names their folder. Unit tests and the suite share this.
 
 use std::{
     env,
@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The folder. Without it a test says that it skips and ends; with `SYNCGATE_NO_SKIP` it fails instead.
-pub(super) fn folder() -> Option<PathBuf> {
+pub fn folder() -> Option<PathBuf> {
     let folder = env::var_os("SYNCGATE_CORPUS").map(PathBuf::from);
     if folder.is_none() {
         assert!(env::var_os("SYNCGATE_NO_SKIP").is_none(), "SYNCGATE_CORPUS is not set");
