@@ -15,12 +15,12 @@ use syncgate::fuzzing::{HeardAnswer, HeardEnd, hear_answer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Most bytes that hyper is given at once: it bounds its buffer otherwise than the gateway does.
-const MOST: usize = 64 * 1024;
+const MAX_INPUT_BYTES: usize = 64 * 1024;
 
 /// Fails if it does not hold. The first byte says whether the request was a HEAD (`H`), the second how the answer is cut; the rest is the answer.
 pub fn hold(input: &[u8]) {
     let [method, cut, wire @ ..] = input else { return };
-    if wire.len() > MOST {
+    if wire.len() > MAX_INPUT_BYTES {
         return;
     }
     let answers_head = *method == b'H';
@@ -86,7 +86,7 @@ fn by_hyper(wire: &[u8], answers_head: bool) -> Hypers {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
         let mut hypers = Hypers { status: None, body: Vec::new(), is_whole: false };
-        let (stream, mut upstream) = tokio::io::duplex(2 * MOST);
+        let (stream, mut upstream) = tokio::io::duplex(2 * MAX_INPUT_BYTES);
         let mut builder = http1::Builder::new();
         builder
             .allow_spaces_after_header_name_in_responses(true)

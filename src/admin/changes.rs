@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// Longest wait for a refresh. A single fetch takes 5 s at most unless the config says otherwise.
-const REFRESH: Duration = Duration::from_secs(10);
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest name of a key: that of the longest `kid` a token may have.
-const LONGEST_NAME: usize = 4_096;
+const MAX_NAME_BYTES: usize = 4_096;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Purge {
@@ -42,7 +42,7 @@ pub(super) struct Purge {
 pub(super) async fn refresh(State(admin): State<Arc<Admin>>, operator: Operator, Path(name): Path<String>) -> Response {
     let Some(keys) = find(&admin, &name) else { return no_issuer(&admin) };
     tracing::info!(peer = %operator.peer, issuer = name, "an operator has the keys fetched");
-    keys.refresh(REFRESH).await;
+    keys.refresh(REFRESH_TIMEOUT).await;
     answer(StatusCode::OK, json!(IssuerKeys::of(&name, &keys, Timestamp::from(SystemTime::now()))))
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn purge(
 ) -> Response {
     let now = Timestamp::from(SystemTime::now());
     let Some(keys) = find(&admin, &name) else { return no_issuer(&admin) };
-    if kid.is_empty() || kid.len() > LONGEST_NAME {
+    if kid.is_empty() || kid.len() > MAX_NAME_BYTES {
         return answer(StatusCode::BAD_REQUEST, json!({ "error": "kid", "error_description": "kid is empty or too long" }));
     }
     let named = Named::among(keys.view(now), &kid);

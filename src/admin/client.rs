@@ -17,7 +17,7 @@ use super::{
 /// Connecting, and each pause while the answer comes. A refresh takes 10 s at most.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest answer. Bytes.
-const MOST_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,7 @@ impl AdminClient {
         ));
         stream.write_all(head.as_bytes())?;
         let mut answer = Vec::new();
-        stream.take(MOST_BYTES).read_to_end(&mut answer)?;
+        stream.take(MAX_BYTES).read_to_end(&mut answer)?;
         Ok(split(&answer))
     }
 }

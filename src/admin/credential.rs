@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::private_file::{self, PrivateFileError};
 
 /// Largest file. Bytes.
-const MOST_BYTES: usize = 4_096;
+const MAX_BYTES: usize = 4_096;
 /// Shortest credential: 32 characters of base64url hold 192 random bits.
 const LEAST: usize = 32;
 
@@ -47,7 +47,7 @@ impl Credential {
 
     /// Reads it.
     pub fn read(path: &Path) -> Result<Self, CredentialError> {
-        let data = private_file::read(path, MOST_BYTES)?;
+        let data = private_file::read(path, MAX_BYTES)?;
         let text = data.strip_suffix(b"\n").unwrap_or(&data);
         if text.len() < LEAST || !text.iter().all(u8::is_ascii_graphic) {
             return Err(CredentialError::Content(path.display().to_string()));

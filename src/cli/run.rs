@@ -39,7 +39,7 @@ pub(super) struct RunArgs {
 /// Two, so that an operator's scrape does not hold up a connection that is being accepted.
 const SUPPORT_THREADS: usize = 2;
 /// How often lost lines of the log are counted.
-const LOOK_AT_LOG_EVERY: Duration = Duration::from_secs(1);
+const LOST_LINES_INTERVAL: Duration = Duration::from_secs(1);
 
 impl RunArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
@@ -79,7 +79,7 @@ async fn serve(config: Config, carried: Carried, loaded: &Loaded, path: &Path, l
         },
         error => trouble(&error),
     })?;
-    let mut looks = tokio::time::interval(LOOK_AT_LOG_EVERY);
+    let mut looks = tokio::time::interval(LOST_LINES_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut lost = 0;
     let name = loop {

@@ -12,9 +12,9 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 use crate::config::{problem::Position, reading::Reading, suggest::shown, syntax};
 
 /// Largest config file. Bytes.
-pub(super) const MOST_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 /// Deepest nesting; the settings themselves need six levels. The scanner has a limit of its own (255) for what it reads ahead.
-const MOST_LEVELS: usize = 16;
+const MAX_LEVELS: usize = 16;
 
 /// A value and where it starts.
 #[derive(Debug)]
@@ -45,8 +45,8 @@ pub(super) struct Key {
 
 /// Parses the one document of a file. `None`: it cannot be read; why is in `reading`.
 pub(super) fn parse(bytes: &[u8], reading: &Reading) -> Option<Node> {
-    if bytes.len() > MOST_BYTES {
-        reading.problem(Position::START, "", format!("the file is too large; accepted: up to {} KiB", MOST_BYTES / 1024));
+    if bytes.len() > MAX_BYTES {
+        reading.problem(Position::START, "", format!("the file is too large; accepted: up to {} KiB", MAX_BYTES / 1024));
         return None;
     }
     let text = match std::str::from_utf8(bytes) {
@@ -115,8 +115,8 @@ impl Builder<'_> {
                 Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
                     return self.stop(at, "tags (!name) are not supported; remove the tag");
                 }
-                Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() >= MOST_LEVELS => {
-                    return self.stop(at, &format!("nested too deeply; accepted: {MOST_LEVELS} levels"));
+                Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() >= MAX_LEVELS => {
+                    return self.stop(at, &format!("nested too deeply; accepted: {MAX_LEVELS} levels"));
                 }
                 Event::SequenceStart(..) | Event::MappingStart(..) if self.expects_key() => {
                     return self.stop(at, "a list or mapping cannot be a key; accepted: a plain word");

@@ -11,12 +11,12 @@ use crate::config::{
 };
 
 /// Most elements of a list.
-const MOST_ELEMENTS: usize = 1_000;
+const MAX_ELEMENTS: usize = 1_000;
 /// What word processors make of quotes.
 const TYPOGRAPHIC_QUOTES: [char; 8] = ['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}', '\u{201a}', '\u{ab}', '\u{bb}'];
 
 /// Longest text. Bytes.
-pub(super) const MOST_TEXT: usize = 4_096;
+pub(super) const MAX_TEXT_BYTES: usize = 4_096;
 
 /// A value, where it stands, and the key it stands under.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl<'a> Field<'a> {
     pub(super) fn scalar(&self, accepted: impl fmt::Display) -> Option<&'a str> {
         let wrong = match &self.node.value {
             Value::Text(text, _) if text.chars().any(char::is_control) => "has a line break or another control character in it",
-            Value::Text(text, _) if text.len() > MOST_TEXT => "is too long",
+            Value::Text(text, _) if text.len() > MAX_TEXT_BYTES => "is too long",
             Value::Text(text, _) if text.starts_with(TYPOGRAPHIC_QUOTES) => {
                 "begins with a typographic quote, which belongs to the value; write \" or '"
             }
@@ -137,8 +137,8 @@ impl<'a> Field<'a> {
                 self.problem("the list is empty; give an element, or remove the key");
                 return Vec::new();
             }
-            Value::List(items) if items.len() > MOST_ELEMENTS => {
-                self.problem(format!("the list has {} elements; accepted: up to {MOST_ELEMENTS}", items.len()));
+            Value::List(items) if items.len() > MAX_ELEMENTS => {
+                self.problem(format!("the list has {} elements; accepted: up to {MAX_ELEMENTS}", items.len()));
                 return Vec::new();
             }
             Value::List(items) => items,
@@ -167,8 +167,8 @@ impl<'a> Field<'a> {
             self.problem("is not a mapping; accepted: names with values, indented");
             return Vec::new();
         };
-        if entries.is_empty() || entries.len() > MOST_ELEMENTS {
-            self.problem(format!("has {} entries; accepted: 1 to {MOST_ELEMENTS}", entries.len()));
+        if entries.is_empty() || entries.len() > MAX_ELEMENTS {
+            self.problem(format!("has {} entries; accepted: 1 to {MAX_ELEMENTS}", entries.len()));
             return Vec::new();
         }
         entries

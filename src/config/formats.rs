@@ -16,7 +16,7 @@ pub(super) struct Format<T> {
 }
 
 /// Longest path. Bytes; Linux takes no longer one.
-pub(super) const MOST_PATH: usize = 4_095;
+pub(super) const MAX_PATH_BYTES: usize = 4_095;
 
 /// A name in the config; it becomes a metric label.
 pub(super) const NAME: Format<String> = Format { accepted: "1 to 64 of a-z 0-9 _ -", shown: true, parse: name };
@@ -121,7 +121,7 @@ fn text(text: &str) -> Result<String, &'static str> {
 }
 
 fn path(text: &str) -> Result<String, &'static str> {
-    check((1..=MOST_PATH).contains(&text.len()), text, "is empty or too long")
+    check((1..=MAX_PATH_BYTES).contains(&text.len()), text, "is empty or too long")
 }
 
 fn claim(text: &str) -> Result<String, &'static str> {

@@ -4,7 +4,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use crate::config::{
     document::{Node, Value},
-    field::{Field, MOST_TEXT},
+    field::{Field, MAX_TEXT_BYTES},
     suggest::shown,
 };
 
@@ -21,7 +21,7 @@ fn json(node: &Node) -> Result<Json, String> {
         Value::Text(text, _) if text.chars().any(char::is_control) => {
             Err(format!("\"{}\" has a line break or another control character in it", shown(text)))
         }
-        Value::Text(text, _) if text.len() > MOST_TEXT => Err(format!("\"{}\" is too long", shown(text))),
+        Value::Text(text, _) if text.len() > MAX_TEXT_BYTES => Err(format!("\"{}\" is too long", shown(text))),
         Value::Text(text, false) => Ok(text.as_str().into()),
         Value::Text(text, true) => plain(text),
         Value::List(items) => items.iter().map(json).collect(),

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     config::{
         Config, Findings, Problem, Reference, Written,
-        document::{self, MOST_BYTES, Node},
+        document::{self, MAX_BYTES, Node},
         field::Field,
         formats::REALM,
         problem::Position,
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Most issuers: each is a task that fetches, and a token may have to be compared with each.
-const MOST_ISSUERS: usize = 64;
+const MAX_ISSUERS: usize = 64;
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 const REALM_DEFAULT: &str = "syncgate";
 
@@ -112,7 +112,7 @@ impl Config {
         let file = File::open(path).map_err(unreadable)?;
         let mut text = Vec::new();
         // One byte more than is accepted, so that a file that is too large is seen to be.
-        file.take(MOST_BYTES as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
+        file.take(MAX_BYTES as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
         let absolute = std::path::absolute(path).map_err(unreadable)?;
         let base_dir = absolute.parent().unwrap_or(Path::new("/"));
         let read = Draft::read(&text, base_dir);
@@ -226,8 +226,8 @@ fn meet(one: SocketAddr, other: SocketAddr) -> bool {
 fn issuers(field: Option<Field<'_>>) -> Vec<Issuer<'_>> {
     let Some(field) = field else { return Vec::new() };
     let elements = field.elements();
-    if elements.len() > MOST_ISSUERS {
-        field.problem(format!("the list has {} elements; accepted: up to {MOST_ISSUERS}", elements.len()));
+    if elements.len() > MAX_ISSUERS {
+        field.problem(format!("the list has {} elements; accepted: up to {MAX_ISSUERS}", elements.len()));
         return Vec::new();
     }
     let issuers: Vec<_> = elements.into_iter().map(issuers::issuer).collect();

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 use crate::config::{
     document::{Key, Node, Value},
     field::Field,
-    formats::{ENVIRONMENT, Format, MOST_PATH, PATH},
+    formats::{ENVIRONMENT, Format, MAX_PATH_BYTES, PATH},
     outside::{Reference, Target},
     problem::Position,
     reading::Reading,
@@ -186,8 +186,8 @@ impl<'a> Section<'a> {
             field.problem("has a ~ or a $, which is not expanded; write the whole path, or one relative to this file's folder");
         }
         let path = self.reading.path(&text);
-        if path.as_os_str().len() > MOST_PATH {
-            field.problem(format!("is too long; accepted: up to {MOST_PATH} bytes with the folder"));
+        if path.as_os_str().len() > MAX_PATH_BYTES {
+            field.problem(format!("is too long; accepted: up to {MAX_PATH_BYTES} bytes with the folder"));
         }
         self.reading.reference(Reference { at: field.at, key: field.key, target: target(path.clone()) });
         Some(path)

@@ -49,11 +49,11 @@ pub enum SigningRefused {
 }
 
 /// Many times what a signature takes, and too short for a user to notice.
-const STANDSTILL: Duration = Duration::from_millis(50);
+const STALL_TIMEOUT: Duration = Duration::from_millis(50);
 /// What a user notices.
-const TOO_LONG: Duration = Duration::from_millis(500);
+const OVERDUE_TIMEOUT: Duration = Duration::from_millis(500);
 /// At least so often it is asked whether a task is overdue.
-const ASKED_EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many overdue tasks wait for the relief. Those beyond are shown to it again.
 const OVERDUE: usize = 64;
 
@@ -103,19 +103,19 @@ impl SigningPool {
             // Threads end after the pool only, and panics do not end them.
             Err(TrySendError::Disconnected(_)) => return Err(SigningRefused::Panicked),
         }
-        let (mut waited, mut next) = (Duration::ZERO, STANDSTILL);
+        let (mut waited, mut next) = (Duration::ZERO, STALL_TIMEOUT);
         loop {
             if let Ok(answer) = timeout(next, &mut answer).await {
                 return answer.map_err(|_| SigningRefused::Panicked);
             }
             waited += next;
-            next = (next * 2).min(ASKED_EVERY);
+            next = (next * 2).min(CHECK_INTERVAL);
             self.show_if_overdue(&task, waited);
         }
     }
 
     fn show_if_overdue(&self, task: &Arc<dyn Work>, waited: Duration) {
-        if waited >= TOO_LONG || self.pace.stands_still() {
+        if waited >= OVERDUE_TIMEOUT || self.pace.stands_still() {
             // If the relief has enough to do, this one is shown again.
             let _ = self.overdue.try_send(Arc::clone(task));
         }
@@ -141,7 +141,7 @@ impl Pace {
 
     fn stands_still(&self) -> bool {
         let since = self.millis().saturating_sub(self.last_step.load(Ordering::Relaxed));
-        Duration::from_millis(since) >= STANDSTILL
+        Duration::from_millis(since) >= STALL_TIMEOUT
     }
 
     fn millis(&self) -> u64 {

@@ -38,7 +38,7 @@ pub(super) struct Verifying {
 }
 
 /// Between two log lines about malformed claims.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Verifying {
     pub(super) fn new(
@@ -243,7 +243,7 @@ impl Verifying {
     /// Names the claim whose type is wrong, now and then: the client is not told, and the access log has the reason alone.
     fn tell_malformed(&self, issuer: &Issuer, token: &UnverifiedToken<'_>, now: Timestamp) {
         let told = self.told.load(Ordering::Relaxed);
-        let is_due = now >= Timestamp::from_millis(told).plus(TOLD_EVERY) || now < Timestamp::from_millis(told);
+        let is_due = now >= Timestamp::from_millis(told).plus(LOG_INTERVAL) || now < Timestamp::from_millis(told);
         let won = || self.told.compare_exchange(told, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let rules = issuer.trusted();
         if let Some(claim) = token.malformed_claim(&rules.settings().role_claim)

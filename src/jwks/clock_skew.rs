@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// Differences that are told. Tokens are judged with a leeway of 60 s by default, and minted with an `iat` that is set back by 10 s.
 const TOLERATED_SECONDS: f64 = 10.0;
 /// As long as the clocks differ, it is told this often at most.
-const TOLD_EVERY: Duration = Duration::from_secs(3600);
+const LOG_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// When the operator was last told that the clocks differ; none: they agree.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl ClockSkew {
             }
             return;
         }
-        if told.is_some_and(|told| told.elapsed() < TOLD_EVERY) {
+        if told.is_some_and(|told| told.elapsed() < LOG_INTERVAL) {
             return;
         }
         *told = Some(Instant::now());

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Requests that may wait for one issuer's keys at a time. Further ones are answered at once, so that a flood does not pile up.
-const MOST_WAITING: usize = 1024;
+const MAX_WAITING: usize = 1024;
 
 /// Why a source is fetched. The closed list behind the label `trigger`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Demand {
         let sources = places.into_iter().map(|place| SourceStatus { place, ..SourceStatus::default() }).collect();
         let budget = Budget::new(settings.budget, settings.refill);
         let state = State { budget, wanted: 0, trigger: Trigger::Start, ended: 0, sources };
-        Self { state: watch::Sender::new(state), wait: settings.wait, places: Semaphore::new(MOST_WAITING), suppressed }
+        Self { state: watch::Sender::new(state), wait: settings.wait, places: Semaphore::new(MAX_WAITING), suppressed }
     }
 
     /// A key is missing. Joins the fetch that is under way, or has one started if the budget allows.

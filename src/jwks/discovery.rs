@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     fetch_error::FetchError,
     printable::printable,
-    safe_url::{LONGEST_URL, safe_url},
+    safe_url::{MAX_URL_BYTES, safe_url},
 };
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ impl Discovery {
     /// The issuer that it names, or a template of issuers. What is no text, or is too long, is left out.
     pub(super) fn issuer(&self) -> Option<Arc<str>> {
         let issuer = self.issuer.as_str()?;
-        (!issuer.is_empty() && issuer.len() <= LONGEST_URL).then(|| issuer.into())
+        (!issuer.is_empty() && issuer.len() <= MAX_URL_BYTES).then(|| issuer.into())
     }
 }
 

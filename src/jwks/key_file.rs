@@ -7,7 +7,7 @@ use super::{fetch_error::FetchError, printable::printable};
 use crate::token::{KeySet, KeySetError, KeySetLimits};
 
 /// Time between two looks. Longer than it takes to read the file, short enough that a removal is felt at once.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Whether a gateway could use the keys that the file holds now; if not, why, in the words of its log.
 pub fn check_key_file(path: &Path) -> Result<(), String> {

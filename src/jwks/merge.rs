@@ -9,7 +9,7 @@ use super::denied::Denied;
 use crate::token::{KeyId, KeySet, Timestamp, VerificationKey};
 
 /// Most keys held for one issuer. Real issuers have fewer than 50 within a day; beyond it the ones unseen for longest go.
-const MOST_KEYS: usize = 1024;
+const MAX_KEYS: usize = 1024;
 
 /// How long a key is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,10 +123,10 @@ impl HeldKeys {
         }
         keys.retain(|held| !fetched.keys().iter().any(|key| is_replaced(held, key)));
         keys.extend(fresh);
-        if keys.len() > MOST_KEYS {
+        if keys.len() > MAX_KEYS {
             let age = |held: &HeldKey| (held.end.is_some(), std::cmp::Reverse(held.end));
             keys.sort_by(|one, other| age(one).cmp(&age(other)).then_with(|| one.key.compare(&other.key)));
-            keys.truncate(MOST_KEYS);
+            keys.truncate(MAX_KEYS);
         }
         (Self { keys, merges: arrival }, conflicts)
     }
@@ -139,7 +139,7 @@ impl HeldKeys {
         now: Timestamp,
         keep: Duration,
     ) -> Self {
-        let mut keys: Vec<_> = keys.into_iter().take(MOST_KEYS).collect();
+        let mut keys: Vec<_> = keys.into_iter().take(MAX_KEYS).collect();
         keys.sort_by_key(|(_, _, first_seen, _)| *first_seen);
         // Keys that were first seen together arrived together: their order says nothing.
         let mut merges = 0;

@@ -163,9 +163,9 @@ fn a_provider_with_endless_new_keys_is_held_to_a_bound_and_the_newest_stay() {
         held = held.merge(0, &set(&keys), hour(batch), KEPT).0;
     }
     let kids = kids(&held, hour(5));
-    assert_eq!(kids.len(), MOST_KEYS);
+    assert_eq!(kids.len(), MAX_KEYS);
     assert!((0..250).all(|number| kids.contains(&format!("4-{number}"))));
-    assert_eq!(kids.iter().filter(|kid| kid.starts_with("0-")).count(), MOST_KEYS - 1000);
+    assert_eq!(kids.iter().filter(|kid| kid.starts_with("0-")).count(), MAX_KEYS - 1000);
 }
 
 #[test]

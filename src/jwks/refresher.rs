@@ -101,7 +101,7 @@ impl Refresher {
             let _ = keys.metrics.jwks.skipped.remove_label_values(&[keys.issuer.as_str(), reason.label()]);
         }
         let sources = sources.iter().enumerate().map(|(index, source)| {
-            let interval = if source.is_file() { keys.refresh.min(key_file::LOOK_EVERY) } else { keys.refresh };
+            let interval = if source.is_file() { keys.refresh.min(key_file::POLL_INTERVAL) } else { keys.refresh };
             keys.keep_fresh(index, interval, || fetcher.fetch(source), || Timestamp::from(SystemTime::now()))
         });
         tokio::select! {

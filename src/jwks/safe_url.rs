@@ -3,12 +3,12 @@
 use reqwest::Url;
 
 /// Longer URLs are refused, also since they are logged.
-pub(super) const LONGEST_URL: usize = 2048;
+pub(super) const MAX_URL_BYTES: usize = 2048;
 
 /// A URL that keys may be fetched from: https, or http from this machine, without user and password.
 pub(super) fn safe_url(text: &str) -> Result<Url, String> {
-    if text.len() > LONGEST_URL {
-        return Err(format!("is longer than {LONGEST_URL} bytes"));
+    if text.len() > MAX_URL_BYTES {
+        return Err(format!("is longer than {MAX_URL_BYTES} bytes"));
     }
     let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
     if !url.username().is_empty() || url.password().is_some() {

@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// Largest snapshot in bytes: some thousand keys with certificates.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Most keys that are read from one.
-const MOST_KEYS: usize = 1024;
+const MAX_KEYS: usize = 1024;
 /// The only version there is.
 const VERSION: u32 = 1;
 
@@ -87,7 +87,7 @@ pub(super) fn save(path: &Path, store: &KeyStore, places: &[String]) -> Result<(
     let published = store.published();
     let place = |source: usize| places.get(source).map(String::as_str);
     let now = Timestamp::MIN;
-    let mut room = MOST_BYTES / 2;
+    let mut room = MAX_BYTES / 2;
     let mut keys = Vec::new();
     for (held, _) in published.held.live(now, &published.denied).filter(|(held, _)| held.end.is_some()) {
         let jwk: Option<&RawValue> = held.key.document().and_then(|text| serde_json::from_str(text).ok());
@@ -108,7 +108,7 @@ pub(super) fn save(path: &Path, store: &KeyStore, places: &[String]) -> Result<(
 
 /// Reads a snapshot. None: there is none yet.
 pub(super) fn load(path: &Path, places: &[String]) -> Result<Option<Restored>, SnapshotError> {
-    let data = match private_file::read(path, MOST_BYTES) {
+    let data = match private_file::read(path, MAX_BYTES) {
         Err(PrivateFileError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         data => data?,
     };
@@ -119,8 +119,8 @@ pub(super) fn load(path: &Path, places: &[String]) -> Result<Option<Restored>, S
         return Err(content(&format!("is of version {}, not {VERSION}", document.version)));
     }
     let index = |place: &str| places.iter().position(|known| known == place);
-    let mut restored = Restored { left_out: document.keys.len().saturating_sub(MOST_KEYS), ..Restored::default() };
-    for entry in document.keys.into_iter().take(MOST_KEYS) {
+    let mut restored = Restored { left_out: document.keys.len().saturating_sub(MAX_KEYS), ..Restored::default() };
+    for entry in document.keys.into_iter().take(MAX_KEYS) {
         match key(entry, index) {
             Some(key) => restored.keys.push(key),
             None => restored.left_out += 1,

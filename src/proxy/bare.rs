@@ -25,7 +25,7 @@ use crate::{
         policy::{Route, StripList},
         serve::{Outcome, RequestRecord, limit},
         server_conf,
-        upstream::{Backend, MOST_KEPT, SystemAuthorities},
+        upstream::{Backend, MAX_IDLE_CONNECTIONS, SystemAuthorities},
     },
 };
 
@@ -59,7 +59,7 @@ impl UnauthenticatedProxyForBenches {
             metrics: Arc::clone(&metrics),
             access_log,
         };
-        let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: MOST_KEPT, ..server_conf() };
+        let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: MAX_IDLE_CONNECTIONS, ..server_conf() };
         let conf = Arc::new(conf);
         let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));
         Ok(Self {

@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 use crate::proxy::LiveProxy;
 
 /// Between two sweeps. What has ended keeps its place no longer than this.
-const PAUSE: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Sweeps the cache of the exchange in use until `stop`.
 pub(super) async fn keep_swept(proxy: Arc<LiveProxy>, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some() {
+    while stop.run_until_cancelled(tokio::time::sleep(SWEEP_INTERVAL)).await.is_some() {
         proxy.exchange().sweep(SystemTime::now().into()).await;
         proxy.forget_series();
     }

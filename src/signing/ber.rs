@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::signing::KeyProblem;
 
 /// Deeper than any key file is nested.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 const CONSTRUCTED: u8 = 0x20;
 const OCTET_STRING: u8 = 0x04;
 
@@ -30,7 +30,7 @@ fn take<'a>(input: &mut &'a [u8], count: usize) -> Result<&'a [u8], KeyProblem> 
 
 /// One element, from the front of `input`.
 fn rewrite(input: &mut &[u8], out: &mut Vec<u8>, depth: usize) -> Result<(), KeyProblem> {
-    if depth > DEEPEST {
+    if depth > MAX_DEPTH {
         return Err(damaged("it is nested too deeply"));
     }
     let tag = tag(input)?;
@@ -80,9 +80,9 @@ pub(super) fn joined(pieces: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
 
 fn tag<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], KeyProblem> {
     const IN_MORE_BYTES: u8 = 0x1f;
-    const MOST: usize = 5;
+    const MAX_TAG_BYTES: usize = 5;
     let is_last = |(index, byte): (usize, &u8)| if index == 0 { byte & IN_MORE_BYTES != IN_MORE_BYTES } else { byte & 0x80 == 0 };
-    let last = input.iter().take(MOST).enumerate().position(is_last).ok_or_else(|| damaged("it ends too early"))?;
+    let last = input.iter().take(MAX_TAG_BYTES).enumerate().position(is_last).ok_or_else(|| damaged("it ends too early"))?;
     take(input, last + 1)
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 /// Rounds of key derivation for one file: some seconds. Files with 10,000,000 rounds are known.
-pub(super) const MOST_ROUNDS: u64 = 40_000_000;
+pub(super) const MAX_ROUNDS: u64 = 40_000_000;
 
 /// How many rounds of key derivation are still to be had. Whoever can make us read a file could have us compute for hours otherwise.
 #[derive(Debug)]

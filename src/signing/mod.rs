@@ -78,7 +78,7 @@ use crate::{
         content::Opening,
         ec::EcSigner,
         ed25519::Ed25519Signer,
-        effort::{Effort, MOST_ROUNDS},
+        effort::{Effort, MAX_ROUNDS},
         family::Family,
         hmac::HmacSigner,
         rsa::RsaSigner,
@@ -151,7 +151,7 @@ impl SigningKey {
     }
 
     fn parse(data: &[u8], passphrase: Option<&SecretText>, algorithm: Option<Algorithm>) -> Result<Self, KeyProblem> {
-        Self::parse_within(data, passphrase, algorithm, MOST_ROUNDS)
+        Self::parse_within(data, passphrase, algorithm, MAX_ROUNDS)
     }
 
     /// As [`parse`](Self::parse), with no more than so many rounds of key derivation.

@@ -11,7 +11,7 @@ use crate::signing::{
 };
 
 /// Bytes of a label. Those in use have half of them.
-const LONGEST_LABEL: usize = 64;
+const MAX_LABEL_BYTES: usize = 64;
 
 /// The content of a PEM file; none: this is not a PEM file. Sections other than private keys and certificates are passed over.
 pub(super) fn parse(data: &[u8], opening: &Opening<'_>) -> Result<Option<Content>, KeyProblem> {
@@ -121,6 +121,6 @@ fn sections(data: &[u8]) -> Result<Vec<Section>, KeyProblem> {
 fn label(line: &[u8], prefix: &[u8]) -> Option<String> {
     let label = line.strip_prefix(prefix)?.strip_suffix(b"-----")?;
     let is_label =
-        (1..=LONGEST_LABEL).contains(&label.len()) && label.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b' '));
+        (1..=MAX_LABEL_BYTES).contains(&label.len()) && label.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b' '));
     is_label.then(|| String::from_utf8_lossy(label).into_owned())
 }

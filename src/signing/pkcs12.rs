@@ -25,7 +25,7 @@ const X509: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.
 const PBMAC1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.14");
 
 /// Bags of bags are nested no deeper.
-const DEEPEST: usize = 4;
+const MAX_DEPTH: usize = 4;
 
 #[derive(Sequence)]
 struct Pfx<'a> {
@@ -221,7 +221,7 @@ impl Walk<'_> {
                         self.content.certificates.push(octets(certificate.value)?.to_vec());
                     }
                 }
-                BAGS_BAG if depth < DEEPEST => {
+                BAGS_BAG if depth < MAX_DEPTH => {
                     let bags = der::Encode::to_der(&bag.value).map_err(damaged)?;
                     self.bags(&bags, depth + 1)?;
                 }

@@ -8,8 +8,8 @@ use std::{
 };
 
 /// Most lines of the README, and most characters of one of them.
-const LONGEST_README: usize = 160;
-const LONGEST_LINE: usize = 140;
+const MAX_README_LINES: usize = 160;
+const MAX_LINE_CHARS: usize = 140;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -53,8 +53,8 @@ fn anchors(text: &str) -> BTreeSet<String> {
 #[test]
 fn the_readme_is_short() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    assert!(readme.lines().count() <= LONGEST_README, "README.md has {} lines", readme.lines().count());
-    let long: Vec<_> = readme.lines().filter(|line| line.chars().count() > LONGEST_LINE).collect();
+    assert!(readme.lines().count() <= MAX_README_LINES, "README.md has {} lines", readme.lines().count());
+    let long: Vec<_> = readme.lines().filter(|line| line.chars().count() > MAX_LINE_CHARS).collect();
     assert!(long.is_empty(), "{long:#?}");
 }
 

@@ -187,13 +187,17 @@ fn route<'c>(config: &'c Config, name: Option<&str>) -> Result<Option<(&'c str, 
 /// The token in what was pasted. Never more than the gateway would look at.
 fn read_token() -> Result<Pasted, Failure> {
     /// Longer than any limit that can be set.
-    const MOST: u64 = 1024 * 1024;
+    const MAX_INPUT_BYTES: u64 = 1024 * 1024;
     let input = io::stdin();
     if input.is_terminal() {
         eprintln!("Paste the token, then press Enter and Ctrl-D.");
     }
     let mut text = Vec::new();
-    input.lock().take(MOST).read_to_end(&mut text).map_err(|error| Failure::Trouble(format!("standard input: {error}")))?;
+    input
+        .lock()
+        .take(MAX_INPUT_BYTES)
+        .read_to_end(&mut text)
+        .map_err(|error| Failure::Trouble(format!("standard input: {error}")))?;
     let pasted = token_in(&text);
     let none = || Failure::Trouble("there is no token on standard input".to_owned());
     if pasted.token.is_empty() { Err(none()) } else { Ok(pasted) }

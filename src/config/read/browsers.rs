@@ -21,7 +21,7 @@ pub(in crate::config) const NO_ORIGIN: &str = "null";
 pub(in crate::config) const ANY: &str = "any";
 
 /// Browsers cut longer times (Chromium to 2 h, Firefox to 24 h).
-const LONGEST_MAX_AGE: Duration = Duration::from_secs(24 * 3_600);
+const MAX_PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 3_600);
 
 /// The word for pages without an origin, whose browser sends `null`: sandboxed frames, files, some apps. Any page can make one.
 pub(in crate::config) const NULL: &str = "null_origin";
@@ -75,7 +75,7 @@ fn cors(mut section: Section<'_>) -> CorsSettings {
     let cors = CorsSettings {
         preflight: section.choice("preflight", &PREFLIGHTS, default.preflight),
         expose_headers: section.texts("expose_headers", &HEADER).iter().filter_map(|name| name.parse().ok()).collect(),
-        max_age: section.duration("max_age", default.max_age, Duration::ZERO..=LONGEST_MAX_AGE),
+        max_age: section.duration("max_age", default.max_age, Duration::ZERO..=MAX_PREFLIGHT_AGE),
     };
     section.finish();
     cors

@@ -47,7 +47,7 @@ pub(in crate::config) const MINT_PRESETS: [(&str, MintPreset); 9] = [
 ];
 
 /// PowerSync refuses tokens that live longer, by its documentation; by its source, a day.
-const POWERSYNC_MOST: Duration = Duration::from_secs(3_600);
+const POWERSYNC_MAX_LIFETIME: Duration = Duration::from_secs(3_600);
 
 impl MintPreset {
     /// Its name in the file.
@@ -63,7 +63,7 @@ impl MintPreset {
             Self::CouchDb => profile.user_ids = UserIdForm::CouchDb,
             Self::Couchbase => profile.user_ids = UserIdForm::Couchbase,
             Self::Supabase => profile.user_ids = UserIdForm::Uuid,
-            Self::PowerSync => profile.max_lifetime = Some(POWERSYNC_MOST),
+            Self::PowerSync => profile.max_lifetime = Some(POWERSYNC_MAX_LIFETIME),
             Self::Zero | Self::Triplit | Self::Hasura | Self::PostgRest => {}
         }
         // These close a connection at the `exp` of the token that it began with.

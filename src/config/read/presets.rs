@@ -41,8 +41,8 @@ const KEEP_ALL_TENANTS: Duration = Duration::from_secs(50 * 3_600);
 /// Other providers withdraw a key when they mean it.
 const KEEP_GENERIC: Duration = Duration::from_secs(3_600);
 
-const MOST_POLICIES: usize = 100;
-const MOST_DOMAINS: usize = 16;
+const MAX_POLICIES: usize = 100;
+const MAX_DOMAINS: usize = 16;
 
 /// What stands beside a preset in the file.
 pub(in crate::config) struct Given<'a> {
@@ -123,9 +123,9 @@ fn b2c(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     if !given.sources && section.field("policies").is_none() {
         section.missing("policies", "the user flows or custom policies that clients log in with, such as [B2C_1_signin]");
     }
-    if domains.len() > MOST_DOMAINS || given.policies.len() > MOST_POLICIES {
-        let key = if domains.len() > MOST_DOMAINS { "domains" } else { "policies" };
-        section.refuse(key, &format!("has too many elements; accepted: {MOST_DOMAINS} domains, {MOST_POLICIES} policies"));
+    if domains.len() > MAX_DOMAINS || given.policies.len() > MAX_POLICIES {
+        let key = if domains.len() > MAX_DOMAINS { "domains" } else { "policies" };
+        section.refuse(key, &format!("has too many elements; accepted: {MAX_DOMAINS} domains, {MAX_POLICIES} policies"));
         return Expansion::plain();
     }
     let login = tenant.as_ref().map(|tenant| format!("{tenant}.b2clogin.com"));
@@ -206,8 +206,8 @@ fn external_id(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     }
     // The tenant is one of Entra too: tokens that were asked for at its other endpoint say so.
     let domains = section.texts("domains", &HOST);
-    if domains.len() > MOST_DOMAINS {
-        section.refuse("domains", &format!("has too many elements; accepted: {MOST_DOMAINS} domains"));
+    if domains.len() > MAX_DOMAINS {
+        section.refuse("domains", &format!("has too many elements; accepted: {MAX_DOMAINS} domains"));
         return expansion;
     }
     if let Some(id) = &tenant_id {

@@ -20,7 +20,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(600);
 const WRITE_TIMEOUT: Duration = MINUTE;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-const RESOLVE_EVERY: Duration = Duration::from_secs(30);
+const RESOLVE_INTERVAL: Duration = Duration::from_secs(30);
 
 pub(in crate::config) const HOST_HEADERS: [(&str, HostHeader); 2] =
     [("client", HostHeader::Client), ("upstream", HostHeader::Upstream)];
@@ -85,7 +85,7 @@ fn upstream(name: String, mut section: Section<'_>) -> UpstreamSettings {
         read_timeout: section.duration("read_timeout", READ_TIMEOUT, SECOND..=HOUR * 24),
         write_timeout: section.duration("write_timeout", WRITE_TIMEOUT, SECOND..=HOUR),
         idle_timeout: section.duration("idle_timeout", IDLE_TIMEOUT, SECOND..=HOUR),
-        resolve_every: section.duration("resolve_every", RESOLVE_EVERY, SECOND..=HOUR),
+        resolve_every: section.duration("resolve_every", RESOLVE_INTERVAL, SECOND..=HOUR),
     };
     section.finish();
     settings

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::metrics::Metrics;
 
 /// Smaller differences are how clocks are kept right.
-const SMALLEST_STEP: Duration = Duration::from_secs(1);
+const MIN_STEP: Duration = Duration::from_secs(1);
 /// What may pass between the readings of the two clocks. After a longer pause they say nothing of each other.
-const READ_WITHIN: Duration = Duration::from_millis(100);
+const MAX_READING_GAP: Duration = Duration::from_millis(100);
 
 /// A clock that was set, or stood still while the machine slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl ClockWatch {
         let before = Instant::now();
         let wall = SystemTime::now();
         let running = Instant::now();
-        if running.duration_since(before) > READ_WITHIN {
+        if running.duration_since(before) > MAX_READING_GAP {
             return None;
         }
         self.step_to(wall, running)
@@ -46,7 +46,7 @@ impl ClockWatch {
             Ok(ahead) => Step::Forward(ahead),
             Err(behind) => Step::Back(behind.duration()),
         };
-        Some(step).filter(|step| step.size() >= SMALLEST_STEP)
+        Some(step).filter(|step| step.size() >= MIN_STEP)
     }
 }
 

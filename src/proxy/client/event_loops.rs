@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
 /// How long the end of the threads is waited for.
-const PATIENCE: Duration = Duration::from_millis(50);
+const STOP_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Running event loops, at least one.
 ///
@@ -58,7 +58,7 @@ impl Drop for EventLoops {
     fn drop(&mut self) {
         self.stop.cancel();
         // Whatever this says, there is nothing more to do.
-        let _ = self.ended.recv_timeout(PATIENCE);
+        let _ = self.ended.recv_timeout(STOP_TIMEOUT);
     }
 }
 

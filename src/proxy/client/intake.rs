@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Fields of a header that Pingora parses; it answers more of them like garbage.
-const MOST_FIELDS: usize = 256;
+const MAX_FIELDS: usize = 256;
 /// Version 2 of the PROXY protocol (HAProxy, "The PROXY protocol", section 2.2).
 const PROXY_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
@@ -116,7 +116,7 @@ impl Intake {
                 }
                 _ => self.fields += 1,
             }
-            if self.fields > MOST_FIELDS {
+            if self.fields > MAX_FIELDS {
                 return Look::Unreadable(Unreadable::TooManyFields);
             }
             if self.whole > 0 {
@@ -311,8 +311,8 @@ mod tests {
     #[test]
     fn fields_are_counted_while_they_come() {
         let header = |fields: usize| format!("GET / HTTP/1.1\r\n{}", "a:b\r\n".repeat(fields));
-        assert_eq!(given(65_536, &[format!("{}\r\n", header(MOST_FIELDS)).as_bytes()]).1, Look::Whole);
-        let (first, second) = (header(MOST_FIELDS), "a:b\r\nc");
+        assert_eq!(given(65_536, &[format!("{}\r\n", header(MAX_FIELDS)).as_bytes()]).1, Look::Whole);
+        let (first, second) = (header(MAX_FIELDS), "a:b\r\nc");
         assert_eq!(given(65_536, &[first.as_bytes(), second.as_bytes()]).1, Look::Unreadable(Unreadable::TooManyFields));
     }
 

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How often the keys are looked at. What rests on a key that is gone goes on for so long at most.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Whether keys are still trusted, by the settings in use.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl KeyWatch {
         let generations = || exchange.load().key_generations(now());
         let mut known = generations();
         let mut clock = ClockWatch::start();
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        let mut ticks = tokio::time::interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;

@@ -43,7 +43,7 @@ use crate::{
 };
 
 /// How often the operator is told that nobody can be accepted.
-const COMPLAINS_EVERY: Duration = Duration::from_secs(30);
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What is left to do with a connection whose requests are over.
 pub(in crate::proxy) type LastWork = BoxFuture<'static, ()>;
@@ -104,8 +104,8 @@ impl<S: Serve> Listener<S> {
         self.metrics.proxy.connections_limit.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
         let places = Arc::new(Semaphore::new(max_connections));
         let accept = async {
-            let full = RateLimit::every(COMPLAINS_EVERY);
-            let trouble = RateLimit::every(COMPLAINS_EVERY);
+            let full = RateLimit::every(LOG_INTERVAL);
+            let trouble = RateLimit::every(LOG_INTERVAL);
             loop {
                 let (stream, peer) = self.accept(&socket, &trouble).await;
                 let Some(place) = self.place(&places, max_connections, &full).await else { return };
@@ -140,9 +140,9 @@ impl<S: Serve> Listener<S> {
     /// kept out by connections that ask for nothing.
     async fn place(&self, places: &Arc<Semaphore>, max_connections: usize, full: &RateLimit) -> Option<OwnedSemaphorePermit> {
         /// Until then one may have become idle.
-        const PAUSE: Duration = Duration::from_millis(50);
+        const RETRY_INTERVAL: Duration = Duration::from_millis(50);
         /// Until then one that was idle is closed, unless it is idle no longer.
-        const CLOSING: Duration = Duration::from_millis(250);
+        const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
         match Arc::clone(places).try_acquire_owned() {
             Err(TryAcquireError::NoPermits) => {}
             place => return place.ok(),
@@ -155,7 +155,7 @@ impl<S: Serve> Listener<S> {
             );
         }
         loop {
-            let wait = if self.displace(displacing::at_once(max_connections)) { CLOSING } else { PAUSE };
+            let wait = if self.displace(displacing::at_once(max_connections)) { CLOSE_TIMEOUT } else { RETRY_INTERVAL };
             if let Ok(place) = tokio::time::timeout(wait, Arc::clone(places).acquire_owned()).await {
                 return place.ok();
             }
@@ -180,7 +180,7 @@ impl<S: Serve> Listener<S> {
     /// The next connection, watched by no event loop yet. Errors of `accept` concern one connection that is gone already, or a lack of
     /// descriptors, which passes.
     async fn accept(&self, socket: &TcpListener, trouble: &RateLimit) -> (std::net::TcpStream, SocketAddr) {
-        const PAUSE: Duration = Duration::from_millis(50);
+        const RETRY_INTERVAL: Duration = Duration::from_millis(50);
         loop {
             match socket.accept().await.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
                 Ok((stream, peer)) => {
@@ -194,7 +194,7 @@ impl<S: Serve> Listener<S> {
                     if trouble.is_due() {
                         tracing::warn!(%error, "cannot accept connections; trying again");
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                 }
             }
         }

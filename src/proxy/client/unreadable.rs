@@ -114,8 +114,8 @@ pub(in crate::proxy) struct Complaints([RateLimit; Unreadable::ALL.len()]);
 
 impl Default for Complaints {
     fn default() -> Self {
-        const EVERY: Duration = Duration::from_secs(10);
-        Self(std::array::from_fn(|_| RateLimit::every(EVERY)))
+        const LOG_INTERVAL: Duration = Duration::from_secs(10);
+        Self(std::array::from_fn(|_| RateLimit::every(LOG_INTERVAL)))
     }
 }
 

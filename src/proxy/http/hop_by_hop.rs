@@ -24,7 +24,7 @@ pub(in crate::proxy) const NAMES: [&str; 10] = [
 pub(in crate::proxy) const NAMES_OF_ANSWERS: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "trailer", "upgrade"];
 
 /// More than any client names, so that a header costs little to read.
-const MOST_NOMINATIONS: usize = 9;
+const MAX_NOMINATIONS: usize = 9;
 /// What is meant for all recipients and so may not be named (RFC 9110 section 7.6.1): a proxy in front passes a client's `Connection` on, and with
 /// it the client could take out what that proxy has written. Fields of requests in general, and what proxies write of the client.
 const NEVER_NOMINATED: [&str; 59] = [
@@ -115,7 +115,7 @@ impl Nominations {
         let malformed = || Error::explain(ErrorType::HTTPStatus(400), "a malformed Connection header").into_down();
         let mut nominated = Vec::new();
         for option in connection_options(headers) {
-            let name = nominated_name(option).filter(|_| nominated.len() < MOST_NOMINATIONS);
+            let name = nominated_name(option).filter(|_| nominated.len() < MAX_NOMINATIONS);
             nominated.push(name.ok_or_else(malformed)?);
         }
         Ok(Self(nominated))

@@ -28,7 +28,7 @@ pub(in crate::proxy) use self::{
     error_format::Fault,
     permit::Permit,
     route::{Route, RouteTable},
-    token_place::{MOST_BODY_BYTES, check_body_headers},
+    token_place::{MAX_BODY_BYTES, check_body_headers},
 };
 
 #[cfg(feature = "bench")]

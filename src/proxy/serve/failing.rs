@@ -14,7 +14,7 @@ use crate::{
             answer,
             attempt::upstream,
             failure::{Failure, failure, is_write_timeout},
-            gateway::{DRAIN, Gateway, RequestContext},
+            gateway::{DRAIN_TIMEOUT, Gateway, RequestContext},
             record::{BreakOff, Outcome},
         },
         upstream::UpstreamFault,
@@ -35,7 +35,7 @@ impl Gateway {
         }
         // The refusal, and the rest of an upload that nobody reads any more, have a time of their own.
         connection.request().rests_on(None);
-        connection.request().set_deadline(Timestamp::from(SystemTime::now()).plus(DRAIN), cause);
+        connection.request().set_deadline(Timestamp::from(SystemTime::now()).plus(DRAIN_TIMEOUT), cause);
         client.set_server_keepalive(None);
         context.record.outcome = Outcome::Ended(cause);
         answer::refuse(client, cause.rejection(), context.record.route.as_deref(), &context.live.realm).await

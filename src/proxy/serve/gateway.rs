@@ -28,11 +28,11 @@ use crate::{
 };
 
 /// How long the rest of a body is read that nobody wants.
-pub(super) const DRAIN: Duration = Duration::from_secs(10);
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longer than anything lasts.
 const UNLIMITED: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// How long a WebSocket may live whose token the backend is to refuse.
-const LEFT_TO_BACKEND: Duration = Duration::from_secs(30);
+const LEFT_TO_BACKEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is left to do with a request that was decided about.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl Gateway {
         let permit = context.record.permit.as_ref();
         let token_end = permit.and_then(Permit::end);
         let age_limit = match permit.and_then(Permit::left_for) {
-            Some(_) => Some(LEFT_TO_BACKEND),
+            Some(_) => Some(LEFT_TO_BACKEND_TIMEOUT),
             None => context.live.listen.max_stream_age,
         };
         // The common case needs no clock.
@@ -256,5 +256,5 @@ pub(in crate::proxy) fn limit(client: &mut ClientSession, connection: &Connectio
     client.set_read_timeout(Some(listen.body_timeout));
     connection.request().bound_writes(listen.write_timeout);
     // What is left of a refused request's body is read for so long, so that the client hears the refusal.
-    client.set_total_drain_timeout(Some(DRAIN));
+    client.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
 }

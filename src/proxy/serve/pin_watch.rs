@@ -14,7 +14,7 @@ use std::{
 use crate::exchange::Exchange;
 
 /// Time between two complaints of one route.
-const COMPLAINS_EVERY: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The refusals of one route's backend.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl PinWatch {
     fn may_complain(&self, now: Duration) -> bool {
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let (now, not_before) = (millis(now), self.complains_after.load(Ordering::Relaxed));
-        let next = now.saturating_add(millis(COMPLAINS_EVERY));
+        let next = now.saturating_add(millis(LOG_INTERVAL));
         now >= not_before && self.complains_after.compare_exchange(not_before, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

@@ -18,7 +18,7 @@ use crate::{
 
 /// How long a client may go on sending what nobody reads. A connection that is closed before is reset, and with it goes an answer that the
 /// client has not read yet.
-const LINGER: Duration = Duration::from_secs(10);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Gateway {
     /// Answers what is no request, and ends its connection.
@@ -57,7 +57,7 @@ impl Gateway {
         let Some(socket) = context.record.connection.stream() else { return };
         tokio::select! {
             () = socket.discard() => {}
-            () = tokio::time::sleep(LINGER) => {}
+            () = tokio::time::sleep(LINGER_TIMEOUT) => {}
             () = self.stopping.cancelled() => {}
         }
     }

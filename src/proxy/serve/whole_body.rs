@@ -9,7 +9,7 @@ use pingora::{Error, ErrorType};
 use crate::{
     proxy::{
         http::{ClientSession, list},
-        policy::{MOST_BODY_BYTES, check_body_headers},
+        policy::{MAX_BODY_BYTES, check_body_headers},
     },
     token::Rejection,
 };
@@ -49,7 +49,7 @@ pub(in crate::proxy) async fn read(client: &mut ClientSession, deadline: Duratio
     let mut body = BytesMut::new();
     let reading = async {
         while let Some(piece) = client.read_body_bytes().await.map_err(|error| error.into_down())? {
-            if body.len() + piece.len() > MOST_BODY_BYTES {
+            if body.len() + piece.len() > MAX_BODY_BYTES {
                 return Err(Stop::Refused(Rejection::BodyTooLarge));
             }
             body.extend_from_slice(&piece);

@@ -28,7 +28,7 @@ use crate::proxy::upstream::{
 };
 
 /// How often an upstream's failures are told: when it is down, every request is one.
-const COMPLAINS_EVERY: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One backend.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Backend {
     /// Once in each span, for one of those that ask. `now`: milliseconds since the start.
     fn may_complain(&self, now: u64) -> bool {
         let not_before = self.complains_after.load(Ordering::Relaxed);
-        let next = now.saturating_add(u64::try_from(COMPLAINS_EVERY.as_millis()).unwrap_or(u64::MAX));
+        let next = now.saturating_add(u64::try_from(LOG_INTERVAL.as_millis()).unwrap_or(u64::MAX));
         now >= not_before && self.complains_after.compare_exchange(not_before, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::proxy::upstream::{addresses::Place, backend::Backend};
 
 /// How long an address is waited for at most before the next is tried beside it: one that is silent must not cost the whole time.
-const HEAD_START: Duration = Duration::from_secs(1);
+const NEXT_ADDRESS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connects, TLS included, to this address of an upstream or, where it does not accept, to another; all within the upstream's connect timeout.
 ///
@@ -23,7 +23,7 @@ pub(in crate::proxy) async fn connect(
     let limit = upstream.settings().connect_timeout;
     let deadline = Instant::now() + limit;
     let addresses = u32::try_from(upstream.addresses().count()).unwrap_or(u32::MAX);
-    let head_start = HEAD_START.min(limit / addresses.saturating_add(1));
+    let head_start = NEXT_ADDRESS_TIMEOUT.min(limit / addresses.saturating_add(1));
     let attempt = |place: Arc<Place>| async move { (upstream.open(connector, &place).await, place) };
     let (mut attempts, mut tried) = (FuturesUnordered::new(), Vec::new());
     let mut next = Some(first);

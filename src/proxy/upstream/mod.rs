@@ -26,4 +26,4 @@ pub use self::{
 };
 
 #[cfg(feature = "bench")]
-pub(in crate::proxy) use self::pool::MOST as MOST_KEPT;
+pub(in crate::proxy) use self::pool::MAX_IDLE_CONNECTIONS;

@@ -19,8 +19,8 @@ use tokio::{
 use crate::proxy::upstream::session::UpstreamSession;
 
 /// How many wait at most, of all upstreams.
-pub(in crate::proxy) const MOST: usize = 1_024;
-const TENDED_EVERY: Duration = Duration::from_secs(1);
+pub(in crate::proxy) const MAX_IDLE_CONNECTIONS: usize = 1_024;
+const TEND_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The connections that wait.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Pool {
 
     /// Closes those that wait for too long, and those that their peers have closed. Goes on for ever.
     pub(in crate::proxy) async fn tend(&self) {
-        let mut clock = tokio::time::interval(TENDED_EVERY);
+        let mut clock = tokio::time::interval(TEND_INTERVAL);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             clock.tick().await;
@@ -90,7 +90,7 @@ impl Pool {
     fn put(&self, peer: Arc<HttpPeer>, stream: Stream) {
         let Connections { peers, tended } = &mut *self.waiting();
         let connection = Waiting { stream, since: *tended };
-        if peers.iter().map(|peer| peer.connections.len()).sum::<usize>() >= MOST {
+        if peers.iter().map(|peer| peer.connections.len()).sum::<usize>() >= MAX_IDLE_CONNECTIONS {
             close_oldest(peers);
         }
         match find(peers, &peer) {
@@ -217,9 +217,9 @@ mod tests {
         let mut oldest = put(&pool, &other);
         tokio::time::sleep(Duration::from_secs(1)).await;
         pool.close_spent();
-        let _ends: Vec<_> = (1..MOST).map(|_| put(&pool, &one)).collect();
+        let _ends: Vec<_> = (1..MAX_IDLE_CONNECTIONS).map(|_| put(&pool, &one)).collect();
         let _newest = put(&pool, &one);
-        assert_eq!(count(&pool), MOST);
+        assert_eq!(count(&pool), MAX_IDLE_CONNECTIONS);
         assert_eq!(oldest.read(&mut [0]).await.unwrap(), 0, "it is closed");
         assert!(pool.take(&other).is_none());
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::proxy::{client::Cut, policy::CloseCodes};
 
 /// After one side has ended, or both were told to, there is so much time for last words.
-pub(in crate::proxy) const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(in crate::proxy) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a WebSocket ended. The closed list behind the label `cause` of `syncgate_websockets_ended_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

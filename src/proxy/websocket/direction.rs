@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::proxy::websocket::{
-    close::{Farewell, LAST_WORDS, Side},
+    close::{CLOSE_TIMEOUT, Farewell, Side},
     frames::{self, FrameTracker, Towards},
 };
 
@@ -96,7 +96,7 @@ impl Direction<'_> {
                 }
                 if self.towards == Towards::Client && matches!(stop, Stop::Ended | Stop::ReadFailed) {
                     // However that goes, the upstream is what stopped first.
-                    drop(tokio::time::timeout(LAST_WORDS, self.tell_lost(&mut way)).await);
+                    drop(tokio::time::timeout(CLOSE_TIMEOUT, self.tell_lost(&mut way)).await);
                 } else if stop == Stop::Ended {
                     drop(tokio::time::timeout(self.write_timeout, way.to.shutdown()).await);
                 }

@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 use crate::proxy::{
     client::{ClientStream, Cut},
     websocket::{
-        close::{Farewells, LAST_WORDS, Side, SocketEnd},
+        close::{CLOSE_TIMEOUT, Farewells, Side, SocketEnd},
         direction::{Direction, Shared, Stop, drain},
         frames::Towards,
     },
 };
 
 /// How long an upstream that takes nothing more may still be heard.
-const STILL_TO_COME: Duration = Duration::from_millis(250);
+const LAST_READ_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Both ends of a tunnel, with what was read behind the handshake.
 pub(in crate::proxy) struct Ends {
@@ -83,7 +83,7 @@ pub(in crate::proxy) async fn carry(ends: Ends, bounds: Bounds, untrusted: impl 
         stop = &mut down => (Towards::Client, stop),
         cut = gateway_ends_it => {
             tell(farewells.of(cut));
-            drop(tokio::time::timeout(LAST_WORDS, async { tokio::join!(up, down) }).await);
+            drop(tokio::time::timeout(CLOSE_TIMEOUT, async { tokio::join!(up, down) }).await);
             return SocketEnd::Cut(cut);
         }
     };
@@ -95,7 +95,7 @@ pub(in crate::proxy) async fn carry(ends: Ends, bounds: Bounds, untrusted: impl 
             (Towards::Upstream, Stop::Ended) => drop(down.await),
             (Towards::Upstream, Stop::WriteFailed) => {
                 // What the upstream said last may still be on its way.
-                if tokio::time::timeout(STILL_TO_COME, &mut down).await.is_err() {
+                if tokio::time::timeout(LAST_READ_TIMEOUT, &mut down).await.is_err() {
                     tell(farewells.upstream_lost());
                     down.await;
                 }
@@ -116,7 +116,7 @@ pub(in crate::proxy) async fn carry(ends: Ends, bounds: Bounds, untrusted: impl 
             }
         }
     };
-    drop(tokio::time::timeout(LAST_WORDS, last_words).await);
+    drop(tokio::time::timeout(CLOSE_TIMEOUT, last_words).await);
     end
 }
 

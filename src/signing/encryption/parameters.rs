@@ -120,8 +120,8 @@ impl<'a> Kdf<'a> {
                 let ScryptParameters { salt, cost, block, parallel, .. } = parameters(algorithm)?;
                 let wrong = || ParameterProblem::Damaged("the parameters of scrypt are out of range".to_owned());
                 // 128 bytes each; as much memory as 1.5 GiB would be no key file's.
-                const MOST_BLOCKS: u64 = 4 << 20;
-                let blocks = cost.checked_mul(u64::from(block)).filter(|blocks| *blocks <= MOST_BLOCKS && cost.is_power_of_two());
+                const MAX_BLOCKS: u64 = 4 << 20;
+                let blocks = cost.checked_mul(u64::from(block)).filter(|blocks| *blocks <= MAX_BLOCKS && cost.is_power_of_two());
                 let work = blocks.ok_or_else(wrong)?.saturating_mul(u64::from(parallel));
                 let log = u8::try_from(cost.ilog2()).map_err(|_| wrong())?;
                 let params = scrypt::Params::new(log, block, parallel).map_err(|_| wrong())?;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// More places that a relative path may begin at are not looked into.
-const MOST_BASES: usize = 64;
+const MAX_BASES: usize = 64;
 
 /// A path that a request names beside its target.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ fn readings(host: &str, path: &[u8], reference: &[u8], method: &'static str, pat
     }
     let (is_absolute, rest) = reference.strip_prefix(b"/").map_or((false, reference), |rest| (true, rest));
     let slashes: Vec<_> = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).collect();
-    if slashes.len() > MOST_BASES {
+    if slashes.len() > MAX_BASES {
         return None;
     }
     for (index, slash) in slashes.iter().enumerate() {

@@ -5,10 +5,10 @@
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
 /// Longer paths, and paths of more segments, are not looked into.
-const MOST_BYTES: usize = 2 * 1_024;
-const MOST_SEGMENTS: usize = 64;
+const MAX_BYTES: usize = 2 * 1_024;
+const MAX_SEGMENTS: usize = 64;
 /// How often a path may be encoded.
-const MOST_DECODINGS: usize = 4;
+const MAX_DECODINGS: usize = 4;
 
 /// Stands for a sign that some servers leave out.
 const IGNORED: char = '\0';
@@ -139,7 +139,7 @@ pub(super) fn segments(path: &[u8]) -> Option<Vec<Segment>> {
         segment.may_be_empty |= is_behind_end;
         is_behind_end = segment.is_joined && (is_behind_end || segment.may_be_last);
         segments.push(segment);
-        if segments.len() > MOST_SEGMENTS {
+        if segments.len() > MAX_SEGMENTS {
             return None;
         }
         let Some((slash, behind)) = behind.split_first() else { return Some(segments) };
@@ -199,7 +199,7 @@ impl Letter {
 }
 
 fn letters(path: &[u8]) -> Option<Vec<Letter>> {
-    if path.len() > MOST_BYTES {
+    if path.len() > MAX_BYTES {
         return None;
     }
     let mut bytes = path.to_vec();
@@ -207,7 +207,7 @@ fn letters(path: &[u8]) -> Option<Vec<Letter>> {
     let mut decodings = 0;
     while decode(&mut bytes, &mut of_each, decodings + 1)? {
         decodings += 1;
-        if decodings > MOST_DECODINGS {
+        if decodings > MAX_DECODINGS {
             return None;
         }
     }

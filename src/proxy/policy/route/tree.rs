@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::spelling::{self, Match, Segment};
 
 /// More places than that are not followed.
-const MOST_PLACES: usize = 32;
+const MAX_PLACES: usize = 32;
 
 /// The root is the first node.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Tree {
             if segment.may_be_last {
                 next.iter().for_each(|place| add(&mut ends, *place));
             }
-            if next.len() > MOST_PLACES {
+            if next.len() > MAX_PLACES {
                 return None;
             }
             places = next;

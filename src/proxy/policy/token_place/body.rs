@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Most bytes of a body that holds a token. It is read whole before anything is forwarded.
-pub(in crate::proxy) const MOST_BODY_BYTES: usize = 64 * 1024;
+pub(in crate::proxy) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// A member of a JSON object in the body, in its outermost level.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl BodyToken {
 /// Whether headers announce a JSON body in UTF-8 that is not compressed. A backend might read anything else as another body than we do.
 ///
 /// # Errors
-/// [`Rejection::BodyNotJson`]; [`Rejection::BodyTooLarge`] for a length beyond [`MOST_BODY_BYTES`].
+/// [`Rejection::BodyNotJson`]; [`Rejection::BodyTooLarge`] for a length beyond [`MAX_BODY_BYTES`].
 pub(in crate::proxy) fn check_headers(headers: &HeaderMap) -> Result<(), Rejection> {
     let codings = headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
     if !list(codings).all(|coding| coding.eq_ignore_ascii_case(b"identity")) {
@@ -108,7 +108,7 @@ pub(in crate::proxy) fn check_headers(headers: &HeaderMap) -> Result<(), Rejecti
         _ => return Err(Rejection::BodyNotJson),
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > MOST_BODY_BYTES) { Err(Rejection::BodyTooLarge) } else { Ok(()) }
+    if length.is_some_and(|length| length > MAX_BODY_BYTES) { Err(Rejection::BodyTooLarge) } else { Ok(()) }
 }
 
 fn is_json(media_type: &str) -> bool {

@@ -73,11 +73,11 @@ impl<'de> Visitor<'de> for Outermost {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
         /// Whoever sends more wants to keep the gateway busy.
-        const MOST_MEMBERS: usize = 1_024;
+        const MAX_MEMBERS: usize = 1_024;
         let mut members = Vec::new();
         while let Some(member) = entries.next_entry()? {
             members.push(member);
-            if members.len() > MOST_MEMBERS {
+            if members.len() > MAX_MEMBERS {
                 return Err(A::Error::custom("too many members"));
             }
         }

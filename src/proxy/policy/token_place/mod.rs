@@ -24,7 +24,7 @@ use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 
 pub use self::body::{BodyCondition, BodyPlace};
 pub(in crate::proxy) use self::{
-    body::{BodyContent, MOST_BODY_BYTES, PassedBody, check_headers as check_body_headers},
+    body::{BodyContent, MAX_BODY_BYTES, PassedBody, check_headers as check_body_headers},
     new_token::NewToken,
     query::{url_without, value as query_value},
     rewrite::Rewrite,

@@ -8,11 +8,11 @@ use super::{Malformed, fields::Fields};
 use crate::proxy::http::list;
 
 /// Most bytes of the line before a chunk, which may carry extensions.
-const LONGEST_CHUNK_LINE: usize = 4 * 1024;
+const MAX_CHUNK_LINE_BYTES: usize = 4 * 1024;
 /// Most bytes of all extensions of a body.
-const MOST_EXTENSIONS: usize = 16 * 1024;
+const MAX_EXTENSION_BYTES: usize = 16 * 1024;
 /// Most bytes of what follows the last chunk.
-const LONGEST_TRAILER: usize = 64 * 1024;
+const MAX_TRAILER_BYTES: usize = 64 * 1024;
 const LINE_END: &[u8] = b"\r\n";
 
 /// The body of an answer, as far as it has been taken.
@@ -97,7 +97,7 @@ impl AnswerBody {
 }
 
 impl Chunks {
-    pub(super) const BEGIN: Self = Self { at: Position::Line, extensions: MOST_EXTENSIONS };
+    pub(super) const BEGIN: Self = Self { at: Position::Line, extensions: MAX_EXTENSION_BYTES };
 
     fn take(&mut self, unread: &mut Bytes) -> Result<Option<Bytes>, Malformed> {
         self.pass(unread)?;
@@ -123,7 +123,7 @@ impl Chunks {
                     self.extensions = self.extensions.checked_sub(extensions).ok_or(too_much)?;
                     unread.advance(line);
                     self.at =
-                        if size == 0 { Position::Trailer { room: LONGEST_TRAILER, searched: 0 } } else { Position::Data(size) };
+                        if size == 0 { Position::Trailer { room: MAX_TRAILER_BYTES, searched: 0 } } else { Position::Data(size) };
                 }
                 Position::Data(_) | Position::Done => return Ok(()),
                 Position::DataEnd => match unread.get(..LINE_END.len()) {
@@ -163,9 +163,9 @@ fn chunk_line(bytes: &[u8]) -> Result<Option<(usize, u64)>, Malformed> {
     match httparse::parse_chunk_size(bytes) {
         Ok(Status::Complete((line, size))) => {
             let is_one_line = bytes.iter().take(line).filter(|byte| **byte == b'\n').count() == 1;
-            if is_one_line && line <= LONGEST_CHUNK_LINE { Ok(Some((line, size))) } else { Err(malformed) }
+            if is_one_line && line <= MAX_CHUNK_LINE_BYTES { Ok(Some((line, size))) } else { Err(malformed) }
         }
-        Ok(Status::Partial) if bytes.len() <= LONGEST_CHUNK_LINE => Ok(None),
+        Ok(Status::Partial) if bytes.len() <= MAX_CHUNK_LINE_BYTES => Ok(None),
         _ => Err(malformed),
     }
 }
@@ -323,10 +323,10 @@ mod tests {
 
     #[test]
     fn what_are_no_chunks_is_refused() {
-        let long_line = format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(LONGEST_CHUNK_LINE));
-        let long_trailer = format!("0\r\nX: {}\r\n\r\n", "x".repeat(LONGEST_TRAILER));
+        let long_line = format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(MAX_CHUNK_LINE_BYTES));
+        let long_trailer = format!("0\r\nX: {}\r\n\r\n", "x".repeat(MAX_TRAILER_BYTES));
         let many_extensions = format!("1;{}\r\nx\r\n", "x".repeat(1_000)).repeat(17) + "0\r\n\r\n";
-        let many_trailers = format!("0\r\n{}\r\n", "X: x\r\n".repeat(LONGEST_TRAILER / 6 + 1));
+        let many_trailers = format!("0\r\n{}\r\n", "X: x\r\n".repeat(MAX_TRAILER_BYTES / 6 + 1));
         for body in [
             "\r\n\r\n",
             ";\r\n\r\n",
@@ -338,11 +338,11 @@ mod tests {
             "2\r\nabc\r\n0\r\n\r\n",
             "10000000000000000\r\n",
             &long_line,
-            &long_line[..LONGEST_CHUNK_LINE + 2],
+            &long_line[..MAX_CHUNK_LINE_BYTES + 2],
             &long_trailer,
             &many_extensions,
             &many_trailers,
-            &long_trailer[..LONGEST_TRAILER + 4],
+            &long_trailer[..MAX_TRAILER_BYTES + 4],
         ] {
             let mut unread = Bytes::from(body.to_owned());
             let mut chunks = chunks();

@@ -32,7 +32,7 @@ pub(in crate::proxy) use self::{
 };
 
 /// Most bytes that are read at once.
-const MOST_READ: usize = 64 * 1024;
+const MAX_READ_BYTES: usize = 64 * 1024;
 /// A part of a body, and what frames it.
 const PARTS: usize = 4;
 
@@ -161,7 +161,7 @@ impl UpstreamSession {
 
     /// Reads what is there. While it waits it holds no buffer, since an answer may be long in coming.
     fn poll_read_more(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut room = [MaybeUninit::uninit(); MOST_READ];
+        let mut room = [MaybeUninit::uninit(); MAX_READ_BYTES];
         let mut piece = ReadBuf::uninit(&mut room);
         ready!(Pin::new(&mut self.stream).poll_read(task, &mut piece))?;
         self.answer.append(piece.filled());
