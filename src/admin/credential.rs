@@ -1,4 +1,4 @@
-//! The operators' credential: one line in a file that only its owner may read. Whoever may read the file may change things.
+//! The admin credential: one line in a file that only its owner may read. Anyone who can read the file may make changes.
 
 use std::path::Path;
 
@@ -17,19 +17,19 @@ const MAX_BYTES: usize = 4_096;
 /// Shortest credential: 32 characters of base64url hold 192 random bits.
 const LEAST: usize = 32;
 
-/// Why the credential cannot be used, in words an operator can act on.
+/// Why the credential cannot be used, with a message that an operator can act on.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// The file cannot be read or written.
     #[error(transparent)]
     File(#[from] PrivateFileError),
-    /// Something else stands in the file.
+    /// Something else is in the file.
     #[error(
-        "{0} holds no credential of at least 32 printable characters: make one with `syncgate admin credential --config FILE --force`"
+        "{0} contains no credential of at least 32 printable characters: create one with `syncgate admin credential --config FILE --force`"
     )]
     Content(String),
     /// The cryptographic library gave no random number.
-    #[error("no credential could be made: the cryptographic library failed")]
+    #[error("no credential could be generated: the cryptographic library failed")]
     Random,
 }
 
@@ -55,7 +55,7 @@ impl Credential {
         Ok(Self(Zeroizing::new(String::from_utf8_lossy(text).into_owned())))
     }
 
-    /// Whether somebody who says this has it. Takes as long for a near miss as for a far one.
+    /// Whether this is the credential. In constant time.
     pub(super) fn is(&self, said: &[u8]) -> bool {
         let hash = |text: &[u8]| digest(&SHA256, text);
         verify_slices_are_equal(hash(said).as_ref(), hash(self.0.as_bytes()).as_ref()).is_ok()

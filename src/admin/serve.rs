@@ -1,7 +1,7 @@
-//! How operators' connections are accepted and served: within bounds, since whoever can reach the port can open them.
+//! How admin connections are accepted and served: within limits, since anyone who can reach the port can open them.
 //!
-//! At the cap the newcomer is served and another connection goes: first one that has no request under way, the oldest of them. So nobody
-//! who only connects keeps a probe out.
+//! At the limit a new connection is served and another is closed: the oldest without a request in progress, if there is one. So
+//! clients that only connect cannot block a probe.
 
 use std::{
     collections::VecDeque,
@@ -33,7 +33,7 @@ use crate::metrics::{Listening, Metrics};
 pub(super) const MAX_CONNECTIONS: usize = 64;
 /// From the connection's start, or the end of the answer before, to the end of a header. So an idle connection ends after it, too.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Most bytes of a header.
+/// Maximum bytes of a header.
 const HEADER_BYTES: usize = 16 * 1024;
 /// Descriptors that are held for operators, should the process have no other left.
 const SPARE: usize = 8;
@@ -42,7 +42,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// How often the log says that.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Serves on `socket` until `stop`; answers under way are finished.
+/// Serves on `socket` until `stop`; answers in progress are finished.
 pub(super) async fn serve(socket: TcpListener, router: Router, metrics: Arc<Metrics>, stop: CancellationToken) {
     let mut connections = Connections::default();
     let mut spare = Spare::default();
@@ -64,7 +64,7 @@ pub(super) async fn serve(socket: TcpListener, router: Router, metrics: Arc<Metr
                 metrics.accept_failed(Listening::Operators, &error);
                 if complained.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
                     complained = Some(Instant::now());
-                    tracing::warn!(%error, "cannot accept connections of operators; trying again");
+                    tracing::warn!(%error, "cannot accept admin connections; retrying");
                 }
                 if !spare.give_up_one() {
                     tokio::time::sleep(RETRY_INTERVAL).await;
@@ -100,7 +100,7 @@ async fn serve_one(stream: TcpStream, connection: Connection, router: Router, is
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection of an operator ended");
+        tracing::debug!(%error, "an admin connection failed");
     }
 }
 
@@ -133,7 +133,7 @@ impl Connections {
     }
 }
 
-/// Descriptors that nobody uses, so that a connection can be accepted when the process has no other left.
+/// Reserved file descriptors, so that a connection can be accepted when the process has no others left.
 #[derive(Default)]
 struct Spare(Vec<File>);
 

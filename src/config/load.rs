@@ -1,4 +1,4 @@
-//! A file to a [`Config`]: reading it, and the parts put together.
+//! A file to a [`Config`]: reads it and assembles the parts.
 
 use std::{
     collections::BTreeSet,
@@ -29,7 +29,7 @@ use crate::{
     token::{MintingProfile, Source},
 };
 
-/// Most issuers: each is a task that fetches, and a token may have to be compared with each.
+/// Maximum number of issuers: each is a task that fetches, and a token may have to be compared with each.
 const MAX_ISSUERS: usize = 64;
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 const REALM_DEFAULT: &str = "syncgate";
@@ -41,9 +41,9 @@ pub struct Loaded {
     pub config: Config,
     /// What to think about, in the order of the file; never a mistake.
     pub warnings: Vec<Problem>,
-    /// The files and variables that it names. None of them was looked at.
+    /// The files and variables that it names. None of them was checked.
     pub references: Vec<Reference>,
-    /// The keys that stand in it.
+    /// The keys that are in it.
     pub written: Written,
 }
 
@@ -65,7 +65,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// All of them.
         findings: Findings,
-        /// The files and variables that it names all the same. None of them was looked at.
+        /// The files and variables that it names all the same. None of them was checked.
         references: Vec<Reference>,
         /// What it says of the signing key, if nothing is wrong with that.
         signing: Option<Box<SigningSettings>>,
@@ -127,9 +127,9 @@ impl Config {
     }
 }
 
-/// What was read of a file, with stand-ins where there are mistakes.
+/// What was read from a file, with stand-ins for mistakes.
 struct Draft {
-    /// Nothing if the file is no YAML.
+    /// Nothing if the file is not YAML.
     config: Option<Config>,
     findings: Findings,
     references: Vec<Reference>,
@@ -161,7 +161,7 @@ impl Draft {
     }
 }
 
-/// Puts the parts together. Where there are mistakes the result holds stand-ins, and the caller throws it away.
+/// Assembles the parts. If there are mistakes, the result contains stand-ins, and the caller discards it.
 fn config(root: &Node, reading: &Reading) -> Config {
     let mut root = Field::new(String::new(), Position::START, root, reading).section();
     let listen = edge::listen(root.section("listen"));
@@ -179,7 +179,7 @@ fn config(root: &Node, reading: &Reading) -> Config {
     if token_limits.token >= listen.header_bytes
         && let Some(field) = root.field("token").or_else(|| root.field("listen"))
     {
-        field.problem("token.max_bytes must be less than listen.header_bytes, or no such token arrives");
+        field.problem("token.max_bytes must be less than listen.header_bytes, or tokens of that size never arrive");
     }
     let signing = signing::signing(root.section("signing"));
     let mut profiles = mint::profiles(&mut root, signing.algorithm);

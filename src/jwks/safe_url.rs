@@ -10,14 +10,14 @@ pub(super) fn safe_url(text: &str) -> Result<Url, String> {
     if text.len() > MAX_URL_BYTES {
         return Err(format!("is longer than {MAX_URL_BYTES} bytes"));
     }
-    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| format!("is not a valid URL: {error}"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("has a user or password in it".to_owned());
+        return Err("contains a user or password".to_owned());
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
-        _ => Err("is not https; plain http is taken from loopback only".to_owned()),
+        _ => Err("is not https; plain http is accepted only on loopback".to_owned()),
     }
 }
 

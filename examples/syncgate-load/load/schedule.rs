@@ -34,7 +34,7 @@ pub struct Ticket {
 /// What decides when requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
-    /// The clock, so many times a second: an open loop.
+    /// The clock, so many times per second: an open loop.
     Rate(f64),
     /// The answers: a closed loop.
     Answers,

@@ -118,7 +118,7 @@ impl Tally {
         counts.record(latency);
     }
 
-    /// There is no answer to a request that was due then, or a connection ended without one.
+    /// There is not an answer to a request that was due then, or a connection ended without one.
     pub fn failed(&self, problem: Problem, due: Option<Instant>) {
         let mut counts = self.counts();
         *counts.problems.entry(problem).or_default() += 1;

@@ -35,7 +35,7 @@ const ACCESS: [(&str, bool); 2] = [("protected", false), ("public", true)];
 const NONCE_ACCEPTED: &str = "ignored, forbidden, or {header: NAME}";
 
 const PATH: Format<String> = Format {
-    accepted: "a path such as / or /db: segments of A-Z a-z 0-9 - . _ ~ : @ $ + , = and no slash at the end",
+    accepted: "a path such as / or /db: segments of A-Z a-z 0-9 - . _ ~ : @ $ + , = and no trailing slash",
     shown: true,
     parse: path,
 };
@@ -45,7 +45,7 @@ const CLOSE_CODE: Format<Option<u16>> =
 
 const METHOD: Format<String> = Format { accepted: "a method in capitals, such as POST", shown: true, parse: method };
 
-/// Routes with a preset may add a minting profile of their own.
+/// Routes with a preset may add a minting profile.
 pub(in crate::config) fn routes(
     field: Option<Field<'_>>,
     upstreams: &[Upstream<'_>],
@@ -69,7 +69,7 @@ pub(in crate::config) fn routes(
     routes.into_iter().map(|(_, route)| route).collect()
 }
 
-/// One element of the list; several routes, if its preset stands for several.
+/// One element of the list; several routes, if its preset expands to several.
 fn route(
     mut section: Section<'_>,
     upstreams: &[Upstream<'_>],
@@ -97,7 +97,7 @@ fn route(
     };
     if backend == Some(Backend::Realm) {
         for key in ["exact", "methods", "access", "pass_authorization"] {
-            section.refuse(key, "the preset realm expands to two routes, which differ in this; write them out to change it");
+            section.refuse(key, "the preset realm expands to two routes that differ in this; write them out to change it");
         }
     } else {
         route.exact = section.flag("exact", false);
@@ -123,11 +123,11 @@ fn route(
     route.close_codes = section.field("close_codes").map(|field| close_codes(field.section())).unwrap_or_default();
 
     if let Some(field) = places.filter(|_| has_cookie && route.allowed_origins == AllowedOrigins::Unsaid) {
-        field.warning("without allowed_origins a cookie counts for reading alone; every other method and every socket is refused");
+        field.warning("without allowed_origins a cookie is accepted only for read-only methods; every other method and every WebSocket is refused");
     }
     let in_body = route.token_in.iter().any(|place| matches!(place, TokenPlace::Body(_)));
     if let Some(field) = on_invalid.filter(|_| route.on_invalid == OnInvalid::LetBackendRefuse && in_body) {
-        field.problem("let_backend_refuse is for sockets, which have no body");
+        field.problem("let_backend_refuse is for WebSockets, which have no body");
     }
     if route.access != Access::Protected {
         let demands = permission != PermissionSettings::default() || named_user.is_some_and(|_| route.user_query.is_some());
@@ -158,10 +158,10 @@ fn permission(section: &mut Section<'_>) -> PermissionSettings {
     }
 }
 
-/// A public route looks at no token: `demands` says that it demands something of one, `in_body` that it may be in a body.
+/// A public route looks at no token: `requires` says that it requires something of one, `in_body` that it may be in a body.
 fn check_public(section: &Section<'_>, demands: bool, in_body: bool) {
     if demands {
-        section.problem("a public route demands nothing of a token; remove scopes, roles, claims, nonce and user_query");
+        section.problem("a public route checks no token; remove scopes, roles, claims, nonce and user_query");
     }
     if in_body {
         section.problem("a public route does not read bodies; accepted under token.in: header, query, protocol, cookie");
@@ -200,7 +200,7 @@ fn upstream(section: &mut Section<'_>, upstreams: &[Upstream<'_>]) -> usize {
     let names: Vec<_> = upstreams.iter().map(|upstream| upstream.settings.name.as_str()).collect();
     let Some(field) = section.field("upstream") else {
         if names.len() > 1 {
-            section.missing("upstream", &format!("there are several; accepted: {}", shown_names(&names)));
+            section.missing("upstream", &format!("there are several upstreams; accepted: {}", shown_names(&names)));
         }
         return 0;
     };
@@ -265,7 +265,7 @@ fn close_codes(mut section: Section<'_>) -> CloseCodes {
     codes
 }
 
-/// A code that may stand in a Close (RFC 6455 section 7.4), and in a browser's.
+/// A code that may be in a Close (RFC 6455 section 7.4), and in a browser's.
 fn close_code(text: &str) -> Result<Option<u16>, &'static str> {
     if text == AUTO {
         return Ok(None);
@@ -287,17 +287,17 @@ fn path(text: &str) -> Result<String, &'static str> {
     }
     if text.contains(['*', '{']) {
         return Err(
-            "has a wildcard, which there are none of; /api takes /api and everything below it (with exact: true, /api alone)",
+            "has a wildcard, which is not supported; /api matches /api and everything below it (with exact: true, only /api)",
         );
     }
     if rest.ends_with('/') {
-        return Err("ends with a slash; /db takes /db, /db/ and everything below");
+        return Err("ends with a slash; /db matches /db, /db/ and everything below");
     }
     let plain = |byte: u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'$' | b'+' | b',' | b'=')
     };
     let fine = rest.split('/').all(|part| !matches!(part, "" | "." | "..") && part.bytes().all(plain));
-    if fine { Ok(text.to_owned()) } else { Err("has a character or segment that can be read in two ways") }
+    if fine { Ok(text.to_owned()) } else { Err("has an ambiguous character or segment") }
 }
 
 fn method(text: &str) -> Result<String, &'static str> {

@@ -1,4 +1,4 @@
-//! Whether the system's clock was set: the time of day beside a clock that only ever runs.
+//! Detects changes of the system clock, by comparison with a monotonic clock.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -68,8 +68,8 @@ impl Step {
         tracing::warn!(
             direction,
             seconds = self.size().as_secs_f64(),
-            "the system's clock was set, or the machine slept. Tokens are judged by the new time; if it is wrong, users are refused: look \
-             at what keeps the clock (chronyc tracking, timedatectl)"
+            "the system clock was changed, or the machine was suspended. Tokens are checked against the new time; if it is wrong, users \
+             are refused: check the time synchronisation (chronyc tracking, timedatectl)"
         );
     }
 }

@@ -1,8 +1,8 @@
-//! The accept loop, and the end of it.
+//! The accept loop, and its shutdown.
 //!
-//! Pingora's own `Server` hides the port it bound, survives a bind that failed, has no deadline for a header and sleeps the whole grace at
-//! shutdown even when idle. So connections are accepted here, spread over the [event loops](super::event_loops), and each is served
-//! under its deadline.
+//! Pingora's own `Server` hides the port it bound, survives a failed bind, has no deadline for a header and sleeps the whole
+//! grace period at shutdown even when idle. So connections are accepted here, spread over the [event
+//! loops](super::event_loops), and each is served under its deadline.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -91,7 +91,7 @@ impl<S: Serve> Listener<S> {
         Self { workers: loops.iter().map(worker).collect(), settings, trust, metrics }
     }
 
-    /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is under way.
+    /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is in progress.
     pub(in crate::proxy) async fn run(self: Arc<Self>, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         let cut = CancellationToken::new();
         let connections = TaskTracker::new();
@@ -130,7 +130,7 @@ impl<S: Serve> Listener<S> {
         }
         connections.close();
         if tokio::time::timeout(grace, connections.wait()).await.is_err() {
-            tracing::warn!(connections = connections.len(), "the grace is over; the remaining connections are cut");
+            tracing::warn!(connections = connections.len(), "the grace period is over; the remaining connections are closed");
             cut.cancel();
             connections.wait().await;
         }
@@ -151,7 +151,7 @@ impl<S: Serve> Listener<S> {
         if full.is_due() {
             tracing::warn!(
                 max_connections,
-                "every connection is taken; those that have been idle the longest are closed, or clients wait"
+                "the connection limit is reached; the longest idle connections are closed, or clients wait"
             );
         }
         loop {
@@ -192,7 +192,7 @@ impl<S: Serve> Listener<S> {
                 Err(error) => {
                     self.metrics.accept_failed(Listening::Clients, &error);
                     if trouble.is_due() {
-                        tracing::warn!(%error, "cannot accept connections; trying again");
+                        tracing::warn!(%error, "cannot accept connections; retrying");
                     }
                     tokio::time::sleep(RETRY_INTERVAL).await;
                 }
@@ -217,7 +217,7 @@ impl<S: Serve> Listener<S> {
         let _counted = Counted::new(&self.metrics.proxy.connections);
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => ClientStream::from(stream),
-            Err(error) => return tracing::debug!(%error, "a connection cannot be watched"),
+            Err(error) => return tracing::debug!(%error, "a connection cannot be registered for polling"),
         };
         let (connection, stream_grace) = {
             let listen = self.settings.load();
@@ -242,7 +242,8 @@ impl<S: Serve> Listener<S> {
                             Poll::Ready(Some(last)) => work = Box::pin(last.map(|()| None)),
                         }
                     };
-                    // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the next write.
+                    // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the
+                    // next write.
                     let _ = unsent.poll_send(task);
                     if is_done {
                         return Poll::Ready(());

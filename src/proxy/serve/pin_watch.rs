@@ -1,7 +1,7 @@
-//! [`PinWatch`]: whether a backend takes the tokens that we sign for it.
+//! [`PinWatch`]: detects a backend that refuses the tokens signed for it.
 //!
-//! A backend that pins another key answers 401 to everybody. Clients take that for an answer to their own token and log their users out, so
-//! the operator must hear of it.
+//! A backend that pins another key answers 401 to everyone. Clients take that as a response to their own token and log their
+//! users out, so the operator must be warned.
 
 use std::{
     sync::{
@@ -53,14 +53,14 @@ impl PinWatch {
                 upstream,
                 times,
                 thumbprint,
-                "the backend answers 401 to tokens that the gateway has signed, and its clients take that for their own. Does it pin another \
+                "the backend answers 401 to tokens that the gateway signed, and clients take that as their own failure. Does it pin another \
                  key? It needs the one with this thumbprint: syncgate keys public --config FILE"
             ),
             None => tracing::warn!(
                 route,
                 upstream,
                 times,
-                "the backend answers 401 to tokens that the gateway has signed, and its clients take that for their own. Does it have another \
+                "the backend answers 401 to tokens that the gateway signed, and clients take that as their own failure. Does it have another \
                  secret than signing.secret_file or signing.secret_env?"
             ),
         }

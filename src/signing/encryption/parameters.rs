@@ -1,4 +1,4 @@
-//! What stands in the identifier of a scheme, read into a [`Scheme`].
+//! Parses the parameters of a scheme into a [`Scheme`].
 
 use der::{AnyRef, Decode, Sequence, asn1::OctetStringRef};
 use pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier};
@@ -36,7 +36,7 @@ struct PbeParameters<'a> {
     rounds: u32,
 }
 
-/// RFC 8018 A.4 and A.5: PBES2 and PBMAC1 have the same shape.
+/// RFC 8018 A.4 and A.5: PBES2 and PBMAC1 have the same structure.
 #[derive(Sequence)]
 pub(in crate::signing) struct TwoAlgorithms<'a> {
     pub(in crate::signing) kdf: AlgorithmIdentifierRef<'a>,
@@ -131,7 +131,7 @@ impl<'a> Kdf<'a> {
         }
     }
 
-    /// Bytes of the key, where that is said.
+    /// Length of the key in bytes, if given.
     pub(in crate::signing) fn length(&self) -> Option<u32> {
         match self {
             Self::Pbkdf2 { length, .. } => *length,
@@ -140,7 +140,7 @@ impl<'a> Kdf<'a> {
     }
 }
 
-/// The cipher of PBES2 and its initialisation vector. `length` is that of the key, where the key derivation says so.
+/// The cipher of PBES2 and its initialisation vector. `length` is that of the key, if the key derivation gives it.
 fn cipher<'a>(algorithm: &AlgorithmIdentifierRef<'a>, length: Option<u32>) -> Outcome<(Cipher, &'a [u8])> {
     let iv = || Ok::<_, ParameterProblem>(parameters::<&OctetStringRef>(algorithm)?.as_bytes());
     let (cipher, iv) = match algorithm.oid.to_string().as_str() {
@@ -170,7 +170,9 @@ fn cipher<'a>(algorithm: &AlgorithmIdentifierRef<'a>, length: Option<u32>) -> Ou
         _ => return Err(unsupported("PBES2 with the cipher", algorithm.oid)),
     };
     if iv.len() != cipher.iv_length() {
-        return Err(ParameterProblem::Damaged("the initialisation vector has another length than the cipher needs".to_owned()));
+        return Err(ParameterProblem::Damaged(
+            "the initialisation vector does not have the length that the cipher needs".to_owned(),
+        ));
     }
     // Of a longer one the first bytes are taken.
     if length.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length < cipher.key_length())) {

@@ -1,12 +1,12 @@
-//! How values of a token are written: quoted, in printable ASCII, and not endless.
+//! How values of a token are written: quoted, in printable ASCII, and truncated.
 
 use std::time::Duration;
 
 use crate::token::{Timestamp, json::Value};
 
-/// Most characters of one value.
+/// Maximum number of characters of one value.
 const MAX_CHARS: usize = 120;
-/// Most elements of a list.
+/// Maximum number of elements of a list.
 const MAX_ELEMENTS: usize = 8;
 
 /// A text in quotes. What looks like a token is not shown: providers put tokens of theirs into claims.
@@ -48,7 +48,7 @@ pub(super) fn claim(value: Option<&Value<'_>>) -> String {
         Some(Value::Null) => "null".to_owned(),
         Some(Value::Bool(value)) => value.to_string(),
         Some(Value::Number(number)) => number.to_string(),
-        Some(Value::Array(_)) => "an array that holds other things than strings".to_owned(),
+        Some(Value::Array(_)) => "an array that does not hold only strings".to_owned(),
         Some(Value::Object(_)) => "an object".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Where a body ends (RFC 9112 sections 6 and 7), for what is read and for what is written. Pure.
+//! Where a body ends (RFC 9112 sections 6 and 7), for reading and writing. Pure.
 
 use bytes::{Buf as _, Bytes};
 use http::StatusCode;
@@ -7,15 +7,15 @@ use httparse::Status;
 use super::{Malformed, fields::Fields};
 use crate::proxy::http::list;
 
-/// Most bytes of the line before a chunk, which may carry extensions.
+/// Maximum bytes of the line before a chunk, which may carry extensions.
 const MAX_CHUNK_LINE_BYTES: usize = 4 * 1024;
-/// Most bytes of all extensions of a body.
+/// Maximum bytes of all extensions of a body.
 const MAX_EXTENSION_BYTES: usize = 16 * 1024;
-/// Most bytes of what follows the last chunk.
+/// Maximum bytes of what follows the last chunk.
 const MAX_TRAILER_BYTES: usize = 64 * 1024;
 const LINE_END: &[u8] = b"\r\n";
 
-/// The body of an answer, as far as it has been taken.
+/// The progress of a response's body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AnswerBody {
     /// So many bytes are still to come.
@@ -82,7 +82,7 @@ impl AnswerBody {
         }
     }
 
-    /// Whether all of it has been taken.
+    /// Whether it is complete.
     pub(super) fn is_done(&self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunks { at: Position::Done, .. }) | Self::Closed)
     }
@@ -131,7 +131,7 @@ impl Chunks {
                         unread.advance(LINE_END.len());
                         self.at = Position::Line;
                     }
-                    Some(_) => return Err(Malformed::of("a chunk longer than it says")),
+                    Some(_) => return Err(Malformed::of("a chunk longer than its size")),
                     None => return Ok(()),
                 },
                 Position::Trailer { room, searched } => {
@@ -155,7 +155,7 @@ impl Chunks {
 
 /// How long the line before a chunk is, and the chunk. None: there is more to come.
 fn chunk_line(bytes: &[u8]) -> Result<Option<(usize, u64)>, Malformed> {
-    let malformed = Malformed::of("a chunk without a proper size");
+    let malformed = Malformed::of("a chunk without a valid size");
     // The parser takes no digit for a zero, and a line's end for a part of an extension.
     if bytes.first().is_some_and(|first| !first.is_ascii_hexdigit()) {
         return Err(malformed);
@@ -225,8 +225,9 @@ fn count_down(left: &mut u64, there: usize) -> usize {
     count
 }
 
-/// Whether an answer comes in chunks. Said twice it is meant once, since it must not be applied twice (RFC 9112 section 7); `identity`, which
-/// HTTP/1.1 had before, says nothing. Any other coding would have to be undone, or told to a client that did not ask for it.
+/// Whether an answer comes in chunks. Said twice it is meant once, since it must not be applied twice (RFC 9112 section 7);
+/// `identity`, which HTTP/1.1 had before, says nothing. Any other coding would have to be undone, or told to a client that did not
+/// ask for it.
 pub(super) fn is_chunked(fields: Fields<'_>) -> Result<bool, Malformed> {
     let mut values = fields.values("transfer-encoding").peekable();
     if values.peek().is_none() {
@@ -244,13 +245,13 @@ pub(super) fn is_chunked(fields: Fields<'_>) -> Result<bool, Malformed> {
     if is_said { Ok(is_chunked) } else { Err(Malformed::of("a Transfer-Encoding without a coding")) }
 }
 
-/// One length, however often it is said, and what was said of it before.
+/// One length, even if repeated, compared with earlier ones.
 pub(super) fn content_length<'a>(
     mut length: Option<u64>,
     values: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Option<u64>, Malformed> {
     for digits in values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
-        let said = number(digits).ok_or(Malformed::of("a length that is no number"))?;
+        let said = number(digits).ok_or(Malformed::of("a length that is not a number"))?;
         if *length.get_or_insert(said) != said {
             return Err(Malformed::of("more than one length"));
         }

@@ -1,4 +1,4 @@
-//! The header of an answer (RFC 9112 sections 4 to 6), read from bytes. Pure.
+//! The header of a response (RFC 9112 sections 4 to 6), parsed from bytes. Pure.
 
 use std::{iter, mem::MaybeUninit};
 
@@ -14,11 +14,11 @@ use super::{
 };
 use crate::proxy::http::{hop_by_hop, list};
 
-/// Most bytes of a header.
+/// Maximum bytes of a header.
 const MAX_HEADER_BYTES: usize = 256 * 1024;
-/// Most fields of one.
+/// Maximum number of fields of one.
 const MAX_FIELDS: usize = 256;
-/// Most that it may say of its connection: each field is compared with each.
+/// Maximum number of its connection options: each field is compared with each.
 const MAX_OPTIONS: usize = 32;
 /// Fields that an answer gets on its way to a client: `Date`, `Connection`, and what says where its body ends.
 const ROOM: usize = 3;
@@ -54,8 +54,7 @@ impl AnswerHead {
             Status::Partial if unread.len() <= MAX_HEADER_BYTES => return Ok(None),
             _ => return Err(Malformed::of("the header is longer than 256 KiB")),
         };
-        let status =
-            parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed::of("there is no such status"))?;
+        let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed::of("an invalid status"))?;
         let fields = Fields::of(parsed.headers);
         let connection = match status {
             StatusCode::SWITCHING_PROTOCOLS => None,
@@ -70,7 +69,7 @@ impl AnswerHead {
     }
 }
 
-/// Says which line of a header cannot be read, and why; nothing of what stands there.
+/// Says which line of a header cannot be read, and why; nothing of what is there.
 #[cold]
 fn unreadable(parser: &ParserConfig, bytes: &[u8], error: httparse::Error) -> Malformed {
     let ends: Vec<_> = bytes.iter().zip(1..).filter_map(|(byte, end)| (*byte == b'\n').then_some(end)).collect();
@@ -91,7 +90,7 @@ struct Connection<'a> {
 impl<'a> Connection<'a> {
     fn of(fields: Fields<'a>) -> Result<Self, Malformed> {
         let options: Vec<_> = list(fields.values("connection")).take(MAX_OPTIONS + 1).collect();
-        if options.len() > MAX_OPTIONS { Err(Malformed::of("it says too much of its connection")) } else { Ok(Self { options }) }
+        if options.len() > MAX_OPTIONS { Err(Malformed::of("too many Connection options")) } else { Ok(Self { options }) }
     }
 
     /// RFC 9112 section 9.3.
@@ -117,7 +116,7 @@ fn header(
     bytes: &Bytes,
     connection: Option<&Connection<'_>>,
 ) -> Result<(Box<ResponseHeader>, Option<HeaderValue>), Malformed> {
-    let malformed = |_| Malformed::of("the header holds what no header may");
+    let malformed = |_| Malformed::of("the header has an invalid field");
     let mut header = ResponseHeader::build(status, Some(fields.all().len() + ROOM)).map_err(malformed)?;
     header.set_reason_phrase(reason).map_err(malformed)?;
     // These say nothing of a body (RFC 9110 section 8.6, RFC 9112 section 6.1), and whoever believes them waits for one.
