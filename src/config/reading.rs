@@ -1,4 +1,4 @@
-//! [`Reading`]: what is collected while a file is read.
+//! [`Reading`]: the findings collected while a file is read.
 
 use std::{
     cell::RefCell,
@@ -10,7 +10,7 @@ use crate::config::{
     problem::{Findings, Position, Problem},
 };
 
-/// Most problems that are kept of one file. A file with more is told how many there are.
+/// Maximum number of problems that are kept of one file. For more, only their number is reported.
 const MAX_PROBLEMS: usize = 100;
 
 /// What is collected while a file is read. Shared by every reader, hence the cell.

@@ -1,6 +1,6 @@
-//! "Did you mean": the nearest of some words. And how text of the file is shown in a message.
+//! "Did you mean": the nearest of some words. Also how text of the file is shown in a message.
 
-/// Most characters of the file's text in a message.
+/// Maximum number of characters of the file's text in a message.
 const MAX_SHOWN: usize = 48;
 
 /// Text of the file for a message: escaped, and cut where it is long.

@@ -1,4 +1,4 @@
-//! The token that a connection brought last. A client brings one token over and over, and to compare it costs less than to digest it.
+//! The last token of a connection. A client sends the same token repeatedly, and comparing it is cheaper than hashing it.
 
 use std::{fmt, sync::Arc};
 

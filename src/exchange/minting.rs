@@ -1,4 +1,4 @@
-//! The second layer: an [`Identity`] and a profile to a user token, signed on the pool.
+//! The second layer: from an [`Identity`] and a profile to a user token, signed on the pool.
 
 use std::{
     sync::{
@@ -29,7 +29,7 @@ const RENEWED_LIFE: u32 = 5;
 const MIN_LEFT_TO_RENEW: Duration = Duration::from_secs(10);
 /// One with less left is not used, unless its identity ends with it.
 const MIN_LEFT_TO_USE: Duration = Duration::from_secs(5);
-/// Between two attempts to renew a token. An attempt that fails costs nobody anything: the old one serves on.
+/// Between two attempts to renew a token. A failed attempt has no effect: the old token is still used.
 const RENEWAL_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Mints user tokens, each of them once.
@@ -174,7 +174,7 @@ impl Minting {
         Ok(Admission::new(minted, identity.verified.end()))
     }
 
-    /// Replaces a token, unless somebody else has.
+    /// Replaces a token, unless it was replaced already.
     async fn renew(
         &self,
         identity: &Arc<Identity>,
@@ -231,7 +231,7 @@ impl Minting {
         (now < minted.usable_until && minted.key == self.active.load().number).then_some(minted)
     }
 
-    /// Shows the active key in place of the one before, and both rather than none in between.
+    /// Shows the active key instead of the one before, and both rather than none in between.
     fn show_key(&self, before: Option<&SigningKey>) {
         let labels = |key: &SigningKey| {
             let signer = key.signer();

@@ -1,4 +1,4 @@
-//! One fetch: discovery document to `jwks_uri` to key set, bounded in time and size.
+//! One fetch: from discovery document to `jwks_uri` to key set, limited in time and size.
 //!
 //! Redirects are not followed: a redirect to another host would let that host name the trusted keys, and no provider needs one.
 
@@ -80,7 +80,7 @@ impl Source {
         })
     }
 
-    /// Its URL or file, for people.
+    /// Its URL or file, as readable text.
     pub(super) fn place(&self) -> String {
         match self {
             Self::Discovery(url) | Self::Jwks(url) => url.to_string(),

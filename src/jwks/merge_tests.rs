@@ -148,7 +148,7 @@ fn an_entry_that_is_withdrawn_goes_while_the_key_stays() {
     let (held, _) = HeldKeys::default().merge(0, &entries(&[0, 1, 2]), hour(0), KEPT);
     let (held, _) = held.merge(0, &entries(&[1, 2]), hour(1), KEPT);
     assert_eq!(trusted_entries(&held, hour(1)).len(), 2);
-    // What another source says of the key stands beside it, whichever comes last.
+    // What another source says of the key is beside it, whichever comes last.
     let (held, _) = held.merge(1, &entries(&[0]), hour(2), KEPT);
     let (held, _) = held.merge(0, &entries(&[1, 2]), hour(3), KEPT);
     assert_eq!(trusted_entries(&held, hour(3)).len(), 3);

@@ -1,12 +1,13 @@
-//! Whether a discovery document names the issuer that the config takes. Pure.
+//! Whether a discovery document names the configured issuer. Pure.
 //!
-//! OpenID Connect Discovery 1.0 section 4.3 has both be identical. Where they are not, every token of the provider would be refused.
+//! OpenID Connect Discovery 1.0 section 4.3 requires both to be identical. If they are not, every token of the provider would
+//! be refused.
 
 use url::{Host, Url};
 
 use crate::token::{CLOUDS, Cloud, IssuerRule, TenantRule};
 
-/// What stands for the tenant, in templates of ours and of Microsoft's discovery documents.
+/// The placeholder for the tenant in our templates and in Microsoft's discovery documents.
 const TENANT: &str = "{tenantid}";
 /// A GUID as text.
 const GUID_LENGTH: usize = 36;

@@ -1,4 +1,4 @@
-//! What may have been chosen by a stranger, fit for a log line.
+//! Makes text from outside safe for a log line.
 
 use std::{error::Error, fmt};
 

@@ -1,13 +1,13 @@
-//! [`Purges`]: what operators have denied since the process began, whatever reloads come between.
+//! [`Purges`]: what operators have denied since the process began, across reloads.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::KeyStore;
 use crate::token::{KeyId, Timestamp};
 
-/// Most names that are denied in memory for one issuer; the config holds as many as its file.
+/// Maximum number of names that are denied in memory for one issuer; the config holds as many as its file.
 const MAX_NAMES: usize = 256;
-/// Most keys that are known to have had such a name.
+/// Maximum number of keys that are known to have had such a name.
 const MAX_KEYS: usize = 4096;
 
 /// The names of the keys that are denied of one issuer, and the stores that must not trust them.

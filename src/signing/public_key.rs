@@ -1,4 +1,4 @@
-//! [`PublicKey`]: what may be shown of a signing key.
+//! [`PublicKey`]: the public part of a signing key.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

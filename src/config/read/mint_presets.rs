@@ -1,7 +1,7 @@
-//! The presets of minting profiles: what each known backend wants to read in a token. docs/backends.md has the other half, the lines
-//! that the backend needs.
+//! The presets of minting profiles: what each known backend expects in a token. docs/backends.md has the backend's side of the
+//! config.
 //!
-//! A preset expands to the plain settings that stand beside it in the file; a key, or a claim, that is given there wins.
+//! A preset expands to plain settings; a key or a claim in the file overrides it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -55,7 +55,7 @@ impl MintPreset {
         MINT_PRESETS.iter().find(|(_, preset)| *preset == self).map_or("", |(name, _)| name)
     }
 
-    /// The settings that it stands for.
+    /// The settings that it expands to.
     pub(in crate::config) fn profile(self, name: &str) -> MintingProfile {
         let mut profile = MintingProfile { claims: claims(self.claims()), ..MintingProfile::new(name, "sub") };
         match self {

@@ -1,4 +1,4 @@
-//! The same service without a cache, as slow and as plain as can be: each token is verified and minted anew.
+//! The same service without a cache, as slow and as plain as can be: each token is verified and minted again.
 
 use std::{
     collections::{HashMap, HashSet},

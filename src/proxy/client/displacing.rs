@@ -1,4 +1,4 @@
-//! Which connections give way when every place is taken: the ones that have been idle the longest.
+//! Which connections are closed when the connection limit is reached: the longest idle ones.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use crate::proxy::client::connection::Connection;
 
 /// How long a connection may say nothing before it counts as idle.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Most connections that give way at once: to find them is a look at every connection.
+/// Maximum number of connections that give way at once: to find them is a look at every connection.
 const MAX_DISPLACED: usize = 32;
 
 /// How many give way to one newcomer: those who come next are not to cause another look.

@@ -1,7 +1,7 @@
 //! The threads that serve connections.
 //!
-//! Each runs an event loop of its own. A connection stays on the loop that it was given to, with its timers and its connection to the
-//! upstream: loops share no work, so what concerns one connection wakes no other loop.
+//! Each runs its own event loop. A connection stays on its loop, with its timers and its connection to the upstream: loops
+//! share no work, so an event on one connection wakes no other loop.
 
 use std::{
     io,

@@ -1,8 +1,8 @@
-//! What came from a client and has not been given to Pingora's session: the beginning of a header, until the header is whole, and what was
-//! read behind the end of a request. Without a socket.
+//! Input from a client that has not been passed to Pingora's session: the beginning of a header, until it is complete, and
+//! bytes read after the end of a request. Without a socket.
 //!
-//! Pingora parses all of a header again with each read, and bounds it at 1 MiB. So it gets whole headers only: a byte of one that is not
-//! whole is looked at once, and no more of it is held than the configured most.
+//! Pingora parses the whole header again after each read, and limits it to 1 MiB. So it gets only complete headers: each byte
+//! of an incomplete one is examined once, and no more than the configured maximum is buffered.
 
 use std::borrow::Cow;
 
@@ -32,7 +32,7 @@ pub(super) enum Look {
     Whole,
     /// It is larger than it may be. Its beginning, up to a whole field, can be given, to be refused.
     Cut,
-    /// It is no header.
+    /// It is not a header.
     Unreadable(Unreadable),
 }
 
@@ -40,7 +40,7 @@ pub(super) enum Look {
 #[derive(Debug)]
 pub(in crate::proxy) struct Intake {
     bytes: Held,
-    /// Most bytes of a header.
+    /// Maximum bytes of a header.
     most: usize,
     /// Bytes of the whole header at the beginning that are still to be given; 0 while none is whole.
     whole: usize,
@@ -348,7 +348,7 @@ mod tests {
                     prop_assert_eq!(&given, &bytes[skipped..length]);
                 }
                 Ok(httparse::Status::Partial) => prop_assert_eq!(look, Look::Partial),
-                // What is no header may be given, to be refused.
+                // What is not a header may be given, to be refused.
                 Err(_) => {}
             }
         }

@@ -1,8 +1,8 @@
-//! The first line of a request, looked at before Pingora's session parses it. Pure.
+//! The first line of a request, processed before Pingora's session parses it. Pure.
 //!
-//! Pingora refuses some bytes in a target that clients send and other servers take (`key="abc"`), drops a fragment, and encodes white space
-//! and control characters in place of refusing them. Here the first are encoded as RFC 3986 has it, and the others refused, so that what is
-//! decided about is what is sent on.
+//! Pingora refuses some bytes in a target that clients send and other servers accept (`key="abc"`), drops a fragment, and
+//! encodes white space and control characters instead of refusing them. Here the first are encoded as in RFC 3986, and the
+//! others refused, so that the decision is about what is forwarded.
 
 use std::borrow::Cow;
 

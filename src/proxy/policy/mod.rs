@@ -1,4 +1,5 @@
-//! What a request may do, and what becomes of it: routes, where tokens sit, origins, what is stripped, the decision. Without a socket.
+//! What a request may do, and what becomes of it: routes, token places, origins, removed headers, the decision. Without a
+//! socket.
 
 mod close_codes;
 mod cors;

@@ -1,8 +1,9 @@
-//! The access log: one line for each request, on standard error, in the form of the other log lines.
+//! The access log: one line per request, on standard error, in the format of the other log lines.
 //!
-//! The thread that served the request formats the line and appends it to a buffer; a thread of its own writes the buffer out, many lines
-//! at a time. So a request pays for no system call, and a slow reader of the log holds nobody up: when the buffer is full, lines are
-//! dropped and counted. Under a flood of refusals those beyond a rate have no line of their own: one line says how many they were, and why.
+//! The thread that served the request formats the line and appends it to a buffer; a separate thread writes the buffer, many
+//! lines at a time. So a request needs no system call, and a slow reader of the log blocks nobody: when the buffer is full,
+//! lines are dropped and counted. Under a flood of refusals those beyond a rate get no line: one line summarises how many they
+//! were, and why.
 
 mod flood;
 mod summary;
@@ -55,7 +56,7 @@ pub struct AccessLog {
     counts: Counts,
 }
 
-/// What is counted of lines that nobody will read.
+/// Counters of lost lines.
 #[derive(Clone, Debug)]
 struct Counts {
     dropped: IntCounter,
@@ -80,11 +81,11 @@ struct State {
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes from which on lines wait no longer.
 const ENOUGH: usize = 64 * 1024;
-/// Most bytes that wait. Further lines are dropped.
+/// Maximum bytes that wait. Further lines are dropped.
 const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// How long the last lines may take at the end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
-/// What is said of refusals without a line is said this often.
+/// How often refusals without a line are summarised.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl AccessLog {
@@ -107,7 +108,7 @@ impl AccessLog {
         self.shared.lock().flood.set_most(most);
     }
 
-    /// Has what is left written out, and waits for it: a second at most, since a reader that takes nothing must not keep the process from
+    /// Flushes the remaining lines, and waits for it: a second at most, since a stalled reader must not keep the process from
     /// ending. Blocks the thread. Later lines are lost.
     pub fn finish(&self) {
         let state = self.shared.close();

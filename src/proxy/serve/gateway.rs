@@ -1,4 +1,5 @@
-//! What every request needs of the gateway, and a request's way from its header to its right to go upstream, or to an answer of our own.
+//! What every request needs from the gateway, and the path of a request from its header to its permit, or to a response of the
+//! gateway's own.
 
 use std::{
     sync::Arc,
@@ -27,7 +28,7 @@ use crate::{
     token::{Rejection, Timestamp},
 };
 
-/// How long the rest of a body is read that nobody wants.
+/// How long the unwanted rest of a body is read.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longer than anything lasts.
 const UNLIMITED: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
@@ -70,7 +71,7 @@ pub(super) struct RequestContext {
 }
 
 impl RequestContext {
-    /// The same request, which goes on when this is dropped.
+    /// The same request, which continues when this is dropped.
     pub(super) fn take(&mut self) -> Self {
         Self { record: self.record.take(), live: Arc::clone(&self.live), began_after_changes: self.began_after_changes }
     }
@@ -115,7 +116,7 @@ impl Gateway {
         context
     }
 
-    /// Begins with something that is no request, to be refused.
+    /// Begins with something that is not a request, to be refused.
     pub(super) fn begin_unread(&self, connection: &Arc<Connection>) -> RequestContext {
         let live = self.live.load_full();
         let access_log = live.access_log.clone();
@@ -157,7 +158,7 @@ impl Gateway {
         }
     }
 
-    /// Whether keys have changed since the request began, and its own is trusted no longer.
+    /// Whether keys have changed since the request began, and its own is no longer trusted.
     fn has_lost_trust(&self, context: &RequestContext) -> bool {
         context.began_after_changes != self.key_watch.count()
             && !context.record.state.identity_is(|identity| self.key_watch.holds(identity))
@@ -251,7 +252,7 @@ async fn decide_by_body(client: &mut ClientSession, context: &mut RequestContext
 
 /// Gives the client's connection the limits of its request.
 pub(in crate::proxy) fn limit(client: &mut ClientSession, connection: &Connection, listen: &ListenSettings) {
-    // Without this, a client that sends its next request early has the one under way aborted.
+    // Without this, a client that sends its next request early has the one in progress aborted.
     client.set_pipelining_enabled(true);
     client.set_read_timeout(Some(listen.body_timeout));
     connection.request().bound_writes(listen.write_timeout);

@@ -1,4 +1,4 @@
-//! What becomes of a connection whose next request cannot be read: an answer in the gateway's shape, a line, a count, and the end.
+//! A connection whose next request cannot be parsed: a response in the gateway's format, a log line, a count, and the close.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
 const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Gateway {
-    /// Answers what is no request, and ends its connection.
+    /// Answers what is not a request, and ends its connection.
     pub(super) async fn refuse_unread(&self, mut client: ClientSession, connection: &Arc<Connection>, kind: Unreadable) {
         let mut context = self.begin_unread(connection);
         context.record.outcome = Outcome::Refused(kind.rejection());

@@ -1,4 +1,4 @@
-//! Reading a body whole before anything is forwarded, because the token is in it.
+//! Reads a whole body before anything is forwarded, because the token is in it.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The upstream's side: addresses, connections that wait, the session that writes a request and reads its answer. Knows
-//! neither routes, tokens nor clients.
+//! The upstream's side: addresses, idle connections, the session that writes a request and reads its response. Knows neither
+//! routes, tokens nor clients.
 
 mod addresses;
 mod backend;

@@ -1,7 +1,7 @@
-//! Connections to upstreams that wait for their next request. Each event loop has its own.
+//! Idle connections to upstreams. Each event loop has its own.
 //!
-//! Pingora's pool runs a task for each connection that waits, to see it close, and asks the system for its address before it is used again.
-//! Here a connection is looked at when it is taken out, and all that wait are looked at once a second.
+//! Pingora's pool runs a task for each idle connection, to notice when it closes, and asks the system for its address before it
+//! is reused. Here a connection is checked when it is taken, and all idle ones are checked once a second.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -77,7 +77,7 @@ impl Pool {
         }
     }
 
-    /// Closes those that wait for too long, and those that their peers have closed. Goes on for ever.
+    /// Closes those that wait for too long, and those that their peers have closed. Goes on forever.
     pub(in crate::proxy) async fn tend(&self) {
         let mut clock = tokio::time::interval(TEND_INTERVAL);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -131,7 +131,7 @@ impl Waiting {
     /// Whether there is nothing to read: no end, and nothing that was not asked for. Whatever comes unasked could be taken for the answer
     /// to the next request.
     fn is_quiet(&mut self) -> bool {
-        // Not held to the task's share of time, which might be used up, and then everything looks quiet.
+        // Not limited by the task's share of time, which might be used up, and then everything looks quiet.
         unconstrained(self.stream.read(&mut [0])).now_or_never().is_none()
     }
 }

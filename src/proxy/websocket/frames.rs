@@ -1,7 +1,8 @@
-//! WebSocket frames (RFC 6455 section 5), as far as a tunnel must know them: where one ends, and the few that the gateway sends itself.
+//! WebSocket frames (RFC 6455 section 5), as far as a tunnel needs them: where one ends, and the few that the gateway sends
+//! itself.
 //!
-//! Pure. A control frame may stand between any two frames, also within a fragmented message, but never inside a frame. So a tunnel that
-//! has something to say must know where the frames end that it carries.
+//! Pure. A control frame may come between any two frames, also within a fragmented message, but never inside a frame. So a
+//! tunnel that sends its own frames must know where the relayed ones end.
 
 /// Follows the frames in one direction of a tunnel.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +27,7 @@ impl FrameTracker {
         self.header_bytes == 0
     }
 
-    /// Whether a Close was among what came, or is under way.
+    /// Whether a Close was among what came, or is in progress.
     pub(in crate::proxy) fn has_closed(&self) -> bool {
         self.has_closed
     }
@@ -39,7 +40,7 @@ impl FrameTracker {
         }
     }
 
-    /// How many of these bytes belong to the frame under way; 0 between frames.
+    /// How many of these bytes belong to the frame in progress; 0 between frames.
     pub(in crate::proxy) fn rest_of_frame(&self, bytes: &[u8]) -> usize {
         let mut ahead = self.clone();
         let mut count = 0;

@@ -38,7 +38,7 @@ pub fn end_of_head(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|position| position + 4)
 }
 
-/// A connection to one server, made anew when the server has closed it.
+/// A connection to one server, made again when the server has closed it.
 pub struct Connection {
     server: SocketAddr,
     is_kept: bool,

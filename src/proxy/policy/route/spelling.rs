@@ -1,6 +1,7 @@
-//! A path as servers may take it apart: decoded as often as that goes, cut into segments at all that may be a slash.
+//! A path as servers may parse it: decoded until nothing is left to decode, split into segments at everything that may be a
+//! slash.
 //!
-//! No spelling is read in one way here. Of each segment is said what it may be: this name or that, nothing, the way up.
+//! No single reading is chosen. Each segment gets the set of what it may be: this name or that, nothing, the way up.
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
@@ -26,7 +27,7 @@ pub(super) struct Segment {
     skeleton: String,
     /// Where in the skeleton the name may end.
     ends: Vec<usize>,
-    /// Whether it may be nothing: no segment at all, or one that means the place where it stands.
+    /// Whether it may be nothing: no segment at all, or one that means the place where it is.
     pub(super) may_be_nothing: bool,
     /// Whether it may be nothing though no server leaves out signs that are plain in a segment.
     may_be_empty: bool,
@@ -170,7 +171,8 @@ pub(super) fn may_have_authority(path: &[u8]) -> bool {
     }
 }
 
-/// Whether two bytes may begin an escape of what servers take for a slash: of `/`, `\\`, `%`, or of a character beyond ASCII that is folded into one.
+/// Whether two bytes may begin an escape of what servers take for a slash: of `/`, `\\`, `%`, or of a character beyond ASCII that
+/// is folded into one.
 fn is_of_slash(pair: &[u8]) -> bool {
     matches!(pair, b"%2" | b"%5" | b"%e" | b"%E" | b"%u" | b"%U")
 }
@@ -227,8 +229,8 @@ fn letters(path: &[u8]) -> Option<Vec<Letter>> {
     Some(letters)
 }
 
-/// Decodes once, in place: for the `time`th time, which is noted of each byte that comes of it. Says whether there was anything to decode; none
-/// if what is there has no one meaning.
+/// Decodes once, in place: for the `time`th time, which is noted of each byte that comes of it. Says whether there was anything to
+/// decode; none if what is there has no one meaning.
 fn decode(bytes: &mut Vec<u8>, of_each: &mut Vec<usize>, time: usize) -> Option<bool> {
     str::from_utf8(bytes).ok()?;
     if !bytes.contains(&b'%') {
@@ -279,7 +281,7 @@ fn fold(letter: char, mut push: impl FnMut(char)) {
     }
 }
 
-/// Characters that nobody sees, which some servers and file systems leave out.
+/// Invisible characters, which some servers and file systems ignore.
 fn is_ignorable(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'

@@ -1,4 +1,4 @@
-//! The paths of all routes, segment by segment; and where in them a path may lead, whoever reads it.
+//! The paths of all routes, segment by segment, and the nodes that a path may reach in any reading.
 
 use std::collections::HashMap;
 
@@ -117,7 +117,7 @@ impl Tree {
             return to(place);
         }
         if depth == Depth::BeforeAuthority {
-            // What stands before a slash that some do not see is no authority for those.
+            // The text before a slash that some do not see is no authority for those.
             to(if segment.is_joined { place } else { Place::ROOT });
         } else if segment.may_be_nothing && node == 0 {
             to(Place { depth: Depth::BeforeAuthority, ..place });

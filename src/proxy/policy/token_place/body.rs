@@ -1,4 +1,4 @@
-//! A token in a JSON body: the login of Realm, and what is like it.
+//! A token in a JSON body: the login of Realm, and similar ones.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use crate::{
     token::{Rejection, is_strict_object, one_token},
 };
 
-/// Most bytes of a body that holds a token. It is read whole before anything is forwarded.
+/// Maximum bytes of a body that holds a token. It is read whole before anything is forwarded.
 pub(in crate::proxy) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// A member of a JSON object in the body, in its outermost level.
@@ -59,9 +59,9 @@ impl BodyPlace {
     /// Reads a whole body.
     ///
     /// # Errors
-    /// [`Rejection::BodyMalformed`] for what is no JSON object, has a member twice at any level, or one that is to be read in two cases, or lacks a member;
-    /// [`Rejection::LoginNotAllowed`] for a value of the condition that is not listed; [`Rejection::AuthorizationMalformed`] for a
-    /// member that is no token.
+    /// [`Rejection::BodyMalformed`] for a body that is not a JSON object, has a duplicate member at any level, or one that differs
+    /// only in case, or lacks a member; [`Rejection::LoginNotAllowed`] for a value of the condition that is not listed;
+    /// [`Rejection::AuthorizationMalformed`] for a member that is not a token.
     pub(in crate::proxy) fn read(&self, body: &[u8]) -> Result<BodyContent, Rejection> {
         let text = str::from_utf8(body).ok().filter(|_| is_strict_object(body)).ok_or(Rejection::BodyMalformed)?;
         let members = Members::of(text).map_err(|_| Rejection::BodyMalformed)?;
@@ -87,7 +87,7 @@ impl BodyPlace {
 }
 
 impl BodyToken {
-    /// The body with another token in place of this one. All else stays byte for byte.
+    /// The body with another token instead of this one. All else stays byte for byte.
     pub(in crate::proxy) fn replaced(&self, token: &str) -> String {
         json_member::replaced(&self.text, &self.value, token)
     }

@@ -1,4 +1,4 @@
-//! A string member of a JSON object: found, and replaced so that the rest stays byte for byte.
+//! Finds a string member of a JSON object, and replaces it so that the rest stays the same byte for byte.
 
 use std::{fmt, ops::Range};
 
@@ -15,12 +15,12 @@ pub(super) struct Members<'a> {
     members: Vec<(String, &'a RawValue)>,
 }
 
-/// Why a text is not taken.
+/// Why a text is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotOneObject;
 
 impl<'a> Members<'a> {
-    /// Reads the outermost members. Errors: no JSON object, or a member that stands twice in it; an escaped name counts as what it
+    /// Reads the outermost members. Errors: no JSON object, or a member that appears twice in it; an escaped name counts as what it
     /// means.
     pub(super) fn of(text: &'a str) -> Result<Self, NotOneObject> {
         let mut json = serde_json::Deserializer::from_str(text);
@@ -37,8 +37,8 @@ impl<'a> Members<'a> {
         if self.members.iter().any(|(member, _)| is_other(member)) { Err(NotOneObject) } else { Ok(()) }
     }
 
-    /// A member that is a string, and the place of its value; none if it is not there. Errors: no string, or a member that differs from it in
-    /// case alone.
+    /// A member that is a string, and the place of its value; none if it is not there. Errors: no string, or a member that differs
+    /// from it in case alone.
     pub(super) fn string(&self, name: &str) -> Result<Option<(String, Range<usize>)>, NotOneObject> {
         self.check_spelling(name)?;
         let Ok(index) = self.members.binary_search_by(|(member, _)| member.as_str().cmp(name)) else { return Ok(None) };
@@ -55,7 +55,7 @@ fn folded(name: &str) -> impl Iterator<Item = char> {
     name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
-/// The text with another string as the value that stands there.
+/// The text with another string as the value that is there.
 pub(super) fn replaced(text: &str, value: &Range<usize>, new: &str) -> String {
     let before = text.get(..value.start).unwrap_or_default();
     let after = text.get(value.end..).unwrap_or_default();
@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for Outermost {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        /// Whoever sends more wants to keep the gateway busy.
+        /// A longer one is only meant to keep the gateway busy.
         const MAX_MEMBERS: usize = 1_024;
         let mut members = Vec::new();
         while let Some(member) = entries.next_entry()? {
