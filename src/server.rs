@@ -1,4 +1,4 @@
-//! The composition root: a [`Config`] to running services, and their orderly end.
+//! The composition root: from a [`Config`] to running services, and their orderly shutdown.
 
 mod purged;
 mod reload;
@@ -28,7 +28,7 @@ use crate::{
     token::TrustedIssuer,
 };
 
-/// Why the gateway does not start, in words an operator can act on.
+/// Why the gateway does not start, with a message that an operator can act on.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be bound.
@@ -70,7 +70,7 @@ pub struct Gateway {
     /// From here on `/readyz` says no.
     draining: CancellationToken,
     shutdown_delay: Duration,
-    /// Ends the edge; the rest goes on until the edge has drained.
+    /// Stops the edge; the rest continues until the edge has drained.
     stop_edge: CancellationToken,
     stop_rest: CancellationToken,
     edge: JoinSet<()>,
@@ -189,8 +189,8 @@ impl Gateway {
         &self.metrics
     }
 
-    /// Says that it is not ready and waits for the configured delay, so that load balancers hear of it. Then stops accepting, lets requests
-    /// finish within the grace and cuts the rest. Returns as soon as nothing is under way.
+    /// Reports not ready and waits for the configured delay, so that load balancers notice. Then stops accepting, lets requests
+    /// finish within the grace and cuts the rest. Returns as soon as nothing is in progress.
     ///
     /// The admin listener and the key refresh go on while requests finish.
     pub async fn stop(mut self) {
@@ -218,7 +218,7 @@ impl Gateway {
 }
 
 /// The issuers of a config, each with the task that is still to be started. Where the config says of an issuer's keys what it said
-/// before, its task goes on; else the new one takes over the keys at hand.
+/// before, its task goes on; else the new one takes over the known keys.
 fn issuers(
     config: &Config,
     before: &[RunningIssuer],

@@ -1,4 +1,4 @@
-//! Text for people: with colours where there is a terminal.
+//! Text for people: with colours on a terminal.
 
 /// How text looks: with colours on a terminal, plain in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -71,7 +71,7 @@ impl RoleProcess {
         self.word(0)
     }
 
-    /// Where the issuer of that token has its keys; empty where there is no token.
+    /// Where the issuer of that token has its keys; empty where there is not a token.
     pub fn keys_url(&self) -> &str {
         self.word(1)
     }

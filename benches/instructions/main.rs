@@ -1,4 +1,5 @@
-//! How many instructions a request and a verification take, outside of the kernel, counted by valgrind: a busy machine does not disturb that.
+//! How many instructions a request and a verification take, outside of the kernel, counted by valgrind: a busy machine does not
+//! disturb that.
 //!
 //! The bench starts itself again in other roles. A cached request is counted in the gateway's process between two dumps of
 //! callgrind, with 64 clients in a closed loop; a verification likewise, in a process that does nothing else.

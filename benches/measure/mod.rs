@@ -121,7 +121,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// CPU time in place of criterion's clock.
+/// CPU time instead of criterion's clock.
 struct CpuTime;
 
 impl Measurement for CpuTime {

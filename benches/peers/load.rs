@@ -23,7 +23,7 @@ pub fn rate(contender: &Contender, connections: usize) -> Result<f64, Box<dyn Er
         .ok_or_else(|| format!("wrk on {}: {text}{}", contender.case.title(), String::from_utf8_lossy(&output.stderr)).into())
 }
 
-/// Latencies at a fixed rate of requests a second, each counted from when it was due.
+/// Latencies at a fixed rate of requests per second, each counted from when it was due.
 pub fn open_loop(contender: &Contender, connections: usize, rate: u64, seconds: u64) -> Result<Percentiles, Box<dyn Error>> {
     let mut tokens = tempfile::NamedTempFile::new()?;
     writeln!(tokens, "{}", contender.token)?;

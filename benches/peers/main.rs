@@ -1,9 +1,10 @@
 //! The gateway beside nginx, HAProxy and Envoy, all at the same work: the same upstream and answer, tokens of one shape.
 //!
 //! Each proxy has one worker and runs on the last core; load and upstream share the first. First each has to show that it does its
-//! work. Then each is loaded as fast as it answers, which fills pools and caches; they take short turns of some hundred requests, for the
-//! CPU time of one; and last comes latency at a fixed rate that all of them can bear. Where a process happens to lie in memory decides on
-//! some per cent, so all are started several times. Results go to `target/bench/peers.json`, from which `make bench-report` makes the tables and plots.
+//! work. Then each is loaded as fast as it answers, which fills pools and caches; they take short turns of some hundred requests,
+//! for the CPU time of one; and last comes latency at a fixed rate that all of them can bear. Where a process happens to lie in
+//! memory decides on some per cent, so all are started several times. Results go to `target/bench/peers.json`, from which `make
+//! bench-report` makes the tables and plots.
 //!
 //! `make bench-peers`; with `-- --test` one tiny round, or none where the peers are not installed. With `-- --profiled PROGRAM`, a gateway
 //! that was optimised with a profile takes part: `make bench-peers-pgo`.

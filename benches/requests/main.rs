@@ -1,9 +1,9 @@
 //! Whole requests through the gateway, beside a bare Pingora proxy built alike.
 //!
-//! The bench starts itself again in other roles: the upstream, the gateway, the bare proxy. Each proxy is one process, pinned to the
-//! last core; load and upstream share the first. The proxies take turns in short rounds and are started anew after some. What is compared is
-//! the CPU time of the proxy's process for each request, which other work on the machine disturbs less than the clock. The gateway takes part
-//! with a public route, too, which says what the token costs, and nginx where it is installed.
+//! The bench starts itself again in other roles: the upstream, the gateway, the bare proxy. Each proxy is one process, pinned to
+//! the last core; load and upstream share the first. The proxies take turns in short rounds and are started again after some. What
+//! is compared is the CPU time of the proxy's process for each request, which other work on the machine disturbs less than the
+//! clock. The gateway takes part with a public route, too, which says what the token costs, and nginx where it is installed.
 //!
 //! `cargo bench --bench requests`; with `-- --test` one short round each. With `-- --against NAME=PROGRAM`, which may be given often, the
 //! gateways of other builds of this bench take part: that is how a change, a compiler's option or an allocator is measured.

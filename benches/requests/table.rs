@@ -21,13 +21,13 @@ impl Table {
         Self { titles, starts: Vec::new() }
     }
 
-    /// The rounds to come are those of processes that have been started anew.
+    /// The rounds to come are those of processes that have been started again.
     pub fn begin_start(&mut self) {
         let columns = vec![Vec::new(); self.titles.len()];
         self.starts.push(Start { cpu: columns.clone(), rate: columns });
     }
 
-    /// One round of one proxy: seconds of CPU time for each request, requests a second.
+    /// One round of one proxy: seconds of CPU time for each request, requests per second.
     pub fn add(&mut self, proxy: usize, cpu: f64, rate: f64) {
         if let Some(start) = self.starts.last_mut() {
             start.cpu[proxy].push(cpu);

@@ -25,7 +25,7 @@ use crate::{
     stage::Stage,
 };
 
-/// Requests of hot users a second, and new tokens a second.
+/// Requests of hot users per second, and new tokens a second.
 const RATES: [f64; 2] = [2_000.0, 1_000.0];
 /// The same for a test, which runs without optimisation.
 const TEST_RATES: [f64; 2] = [200.0, 100.0];

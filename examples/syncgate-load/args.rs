@@ -6,15 +6,15 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use hyper::{Method, Uri};
 use serde_json::Value;
 
-/// Loads a gateway with many users, each with a token of its own, and reports how long they wait.
+/// Loads a gateway with many users, each with their own token, and reports how long they wait.
 ///
-/// With --rate the load is an open loop: requests are sent at fixed times, whatever became of those before, as people do. A latency
-/// counts from the time at which the request was due, so nothing hides in a stall. This is how to size a deployment. Without --rate each
-/// connection sends its next request when the last one is answered (a closed loop): that shows the highest throughput, and its latencies
-/// say little.
+/// With --rate the load is an open loop: requests are sent at fixed times, regardless of earlier ones, as real users do. Latency
+/// counts from the time at which the request was due, so stalls are not hidden. Use this to size a deployment. Without --rate each
+/// connection sends its next request when the last one is answered (a closed loop): that shows the maximum throughput, but its latencies
+/// mean little.
 ///
-/// Users are hot or cold. Hot users come again and again, and the gateway knows their tokens from its cache. A cold user comes once, with
-/// a token never seen before, which the gateway has to verify and to answer with a signature of its own.
+/// Users are hot or cold. Hot users send many requests, and their tokens are in the gateway's cache. A cold user sends one request with a
+/// new token, which the gateway has to verify and sign a token for.
 #[derive(Debug, Parser)]
 #[command(name = "syncgate-load", max_term_width = 110, after_long_help = EXAMPLES, disable_help_subcommand = true)]
 pub struct Args {
@@ -27,25 +27,25 @@ Examples:
   Try it, with issuer, gateway and backend in this process:
     syncgate-load http --demo --rate 500 --duration 10
 
-  A deployment, with tokens from a file, one a line:
+  A deployment, with tokens from a file, one per line:
     syncgate-load http --url https://sync.contoso.example/docs/42 --tokens tokens.txt --connections 64 --rate 1000
 
-  A morning: 5,000 users at work, and 50 a second who log in:
+  A morning: 5,000 active users, and 50 logins per second:
     syncgate-load http --url https://sync.contoso.example/docs/42 --signing-key issuer.pem --kid test-1 \\
       --issuer https://login.contoso.example/v2.0/ --audience my-api --users 5000 --rate 2000 --cold-rate 50
 
-  The highest throughput:
+  The maximum throughput:
     syncgate-load http --url https://sync.contoso.example/docs/42 --tokens tokens.txt --connections 64
 
-  5,000 devices with a socket each, 500 of which say something each second:
+  5,000 devices with a WebSocket each, 500 of which send a message each second:
     syncgate-load websocket --url https://sync.contoso.example/live --tokens tokens.txt --connections 5000 --rate 500
 
   2,000 devices that wait for changes, which the backend answers after 30 seconds if there are none:
     syncgate-load long-poll --url 'https://sync.contoso.example/changes?feed=longpoll' --tokens tokens.txt \\
       --connections 2000 --hold 30 --duration 120
 
-In a pipeline: --expect-status 200 makes any other answer a failure, --json prints the report for programs.
-Exit codes: 0 done; 1 another status than expected; 2 the target was not reached at all, or the command line is wrong.";
+In a pipeline: --expect-status 200 makes any other response a failure, --json prints the report for programs.
+Exit codes: 0 done; 1 an unexpected status; 2 the target was not reachable, or the command line is wrong.";
 
 #[derive(Debug, Subcommand)]
 pub enum Mode {
@@ -54,7 +54,7 @@ pub enum Mode {
     Websocket(WebSocketArgs),
 }
 
-/// Requests and answers over keep-alive connections.
+/// Requests and responses over keep-alive connections.
 #[derive(Debug, ClapArgs)]
 pub struct HttpArgs {
     #[command(flatten)]
@@ -65,16 +65,16 @@ pub struct HttpArgs {
     /// The body of each request.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "Target")]
     pub body: Option<String>,
-    /// Requests a second of all connections together. Without it: a closed loop.
+    /// Requests per second of all connections together. Without it: a closed loop.
     #[arg(long, value_name = "R", value_parser = positive, help_heading = "Load")]
     pub rate: Option<f64>,
-    /// Requests a second of cold users, part of --rate.
+    /// Requests per second of cold users, part of --rate.
     #[arg(long, value_name = "R", value_parser = positive, requires = "rate", help_heading = "Load")]
     pub cold_rate: Option<f64>,
     /// The same as a share of --rate: 0.05 is one request in twenty.
     #[arg(long, value_name = "SHARE", value_parser = share, requires = "rate", conflicts_with = "cold_rate", help_heading = "Load")]
     pub cold_share: Option<f64>,
-    /// Do not have each hot user known to the gateway before the clock starts.
+    /// Do not add each hot user to the gateway's cache before the measurement starts.
     #[arg(long, help_heading = "Load")]
     pub no_warm_up: bool,
     /// Seconds until a request counts as lost.
@@ -82,14 +82,14 @@ pub struct HttpArgs {
     pub timeout: Duration,
 }
 
-/// Polls that the backend answers when it has news, or after a while. Each connection polls again when it has its answer.
+/// Polls that the backend answers when it has news, or after a while. Each connection polls again when it has its response.
 ///
-/// Polls that are open at the end are no errors.
+/// Polls that are open at the end are not errors.
 #[derive(Debug, ClapArgs)]
 pub struct LongPollArgs {
     #[command(flatten)]
     pub common: Common,
-    /// Seconds for which the backend holds a poll that has no news. The latency of an answer is what comes on top.
+    /// Seconds for which the backend holds a poll without news. The latency of a response is the time beyond that.
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = any_seconds, help_heading = "Target")]
     pub hold: Duration,
     /// Seconds until a poll counts as lost.
@@ -97,21 +97,21 @@ pub struct LongPollArgs {
     pub timeout: Duration,
 }
 
-/// Sockets, each opened with its user's token.
+/// WebSockets, each opened with its user's token.
 ///
-/// What is measured is the time from a ping to its pong, which any backend answers, or from a message to the next message. Statuses
-/// are those of the handshakes: 101 for a socket that opened.
+/// Measures the time from a ping to its pong, which any backend sends, or from a message to the next message. Statuses are those of
+/// the handshakes: 101 for an open WebSocket.
 #[derive(Debug, ClapArgs)]
 pub struct WebSocketArgs {
     #[command(flatten)]
     pub common: Common,
-    /// What is sent in place of pings; the next message from the backend is the answer.
+    /// The message to send instead of pings; the next message from the backend is the response.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "Target")]
     pub message: Option<String>,
-    /// Pings or messages a second of all sockets together. Without it: a closed loop.
+    /// Pings or messages per second of all WebSockets together. Without it: a closed loop.
     #[arg(long, value_name = "R", value_parser = positive, help_heading = "Load")]
     pub rate: Option<f64>,
-    /// Only keep the sockets open.
+    /// Only keep the WebSockets open.
     #[arg(long, conflicts_with_all = ["rate", "message"], help_heading = "Load")]
     pub idle: bool,
     /// Seconds until a ping or message counts as lost.
@@ -119,7 +119,7 @@ pub struct WebSocketArgs {
     pub timeout: Duration,
 }
 
-/// What all modes share.
+/// Options of all modes.
 #[derive(Debug, ClapArgs)]
 pub struct Common {
     #[command(flatten)]
@@ -132,16 +132,16 @@ pub struct Common {
     /// How long, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = "Load")]
     pub duration: Duration,
-    /// Threads of the generator. One is good for some 20,000 requests a second.
+    /// Threads of the generator. One is enough for about 20,000 requests per second.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Load")]
     pub threads: u16,
-    /// Fail if a status is another, or if an answer does not come.
+    /// Fail on any other status or a missing response.
     #[arg(long, value_name = "STATUS", help_heading = "Report")]
     pub expect_status: Option<u16>,
     /// Print the report as one JSON object. Latencies are in microseconds.
     #[arg(long, help_heading = "Report")]
     pub json: bool,
-    /// No progress line each second.
+    /// No progress line every second.
     #[arg(long, help_heading = "Report")]
     pub quiet: bool,
 }
@@ -151,13 +151,13 @@ pub struct TargetArgs {
     /// Where requests go: http or https, with path and query.
     #[arg(long, required_unless_present = "demo", help_heading = "Target")]
     pub url: Option<Uri>,
-    /// Start issuer, gateway and backend in this process, and go there.
+    /// Start issuer, gateway and backend in this process, and use them.
     #[arg(long, conflicts_with_all = ["url", "tokens", "signing_key", "ca_file"], help_heading = "Target")]
     pub demo: bool,
     /// A header of each request, "Name: value". Can be given several times.
     #[arg(long, value_name = "HEADER", help_heading = "Target")]
     pub header: Vec<String>,
-    /// PEM file with the certificates to trust in place of the system's.
+    /// PEM file with the certificates to trust instead of the system's.
     #[arg(long, value_name = "FILE", help_heading = "Target")]
     pub ca_file: Option<PathBuf>,
 }
@@ -167,28 +167,28 @@ pub struct UserArgs {
     /// Hot users. Default: 100, or as many as the file has tokens.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Users")]
     pub users: Option<u32>,
-    /// File with tokens, one a line: the first for --users hot users, the others for cold ones.
+    /// File with tokens, one per line: the first for --users hot users, the others for cold ones.
     #[arg(long, value_name = "FILE", conflicts_with = "signing_key", help_heading = "Users")]
     pub tokens: Option<PathBuf>,
-    /// Private key of a test issuer (PEM), to make tokens with: RSA for RS256, P-256 for ES256. They look like those of Azure AD B2C.
+    /// Private key of a test issuer (PEM) to create tokens with: RSA for RS256, P-256 for ES256. They look like those of Azure AD B2C.
     #[arg(long, value_name = "FILE", requires_all = ["kid", "issuer", "audience"], help_heading = "Users")]
     pub signing_key: Option<PathBuf>,
     /// The key's id in the issuer's key set.
     #[arg(long, value_name = "KID", allow_hyphen_values = true, requires = "signing_key", help_heading = "Users")]
     pub kid: Option<String>,
-    /// `iss` of the tokens that are made.
+    /// `iss` of the created tokens.
     #[arg(long, value_name = "URL", requires = "signing_key", help_heading = "Users")]
     pub issuer: Option<String>,
-    /// `aud` of the tokens that are made.
+    /// `aud` of the created tokens.
     #[arg(long, value_name = "AUDIENCE", allow_hyphen_values = true, requires = "signing_key", help_heading = "Users")]
     pub audience: Option<String>,
-    /// A claim of the tokens that are made, "name=value", as JSON or as text: scp=sync, roles=["admin"]. Can be given several times.
+    /// A claim of the created tokens, "name=value", as JSON or as text: scp=sync, roles=["admin"]. Can be given several times.
     #[arg(long, value_name = "CLAIM", value_parser = claim, help_heading = "Users")]
     pub claim: Vec<(String, Value)>,
-    /// How long the tokens that are made live, in seconds.
+    /// Lifetime of the created tokens, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds, help_heading = "Users")]
     pub token_lifetime: Duration,
-    /// How a request carries its token.
+    /// The header with the token.
     #[arg(long, value_name = "HEADER", default_value = "Authorization: Bearer {token}", help_heading = "Users")]
     pub token_header: String,
 }

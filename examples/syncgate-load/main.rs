@@ -12,7 +12,7 @@
 //!
 //! In an open loop (`--rate`) requests are due at fixed times, whatever became of those before, and a latency counts from the time at
 //! which the request was due. So a target that stops for a while shows with all the requests that it kept waiting, and not with the few
-//! that were under way (coordinated omission).
+//! that were in progress (coordinated omission).
 
 mod args;
 mod demo;

@@ -85,12 +85,12 @@ impl Report {
         let mut doubts = Vec::new();
         if self.behind_schedule > self.sent / 100 {
             doubts.push(format!(
-                "The generator was late with {} requests, by more than 1 ms: give it more --threads, or a machine of its own.",
+                "The generator was late with {} requests, by more than 1 ms: give it more --threads, or its own machine.",
                 self.behind_schedule
             ));
         }
         if self.generator_load > 0.9 {
-            doubts.push("The generator was as busy as it can be: give it more --threads, or a machine of its own.".into());
+            doubts.push("The generator was as busy as it can be: give it more --threads, or its own machine.".into());
         }
         if self.waited_for_connection > self.sent / 100 {
             doubts.push(format!(

@@ -44,7 +44,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let descriptors = raise_descriptors();
     if common.connections as usize > descriptors.saturating_sub(OTHER_DESCRIPTORS) {
         let text =
-            format!("--connections {}: only {descriptors} files may be open; raise the limit (ulimit -n)", common.connections);
+            format!("--connections {}: only {descriptors} files can be open; raise the limit (ulimit -n)", common.connections);
         return Err(Trouble(text).into());
     }
     let demo = common.target.demo.then(Demo::start).transpose()?;
@@ -181,13 +181,13 @@ fn show(common: &Common, report: &Report) -> Result<(), Failure> {
     let text = if common.json { serde_json::to_string(report).unwrap_or_default() } else { report.to_string() };
     println!("{}", text.trim_end());
     if report.sent > 0 && report.completed == 0 && report.statuses.is_empty() {
-        return Err(Trouble("not one request was answered".into()).into());
+        return Err(Trouble("no request was answered".into()).into());
     }
     let Some(expected) = common.expect_status else { return Ok(()) };
     match (report.statuses_other_than(expected), report.errors.values().sum()) {
         (0, 0) => Ok(()),
         (others, errors) => {
-            Err(Failure::Unexpected(format!("{others} answers had another status than {expected}, {errors} did not come")))
+            Err(Failure::Unexpected(format!("{others} responses had a status other than {expected}, {errors} were missing")))
         }
     }
 }

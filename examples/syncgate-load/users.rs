@@ -18,7 +18,7 @@ pub fn tokens(args: &UserArgs, mint: Option<Mint>, cold: u64, cold_share: f64) -
         (Some(mint), _) => minted(&mint, args.users.unwrap_or(USERS), cold)?,
         (None, Some(path)) => read(path, args.users, cold)?,
         (None, None) => {
-            eprintln!("Requests have no token: give --tokens or --signing-key for users.");
+            eprintln!("Requests have no token: add users with --tokens or --signing-key.");
             (Vec::new(), Vec::new())
         }
     };
@@ -38,7 +38,7 @@ pub fn mint(args: &UserArgs) -> Result<Option<Mint>, Trouble> {
 
 fn minted(mint: &Mint, hot: u32, cold: u64) -> Result<(Vec<String>, Vec<String>), Trouble> {
     if u64::from(hot) + cold > 10_000 {
-        eprintln!("Making {} tokens.", u64::from(hot) + cold);
+        eprintln!("Creating {} tokens.", u64::from(hot) + cold);
     }
     Ok((mint.tokens("load", 0..u64::from(hot))?, mint.tokens(&Mint::new_kind()?, 0..cold)?))
 }

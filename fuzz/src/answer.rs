@@ -14,13 +14,14 @@ use hyper_util::rt::TokioIo;
 use syncgate::fuzzing::{HeardAnswer, HeardEnd, hear_answer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// Most bytes that hyper is given at once: it bounds its buffer otherwise than the gateway does.
-const MOST: usize = 64 * 1024;
+/// Maximum bytes that hyper is given at once: it bounds its buffer otherwise than the gateway does.
+const MAX_INPUT_BYTES: usize = 64 * 1024;
 
-/// Fails if it does not hold. The first byte says whether the request was a HEAD (`H`), the second how the answer is cut; the rest is the answer.
+/// Fails if it does not hold. The first byte says whether the request was a HEAD (`H`), the second how the answer is cut; the rest
+/// is the answer.
 pub fn hold(input: &[u8]) {
     let [method, cut, wire @ ..] = input else { return };
-    if wire.len() > MOST {
+    if wire.len() > MAX_INPUT_BYTES {
         return;
     }
     let answers_head = *method == b'H';
@@ -54,9 +55,9 @@ struct Hypers {
     is_whole: bool,
 }
 
-/// Where the gateway hears otherwise on purpose: `identity` says nothing, so that a length beside it holds, where to hyper the connection's end
-/// is the body's; a coding in HTTP/1.0, which hyper refuses, is read, though its connection is not used again (RFC 9112 section 6.1); and an
-/// empty item of a list says nothing (RFC 9110 section 5.6.1.2), where to hyper it is the last coding.
+/// Where the gateway hears otherwise on purpose: `identity` says nothing, so that a length beside it holds, where to hyper the
+/// connection's end is the body's; a coding in HTTP/1.0, which hyper refuses, is read, though its connection is not used again (RFC
+/// 9112 section 6.1); and an empty item of a list says nothing (RFC 9110 section 5.6.1.2), where to hyper it is the last coding.
 fn is_heard_otherwise(wire: &[u8]) -> bool {
     has_coding(wire) && (says(wire, "identity") || says(wire, "http/1.0") || has_empty_coding(wire))
 }
@@ -78,7 +79,7 @@ fn says(wire: &[u8], text: &str) -> bool {
 fn agree(heard: &HeardAnswer, hypers: &Hypers, wire: &[u8]) {
     assert_eq!(heard.statuses.last().copied(), hypers.status, "{hypers:?}");
     assert!(heard.body == hypers.body, "{:?} is {:?} to hyper", heard.body.escape_ascii(), hypers.body.escape_ascii());
-    // Behind the last chunk hyper reads fields, which have a form and bounds; the gateway drops what stands there.
+    // Behind the last chunk hyper reads fields, which have a form and bounds; the gateway drops what is there.
     assert!(hypers.is_whole || has_coding(wire), "whole, and cut short to hyper");
 }
 
@@ -86,7 +87,7 @@ fn by_hyper(wire: &[u8], answers_head: bool) -> Hypers {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
         let mut hypers = Hypers { status: None, body: Vec::new(), is_whole: false };
-        let (stream, mut upstream) = tokio::io::duplex(2 * MOST);
+        let (stream, mut upstream) = tokio::io::duplex(2 * MAX_INPUT_BYTES);
         let mut builder = http1::Builder::new();
         builder
             .allow_spaces_after_header_name_in_responses(true)
@@ -101,7 +102,7 @@ fn by_hyper(wire: &[u8], answers_head: bool) -> Hypers {
                 hypers.is_whole = read(answer.into_body(), &mut hypers.body).await;
             };
             let answering = async {
-                // What comes before it has asked is no answer to hyper.
+                // What comes before it has asked is not an answer to hyper.
                 assert!(upstream.read(&mut [0; 1024]).await.expect("a request") > 0);
                 upstream.write_all(wire).await.expect("room for the answer");
                 drop(upstream);

@@ -1,4 +1,4 @@
-//! What an operator can change: refresh the keys of an issuer, purge one of them. Each call is logged.
+//! What an operator can change: refresh the keys of an issuer, purge a key. Each call is logged.
 
 use std::{
     sync::Arc,
@@ -24,10 +24,10 @@ use crate::{
     token::Timestamp,
 };
 
-/// Longest wait for a refresh. A single fetch takes 5 s at most unless the config says otherwise.
-const REFRESH: Duration = Duration::from_secs(10);
-/// Longest name of a key: that of the longest `kid` a token may have.
-const LONGEST_NAME: usize = 4_096;
+/// Maximum wait for a refresh. A single fetch takes 5 s at most unless the config says otherwise.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum length of a key's name: that of the longest `kid` a token may have.
+const MAX_NAME_BYTES: usize = 4_096;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Purge {
@@ -38,17 +38,17 @@ pub(super) struct Purge {
     force: bool,
 }
 
-/// `POST /keys/{issuer}/refresh`: fetches the keys of an issuer now, and says what came of it.
+/// `POST /keys/{issuer}/refresh`: fetches the keys of an issuer now, and returns the result.
 pub(super) async fn refresh(State(admin): State<Arc<Admin>>, operator: Operator, Path(name): Path<String>) -> Response {
     let Some(keys) = find(&admin, &name) else { return no_issuer(&admin) };
-    tracing::info!(peer = %operator.peer, issuer = name, "an operator has the keys fetched");
-    keys.refresh(REFRESH).await;
+    tracing::info!(peer = %operator.peer, issuer = name, "an operator requested a fetch of the keys");
+    keys.refresh(REFRESH_TIMEOUT).await;
     answer(StatusCode::OK, json!(IssuerKeys::of(&name, &keys, Timestamp::from(SystemTime::now()))))
 }
 
 /// `POST /keys/{issuer}/purge?kid=...`: denies a key until the process ends, also for what it verified before.
 ///
-/// What names no key, or more than one, is answered 404 or 409 and changes nothing, unless `force=true` stands beside it.
+/// What names no key, or more than one, is answered 404 or 409 and changes nothing, unless `force=true` is beside it.
 pub(super) async fn purge(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
@@ -57,21 +57,21 @@ pub(super) async fn purge(
 ) -> Response {
     let now = Timestamp::from(SystemTime::now());
     let Some(keys) = find(&admin, &name) else { return no_issuer(&admin) };
-    if kid.is_empty() || kid.len() > LONGEST_NAME {
+    if kid.is_empty() || kid.len() > MAX_NAME_BYTES {
         return answer(StatusCode::BAD_REQUEST, json!({ "error": "kid", "error_description": "kid is empty or too long" }));
     }
     let named = Named::among(keys.view(now), &kid);
     if let Some((status, error, text)) = named.objection(&name, &kid).filter(|_| !force) {
-        tracing::warn!(peer = %operator.peer, issuer = name, kid = %kid.escape_default(), error, "a key is not denied");
+        tracing::warn!(peer = %operator.peer, issuer = name, kid = %kid.escape_default(), error, "a key could not be denied");
         return answer(status, json!({ "error": error, "error_description": text, "keys": named.shown() }));
     }
     let Some(dropped) = keys.purge(&kid, now) else {
-        let text = "too many keys are denied in memory: write them into the config and restart";
+        let text = "too many keys are denied in memory: add them to the config and restart";
         return answer(StatusCode::CONFLICT, json!({ "error": "too_many", "error_description": text }));
     };
     tracing::warn!(
         peer = %operator.peer, issuer = name, kid = %kid.escape_default(), dropped,
-        "an operator denies a key until the process ends"
+        "an operator denied a key until the process ends"
     );
     let body = json!({
         "issuer": name,
@@ -86,7 +86,7 @@ pub(super) async fn purge(
     answer(StatusCode::OK, body)
 }
 
-/// The keys that a name stands for, or all of them where it stands for none.
+/// The keys that a name stands for, or all of them if none match.
 struct Named {
     keys: Vec<KeyView>,
     is_known: bool,
@@ -110,14 +110,14 @@ impl Named {
         if !self.is_known {
             let list = if list.is_empty() { "none".to_owned() } else { list };
             let text = format!(
-                "no key of {issuer} has the kid or thumbprint {}, so nothing is denied. Its keys: {list}. To deny it all the same, for a key \
-                 that is still to come: --force (force=true)",
+                "no key of {issuer} has the kid or thumbprint {}, so nothing was denied. Its keys: {list}. To deny it anyway, for a key \
+                 published later: --force (force=true)",
                 name.escape_default()
             );
             return Some((StatusCode::NOT_FOUND, "unknown_kid", text));
         }
         let text = format!(
-            "the kid {} stands for several keys, so nothing is denied. Name the one by its thumbprint: {list}. To deny all of them: --force \
+            "several keys have the kid {}, so nothing was denied. Use a thumbprint to select one: {list}. To deny all of them: --force \
              (force=true)",
             name.escape_default()
         );
@@ -131,7 +131,7 @@ impl Named {
     }
 }
 
-/// A key in a line for people. A provider chooses what a `kid` looks like.
+/// A key as one readable line. A provider chooses its `kid`s.
 fn words(view: &KeyView) -> String {
     let kid = view.key.kid().map_or_else(|| "no kid".to_owned(), |kid| kid.escape_default().to_string());
     format!("{kid} (thumbprint {}, {})", view.key.id(), state(view.state))
@@ -143,7 +143,7 @@ fn find(admin: &Admin, name: &str) -> Option<Arc<KeyStore>> {
 
 fn no_issuer(admin: &Admin) -> Response {
     let names: Vec<_> = admin.shown.load().issuers.iter().map(|issuer| issuer.name.clone()).collect();
-    let text = format!("there is no such issuer; there are: {}", names.join(", "));
+    let text = format!("unknown issuer; known: {}", names.join(", "));
     answer(StatusCode::NOT_FOUND, json!({ "error": "issuer", "error_description": text }))
 }
 

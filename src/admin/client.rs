@@ -1,4 +1,4 @@
-//! A client for what an operator changes, for `syncgate admin`. It speaks to the listener of its own config, in plain HTTP/1.1.
+//! A client for `syncgate admin`. It connects to the admin listener of its config, over plain HTTP/1.1.
 
 use std::{
     io::{self, Read, Write},
@@ -16,20 +16,20 @@ use super::{
 
 /// Connecting, and each pause while the answer comes. A refresh takes 10 s at most.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Longest answer. Bytes.
-const MOST_BYTES: u64 = 16 * 1024 * 1024;
+/// Maximum response. Bytes.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The config names no credential.
-    #[error("the config has no admin.credential_file: set it, and make the file with `syncgate admin credential --config FILE`")]
+    #[error("the config has no admin.credential_file: set it, and create the file with `syncgate admin credential --config FILE`")]
     NotConfigured,
     /// The credential cannot be used.
     #[error(transparent)]
     Credential(#[from] CredentialError),
-    /// Nobody answers.
-    #[error("the gateway does not answer at {address} (admin.address): {source}")]
+    /// Not reachable.
+    #[error("the gateway does not respond at {address} (admin.address): {source}")]
     Unreachable {
         /// Where it was looked for.
         address: SocketAddr,
@@ -37,7 +37,7 @@ pub enum ClientError {
         source: io::Error,
     },
     /// Something else answers.
-    #[error("what answers at {0} is no syncgate")]
+    #[error("the server at {0} is not syncgate")]
     NotSyncgate(SocketAddr),
     /// It says no.
     #[error("{0}")]
@@ -87,7 +87,7 @@ impl AdminClient {
         }
     }
 
-    /// Status and body; none if the answer is no HTTP.
+    /// Status and body; none if the answer is not HTTP.
     fn exchange(&self, target: &str) -> io::Result<Option<(u16, Vec<u8>)>> {
         let mut stream = TcpStream::connect_timeout(&self.address, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
@@ -101,7 +101,7 @@ impl AdminClient {
         ));
         stream.write_all(head.as_bytes())?;
         let mut answer = Vec::new();
-        stream.take(MOST_BYTES).read_to_end(&mut answer)?;
+        stream.take(MAX_BYTES).read_to_end(&mut answer)?;
         Ok(split(&answer))
     }
 }

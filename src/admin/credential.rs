@@ -1,4 +1,4 @@
-//! The operators' credential: one line in a file that only its owner may read. Whoever may read the file may change things.
+//! The admin credential: one line in a file that only its owner may read. Anyone who can read the file may make changes.
 
 use std::path::Path;
 
@@ -9,21 +9,21 @@ use zeroize::Zeroizing;
 use crate::private_file::{self, PrivateFileError, Secret};
 
 /// Largest file. Bytes.
-const MOST_BYTES: usize = 4_096;
+const MAX_BYTES: usize = 4_096;
 
-/// Why the credential cannot be used, in words an operator can act on.
+/// Why the credential cannot be used, with a message that an operator can act on.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// The file cannot be read or written.
     #[error(transparent)]
     File(#[from] PrivateFileError),
-    /// Something else stands in the file.
+    /// Something else is in the file.
     #[error(
-        "{0} holds no credential of at least 32 printable characters: make one with `syncgate admin credential --config FILE --force`"
+        "{0} contains no credential of at least 32 printable characters: create one with `syncgate admin credential --config FILE --force`"
     )]
     Content(String),
     /// The cryptographic library gave no random number.
-    #[error("no credential could be made: the cryptographic library failed")]
+    #[error("no credential could be generated: the cryptographic library failed")]
     Random,
 }
 
@@ -42,12 +42,12 @@ impl Credential {
 
     /// Reads it.
     pub fn read(path: &Path) -> Result<Self, CredentialError> {
-        let data = private_file::read(path, MOST_BYTES)?;
+        let data = private_file::read(path, MAX_BYTES)?;
         let text = data.strip_suffix(b"\n").unwrap_or(&data);
         Secret::of(text).map(Self).ok_or_else(|| CredentialError::Content(path.display().to_string()))
     }
 
-    /// Whether somebody who says this has it. Takes as long for a near miss as for a far one.
+    /// Whether this is the credential. In constant time.
     pub(super) fn is(&self, said: &[u8]) -> bool {
         self.0.is(said)
     }

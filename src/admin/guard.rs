@@ -1,8 +1,8 @@
-//! Who may change something through the listener.
+//! Who may make changes through the listener.
 //!
-//! The credential of the file, and nobody's browser: a request with an `Origin` comes from a page, and one with a foreign `Host` comes
-//! from a page that has a name of its own pointed at this listener (DNS rebinding). Such a page is not shown anything either, where the
-//! listener is for this machine alone.
+//! A request needs the credential, and must not come from a browser: one with an `Origin` comes from a page, and one with a
+//! foreign `Host` comes from a page whose own name points to this listener (DNS rebinding). If the listener is for this machine
+//! only, such a page cannot read anything either.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -52,14 +52,14 @@ pub(super) enum Refusal {
 impl Refusal {
     const fn row(self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::FromAPage => (StatusCode::FORBIDDEN, "origin", "requests from web pages (with an Origin) change nothing here"),
+            Self::FromAPage => (StatusCode::FORBIDDEN, "origin", "requests from web pages (with an Origin) are not accepted here"),
             Self::ForeignHost => {
-                (StatusCode::FORBIDDEN, "host", "the Host is not this listener's: use localhost or the address that it listens on")
+                (StatusCode::FORBIDDEN, "host", "the Host is not that of this listener: use localhost or its address")
             }
             Self::NoCredentialConfigured => (
                 StatusCode::FORBIDDEN,
                 "no_credential_file",
-                "no credential is configured, so nothing can be changed: set admin.credential_file, make the file with `syncgate admin \
+                "no credential is configured, so nothing can be changed: set admin.credential_file, create the file with `syncgate admin \
                  credential --config FILE`, and reload",
             ),
             Self::CredentialUnusable => {
@@ -68,7 +68,7 @@ impl Refusal {
             Self::NoCredential => (
                 StatusCode::UNAUTHORIZED,
                 "credential",
-                "the credential of admin.credential_file is needed: Authorization: Bearer ..., or use `syncgate admin`",
+                "the credential in admin.credential_file is required: Authorization: Bearer ..., or use `syncgate admin`",
             ),
         }
     }
@@ -92,13 +92,13 @@ impl FromRequestParts<Arc<Admin>> for Operator {
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Refusal> {
         let connection = ConnectInfo::<Connection>::from_request_parts(parts, admin).await.map_err(|_| Refusal::ForeignHost)?.0;
         check(&parts.headers, connection, admin).inspect_err(|refusal| {
-            tracing::warn!(peer = %connection.peer, reason = refusal.row().1, "a change through the admin listener is refused");
+            tracing::warn!(peer = %connection.peer, reason = refusal.row().1, "a change through the admin listener was refused");
         })?;
         Ok(Self { peer: connection.peer })
     }
 }
 
-/// Shows nothing to a page that has a name of its own pointed at a listener of this machine alone: there is no honest way to another
+/// Refuses a page whose own name points to a listener for this machine only: there is no honest way to another
 /// `Host` there. A listener that others can reach may have any name.
 pub(super) async fn show_to_no_page(request: Request, next: Next) -> Response {
     let connection = request.extensions().get::<ConnectInfo<Connection>>().map(|ConnectInfo(connection)| *connection);
@@ -127,7 +127,7 @@ fn check(headers: &HeaderMap, connection: Connection, admin: &Admin) -> Result<(
     if credential.is(said.as_bytes()) { Ok(()) } else { Err(Refusal::NoCredential) }
 }
 
-/// The value of a header that must stand there exactly once.
+/// The value of a header that must be there exactly once.
 fn one(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

@@ -1,4 +1,4 @@
-//! [`Keys`]: what `/keys` says of the keys of each issuer and how they come.
+//! [`Keys`]: the contents of `/keys`: the keys of each issuer and the state of their sources.
 
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ pub(super) struct Key {
     pub(super) state: &'static str,
     pub(super) first_seen: String,
     pub(super) last_seen: String,
-    /// Until when it serves if it is not seen again; absent for a key that stands in a file.
+    /// Until when it serves if it is not seen again; absent for a key that is in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ends: Option<String>,
     /// URL or file.

@@ -1,4 +1,4 @@
-//! `/keys`: the keys of each issuer and how they come, as JSON or as a page.
+//! `/keys`: the keys of each issuer and the state of their sources, as JSON or as a page.
 
 use std::{sync::Arc, time::SystemTime};
 

@@ -1,4 +1,4 @@
-//! The page of `/keys`. A provider chooses what a `kid` looks like, so nothing reaches the page unescaped.
+//! The page of `/keys`. A provider chooses its `kid`s, so all text is escaped.
 
 use std::fmt::Write as _;
 
@@ -24,7 +24,7 @@ td:last-child { min-width: 10rem; overflow-wrap: anywhere } .time { white-space:
 pub(super) fn render(keys: &Keys) -> String {
     let mut page = Page(String::from(HEAD));
     page.raw("<h1>Keys of the issuers</h1>");
-    page.raw(&format!("<p class=\"dim\">{} UTC, as all times here · <a href=\"/readyz\">readiness</a> · ", time(&keys.now)));
+    page.raw(&format!("<p class=\"dim\">{} UTC, as are all times here · <a href=\"/readyz\">readiness</a> · ", time(&keys.now)));
     page.raw("<a href=\"/metrics\">metrics</a></p>\n");
     keys.issuers.iter().for_each(|issuer| page.issuer(issuer));
     page.raw("</html>\n");
@@ -39,7 +39,7 @@ impl Page {
     }
 
     fn issuer(&mut self, issuer: &IssuerKeys) {
-        let (class, state) = if issuer.ready { ("good", "has keys") } else { ("bad", "no keys: its tokens are answered 503") };
+        let (class, state) = if issuer.ready { ("good", "has keys") } else { ("bad", "no keys: its tokens are answered with 503") };
         self.raw(&format!("<h2>{} <span class=\"{class}\">{state}</span></h2>\n", escaped(&issuer.name)));
         let names = |names: &[String]| names.iter().map(|name| code(name)).collect::<Vec<_>>().join(" ");
         if !issuer.discovered_issuers.is_empty() {
@@ -47,7 +47,7 @@ impl Page {
         }
         if !issuer.misnamed_issuers.is_empty() {
             self.raw(&format!(
-                "<p class=\"bad\">The discovery document names another issuer than the config, {}: its tokens are answered 503</p>\n",
+                "<p class=\"bad\">The discovery document names another issuer than the config, {}: its tokens are answered with 503</p>\n",
                 names(&issuer.misnamed_issuers)
             ));
         }
@@ -56,7 +56,7 @@ impl Page {
         }
         for (waiting, known) in issuer.waiting() {
             self.raw(&format!(
-                "<p class=\"bad\">Another key of the kid {} waits until the known one ends. If the provider has changed it on purpose, take it \
+                "<p class=\"bad\">Another key with the kid {} is used once the known one expires. If the provider changed it on purpose, use it \
                  now: {}</p>\n",
                 optional_code(waiting.kid.as_deref()),
                 code(&format!("syncgate admin purge --config FILE --issuer {} --kid {}", issuer.name, known.thumbprint))
@@ -93,7 +93,7 @@ impl Page {
         self.table(&heads, |page| issuer.keys.iter().for_each(|key| page.key(key, several)));
     }
 
-    /// Where a key comes from is said where there are several sources.
+    /// The source of a key is shown if there are several.
     fn key(&mut self, key: &Key, with_source: bool) {
         let state = match key.state {
             "trusted" => "<span class=\"good\">trusted</span>".to_owned(),
@@ -123,7 +123,7 @@ impl Page {
             }
             Some(error) => format!("<span class=\"bad\">failed: {}</span>", escaped(error)),
             None if source.last_success.is_some() => "<span class=\"good\">fetched</span>".to_owned(),
-            None => "<span class=\"dim\">not asked yet</span>".to_owned(),
+            None => "<span class=\"dim\">not fetched yet</span>".to_owned(),
         };
         let at = |moment: &Option<String>| moment.as_deref().map_or_else(|| "<span class=\"dim\">-</span>".to_owned(), time);
         self.row(&[code(&source.place), at(&source.last_success), at(&source.next_refresh), state]);

@@ -1,7 +1,7 @@
-//! The operators' listener: `/metrics`, `/livez`, `/readyz`, `/keys`. Plain HTTP, loopback by default.
+//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/keys`. Plain HTTP, loopback by default.
 //!
-//! What it shows asks for no credential. What changes something does, wherever the listener stands: loopback is no boundary, since
-//! every user of the machine and every page in its browsers can reach it.
+//! Reading needs no credential. Changes do, wherever the listener is: loopback is not a boundary, since every user of the
+//! machine and every page in its browsers can reach it.
 
 mod changes;
 pub mod client;
@@ -41,7 +41,7 @@ use crate::{exchange::Exchange, jwks::KeyStore, metrics::Metrics, token::Timesta
 /// The listener for operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminSettings {
-    /// Address and port; port 0 takes a free one. Default `127.0.0.1:9090`: loopback only.
+    /// Address and port; port 0 chooses a free one. Default `127.0.0.1:9090`: loopback only.
     pub address: SocketAddr,
     /// The file with the credential for what changes something. Without it such calls are refused.
     pub credential_file: Option<PathBuf>,
@@ -124,7 +124,7 @@ impl Admin {
         readiness
     }
 
-    /// Serves on `socket` until `stop`; answers under way are finished. At most 64 connections at a time: the next one takes the place of
+    /// Serves on `socket` until `stop`; answers in progress are finished. At most 64 connections at a time: the next one takes the place of
     /// another. One whose header is not whole after 10 s is closed, and so is one that is idle for so long.
     pub async fn run(self: Arc<Self>, socket: TcpListener, stop: CancellationToken) {
         let metrics_of_listener = Arc::clone(&self.metrics);
@@ -163,9 +163,9 @@ async fn index() -> Html<&'static str> {
     Html(concat!(
         "<!doctype html><meta charset=\"utf-8\"><title>syncgate</title><h1>syncgate ",
         env!("CARGO_PKG_VERSION"),
-        "</h1><ul><li><a href=\"/metrics\">/metrics</a>: Prometheus series<li><a href=\"/readyz\">/readyz</a>: ready to admit users, and \
-         each issuer<li><a href=\"/keys\">/keys</a>: the keys of each issuer and how they come<li><a href=\"/livez\">/livez</a>: the process \
-         runs</ul>"
+        "</h1><ul><li><a href=\"/metrics\">/metrics</a>: Prometheus metrics<li><a href=\"/readyz\">/readyz</a>: readiness, with each \
+         issuer<li><a href=\"/keys\">/keys</a>: the keys of each issuer and the state of their sources<li><a href=\"/livez\">/livez</a>: liveness of \
+         the process</ul>"
     ))
 }
 

@@ -1,7 +1,7 @@
-//! Whether the gateway should be sent users.
+//! Whether the gateway is ready for users.
 //!
-//! Ready once every issuer was tried and one has keys, and until the gateway is told to stop. Never unready while keys serve: in an outage
-//! of the provider a load balancer must not empty itself.
+//! Ready once every issuer was tried and one has keys, and until the gateway is told to stop. Never unready while there are
+//! keys: in an outage of the provider a load balancer must not remove all gateways.
 
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
-//! How operators' connections are accepted and served: within bounds, since whoever can reach the port can open them.
+//! How admin connections are accepted and served: within limits, since anyone who can reach the port can open them.
 //!
-//! At the cap the newcomer is served and another connection goes: first one that has no request under way, the oldest of them. So nobody
-//! who only connects keeps a probe out.
+//! At the limit a new connection is served and another is closed: the oldest without a request in progress, if there is one. So
+//! clients that only connect cannot block a probe.
 
 use std::{
     collections::VecDeque,
@@ -30,19 +30,19 @@ use super::guard::Connection;
 use crate::metrics::{Listening, Metrics};
 
 /// Connections at a time.
-pub(super) const MOST_CONNECTIONS: usize = 64;
+pub(super) const MAX_CONNECTIONS: usize = 64;
 /// From the connection's start, or the end of the answer before, to the end of a header. So an idle connection ends after it, too.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Most bytes of a header.
+/// Maximum bytes of a header.
 const HEADER_BYTES: usize = 16 * 1024;
 /// Descriptors that are held for operators, should the process have no other left.
 const SPARE: usize = 8;
 /// How long nothing is accepted after that failed.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// How often the log says that.
-const COMPLAINS_EVERY: Duration = Duration::from_secs(30);
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Serves on `socket` until `stop`; answers under way are finished.
+/// Serves on `socket` until `stop`; answers in progress are finished.
 pub(super) async fn serve(socket: TcpListener, router: Router, metrics: Arc<Metrics>, stop: CancellationToken) {
     let mut connections = Connections::default();
     let mut spare = Spare::default();
@@ -62,12 +62,12 @@ pub(super) async fn serve(socket: TcpListener, router: Router, metrics: Arc<Metr
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 metrics.accept_failed(Listening::Operators, &error);
-                if complained.is_none_or(|at| at.elapsed() >= COMPLAINS_EVERY) {
+                if complained.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
                     complained = Some(Instant::now());
-                    tracing::warn!(%error, "cannot accept connections of operators; trying again");
+                    tracing::warn!(%error, "cannot accept admin connections; retrying");
                 }
                 if !spare.give_up_one() {
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                 }
             }
         }
@@ -100,7 +100,7 @@ async fn serve_one(stream: TcpStream, connection: Connection, router: Router, is
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection of an operator ended");
+        tracing::debug!(%error, "an admin connection failed");
     }
 }
 
@@ -121,7 +121,7 @@ impl Connections {
     /// Serves one more, in the place of another if there are as many as may be.
     fn admit<F: Future<Output = ()> + Send + 'static>(&mut self, serve: impl FnOnce(Arc<AtomicBool>) -> F) {
         self.open.retain(|open| !open.task.is_finished());
-        if self.open.len() >= MOST_CONNECTIONS {
+        if self.open.len() >= MAX_CONNECTIONS {
             let idle = self.open.iter().position(|open| !open.is_busy.load(Ordering::Relaxed));
             if let Some(open) = self.open.remove(idle.unwrap_or(0)) {
                 open.task.abort();
@@ -133,7 +133,7 @@ impl Connections {
     }
 }
 
-/// Descriptors that nobody uses, so that a connection can be accepted when the process has no other left.
+/// Reserved file descriptors, so that a connection can be accepted when the process has no others left.
 #[derive(Default)]
 struct Spare(Vec<File>);
 

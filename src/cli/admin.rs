@@ -19,9 +19,9 @@ use crate::{
     config::Config,
 };
 
-/// Change something in a running gateway: fetch keys now, purge a key.
+/// Change a running gateway: fetch keys now, purge a key.
 ///
-/// Speaks to the admin listener of the config, with the credential of its `admin.credential_file`.
+/// Connects to the config's admin listener, with the credential in `admin.credential_file`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -35,7 +35,7 @@ pub(super) struct AdminArgs {
 
 #[derive(Debug, Subcommand)]
 enum AdminCommand {
-    /// Make the credential: 32 random bytes in a file that only you can read. The gateway reads it at each call.
+    /// Create the credential: 32 random bytes in a file that only you can read. The gateway reads it at each call.
     Credential {
         #[command(flatten)]
         gateway: GatewayArgs,
@@ -43,15 +43,15 @@ enum AdminCommand {
         #[arg(long)]
         force: bool,
     },
-    /// Have the keys of an issuer fetched now, and say what came of it. Fails if a source could not be fetched.
+    /// Fetch the keys of an issuer now, and print the result. Fails if a source could not be fetched.
     Refresh {
         #[command(flatten)]
         gateway: GatewayArgs,
         #[command(flatten)]
         issuer: IssuerArgs,
     },
-    /// Stop trusting a key at once, also for users who are known already. Lasts until the gateway ends; the config line that makes it
-    /// last is printed.
+    /// Stop trusting a key at once, also for users in the cache. Lasts until the gateway stops; prints the config line that makes it
+    /// permanent.
     Purge {
         #[command(flatten)]
         gateway: GatewayArgs,
@@ -60,7 +60,7 @@ enum AdminCommand {
         /// The kid of the key, or its RFC 7638 thumbprint.
         #[arg(long, allow_hyphen_values = true)]
         kid: String,
-        /// Deny it also where no key has this name, or several have it. Without this, such a purge fails and changes nothing.
+        /// Deny it even if no key or several keys match. Without this, such a purge fails and changes nothing.
         #[arg(long)]
         force: bool,
     },
@@ -75,7 +75,7 @@ struct GatewayArgs {
 
 #[derive(Debug, Args)]
 struct IssuerArgs {
-    /// The name of the issuer in the config. Not needed if there is one only.
+    /// The name of the issuer in the config. Not needed if there is only one.
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
 }
@@ -103,7 +103,7 @@ impl AdminArgs {
                 let answer = client(&config.admin)?.purge(&issuer.name(&config)?, &kid, force).map_err(no)?;
                 let word = |name: &str| answer[name].as_str().unwrap_or_default();
                 say(&format!(
-                    "Denied: {} ({} dropped). It lasts {}.\nTo make it last, write into the config ({}):\n  {}\n",
+                    "Denied: {} ({} dropped). It lasts {}.\nTo make it permanent, add to the config ({}):\n  {}\n",
                     word("denied"),
                     keys(answer["keys_dropped"].as_u64().unwrap_or(0)),
                     word("lasts"),
@@ -142,7 +142,7 @@ fn refreshed(answer: &Value, purge: &str) -> String {
     let waiting = all.iter().filter(|key| of_state(key, "waiting")).filter_map(|waiting| {
         let text = |key: &Value, name: &str| key[name].as_str().unwrap_or_default().escape_default().to_string();
         Some(format!(
-            "another key of the kid {} waits until the known one ends. If the provider has changed it on purpose, take it now:\n  {purge} \
+            "another key with the kid {} is used once the known one expires. If the provider changed it on purpose, use it now:\n  {purge} \
              --kid {}",
             text(waiting, "kid"),
             text(known(waiting)?, "thumbprint")
@@ -165,14 +165,14 @@ fn load(path: &Path) -> Result<Config, Failure> {
 /// There is no place for the credential.
 fn unnamed(config: &Path) -> Failure {
     let config = config.display();
-    Failure::Trouble(format!("{config} has no admin.credential_file: set it to the file that is to be made, and run this again"))
+    Failure::Trouble(format!("{config} has no admin.credential_file: set it to the file to create, and run this again"))
 }
 
 fn client(settings: &AdminSettings) -> Result<AdminClient, Failure> {
     AdminClient::new(settings).map_err(trouble)
 }
 
-/// The gateway said no, or could not be asked.
+/// The gateway refused, or is not reachable.
 fn no(error: ClientError) -> Failure {
     match error {
         ClientError::Refused(_) => Failure::No(error.to_string()),

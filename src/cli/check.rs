@@ -8,15 +8,15 @@ use crate::{
     signing::{SigningError, SigningKey, SigningSettings},
 };
 
-/// Say everything that is wrong with a config file, all at once.
+/// Report everything that is wrong with a config file at once.
 ///
-/// Each mistake comes with its place, its key, what is wrong and what is accepted:
+/// Each mistake is reported with its position, its key, what is wrong and what is accepted:
 ///
 ///   gateway.yaml:12:3: shutdown.grace: 2h is too long; accepted: 0s to 1h (default 30s)
 ///
-/// The files that the config names are opened; nothing is fetched and nothing is started. Warnings do not fail the check.
-/// What it finds goes to standard error; `ok`, or what --print prints, to standard output.
-/// The exit code is 0 when the file can be used, 1 when it has mistakes, 2 when it cannot be read.
+/// The files that the config names are opened; nothing is fetched or started. Warnings do not fail the check. Findings go
+/// to standard error; `ok`, or the output of --print, to standard output.
+/// The exit code is 0 if the file is valid, 1 if it has mistakes, 2 if it cannot be read.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -26,10 +26,10 @@ use crate::{
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigFile,
-    /// Print the settings in full, with defaults filled in and presets expanded: a config file that means the same.
+    /// Print the settings in full, with defaults filled in and presets expanded: an equivalent config file.
     ///
-    /// Comments say which lines hold a default, and which ones a preset gave.
-    /// Secrets appear as the file or variable that they come from.
+    /// Comments mark defaults and values from a preset.
+    /// Secrets appear as the file or variable that holds them.
     #[arg(long)]
     print: bool,
 }
@@ -140,10 +140,10 @@ upstream: {url: http://couch:5984}
         let text = FINE.replace("upstream:", "realms: x\nupstream:").replace("audiences: [api]", "leeway: 6m");
         assert_eq!(
             check(&text, true).unwrap_err(),
-            "gateway.yaml:5:12: warning: upstream.url: plain http to another machine: user tokens are readable on the way; acceptable only in a \
-             network that you trust\n\
+            "gateway.yaml:5:12: warning: upstream.url: plain http to another machine: user tokens can be read on the network; acceptable only in \
+             a network that you trust\n\
              gateway.yaml:2:5: issuers[0].audiences: is required: the id of your API's registration; without it, tokens for any other \
-             application would be taken\n\
+             application would be accepted\n\
              gateway.yaml:2:55: issuers[0].leeway: 6m is too long; accepted: 0s to 5m (default 1m)\n\
              gateway.yaml:4:1: realms: unknown key; did you mean realm?\n\
              gateway.yaml: 3 problems, 1 warning"
@@ -155,9 +155,9 @@ upstream: {url: http://couch:5984}
         let text = FINE.replace("signing.pem", "other.pem");
         assert_eq!(
             check(&text, false).unwrap_err(),
-            "gateway.yaml:4:12: warning: upstream.url: plain http to another machine: user tokens are readable on the way; acceptable only in a \
-             network that you trust\n\
-             gateway.yaml:3:11: signing.key_file: other.pem cannot be read: No such file or directory (os error 2); make one with: syncgate \
+            "gateway.yaml:4:12: warning: upstream.url: plain http to another machine: user tokens can be read on the network; acceptable only in \
+             a network that you trust\n\
+             gateway.yaml:3:11: signing.key_file: other.pem cannot be read: No such file or directory (os error 2); create one with: syncgate \
              keys generate --out other.pem\n\
              gateway.yaml: 1 problem, 1 warning"
         );
@@ -206,9 +206,9 @@ upstream: {url: http://couch:5984}
         let text = FINE.replace("signing: {key_file: signing.pem}", signing).replace("http://couch", "https://couch");
         assert_eq!(
             check(&text, false).unwrap_err(),
-            "gateway.yaml:3:11: warning: signing.algorithm: HS256: whoever can verify user tokens can mint them, the backend included; \
-             use it only where the backend can verify nothing else\n\
-             gateway.yaml:3:29: signing.secret_file: the secret in secret has 7 bytes; HS256 needs at least 32: make one with `openssl \
+            "gateway.yaml:3:11: warning: signing.algorithm: HS256: anyone who can verify user tokens can mint them, including the backend; \
+             use it only if the backend can verify nothing else\n\
+             gateway.yaml:3:29: signing.secret_file: the secret in secret has 7 bytes; HS256 needs at least 32: create one with `openssl \
              rand -base64 48`\n\
              gateway.yaml: 1 problem, 1 warning"
         );

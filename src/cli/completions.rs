@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::cli::{Cli, Failure};
 
-/// Print a script that completes syncgate's commands and options in a shell.
+/// Print a shell completion script.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example, for bash:\n  syncgate completions bash > /etc/bash_completion.d/syncgate")]
 pub(super) struct CompletionsArgs {

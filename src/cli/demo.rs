@@ -15,10 +15,10 @@ use crate::{
     terminal::Look,
 };
 
-/// Start a whole world in one process (issuer, gateway, backend) and print the commands to try. Runs until Ctrl-C.
+/// Start issuer, gateway and backend in one process, and print commands to try. Runs until Ctrl-C.
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
-    /// Play the story as a client instead, on free ports, one line per step. Fails at the first thing that is not so.
+    /// Run the demo as a scripted client instead, on free ports, one line per step. Fails at the first mismatch.
     #[arg(long)]
     check: bool,
 }
@@ -34,11 +34,11 @@ impl DemoArgs {
 async fn show(look: Look) -> Result<(), Failure> {
     let (places, taken) = Places::friendly();
     for port in taken {
-        say(&format!("Port {port} is taken: another one is used.\n"));
+        say(&format!("Port {port} is in use: another one is used.\n"));
     }
     let world = World::start(WorldOptions::default().places(places)).await.map_err(cannot_start)?;
     say(&guide(&world.places(), &world.issuer, look));
-    say(&look.dim("\nCtrl-C ends it all.\n"));
+    say(&look.dim("\nPress Ctrl-C to stop.\n"));
     let ended = stop_signal().await;
     world.stop().await;
     ended.map_err(|error| Failure::Trouble(format!("cannot wait for Ctrl-C: {error}")))
@@ -50,7 +50,7 @@ async fn check(look: Look) -> Result<(), Failure> {
     world.stop().await;
     match outcome {
         Ok(()) => {
-            say("The story holds.\n");
+            say("The demo passed.\n");
             Ok(())
         }
         Err(mismatch) => {
@@ -72,14 +72,14 @@ fn tell(progress: Progress<'_>, look: Look) {
     }
 }
 
-/// Writes to standard output. A reader that went away is no reason to stop the world.
+/// Writes to standard output. A closed pipe does not stop the world.
 fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 fn cannot_start(error: WorldError) -> Failure {
-    Failure::Trouble(format!("the demo does not start: {error}"))
+    Failure::Trouble(format!("the demo cannot start: {error}"))
 }
 
 async fn stop_signal() -> io::Result<()> {

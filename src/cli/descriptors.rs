@@ -39,7 +39,7 @@ impl Carried {
                 max_connections,
                 lowered_to = carried,
                 needed,
-                "listen.max_connections is lowered to what the limit of file descriptors carries; raise the limit to what is needed \
+                "listen.max_connections is lowered to fit the limit of file descriptors; raise that limit \
                  (systemd: LimitNOFILE={needed}; a shell: ulimit -n {needed}), or lower the setting"
             );
         }

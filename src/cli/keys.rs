@@ -14,7 +14,7 @@ use crate::{
     signing::{NewKey, PrivateKeyPem, SecretSource, SigningKey},
 };
 
-/// Make a signing key, or print the public key to pin.
+/// Generate a signing key, or print the public key to pin.
 #[derive(Debug, Args)]
 pub(super) struct KeysArgs {
     #[command(subcommand)]
@@ -27,19 +27,19 @@ enum KeysCommand {
     Public(PublicArgs),
 }
 
-/// Make a new signing key.
+/// Generate a new signing key.
 ///
-/// Writes the private key to a file that only you can read, and the public key to another one or to standard output. Give the first to the
-/// gateway (`signing` in its config) and the public key to the backend, which pins it: it then accepts the tokens that the gateway
-/// signs, and no others. Take RSA unless you know that the backend verifies the algorithm of another key.
+/// Writes the private key to a file that only you can read, and the public key to another file or to standard output. Configure the private
+/// key in the gateway (`signing` in its config) and pin the public key in the backend: it then accepts only tokens that the
+/// gateway signed. Use RSA unless you know that the backend verifies the algorithm of another key.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-What a size costs: one signature for each token that is minted, and a minted token is used for many requests. On one core of a \
-small server a signature takes about 0.35 ms with 2048 bits, 1 ms with 3072 and 2 ms with 4096. 3072 bits are held to be safe \
-beyond 2030. Choose 2048 if thousands of users log in each second, and 4096 if a rule demands it. EC and Ed25519 take about \
+The size determines the cost of a signature. Each minted token needs one, and is used for many requests. On one core of a small \
+server a signature takes about 0.35 ms with 2048 bits, 1 ms with 3072 and 2 ms with 4096. 3072 bits are considered safe \
+beyond 2030. Choose 2048 if thousands of users log in per second, and 4096 if a policy requires it. EC and Ed25519 take about \
 0.03 ms.
 
-The algorithm of the config must fit: signing.algorithm RS256 (default), RS384, RS512, PS256, PS384 or PS512 for RSA, ES256 or ES384 \
+signing.algorithm in the config must match: RS256 (default), RS384, RS512, PS256, PS384 or PS512 for RSA, ES256 or ES384 \
 for EC, EdDSA for Ed25519.
 
 Examples:
@@ -47,21 +47,21 @@ Examples:
   syncgate keys generate --bits 4096 --out /etc/syncgate/signing-key.pem --public public.pem
   syncgate keys generate --type ec --public public.pem
 
-With `> public.pem` in place of --public the shell empties that file also when no key is made.")]
+With `> public.pem` instead of --public, the shell empties that file even if no key is generated.")]
 struct GenerateArgs {
     /// Kind of key.
     #[arg(long = "type", value_enum, default_value = "rsa")]
     kind: Kind,
-    /// Length: of an RSA key 2048, 3072 (default) or 4096; of an EC key 256 (P-256, default) or 384 (P-384).
+    /// Length: 2048, 3072 (default) or 4096 for RSA; 256 (P-256, default) or 384 (P-384) for EC.
     #[arg(long)]
     bits: Option<u32>,
-    /// Where the private key goes: PEM (PKCS#8), not encrypted, mode 0600.
+    /// Where to write the private key: PEM (PKCS#8), not encrypted, mode 0600.
     #[arg(long, value_name = "FILE", default_value = "signing-key.pem")]
     out: PathBuf,
-    /// Where the public key goes: PEM. Default: standard output. It is written after the private key, and not if that fails.
+    /// Where to write the public key: PEM. Default: standard output. It is written after the private key, and only if that succeeded.
     #[arg(long, value_name = "FILE")]
     public: Option<PathBuf>,
-    /// Replace the files if they exist. The key in them is lost: backends that pin it refuse every token from then on.
+    /// Replace the files if they exist. The old key is lost: backends that pin it then refuse every token.
     #[arg(long)]
     force: bool,
 }
@@ -76,7 +76,7 @@ enum Kind {
     Ed25519,
 }
 
-/// How a public key is written.
+/// The format of a public key.
 #[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
 enum PublicFormat {
     /// SubjectPublicKeyInfo in PEM
@@ -87,8 +87,8 @@ enum PublicFormat {
 
 /// Print the public key of a signing key, for the backend to pin.
 ///
-/// As PEM the output is byte for byte what `openssl pkey -in FILE -pubout` prints. Reads what the gateway reads: PEM (PKCS#8, encrypted
-/// or not, PKCS#1 or SEC 1; a certificate beside the key is checked against it) and PKCS#12. The file must not be readable by others.
+/// In PEM the output equals that of `openssl pkey -in FILE -pubout`. Reads the same files as the gateway: PEM (PKCS#8, encrypted or not,
+/// PKCS#1 or SEC 1; a certificate in the file must match the key) and PKCS#12. The file must not be readable by others.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -101,16 +101,16 @@ struct PublicArgs {
     /// The file with the private key.
     #[arg(long, value_name = "FILE", required_unless_present = "config")]
     key: Option<PathBuf>,
-    /// A gateway's config file: take the key that it names.
+    /// A gateway's config file: use the key that it names.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "passphrase_file", "passphrase_env"])]
     config: Option<PathBuf>,
-    /// File with the passphrase of an encrypted key, less one line break at its end.
+    /// File with the passphrase of an encrypted key; a line break at its end is ignored.
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase_env")]
     passphrase_file: Option<PathBuf>,
     /// Name of the environment variable with the passphrase of an encrypted key.
     #[arg(long, value_name = "NAME")]
     passphrase_env: Option<String>,
-    /// How it is written.
+    /// Output format.
     #[arg(long, value_enum, default_value = "pem")]
     format: PublicFormat,
 }
@@ -130,7 +130,7 @@ impl GenerateArgs {
         let kind = match self.kind {
             Kind::Rsa => NewKey::Rsa(self.bits.unwrap_or(3072)),
             Kind::Ec => NewKey::Ec(self.bits.unwrap_or(256)),
-            Kind::Ed25519 if self.bits.is_some() => return Err(trouble("an Ed25519 key has one length: leave --bits out")),
+            Kind::Ed25519 if self.bits.is_some() => return Err(trouble("an Ed25519 key has a fixed length: omit --bits")),
             Kind::Ed25519 => NewKey::Ed25519,
         };
         let private = PrivateKeyPem::generate(kind).map_err(trouble)?;
@@ -145,7 +145,7 @@ impl GenerateArgs {
         print(
             note,
             &format!(
-                "The private key is in {}. Keep it secret and keep a copy: a backend that pins this public key trusts no other.\n",
+                "The private key is in {}. Keep it secret, and keep a backup: a backend that pins this public key trusts no other.\n",
                 self.out.display()
             ),
         )
@@ -161,7 +161,7 @@ impl PublicArgs {
                     self.passphrase_file.map(SecretSource::File).or(self.passphrase_env.map(SecretSource::Environment));
                 SigningKey::open(file, passphrase.as_ref())
             }
-            (None, None) => return Err(Failure::Trouble("name the key: --key FILE or --config FILE".to_owned())),
+            (None, None) => return Err(Failure::Trouble("no key is given: add --key FILE or --config FILE".to_owned())),
         };
         print(output, &public_key(&key.map_err(trouble)?, self.format)?)
     }
@@ -272,7 +272,7 @@ mod tests {
         let error = run(&generate).unwrap_err();
         assert_eq!(
             error,
-            format!("{} exists already and is left as it is: choose another file, or --force to replace it", path.display())
+            format!("{} already exists and was not changed: choose another file, or replace it with --force", path.display())
         );
         assert_eq!(run(&["public", "--key", text(&path)]).unwrap().0, first);
 
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(fs::metadata(&private).unwrap().permissions().mode() & 0o7777, 0o600);
 
         let refusal = |path: &Path| {
-            format!("{} exists already and is left as it is: choose another file, or --force to replace it", path.display())
+            format!("{} already exists and was not changed: choose another file, or replace it with --force", path.display())
         };
         assert_eq!(run(&generate).unwrap_err(), refusal(&public));
         assert_eq!(contents(), [first_private.clone(), first_public.clone()]);
@@ -323,9 +323,9 @@ mod tests {
     #[test]
     fn sizes_that_do_not_sign_and_two_passphrases_are_refused_before_anything_is_done() {
         for (arguments, expected) in [
-            (&["--bits", "1024"][..], "an RSA key of 1024 bits cannot be made: choose 2048, 3072 or 4096"),
-            (&["--type", "ec", "--bits", "521"], "an EC key of 521 bits cannot be made: choose 256 or 384"),
-            (&["--type", "ed25519", "--bits", "256"], "an Ed25519 key has one length: leave --bits out"),
+            (&["--bits", "1024"][..], "an RSA key of 1024 bits is not supported; accepted: 2048, 3072 or 4096"),
+            (&["--type", "ec", "--bits", "521"], "an EC key of 521 bits is not supported; accepted: 256 or 384"),
+            (&["--type", "ed25519", "--bits", "256"], "an Ed25519 key has a fixed length: omit --bits"),
         ] {
             assert_eq!(run(&[&["generate"], arguments].concat()).unwrap_err(), expected);
         }

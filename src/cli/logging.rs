@@ -1,4 +1,4 @@
-//! Where the log goes: standard error, one line for each event.
+//! The log: standard error, one line per event.
 
 use std::{
     io::{self, IsTerminal as _, Write},
@@ -36,7 +36,7 @@ impl LogHandle {
 }
 
 impl LogHandle {
-    /// How many lines have been lost so far: nobody took them fast enough, or they could not be written.
+    /// How many lines have been lost so far: they were not read fast enough, or could not be written.
     pub(super) fn lost(&self) -> u64 {
         self.not_written.load(Ordering::Relaxed).saturating_add(u64::try_from(self.not_read.dropped_lines()).unwrap_or(u64::MAX))
     }
@@ -62,7 +62,7 @@ impl Write for Counted {
 
 /// Starts the log.
 ///
-/// A thread of its own writes, so that nobody waits for a slow reader of the log; what it cannot take in is dropped.
+/// A separate thread writes, so that a slow reader of the log blocks nobody; lines beyond its queue are dropped.
 pub(super) fn start(settings: &LogSettings) -> LogHandle {
     let (filter, handle) = reload::Layer::new(own_events(settings.level));
     let not_written = Arc::<AtomicU64>::default();
@@ -78,15 +78,20 @@ pub(super) fn start(settings: &LogSettings) -> LogHandle {
     LogHandle { filter: handle, not_read, not_written, _writer: guard }
 }
 
-/// Makes a panic an event and a count like any other trouble. The process goes on: what panicked serves one connection.
+/// Logs and counts a panic. The process keeps running: the panicked task serves one connection.
 pub(super) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         count_panic();
         let thread = std::thread::current();
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         // Words that were put together at run time could hold what a client sent.
-        let words = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(told at run time, so not shown)");
-        tracing::error!(thread = thread.name().unwrap_or_default(), place, words, "a panic: a fault of the gateway; it goes on");
+        let words = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(built at run time, so not shown)");
+        tracing::error!(
+            thread = thread.name().unwrap_or_default(),
+            place,
+            words,
+            "panic: a fault of the gateway, which keeps running"
+        );
     }));
 }
 
@@ -134,7 +139,7 @@ mod tests {
         assert!(output.status.success() && out.contains("syncgate_panics_total 2"), "{out}\n{log}");
         let lines: Vec<serde_json::Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let words: Vec<_> = lines.iter().map(|line| (line["level"].as_str().unwrap(), line["words"].as_str().unwrap())).collect();
-        assert_eq!(words, [("ERROR", "out of luck"), ("ERROR", "(told at run time, so not shown)")], "{log}");
+        assert_eq!(words, [("ERROR", "out of luck"), ("ERROR", "(built at run time, so not shown)")], "{log}");
         assert!(lines.iter().all(|line| line["thread"] == "loop-0" && line["place"].as_str().unwrap().contains("logging.rs:")));
         assert!(!log.contains("eyJhbGciOi"), "{log}");
     }

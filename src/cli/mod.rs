@@ -39,7 +39,7 @@ enum Command {
 /// How a command failed; `main` turns it into an exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// It ran, and the answer is no: a config with mistakes, a story that did not hold. What to print may be empty.
+    /// It ran, and the result is negative: a config with mistakes, a failed demo. The text to print may be empty.
     #[error("{0}")]
     No(String),
     /// It could not run.

@@ -1,8 +1,8 @@
-//! `syncgate demo`, where the build has none.
+//! `syncgate demo` in a build without it.
 
 use crate::cli::Failure;
 
-/// Start a whole world in one process. This build has none: its parts are for no production.
+/// Start issuer, gateway and backend in one process. Not in this build: the demo is not for production.
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -12,7 +12,7 @@ pub(super) struct DemoArgs {
 impl DemoArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
         Err(Failure::Trouble(
-            "this build has no demo; in a copy of the sources, `make demo` builds and starts one (the cargo feature `demo`)"
+            "this build has no demo; in a checkout of the sources, `make demo` builds and starts one (the cargo feature `demo`)"
                 .to_owned(),
         ))
     }

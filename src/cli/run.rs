@@ -21,14 +21,14 @@ use crate::{
 
 /// Run the gateway.
 ///
-/// Reads the config, loads the signing key, binds both listeners and serves until SIGTERM, SIGINT or SIGQUIT. Then it stops accepting, lets
-/// requests finish within `shutdown.grace`, and exits at once when nothing is under way. A second one does not wait: what is under way is
-/// cut. The exit code is 0 both times, and 2 where the gateway could not start.
+/// Reads the config, loads the signing key, binds both listeners and serves until SIGTERM, SIGINT or SIGQUIT. Then it stops accepting
+/// connections, lets requests finish within `shutdown.grace`, and exits as soon as none is left. A second signal ends it at once. The exit
+/// code is 0 in both cases, and 2 if the gateway could not start.
 ///
-/// SIGHUP makes it read the config and the signing key again. If they can be used they are, without a connection being dropped; if not,
-/// the last good ones stay, and the log says why. SIGUSR1 and SIGUSR2 do nothing, and the log says so.
+/// SIGHUP reloads the config and the signing key. If they are valid, they take effect without dropping a connection; if not, the last
+/// good ones are kept, and the log says why. SIGUSR1 and SIGUSR2 are ignored and logged.
 ///
-/// Issuers and DNS need not be there at the start: protected routes answer 503 until the first key set has arrived.
+/// Issuers and DNS need not be reachable at start: protected routes answer 503 until the first key set has been fetched.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  syncgate check --config gateway.yaml && syncgate run --config gateway.yaml")]
 pub(super) struct RunArgs {
@@ -39,7 +39,7 @@ pub(super) struct RunArgs {
 /// Two, so that an operator's scrape does not hold up a connection that is being accepted.
 const SUPPORT_THREADS: usize = 2;
 /// How often lost lines of the log are counted.
-const LOOK_AT_LOG_EVERY: Duration = Duration::from_secs(1);
+const LOST_LINES_INTERVAL: Duration = Duration::from_secs(1);
 
 impl RunArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
@@ -69,7 +69,7 @@ async fn serve(config: Config, carried: Carried, loaded: &Loaded, path: &Path, l
     let (mut terminate, mut interrupt, mut quit) =
         (heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?, heard(SignalKind::quit())?);
     let mut hang_up = heard(SignalKind::hangup())?;
-    // Other servers open their logs anew at these; unheard, they end the process.
+    // Other servers open their logs again at these; unheard, they end the process.
     let (mut user_1, mut user_2) = (heard(SignalKind::user_defined1())?, heard(SignalKind::user_defined2())?);
     let gateway = Gateway::start(config).await.map_err(|error| match error {
         // Told as `check` tells it.
@@ -79,7 +79,7 @@ async fn serve(config: Config, carried: Carried, loaded: &Loaded, path: &Path, l
         },
         error => trouble(&error),
     })?;
-    let mut looks = tokio::time::interval(LOOK_AT_LOG_EVERY);
+    let mut looks = tokio::time::interval(LOST_LINES_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut lost = 0;
     let name = loop {
@@ -92,8 +92,8 @@ async fn serve(config: Config, carried: Carried, loaded: &Loaded, path: &Path, l
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
             _ = quit.recv() => break "SIGQUIT",
-            _ = user_1.recv() => tracing::info!(signal = "SIGUSR1", "this signal does nothing"),
-            _ = user_2.recv() => tracing::info!(signal = "SIGUSR2", "this signal does nothing"),
+            _ = user_1.recv() => tracing::info!(signal = "SIGUSR1", "this signal is ignored"),
+            _ = user_2.recv() => tracing::info!(signal = "SIGUSR2", "this signal is ignored"),
             _ = hang_up.recv() => {
                 let config = Config::load(path).map(|mut config| {
                     carried.bound(&mut config);

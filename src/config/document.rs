@@ -1,9 +1,9 @@
-//! YAML text to a tree of [`Node`]s, each with its place in the file.
+//! YAML text to a tree of [`Node`]s, each with its position in the file.
 //!
 //! The part of YAML that a config needs: mappings, lists and scalars, one document. Anchors, aliases, merge keys and tags are
-//! refused: they make a security setting hard to read, and aliases can blow a small file up. Scalars stay text; what a text means is
-//! decided by the key it stands under, so that `no` can be a name and `1.10` keeps its zero. Only a value of a claim is read as in JSON, unless it is
-//! quoted.
+//! refused: they make a security setting hard to read, and aliases can make a small file expand without limit. Scalars stay
+//! text; their key decides what they mean, so that `no` can be a name and `1.10` keeps its zero. Only a claim's value is read
+//! as in JSON, unless it is quoted.
 
 use std::collections::HashMap;
 
@@ -12,9 +12,9 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 use crate::config::{problem::Position, reading::Reading, suggest::shown, syntax};
 
 /// Largest config file. Bytes.
-pub(super) const MOST_BYTES: usize = 256 * 1024;
-/// Deepest nesting; the settings themselves need six levels. The scanner has a limit of its own (255) for what it reads ahead.
-const MOST_LEVELS: usize = 16;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
+/// Maximum nesting; the settings themselves need six levels. The scanner has a limit of its own (255) for what it reads ahead.
+const MAX_LEVELS: usize = 16;
 
 /// A value and where it starts.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Node {
 pub(super) enum Value {
     /// Nothing, `~` or `null`.
     Null,
-    /// Any other scalar, as text, and whether it stands there without quotes.
+    /// Any other scalar, as text, and whether it is there without quotes.
     Text(String, bool),
     /// A list.
     List(Vec<Node>),
@@ -45,14 +45,14 @@ pub(super) struct Key {
 
 /// Parses the one document of a file. `None`: it cannot be read; why is in `reading`.
 pub(super) fn parse(bytes: &[u8], reading: &Reading) -> Option<Node> {
-    if bytes.len() > MOST_BYTES {
-        reading.problem(Position::START, "", format!("the file is too large; accepted: up to {} KiB", MOST_BYTES / 1024));
+    if bytes.len() > MAX_BYTES {
+        reading.problem(Position::START, "", format!("the file is too large; accepted: up to {} KiB", MAX_BYTES / 1024));
         return None;
     }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
         Err(error) => {
-            reading.problem(end_of(&bytes[..error.valid_up_to()]), "", "not UTF-8 here; save the file as UTF-8");
+            reading.problem(end_of(&bytes[..error.valid_up_to()]), "", "not valid UTF-8; save the file as UTF-8");
             return None;
         }
     };
@@ -106,17 +106,17 @@ impl Builder<'_> {
             let at = position(&span.start);
             match event {
                 Event::DocumentStart(_) if self.root.is_some() => {
-                    return self.stop(at, "a second document starts here; accepted: one for each file");
+                    return self.stop(at, "a second document starts here; accepted: one per file");
                 }
                 Event::Alias(_) => return self.stop(at, "aliases (*name) are not supported; write the value out"),
                 Event::Scalar(_, _, 1.., _) | Event::SequenceStart(1.., _) | Event::MappingStart(1.., _) => {
-                    return self.stop(at, "anchors (&name) are not supported; write the value out where it is needed");
+                    return self.stop(at, "anchors (&name) are not supported; write the value out where it is used");
                 }
                 Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
                     return self.stop(at, "tags (!name) are not supported; remove the tag");
                 }
-                Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() >= MOST_LEVELS => {
-                    return self.stop(at, &format!("nested too deeply; accepted: {MOST_LEVELS} levels"));
+                Event::SequenceStart(..) | Event::MappingStart(..) if self.open.len() >= MAX_LEVELS => {
+                    return self.stop(at, &format!("nested too deeply; accepted: {MAX_LEVELS} levels"));
                 }
                 Event::SequenceStart(..) | Event::MappingStart(..) if self.expects_key() => {
                     return self.stop(at, "a list or mapping cannot be a key; accepted: a plain word");

@@ -10,15 +10,15 @@ use crate::config::{
     suggest::{nearest, shown},
 };
 
-/// Most elements of a list.
-const MOST_ELEMENTS: usize = 1_000;
+/// Maximum number of elements of a list.
+const MAX_ELEMENTS: usize = 1_000;
 /// What word processors make of quotes.
 const TYPOGRAPHIC_QUOTES: [char; 8] = ['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}', '\u{201a}', '\u{ab}', '\u{bb}'];
 
-/// Longest text. Bytes.
-pub(super) const MOST_TEXT: usize = 4_096;
+/// Maximum text length. Bytes.
+pub(super) const MAX_TEXT_BYTES: usize = 4_096;
 
-/// A value, where it stands, and the key it stands under.
+/// A value, where it is, and the key it is under.
 #[derive(Clone, Debug)]
 pub(super) struct Field<'a> {
     pub(super) key: String,
@@ -65,10 +65,10 @@ impl<'a> Field<'a> {
     /// A scalar as it is written. Numbers and truth values are text too; the key decides what they mean.
     pub(super) fn scalar(&self, accepted: impl fmt::Display) -> Option<&'a str> {
         let wrong = match &self.node.value {
-            Value::Text(text, _) if text.chars().any(char::is_control) => "has a line break or another control character in it",
-            Value::Text(text, _) if text.len() > MOST_TEXT => "is too long",
+            Value::Text(text, _) if text.chars().any(char::is_control) => "contains a line break or another control character",
+            Value::Text(text, _) if text.len() > MAX_TEXT_BYTES => "is too long",
             Value::Text(text, _) if text.starts_with(TYPOGRAPHIC_QUOTES) => {
-                "begins with a typographic quote, which belongs to the value; write \" or '"
+                "begins with a typographic quote, which becomes part of the value; use \" or '"
             }
             Value::Text(text, _) => return Some(text),
             Value::Null => "has no value; give one, or remove the key",
@@ -124,7 +124,7 @@ impl<'a> Field<'a> {
             Some(value) if value < *range.start() => format!("{} is too {small}", shown(text)),
             Some(_) => format!("{} is too {large}", shown(text)),
             None if parse(&format!("{text}s")).is_some() => format!("\"{text}\" has no unit; did you mean {text}s?"),
-            None => format!("\"{}\" cannot be read", shown(text)),
+            None => format!("\"{}\" is not valid", shown(text)),
         };
         self.problem(format!("{wrong}; accepted: {accepted}"));
         None
@@ -137,8 +137,8 @@ impl<'a> Field<'a> {
                 self.problem("the list is empty; give an element, or remove the key");
                 return Vec::new();
             }
-            Value::List(items) if items.len() > MOST_ELEMENTS => {
-                self.problem(format!("the list has {} elements; accepted: up to {MOST_ELEMENTS}", items.len()));
+            Value::List(items) if items.len() > MAX_ELEMENTS => {
+                self.problem(format!("the list has {} elements; accepted: up to {MAX_ELEMENTS}", items.len()));
                 return Vec::new();
             }
             Value::List(items) => items,
@@ -167,8 +167,8 @@ impl<'a> Field<'a> {
             self.problem("is not a mapping; accepted: names with values, indented");
             return Vec::new();
         };
-        if entries.is_empty() || entries.len() > MOST_ELEMENTS {
-            self.problem(format!("has {} entries; accepted: 1 to {MOST_ELEMENTS}", entries.len()));
+        if entries.is_empty() || entries.len() > MAX_ELEMENTS {
+            self.problem(format!("has {} entries; accepted: 1 to {MAX_ELEMENTS}", entries.len()));
             return Vec::new();
         }
         entries

@@ -17,8 +17,8 @@ pub(super) struct Format<T> {
     pub(super) parse: fn(&str) -> Result<T, &'static str>,
 }
 
-/// Longest path. Bytes; Linux takes no longer one.
-pub(super) const MOST_PATH: usize = 4_095;
+/// Maximum path length in bytes, the limit of Linux.
+pub(super) const MAX_PATH_BYTES: usize = 4_095;
 
 /// A name in the config; it becomes a metric label.
 pub(super) const NAME: Format<String> = Format { accepted: "1 to 64 of a-z 0-9 _ -", shown: true, parse: name };
@@ -34,8 +34,8 @@ pub(super) const HOST: Format<String> = Format { accepted: "a host name or addre
 pub(super) const POLICY: Format<String> =
     Format { accepted: "a policy such as B2C_1_signin: 1 to 128 of A-Z a-z 0-9 _ -", shown: true, parse: policy };
 /// Any text of one line.
-pub(super) const TEXT: Format<String> = Format { accepted: "a text of 1 to 1024 bytes", shown: true, parse: text };
-/// The path of a file. Not shown: somebody may write the key itself there.
+pub(super) const TEXT: Format<String> = Format { accepted: "text of 1 to 1024 bytes", shown: true, parse: text };
+/// The path of a file. Not shown: it may contain the key itself by mistake.
 pub(super) const PATH: Format<String> = Format { accepted: "the path of a file", shown: false, parse: path };
 /// The name of a claim.
 pub(super) const CLAIM: Format<String> =
@@ -45,10 +45,10 @@ pub(super) const SCOPE: Format<String> =
     Format { accepted: "a scope as in the claim scp: no space, quote or backslash", shown: true, parse: scope };
 /// The name of a header (RFC 9110 section 5.1), in lower case from here on.
 pub(super) const HEADER: Format<String> = Format { accepted: "the name of a header", shown: true, parse: header };
-/// The realm of challenges: it stands between quotes.
+/// The realm of challenges, which is written in quotes.
 pub(super) const REALM: Format<String> =
     Format { accepted: "1 to 64 ASCII characters without quote and backslash", shown: true, parse: realm };
-/// The name of an environment variable. Not shown: somebody may write the secret itself there.
+/// The name of an environment variable. Not shown: it may contain the secret itself by mistake.
 pub(super) const ENVIRONMENT: Format<String> =
     Format { accepted: "the name of an environment variable: letters, digits, _", shown: false, parse: environment };
 /// Where keys are fetched. Stays as it is written, query string included.
@@ -94,7 +94,7 @@ fn label(text: &str) -> Result<String, &'static str> {
         of(text, 1..=63, |byte| byte.is_ascii_alphanumeric() || byte == b'-') && !text.starts_with('-') && !text.ends_with('-');
     // No tenant has a host of that name: somebody has looked up the wrong value.
     if is_guid(text) {
-        return Err("is a GUID; that goes to tenant_id");
+        return Err("is a GUID, which belongs in tenant_id");
     }
     check(fine, text, "is not a host label").map(|text| text.to_ascii_lowercase())
 }
@@ -120,7 +120,7 @@ fn text(text: &str) -> Result<String, &'static str> {
 }
 
 fn path(text: &str) -> Result<String, &'static str> {
-    check((1..=MOST_PATH).contains(&text.len()), text, "is empty or too long")
+    check((1..=MAX_PATH_BYTES).contains(&text.len()), text, "is empty or too long")
 }
 
 fn claim(text: &str) -> Result<String, &'static str> {
@@ -151,7 +151,7 @@ fn key_url(text: &str) -> Result<String, &'static str> {
     match url.scheme() {
         "https" => Ok(text.to_owned()),
         _ if url.host_str().is_some_and(is_loopback) => Ok(text.to_owned()),
-        _ => Err("plain http to another machine: whoever is between could put in keys of their own"),
+        _ => Err("plain http to another machine: anyone on the network path could inject keys"),
     }
 }
 
@@ -173,14 +173,14 @@ fn public_url(text: &str) -> Result<Url, &'static str> {
 fn upstream_url(text: &str) -> Result<Url, &'static str> {
     let url = parse_url(text)?;
     if url.path() != "/" || url.query().is_some() {
-        return Err("has a path or a query; requests keep their own");
+        return Err("has a path or a query; each request keeps its own");
     }
     if url.port() == Some(0) {
         return Err("has port 0");
     }
     match (url.scheme(), url.host()) {
         ("http", Some(_)) | ("https", Some(Host::Domain(_))) => Ok(url),
-        _ => Err("https to an address; it needs a host name, which the certificate is verified against"),
+        _ => Err("https to an IP address; a host name is needed to verify the certificate"),
     }
 }
 
@@ -188,9 +188,7 @@ fn proxy_url(text: &str) -> Result<String, &'static str> {
     // What a SOCKS proxy is given is host and port, too.
     let as_http = ["socks5h://", "socks5://"].iter().find_map(|scheme| Some(format!("http://{}", text.strip_prefix(scheme)?)));
     match upstream_url(as_http.as_deref().unwrap_or(text)) {
-        Err("has credentials in it; secrets do not belong in the file") => {
-            Err("has credentials in it; give proxy_credentials_file")
-        }
+        Err("contains credentials; secrets do not belong in the file") => Err("contains credentials; use proxy_credentials_file"),
         outcome => outcome.map(|_| text.to_owned()),
     }
 }
@@ -205,7 +203,7 @@ fn parse_url(text: &str) -> Result<Url, &'static str> {
         return Err("is neither http nor https");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("has credentials in it; secrets do not belong in the file");
+        return Err("contains credentials; secrets do not belong in the file");
     }
     if url.fragment().is_some() {
         return Err("has a fragment (#)");

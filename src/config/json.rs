@@ -1,10 +1,10 @@
-//! A value of the file as JSON: what a claim of a minted token is to be.
+//! A value of the file as JSON, for a claim of a minted token.
 
 use serde_json::{Map, Number, Value as Json};
 
 use crate::config::{
     document::{Node, Value},
-    field::{Field, MOST_TEXT},
+    field::{Field, MAX_TEXT_BYTES},
     suggest::shown,
 };
 
@@ -19,9 +19,9 @@ fn json(node: &Node) -> Result<Json, String> {
     match &node.value {
         Value::Null => Ok(Json::Null),
         Value::Text(text, _) if text.chars().any(char::is_control) => {
-            Err(format!("\"{}\" has a line break or another control character in it", shown(text)))
+            Err(format!("\"{}\" contains a line break or another control character", shown(text)))
         }
-        Value::Text(text, _) if text.len() > MOST_TEXT => Err(format!("\"{}\" is too long", shown(text))),
+        Value::Text(text, _) if text.len() > MAX_TEXT_BYTES => Err(format!("\"{}\" is too long", shown(text))),
         Value::Text(text, false) => Ok(text.as_str().into()),
         Value::Text(text, true) => plain(text),
         Value::List(items) => items.iter().map(json).collect(),
@@ -41,7 +41,7 @@ fn plain(text: &str) -> Result<Json, String> {
     let numeric = text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
     match serde_json::from_str::<Number>(text) {
         Ok(number) if numeric && number.is_f64() && !text.contains(['.', 'e', 'E']) => {
-            Err(format!("{} is a number of more than 64 bits; put it into quotes to have it as text", shown(text)))
+            Err(format!("{} is a number of more than 64 bits; quote it to use it as text", shown(text)))
         }
         Ok(number) if numeric => Ok(number.into()),
         _ => Ok(text.into()),

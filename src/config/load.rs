@@ -1,4 +1,4 @@
-//! A file to a [`Config`]: reading it, and the parts put together.
+//! A file to a [`Config`]: reads it and assembles the parts.
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +12,7 @@ use std::{
 use crate::{
     config::{
         Config, Findings, Problem, Reference, Written,
-        document::{self, MOST_BYTES, Node},
+        document::{self, MAX_BYTES, Node},
         field::Field,
         formats::REALM,
         problem::Position,
@@ -31,8 +31,8 @@ use crate::{
     token::{MintingProfile, Source},
 };
 
-/// Most issuers: each is a task that fetches, and a token may have to be compared with each.
-const MOST_ISSUERS: usize = 64;
+/// Maximum number of issuers: each is a task that fetches, and a token may have to be compared with each.
+const MAX_ISSUERS: usize = 64;
 
 /// A config that can be used, and what else there is to say about the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,9 +41,9 @@ pub struct Loaded {
     pub config: Config,
     /// What to think about, in the order of the file; never a mistake.
     pub warnings: Vec<Problem>,
-    /// The files and variables that it names. None of them was looked at.
+    /// The files and variables that it names. None of them was checked.
     pub references: Vec<Reference>,
-    /// The keys that stand in it.
+    /// The keys that are in it.
     pub written: Written,
 }
 
@@ -65,7 +65,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// All of them.
         findings: Findings,
-        /// The files and variables that it names all the same. None of them was looked at.
+        /// The files and variables that it names all the same. None of them was checked.
         references: Vec<Reference>,
         /// What it says of the signing key, if nothing is wrong with that.
         signing: Option<Box<SigningSettings>>,
@@ -112,7 +112,7 @@ impl Config {
         let file = File::open(path).map_err(unreadable)?;
         let mut text = Vec::new();
         // One byte more than is accepted, so that a file that is too large is seen to be.
-        file.take(MOST_BYTES as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
+        file.take(MAX_BYTES as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
         let absolute = std::path::absolute(path).map_err(unreadable)?;
         let base_dir = absolute.parent().unwrap_or(Path::new("/"));
         let read = Draft::read(&text, base_dir);
@@ -127,9 +127,9 @@ impl Config {
     }
 }
 
-/// What was read of a file, with stand-ins where there are mistakes.
+/// What was read from a file, with stand-ins for mistakes.
 struct Draft {
-    /// Nothing if the file is no YAML.
+    /// Nothing if the file is not YAML.
     config: Option<Config>,
     findings: Findings,
     references: Vec<Reference>,
@@ -161,7 +161,7 @@ impl Draft {
     }
 }
 
-/// Puts the parts together. Where there are mistakes the result holds stand-ins, and the caller throws it away.
+/// Assembles the parts. If there are mistakes, the result contains stand-ins, and the caller discards it.
 fn config(root: &Node, reading: &Reading) -> Config {
     let mut root = Field::new(String::new(), Position::START, root, reading).section();
     let listen = edge::listen(root.section("listen"));
@@ -179,7 +179,7 @@ fn config(root: &Node, reading: &Reading) -> Config {
     if token_limits.token >= listen.header_bytes
         && let Some(field) = root.field("token").or_else(|| root.field("listen"))
     {
-        field.problem("token.max_bytes must be less than listen.header_bytes, or no such token arrives");
+        field.problem("token.max_bytes must be less than listen.header_bytes, or tokens of that size never arrive");
     }
     let signing = signing::signing(root.section("signing"));
     let mut profiles = mint::profiles(&mut root, signing.algorithm);
@@ -230,8 +230,8 @@ fn meet(one: SocketAddr, other: SocketAddr) -> bool {
 fn issuers(field: Option<Field<'_>>) -> Vec<Issuer<'_>> {
     let Some(field) = field else { return Vec::new() };
     let elements = field.elements();
-    if elements.len() > MOST_ISSUERS {
-        field.problem(format!("the list has {} elements; accepted: up to {MOST_ISSUERS}", elements.len()));
+    if elements.len() > MAX_ISSUERS {
+        field.problem(format!("the list has {} elements; accepted: up to {MAX_ISSUERS}", elements.len()));
         return Vec::new();
     }
     let issuers: Vec<_> = elements.into_iter().map(issuers::issuer).collect();

@@ -1,10 +1,10 @@
-//! One YAML file to the typed settings of each room. Every mistake is reported at once, with its place in the file.
+//! One YAML file to the typed settings of each room. Every mistake is reported at once, with its position in the file.
 //!
 //! ```text
 //! text -> document (nodes with places) -> read/* (one reader for each part) -> Config, or Findings
 //! ```
 //!
-//! A reader is a plain list of keys. What it hands on is checked: the other rooms take it as it is.
+//! A reader is a plain list of keys. Its results are checked: the other rooms use them as they are.
 
 mod document;
 mod field;

@@ -1,4 +1,4 @@
-//! What a config names outside of itself: files and environment variables, and what can be said of them without starting anything.
+//! Files and environment variables that a config names, and the checks of them that need no running gateway.
 
 use std::{
     fs::File,
@@ -17,7 +17,7 @@ use crate::{
 /// Something outside that the config names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// Where its key stands.
+    /// The position of its key.
     pub at: Position,
     /// Its key.
     pub key: String,
@@ -82,7 +82,7 @@ fn check_readable(path: &Path) -> Result<(), String> {
 /// Adds the command that makes the file, where there is none.
 fn or_make(path: &Path, problem: String, command: &str) -> String {
     let is_missing = path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-    if is_missing { format!("{problem}; make one with: {command}") } else { problem }
+    if is_missing { format!("{problem}; create one with: {command}") } else { problem }
 }
 
 /// Whether the folder of a file to be written is there.
@@ -116,7 +116,7 @@ mod tests {
         let path = folder.path().join("key.pem");
         let missing = check(Target::SigningKey(path.clone())).unwrap_err();
         assert!(missing.starts_with(&format!("{} cannot be read: No such file", path.display())), "{missing}");
-        assert!(missing.ends_with(&format!("; make one with: syncgate keys generate --out {}", path.display())), "{missing}");
+        assert!(missing.ends_with(&format!("; create one with: syncgate keys generate --out {}", path.display())), "{missing}");
         let text = format!("{} is not a regular file", folder.path().display());
         assert_eq!(check(Target::Secret(folder.path().to_owned())), Err(text));
         std::fs::write(&path, "").unwrap();
@@ -148,7 +148,7 @@ mod tests {
         assert!(check(Target::Keys(path.clone())).unwrap_err().starts_with(&format!("{name} cannot be read: No such file")));
         let none = r#"{"keys":[{"kty":"oct","kid":"a","k":"AAAA"}]}"#;
         for (content, mode, told) in [
-            (r#"{"keys":[]}"#, 0o666, "can be changed by anybody, who could put in keys of their own"),
+            (r#"{"keys":[]}"#, 0o666, "can be changed by anyone, who could add keys"),
             ("{", 0o644, "not a key set: "),
             (none, 0o644, "no usable key among 1"),
         ] {
@@ -169,14 +169,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("credential");
         let missing = check(Target::Credential(path.clone())).unwrap_err();
-        assert!(missing.ends_with("; make one with: syncgate admin credential --config FILE"), "{missing}");
+        assert!(missing.ends_with("; create one with: syncgate admin credential --config FILE"), "{missing}");
         std::fs::write(&path, "short").unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         let exposed = check(Target::Credential(path.clone())).unwrap_err();
         assert!(exposed.ends_with(&format!("(mode 0644): run `chmod 600 {}`", path.display())), "{exposed}");
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         let short = check(Target::Credential(path.clone())).unwrap_err();
-        assert!(short.ends_with("make one with `syncgate admin credential --config FILE --force`"), "{short}");
+        assert!(short.ends_with("create one with `syncgate admin credential --config FILE --force`"), "{short}");
         Credential::create(&path, true).unwrap();
         assert_eq!(check(Target::Credential(path)), Ok(()));
     }

@@ -1,4 +1,4 @@
-//! The effective settings as YAML: every key with its value, presets expanded. The printout is a config file that means the same.
+//! The effective settings as YAML: every key with its value, presets expanded. The printout is an equivalent config file.
 
 mod endpoints;
 mod marks;
@@ -109,7 +109,7 @@ fn issuers_of(config: &Config, yaml: &mut Yaml) {
             Provider::Other => None,
         };
         if let Some(preset) = preset {
-            yaml.plain("preset", format_args!("{preset} # what it expands to is spelled out"));
+            yaml.plain("preset", format_args!("{preset} # expanded below"));
         }
         let sources =
             |wanted: fn(&KeySource) -> Option<&String>| jwks.sources.iter().filter_map(wanted).cloned().collect::<Vec<_>>();

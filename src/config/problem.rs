@@ -1,4 +1,4 @@
-//! [`Problem`]: one mistake in a config file, with its place.
+//! [`Problem`]: one mistake in a config file, with its position.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ impl Position {
 /// A mistake in the config file, or something to think about (a warning).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it stands.
+    /// Its position.
     pub at: Position,
     /// The key, for example `issuers[0].leeway`. Empty: the file as a whole.
     pub key: String,

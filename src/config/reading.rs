@@ -1,4 +1,4 @@
-//! [`Reading`]: what is collected while a file is read.
+//! [`Reading`]: the findings collected while a file is read.
 
 use std::{
     cell::RefCell,
@@ -10,8 +10,8 @@ use crate::config::{
     problem::{Findings, Position, Problem},
 };
 
-/// Most problems that are kept of one file. A file with more is told how many there are.
-const MOST_PROBLEMS: usize = 100;
+/// Maximum number of problems that are kept of one file. For more, only their number is reported.
+const MAX_PROBLEMS: usize = 100;
 
 /// What is collected while a file is read. Shared by every reader, hence the cell.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Reading {
     /// Reports a mistake.
     pub(super) fn problem(&self, at: Position, key: &str, text: impl Into<String>) {
         let mut collected = self.collected.borrow_mut();
-        if collected.findings.problems.len() < MOST_PROBLEMS {
+        if collected.findings.problems.len() < MAX_PROBLEMS {
             collected.findings.problems.push(Problem { at, key: key.to_owned(), text: text.into() });
         } else {
             collected.left_out += 1;
@@ -45,13 +45,13 @@ impl Reading {
 
     /// Whether one more problem would be kept.
     pub(super) fn has_room(&self) -> bool {
-        self.collected.borrow().findings.problems.len() < MOST_PROBLEMS
+        self.collected.borrow().findings.problems.len() < MAX_PROBLEMS
     }
 
     /// Reports something to think about.
     pub(super) fn warning(&self, at: Position, key: &str, text: impl Into<String>) {
         let mut collected = self.collected.borrow_mut();
-        if collected.findings.warnings.len() < MOST_PROBLEMS {
+        if collected.findings.warnings.len() < MAX_PROBLEMS {
             collected.findings.warnings.push(Problem { at, key: key.to_owned(), text: text.into() });
         }
     }

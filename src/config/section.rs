@@ -1,11 +1,11 @@
-//! [`Section`]: a mapping of the file. It hands out typed values, remembers which keys were asked for and reports the rest.
+//! [`Section`]: a mapping of the file. It returns typed values, remembers which keys were read and reports the rest.
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use crate::config::{
     document::{Key, Node, Value},
     field::Field,
-    formats::{ENVIRONMENT, Format, MOST_PATH, PATH},
+    formats::{ENVIRONMENT, Format, MAX_PATH_BYTES, PATH},
     outside::{Reference, Target},
     problem::Position,
     reading::Reading,
@@ -22,7 +22,7 @@ pub(super) struct Section<'a> {
     reading: &'a Reading,
     /// The keys it may have, in the order in which they were asked for.
     known: Vec<&'static str>,
-    /// It stands in the file as something else than a mapping; nothing is missing from it beyond that.
+    /// In the file it is not a mapping, so its missing keys are not reported.
     unreadable: bool,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Reports every key that nobody asked for.
+    /// Reports every key that was not read.
     pub(super) fn finish(self) {
         for (key, _) in self.entries.iter().filter(|(key, _)| !self.known.contains(&key.name.as_str())) {
             // The search costs something; not for problems that nobody will read.
@@ -186,8 +186,8 @@ impl<'a> Section<'a> {
             field.problem("has a ~ or a $, which is not expanded; write the whole path, or one relative to this file's folder");
         }
         let path = self.reading.path(&text);
-        if path.as_os_str().len() > MOST_PATH {
-            field.problem(format!("is too long; accepted: up to {MOST_PATH} bytes with the folder"));
+        if path.as_os_str().len() > MAX_PATH_BYTES {
+            field.problem(format!("is too long; accepted: up to {MAX_PATH_BYTES} bytes with the folder"));
         }
         self.reading.reference(Reference { at: field.at, key: field.key, target: target(path.clone()) });
         Some(path)

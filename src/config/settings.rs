@@ -11,7 +11,7 @@ use crate::{
     token::{IssuerSettings, MintingProfile, TokenLimits},
 };
 
-/// Everything the gateway is told, checked.
+/// All settings of the gateway, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The edge.
@@ -34,7 +34,7 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// How long `/readyz` says no before the listener closes, so that load balancers stop sending. Default 0; 0 to 5 min.
     pub shutdown_delay: Duration,
-    /// Event loops, each on a thread of its own; 0: one for each core. Default 0; up to 1024. A change takes a restart.
+    /// Event loops, each on its own thread; 0: one per core. Default 0; up to 1024. A change takes a restart.
     pub threads: usize,
 }
 
@@ -55,13 +55,14 @@ pub struct IssuerConfig {
 /// The log on standard error, one line for each event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// Text for people or JSON for machines. Default JSON.
+    /// Readable text or JSON. Default JSON.
     pub format: LogFormat,
     /// The least important level that is written. Default info.
     pub level: LogLevel,
     /// Whether each request is logged. Default yes.
     pub requests: bool,
-    /// Most refusals that are logged in one second; of further ones one line says how many they were. Default 100, 1 to 1,000,000.
+    /// Maximum number of refusals that are logged in one second; of further ones one line says how many they were. Default 100, 1
+    /// to 1,000,000.
     pub refusals_per_second: u32,
 }
 

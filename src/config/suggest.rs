@@ -1,14 +1,14 @@
-//! "Did you mean": the nearest of some words. And how text of the file is shown in a message.
+//! "Did you mean": the nearest of some words. Also how text of the file is shown in a message.
 
 use strsim::osa_distance;
 
-/// Most characters of the file's text in a message.
-const MOST_SHOWN: usize = 48;
+/// Maximum number of characters of the file's text in a message.
+const MAX_SHOWN: usize = 48;
 
 /// Text of the file for a message: escaped, and cut where it is long.
 pub(super) fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(MOST_SHOWN).flat_map(char::escape_debug).collect();
-    if text.chars().nth(MOST_SHOWN).is_some() {
+    let mut shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MAX_SHOWN).is_some() {
         shown.push_str("...");
     }
     shown
@@ -17,7 +17,7 @@ pub(super) fn shown(text: &str) -> String {
 /// The candidate that `word` was probably meant to be. That one is a plural and the other is not counts as one letter at most.
 pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let word = normalized(word);
-    if word.len() > MOST_SHOWN {
+    if word.len() > MAX_SHOWN {
         return None;
     }
     candidates

@@ -1,5 +1,4 @@
-//! What is wrong with text that is no YAML, for the mistakes that people make: found by a look at the lines around the place where the
-//! scanner gave up.
+//! Explains common mistakes in text that is not YAML, by looking at the lines around the position where the scanner gave up.
 
 use crate::config::problem::Position;
 

@@ -1,4 +1,4 @@
-//! Durations and sizes as they stand in the file: `500ms`, `30s`, `5m`, `26h`, `2d`; `512`, `64KiB`, `1MiB`, `2GiB`.
+//! Durations and sizes as written in the file: `500ms`, `30s`, `5m`, `26h`, `2d`; `512`, `64KiB`, `1MiB`, `2GiB`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What `syncgate demo` prints: a drawing of the flow, the pages to open and the commands to paste.
+//! The output of `syncgate demo`: a drawing of the flow, the pages to open and the commands to try.
 
 use crate::{
     demo::{issuer::DemoIssuer, world::Places},
@@ -11,9 +11,9 @@ pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
     let mut text = drawing(places);
     text.push_str(&format!("\n{}\n", look.bold("# Open in a browser")));
     let pages = [
-        (format!("http://{admin}/keys"), "the keys that the gateway trusts, when they came and when they end"),
+        (format!("http://{admin}/keys"), "the keys that the gateway trusts, when they were fetched and when they expire"),
         (format!("http://{admin}/metrics"), "its metrics"),
-        (issuer.discovery_url(), "what the issuer says of itself"),
+        (issuer.discovery_url(), "the issuer's discovery document"),
     ];
     for (page, what) in &pages {
         text.push_str(&format!("{page}  {}\n", look.dim(what)));
@@ -41,7 +41,7 @@ pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
             ],
         ),
         (
-            "See what the backend gets instead of your token: what it says of you, and the request as it came",
+            "See what the backend gets instead of your token: the claims about you, and the request as received",
             &[format!("curl {line} {bearer} http://{gateway}/whoami"), format!("curl {line} {bearer} http://{gateway}/echo")],
         ),
         (
@@ -56,7 +56,7 @@ pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
             &[format!("curl -iN --http1.1 {bearer} {upgrade} http://{gateway}/live --output -")],
         ),
         (
-            "Be refused, also where the backend itself is asked: it takes the gateway's tokens only",
+            "Be refused, also by the backend itself, which accepts only the gateway's tokens",
             &[
                 format!("curl -i http://{gateway}/docs"),
                 format!("curl -i -H \"Authorization: Bearer ${{TOKEN%?????}}AAAAA\" http://{gateway}/docs"),
@@ -67,7 +67,7 @@ pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
             "Rotate the issuer's key: published first, used once the gateway has fetched it",
             &[format!("curl {line} -X POST {announce}; sleep 2; curl {line} -X POST {rotate}")],
         ),
-        ("Look at it as an operator does", &[format!("curl -s http://{admin}/metrics | grep ^syncgate_")]),
+        ("Look at the metrics as an operator", &[format!("curl -s http://{admin}/metrics | grep ^syncgate_")]),
     ];
     for (title, commands) in chapters {
         text.push_str(&format!("\n{}\n", look.bold(&format!("# {title}"))));

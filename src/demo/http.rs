@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server that can be taken away at once and brought back on the same port.
+//! An HTTP/1.1 server that can be stopped at once and restarted on the same port.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -22,7 +22,7 @@ pub(in crate::demo) struct Port {
 }
 
 impl Port {
-    /// Takes the port; port 0 takes a free one.
+    /// Takes the port; port 0 chooses a free one.
     pub(in crate::demo) fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::token::Timestamp;
 
-/// Keys that [`DemoKey::shared`] keeps. Beyond them each is made anew.
+/// Keys that [`DemoKey::shared`] keeps. Further ones are generated each time.
 const SHARED: usize = 8;
 
 /// An RSA key of 2048 bits. Cloning is cheap.

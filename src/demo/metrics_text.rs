@@ -1,4 +1,4 @@
-//! What a scrape of `/metrics` says.
+//! Parses a scrape of `/metrics`.
 
 /// The Prometheus text format, as far as assertions on it need it.
 #[derive(Clone, Debug)]

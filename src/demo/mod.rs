@@ -1,7 +1,7 @@
 //! A whole world in one process: an issuer like Azure AD B2C, a sync backend with one pinned key, the gateway between them.
 //!
-//! `syncgate demo` shows it to people; tests and benches stand on it. Everything speaks real HTTP on loopback, on a free port
-//! unless told otherwise, and can be taken away and brought back.
+//! `syncgate demo` is for people; tests and benches are built on it. Everything uses real HTTP on loopback, on a free port
+//! unless configured, and can be stopped and restarted.
 //!
 //! ```text
 //! DemoIssuer   tokens of any kind, key rotation, a hostile provider on command

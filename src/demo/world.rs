@@ -59,7 +59,7 @@ impl Places {
     /// Free ports, so that any number of worlds can stand side by side.
     pub const FREE: Self = Self { gateway: FREE_PORT, admin: FREE_PORT, issuer: FREE_PORT, backend: FREE_PORT };
 
-    /// Ports that people remember (8080, 9090, 8081, 8082), free ones in place of those that are taken, and which are.
+    /// Ports that people remember (8080, 9090, 8081, 8082), free ones instead of those that are taken, and which are.
     pub fn friendly() -> (Self, Vec<u16>) {
         let mut taken = Vec::new();
         let mut place = |port| {

@@ -1,4 +1,4 @@
-//! [`IdentityCache`]: verified identities by the digest of their token, bounded in number and in bytes.
+//! [`IdentityCache`]: verified identities by the digest of their token, limited in number and in bytes.
 
 use std::{
     fmt,

@@ -228,7 +228,7 @@ async fn user_tokens_count_and_make_others_leave_at_once() {
         assert!(world.exchange.cached_bytes() <= 256 * 1024, "{}", world.exchange.cached_bytes());
     }
     world.assert_counted();
-    // With another key all are minted anew, in the place of the old ones.
+    // With another key all are minted again, in the place of the old ones.
     let before = world.exchange.cached_bytes();
     world.exchange.replace_signing_key(signing_key());
     let known: Vec<_> = world.exchange.identities.iter().collect();

@@ -1,4 +1,4 @@
-//! [`Identity`], the first layer of the cache, with the slots of the second; [`Admission`], what a request is given.
+//! [`Identity`], the first layer of the cache, with the slots of the second; [`Admission`], the result for a request.
 
 use std::{
     sync::{

@@ -1,4 +1,5 @@
-//! [`Issuer`]: whose tokens the exchange takes, and the number of its rules, by which cached identities are told to be up to date.
+//! [`Issuer`]: an issuer whose tokens the exchange accepts, with the number of its rules, which tells whether a cached identity
+//! is up to date.
 
 use std::sync::{
     Arc,

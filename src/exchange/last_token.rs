@@ -1,11 +1,11 @@
-//! The token that a connection brought last. A client brings one token over and over, and to compare it costs less than to digest it.
+//! The last token of a connection. A client sends the same token repeatedly, and comparing it is cheaper than hashing it.
 
 use std::{fmt, sync::Arc};
 
 use super::Identity;
 
 /// Longer tokens are not kept: they are rare, and connections are many.
-const MOST_BYTES: usize = 4 * 1024;
+const MAX_BYTES: usize = 4 * 1024;
 /// Each so many times the cache is asked for the identity all the same, so that it knows that the user is there.
 const ASK_THE_CACHE_EVERY: u8 = 8;
 
@@ -39,7 +39,7 @@ impl LastToken {
 
     pub(super) fn remember(&mut self, token: &[u8], identity: &Arc<Identity>) {
         match &mut self.0 {
-            _ if token.len() > MOST_BYTES => self.forget(),
+            _ if token.len() > MAX_BYTES => self.forget(),
             Some(known) if are_equal(&known.token, token) => known.identity = Arc::clone(identity),
             _ => self.0 = Some(Known { token: token.into(), identity: Arc::clone(identity), uses: 0 }),
         }

@@ -1,4 +1,4 @@
-//! The second layer: an [`Identity`] and a profile to a user token, signed on the pool.
+//! The second layer: from an [`Identity`] and a profile to a user token, signed on the pool.
 
 use std::{
     sync::{
@@ -26,11 +26,11 @@ use crate::{
 /// A token is renewed when this part of its life is left ...
 const RENEWED_LIFE: u32 = 5;
 /// ... or this much of it.
-const LEAST_LEFT_TO_RENEW: Duration = Duration::from_secs(10);
+const MIN_LEFT_TO_RENEW: Duration = Duration::from_secs(10);
 /// One with less left is not used, unless its identity ends with it.
-const LEAST_LEFT_TO_USE: Duration = Duration::from_secs(5);
-/// Between two attempts to renew a token. An attempt that fails costs nobody anything: the old one serves on.
-const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+const MIN_LEFT_TO_USE: Duration = Duration::from_secs(5);
+/// Between two attempts to renew a token. A failed attempt has no effect: the old token is still used.
+const RENEWAL_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Mints user tokens, each of them once.
 #[derive(Debug)]
@@ -186,7 +186,7 @@ impl Minting {
         Ok(token)
     }
 
-    /// Replaces a token, unless somebody else has.
+    /// Replaces a token, unless it was replaced already.
     async fn renew(
         &self,
         identity: &Arc<Identity>,
@@ -239,7 +239,7 @@ impl Minting {
         (now < minted.usable_until && minted.key == self.active.load().number).then_some(minted)
     }
 
-    /// Shows the active key in place of the one before, and both rather than none in between.
+    /// Shows the active key instead of the one before, and both rather than none in between.
     fn show_key(&self, before: Option<&SigningKey>) {
         let labels = |key: &SigningKey| {
             let signer = key.signer();
@@ -276,8 +276,8 @@ impl Minted {
     /// One that was minted `at`, for an identity with this `end`. If nothing later can be had, there is nothing to renew.
     fn new(authorization: HeaderValue, key: u64, at: Timestamp, expires: Timestamp, end: Timestamp) -> Self {
         let (renew_at, usable_until) = if expires.as_seconds() < end.as_seconds() {
-            let left = (expires.since(at) / RENEWED_LIFE).max(LEAST_LEFT_TO_RENEW);
-            (expires.minus(left), expires.minus(LEAST_LEFT_TO_USE))
+            let left = (expires.since(at) / RENEWED_LIFE).max(MIN_LEFT_TO_RENEW);
+            (expires.minus(left), expires.minus(MIN_LEFT_TO_USE))
         } else {
             (Timestamp::MAX, expires)
         };
@@ -287,7 +287,7 @@ impl Minted {
     /// Whether the caller is to renew it. Of several callers one is told so, and again none before the pause is over.
     fn claim_renewal(&self, now: Timestamp) -> bool {
         let due = self.renew_at.load(Ordering::Relaxed);
-        let next = now.plus(RENEWAL_PAUSE).as_millis();
+        let next = now.plus(RENEWAL_RETRY_INTERVAL).as_millis();
         now.as_millis() >= due && self.renew_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

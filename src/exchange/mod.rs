@@ -1,19 +1,19 @@
-//! Bearer token in, admitted identity and user token out, at full speed.
+//! Bearer token in, admitted identity and user token out, fast.
 //!
-//! Two layers: the verified identity is found by the SHA-256 of the whole token; the minted header values hang on it, one per
-//! minting profile and lifetime, so that a token minted for one backend can never reach another.
+//! Two layers: the verified identity is found by the SHA-256 of the whole token; the minted header values are stored with it,
+//! one per minting profile and lifetime, so that a token minted for one backend can never reach another.
 //!
 //! ```text
-//! identify   hit: digest, look-up, three compares      miss: parse, issuer, keys, verify; one task per token does it
-//!            again on the same connection: one comparison of all bytes in place of digest and look-up
+//! identify   hit: digest, lookup, three compares      miss: parse, issuer, keys, verify; one task per token does it
+//!            again on the same connection: one comparison of all bytes instead of digest and lookup
 //! admit      hit: load, two compares                   miss: mint on a thread of the signing pool; one task per user and profile
 //! ```
 //!
-//! A hit counts only while the token has not ended, the settings that it was verified by are in use, the key that verified it is
-//! trusted, and the key that signed is the active one.
-//! A minted token that ends before its identity does is renewed in the background when a fifth of its life is left, and serves meanwhile.
-//! What is refused is not kept: a flood of bad tokens costs its own verification and takes nobody's place. What is kept is bounded in
-//! number and in bytes; a token that came once leaves before one that comes often.
+//! A hit is valid only while the token has not expired, the settings that verified it are in use, the key that verified it is
+//! trusted, and the signing key is the active one. A minted token that expires before its identity is renewed in the background
+//! when a fifth of its lifetime is left, and is used meanwhile. Refusals are not cached: a flood of bad tokens costs its own
+//! verification and evicts nobody. The cache is limited in number and in bytes; a token seen once is evicted before one seen
+//! often.
 
 mod cache;
 mod identity;
@@ -44,7 +44,7 @@ use crate::{
 /// Bounds of the cache. Whichever is reached first makes the least useful identities leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheSettings {
-    /// Most identities. Default 100,000; at least 2, or nothing is kept.
+    /// Maximum number of identities. Default 100,000; at least 2, or nothing is kept.
     pub entries: usize,
     /// Most memory that identities and their user tokens take, estimated to a tenth or so. Bytes. Default 256 MiB.
     pub bytes: usize,
@@ -63,7 +63,7 @@ pub struct ProfileId(pub usize);
 /// An issuer and where its keys are.
 #[derive(Debug)]
 pub struct IssuerKeys {
-    /// Whose tokens are taken.
+    /// Whose tokens are accepted.
     pub issuer: TrustedIssuer,
     /// The keys that verify them.
     pub keys: Arc<KeyStore>,
@@ -115,7 +115,7 @@ impl Exchange {
         Self { identities: Arc::clone(&self.identities), verifying, callers, minting }
     }
 
-    /// Hot: one digest, one look-up, a few compares. Miss: the token is verified, once however many requests bring it. The bytes may be
+    /// Hot: one digest, one lookup, a few compares. Miss: the token is verified, once however many requests bring it. The bytes may be
     /// anything: what is not one word of visible ASCII is refused as [`Rejection::AuthorizationMalformed`].
     pub async fn identify(&self, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         let digest = self.verifying.digest(token)?;

@@ -176,7 +176,7 @@ async fn the_issue_date_of_an_identity_never_goes_back_with_the_clock() {
     assert_eq!(request(&world, &token, USER_ID, at(940)).await.unwrap().authorization(), first.authorization());
     assert_eq!(dates(&request(&world, &token, OTHER, at(940)).await.unwrap()), (990, 1_300));
     assert_eq!(dates(&request(&world, &tests::token("bob"), USER_ID, at(940)).await.unwrap()), (930, 1_240), "nobody else's");
-    // With another key everything is minted anew: not earlier either.
+    // With another key everything is minted again: not earlier either.
     world.exchange.replace_signing_key(SigningKey::generate_rsa(2048).unwrap());
     assert_eq!(dates(&request(&world, &token, USER_ID, at(941)).await.unwrap()), (990, 1_300));
 }

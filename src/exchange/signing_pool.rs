@@ -1,10 +1,10 @@
-//! [`SigningPool`]: signs on threads of its own. An RSA-4096 signature would hold up an event loop for milliseconds.
+//! [`SigningPool`]: signs on its own threads. An RSA-4096 signature would block an event loop for milliseconds.
 //!
-//! Where there are fewer cores than work, a signature can wait for a request, but not the other way round. So the threads are in the
-//! scheduler's idle class, which gives way at once when another thread of the process wants the core; a merely nicer thread has its slice
-//! first, whatever its nice value. Were that all, next to nothing would be signed where no core is ever idle. So there is one more thread,
-//! the relief, of low priority only. Who waits for a signature shows it to the relief, if the other threads get nowhere or it takes too
-//! long: the relief then makes it, whether another thread has begun with it or not.
+//! If there is more work than cores, a signature may wait for a request, but not the other way round. So the threads are in the
+//! scheduler's idle class, which yields at once when another thread of the process needs the core; a thread with a higher nice
+//! value would still use up its time slice. On its own, this would sign next to nothing if no core is ever idle. So there is
+//! one more thread, the relief, which only has a low priority. A task that waits for a signature passes it to the relief if the
+//! other threads make no progress or it takes too long: the relief then signs it, whether or not another thread has begun.
 
 use std::{
     io,
@@ -31,7 +31,7 @@ mod task;
 #[derive(Debug)]
 pub struct SigningPool {
     tasks: Sender<Arc<dyn Work>>,
-    /// Tasks for the relief. They stand in the queue, too, or have been begun.
+    /// Tasks for the relief. They are in the queue, too, or have been begun.
     overdue: Sender<Arc<dyn Work>>,
     pace: Arc<Pace>,
     metrics: Arc<Metrics>,
@@ -49,17 +49,17 @@ pub enum SigningRefused {
 }
 
 /// Many times what a signature takes, and too short for a user to notice.
-const STANDSTILL: Duration = Duration::from_millis(50);
+const STALL_TIMEOUT: Duration = Duration::from_millis(50);
 /// What a user notices.
-const TOO_LONG: Duration = Duration::from_millis(500);
+const OVERDUE_TIMEOUT: Duration = Duration::from_millis(500);
 /// At least so often it is asked whether a task is overdue.
-const ASKED_EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many overdue tasks wait for the relief. Those beyond are shown to it again.
 const OVERDUE: usize = 64;
 
 impl SigningPool {
-    /// Starts the threads; 0: one fewer than there are cores, at least one. At most `queue` jobs wait (at least 1), besides those under way.
-    /// The relief is not counted.
+    /// Starts the threads; 0: one fewer than there are cores, at least one. At most `queue` jobs wait (at least 1), besides those
+    /// in progress. The relief is not counted.
     pub fn new(threads: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
         let threads = match threads {
             // A core is left to the event loops: with all of them signing, users who log in make those who work wait.
@@ -87,7 +87,7 @@ impl SigningPool {
     /// Runs a job on one of the threads. If the queue is full, it is refused at once. It may run twice, where the thread that began with it
     /// gets no time; the first result counts.
     ///
-    /// A caller that goes away, by dropping the future, disturbs nobody; its job is skipped if it has not begun.
+    /// A caller may drop the future; its job is then skipped if it has not begun.
     pub async fn run<T: Send + 'static>(&self, job: impl Fn() -> T + Send + Sync + 'static) -> Result<T, SigningRefused> {
         let (task, mut answer) = Task::new(job, &self.metrics);
         let own = Arc::new(task);
@@ -103,19 +103,19 @@ impl SigningPool {
             // Threads end after the pool only, and panics do not end them.
             Err(TrySendError::Disconnected(_)) => return Err(SigningRefused::Panicked),
         }
-        let (mut waited, mut next) = (Duration::ZERO, STANDSTILL);
+        let (mut waited, mut next) = (Duration::ZERO, STALL_TIMEOUT);
         loop {
             if let Ok(answer) = timeout(next, &mut answer).await {
                 return answer.map_err(|_| SigningRefused::Panicked);
             }
             waited += next;
-            next = (next * 2).min(ASKED_EVERY);
+            next = (next * 2).min(CHECK_INTERVAL);
             self.show_if_overdue(&task, waited);
         }
     }
 
     fn show_if_overdue(&self, task: &Arc<dyn Work>, waited: Duration) {
-        if waited >= TOO_LONG || self.pace.stands_still() {
+        if waited >= OVERDUE_TIMEOUT || self.pace.stands_still() {
             // If the relief has enough to do, this one is shown again.
             let _ = self.overdue.try_send(Arc::clone(task));
         }
@@ -141,7 +141,7 @@ impl Pace {
 
     fn stands_still(&self) -> bool {
         let since = self.millis().saturating_sub(self.last_step.load(Ordering::Relaxed));
-        Duration::from_millis(since) >= STANDSTILL
+        Duration::from_millis(since) >= STALL_TIMEOUT
     }
 
     fn millis(&self) -> u64 {

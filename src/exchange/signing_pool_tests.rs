@@ -51,7 +51,7 @@ async fn occupy_relief(pool: &Arc<SigningPool>) -> (mpsc::Sender<()>, tokio::tas
     let pool = Arc::clone(pool);
     let job = tokio::spawn(async move {
         pool.run(move || {
-            // It stands in the queue, too: for another thread there is nothing left to do.
+            // It is in the queue, too: for another thread there is nothing left to do.
             let begin = begin.lock().unwrap().take();
             if let Some(begin) = begin {
                 let _ = begin.send(own_name());
@@ -112,7 +112,7 @@ async fn a_full_queue_refuses_at_once_and_accepts_again() {
         }
     };
     assert_eq!(refused, Err(SigningRefused::QueueFull));
-    // One place may be taken by what the relief does: that stands in the queue, too.
+    // One place may be taken by what the relief does: that is in the queue, too.
     assert!((2..=3).contains(&waiting.len()), "{}", waiting.len());
     assert_eq!(metrics.exchange.signing_queue.get(), 1 + waiting.len() as i64);
 

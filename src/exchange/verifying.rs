@@ -1,4 +1,4 @@
-//! The first layer: the digest of a token to its [`Identity`].
+//! The first layer: from the digest of a token to its [`Identity`].
 
 use std::{
     sync::{
@@ -33,12 +33,12 @@ pub(super) struct Verifying {
     misses: IntCounter,
     duration: Histogram,
     group_overage: IntCounterVec,
-    /// When a malformed claim was last told of. Milliseconds.
+    /// When a malformed claim was last logged. Milliseconds.
     told: Arc<AtomicI64>,
 }
 
 /// Between two log lines about malformed claims.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Verifying {
     pub(super) fn new(
@@ -109,7 +109,7 @@ impl Verifying {
             self.hits.inc();
             return Some(identity);
         }
-        // Verified anew, if it can be. Another task may have done so meanwhile: only this very entry goes.
+        // Verified again, if it can be. Another task may have done so meanwhile: only this very entry goes.
         self.identities.remove(&identity);
         None
     }
@@ -124,7 +124,7 @@ impl Verifying {
     }
 
     /// Verifies a token that is not in the cache. One whose key is unknown may have the keys fetched again, and may wait a moment for
-    /// a fetch that is under way.
+    /// a fetch that is in progress.
     pub(super) async fn verify(&self, digest: TokenDigest, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
         let bearer = BearerToken::parse(token, &self.limits)?;
         let token = UnverifiedToken::open(&bearer)?;
@@ -240,17 +240,21 @@ impl Verifying {
         Ok(Arc::new(Identity::new(verified, digest, issuer.id, generation, self.profiles, now)))
     }
 
-    /// Names the claim whose type is wrong, now and then: the client is not told, and the access log has the reason alone.
+    /// Logs the claim whose type is wrong, rate-limited: the client does not learn it, and the access log has only the reason.
     fn tell_malformed(&self, issuer: &Issuer, token: &UnverifiedToken<'_>, now: Timestamp) {
         let told = self.told.load(Ordering::Relaxed);
-        let is_due = now >= Timestamp::from_millis(told).plus(TOLD_EVERY) || now < Timestamp::from_millis(told);
+        let is_due = now >= Timestamp::from_millis(told).plus(LOG_INTERVAL) || now < Timestamp::from_millis(told);
         let won = || self.told.compare_exchange(told, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let rules = issuer.trusted();
         if let Some(claim) = token.malformed_claim(&rules.settings().role_claim)
             && is_due
             && won()
         {
-            tracing::info!(issuer = rules.name(), claim, "tokens are refused since a claim has the wrong type (told every 10 s)");
+            tracing::info!(
+                issuer = rules.name(),
+                claim,
+                "tokens are refused since a claim has the wrong type (logged at most every 10 s)"
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a provider answered: its words for what it is, and how its clock stands to ours. Pure but for the unpacking of a body.
+//! A provider's response: its content and its `Date` compared with our clock. Pure except for decompressing a body.
 
 use std::{
     io::Read as _,
@@ -22,7 +22,8 @@ pub(super) enum Unpacked {
     Unreadable(String),
 }
 
-/// The body without its coding and its byte order mark. gzip is unpacked, though nobody asks for it: files in a bucket are stored so.
+/// The body without its coding and its byte order mark. gzip is decompressed, though it is not requested: files in a bucket are
+/// stored like that.
 pub(super) fn unpack(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result<Vec<u8>, Unpacked> {
     let codings = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     let codings = codings.collect::<Vec<_>>().join(",").to_ascii_lowercase();
@@ -32,7 +33,7 @@ pub(super) fn unpack(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result
             let mut plain = Vec::new();
             let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
             let unpacked = GzDecoder::new(body.as_slice()).take(most).read_to_end(&mut plain);
-            unpacked.map_err(|error| Unpacked::Unreadable(format!("the answer is said to be gzip and is not: {error}")))?;
+            unpacked.map_err(|error| Unpacked::Unreadable(format!("the response is labelled gzip but is not: {error}")))?;
             if plain.len() > limit {
                 return Err(Unpacked::TooLarge);
             }
@@ -40,7 +41,7 @@ pub(super) fn unpack(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result
         }
         other => {
             let text =
-                format!("the answer has Content-Encoding: {}; nobody asked for a coding, and only gzip is read", printable(other));
+                format!("the response has Content-Encoding: {}; none was requested, and only gzip is supported", printable(other));
             return Err(Unpacked::Unreadable(text));
         }
     };
@@ -50,7 +51,7 @@ pub(super) fn unpack(headers: &HeaderMap, body: Vec<u8>, limit: usize) -> Result
     Ok(body)
 }
 
-/// What came in place of a JSON object, for people; none where it begins like one.
+/// What was received instead of a JSON object, as readable text; none if it begins like one.
 pub(super) fn other_than_object(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     const SHOWN: usize = 60;
     let start = body.trim_ascii_start();
@@ -58,9 +59,9 @@ pub(super) fn other_than_object(headers: &HeaderMap, body: &[u8]) -> Option<Stri
         return None;
     }
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let kind = content_type.map_or_else(|| "an answer without a Content-Type".to_owned(), |text| printable(&text));
+    let kind = content_type.map_or_else(|| "a response without a Content-Type".to_owned(), |text| printable(&text));
     if start.is_empty() {
-        return Some(format!("{kind}, and it is empty"));
+        return Some(format!("{kind}, with an empty body"));
     }
     let shown = String::from_utf8_lossy(start.get(..SHOWN).unwrap_or(start));
     Some(format!("{kind} that begins with {}", printable(&shown)))
@@ -109,7 +110,7 @@ mod tests {
         assert_eq!(unpack(&coded, gzip(b"\xef\xbb\xbf{}"), 10), Ok(b"{}".to_vec()));
         assert_eq!(unpack(&coded, gzip(&[b'x'; 10]), 10), Ok(vec![b'x'; 10]));
         assert_eq!(unpack(&coded, gzip(&vec![b'x'; 100_000_000]), 10), Err(Unpacked::TooLarge));
-        assert!(matches!(unpack(&coded, b"{}".to_vec(), 10), Err(Unpacked::Unreadable(text)) if text.contains("gzip and is not")));
+        assert!(matches!(unpack(&coded, b"{}".to_vec(), 10), Err(Unpacked::Unreadable(text)) if text.contains("gzip but is not")));
         let brotli = headers(&[(header::CONTENT_ENCODING, "br")]);
         assert!(
             matches!(unpack(&brotli, Vec::new(), 10), Err(Unpacked::Unreadable(text)) if text.contains("Content-Encoding: br;"))
@@ -126,8 +127,8 @@ mod tests {
             told,
             "text/html; charset=utf-8 that begins with <!doctype html><title>Please sign in\\u{1b}[2J</title>xxxxxxxxxxxx"
         );
-        assert_eq!(other_than_object(&html, b" ").unwrap(), "text/html; charset=utf-8, and it is empty");
-        assert_eq!(other_than_object(&headers(&[]), b"[]").unwrap(), "an answer without a Content-Type that begins with []");
+        assert_eq!(other_than_object(&html, b" ").unwrap(), "text/html; charset=utf-8, with an empty body");
+        assert_eq!(other_than_object(&headers(&[]), b"[]").unwrap(), "a response without a Content-Type that begins with []");
         assert_eq!(other_than_object(&html, b" {"), None);
     }
 

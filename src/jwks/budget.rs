@@ -20,7 +20,7 @@ impl Budget {
         Self { most, refill: refill.max(Duration::from_millis(1)), left: most, since: Timestamp::MIN }
     }
 
-    /// Takes one, if one is left. It stays taken whatever becomes of the refresh.
+    /// Takes one, if one is left, whatever the result of the refresh.
     pub(super) fn claim(&mut self, now: Timestamp) -> bool {
         // A clock that was set back must not stop the refill until it has caught up.
         self.since = self.since.min(now);

@@ -1,8 +1,8 @@
-//! How long an answer says that it stays fresh (RFC 9111 section 5.2.2). Pure.
+//! How long a response stays fresh (RFC 9111 section 5.2.2). Pure.
 
 use std::time::Duration;
 
-/// The `max-age` of these `Cache-Control` values; none where there is none or where `no-store` or `no-cache` stands beside it:
+/// The `max-age` of these `Cache-Control` values; none where there is none or where `no-store` or `no-cache` is beside it:
 /// Keycloak and Vault say so of their keys and do not mean that each request is to fetch them.
 pub(super) fn max_age<'a>(values: impl IntoIterator<Item = &'a str>) -> Option<Duration> {
     let mut age = None;

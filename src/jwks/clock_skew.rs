@@ -1,4 +1,4 @@
-//! Whether the clocks of this machine and of the provider agree, as far as the dates of its answers tell.
+//! Whether the clocks of this machine and of the provider agree, by the dates of its responses.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,12 +7,12 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Differences that are told. Tokens are judged with a leeway of 60 s by default, and minted with an `iat` that is set back by 10 s.
+/// Differences that are logged. Tokens are checked with a leeway of 60 s by default, and minted with an `iat` that is set back by 10 s.
 const TOLERATED_SECONDS: f64 = 10.0;
-/// As long as the clocks differ, it is told this often at most.
-const TOLD_EVERY: Duration = Duration::from_secs(3600);
+/// How often a difference is logged at most.
+const LOG_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// When the operator was last told that the clocks differ; none: they agree.
+/// When a difference was last logged; none: the clocks agree.
 #[derive(Debug, Default)]
 pub(super) struct ClockSkew(Mutex<Option<Instant>>);
 
@@ -22,24 +22,24 @@ impl ClockSkew {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seconds.abs() <= TOLERATED_SECONDS {
             if told.take().is_some() {
-                tracing::info!(issuer, seconds, "the clock agrees with that of the provider again");
+                tracing::info!(issuer, seconds, "the clock agrees with the provider's again");
             }
             return;
         }
-        if told.is_some_and(|told| told.elapsed() < TOLD_EVERY) {
+        if told.is_some_and(|told| told.elapsed() < LOG_INTERVAL) {
             return;
         }
         *told = Some(Instant::now());
         let (direction, effect) = if seconds > 0.0 {
-            ("ahead", "backends that look at iat refuse what the gateway mints, and users' tokens end early")
+            ("ahead", "backends that check iat refuse the gateway's tokens, and users' tokens expire early")
         } else {
-            ("behind", "fresh tokens are refused (401 not_yet_valid, issued_in_future), and old ones live longer")
+            ("behind", "fresh tokens are refused (401 not_yet_valid, issued_in_future), and old ones are accepted for longer")
         };
         tracing::warn!(
             issuer,
             seconds,
-            "the clock of this machine, or of the provider, is wrong: this one is {direction}; {effect}. Look at what keeps \
-             it right (chronyc tracking, timedatectl)"
+            "the clock of this machine or of the provider is wrong: this one is {direction}; {effect}. Check the time \
+             synchronisation (chronyc tracking, timedatectl)"
         );
     }
 }

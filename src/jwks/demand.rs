@@ -1,4 +1,4 @@
-//! [`Demand`]: what is wanted of the tasks that fetch one issuer's keys, and what they are doing.
+//! [`Demand`]: what the tasks that fetch one issuer's keys are asked for, and what they are doing.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Requests that may wait for one issuer's keys at a time. Further ones are answered at once, so that a flood does not pile up.
-const MOST_WAITING: usize = 1024;
+const MAX_WAITING: usize = 1024;
 
 /// Why a source is fetched. The closed list behind the label `trigger`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,10 +98,10 @@ impl Demand {
         let sources = places.into_iter().map(|place| SourceStatus { place, ..SourceStatus::default() }).collect();
         let budget = Budget::new(settings.budget, settings.refill);
         let state = State { budget, wanted: 0, trigger: Trigger::Start, ended: 0, sources };
-        Self { state: watch::Sender::new(state), wait: settings.wait, places: Semaphore::new(MOST_WAITING), suppressed }
+        Self { state: watch::Sender::new(state), wait: settings.wait, places: Semaphore::new(MAX_WAITING), suppressed }
     }
 
-    /// A key is missing. Joins the fetch that is under way, or has one started if the budget allows.
+    /// A key is missing. Joins the fetch that is in progress, or has one started if the budget allows.
     pub(super) fn miss(&self, now: Timestamp) -> KeysAwaited<'_> {
         let mut is_suppressed = false;
         let mut ended = 0;
@@ -134,7 +134,7 @@ impl Demand {
         });
         let mut state = self.state.subscribe();
         let is_done = |state: &State| state.sources.iter().all(|source| source.served >= round && !source.is_fetching);
-        // Too late is no error: what there is to say then stands in the status of each source.
+        // Too late is not an error: what there is to say then is in the status of each source.
         let _ = tokio::time::timeout(most, state.wait_for(is_done)).await;
     }
 
@@ -157,7 +157,7 @@ impl Demand {
         trigger
     }
 
-    /// A source has been fetched, or not. `change` notes what came of it.
+    /// A source has been fetched, or not. `change` records the result.
     pub(super) fn end(&self, index: usize, change: impl FnOnce(&mut SourceStatus)) {
         self.state.send_modify(|state| {
             state.ended += 1;
@@ -169,7 +169,7 @@ impl Demand {
         });
     }
 
-    /// Resolves when somebody wants this source fetched.
+    /// Resolves when a fetch of this source is requested.
     pub(super) async fn wanted(&self, index: usize) {
         let mut state = self.state.subscribe();
         let is_wanted = |state: &State| state.sources.get(index).is_some_and(|source| source.served < state.wanted);
@@ -211,7 +211,7 @@ pub struct KeysAwaited<'a> {
 }
 
 impl KeysAwaited<'_> {
-    /// Waits until a fetch has ended, so that it is worth looking again. `false`: it is not, since nothing is under way any more, the
+    /// Waits until a fetch has ended, so that it is worth looking again. `false`: it is not, since nothing is in progress any more, the
     /// time is over, or this request may not wait.
     pub async fn next(&mut self) -> bool {
         if self.place.is_none() {

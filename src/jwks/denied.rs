@@ -1,4 +1,4 @@
-//! [`Denied`]: the keys that an operator does not want, whatever the provider says. Pure.
+//! [`Denied`]: the keys that an operator denies, whatever the provider publishes. Pure.
 
 use std::collections::HashSet;
 

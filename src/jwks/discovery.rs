@@ -1,4 +1,4 @@
-//! What is read of a discovery document (OpenID Connect Discovery 1.0 section 3).
+//! The members of a discovery document that are used (OpenID Connect Discovery 1.0 section 3).
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     fetch_error::FetchError,
     printable::printable,
-    safe_url::{LONGEST_URL, safe_url},
+    safe_url::{MAX_URL_BYTES, safe_url},
 };
 
 #[derive(Deserialize)]
@@ -32,14 +32,14 @@ impl Discovery {
         })
     }
 
-    /// The issuer that it names, or a template of issuers. What is no text, or is too long, is left out.
+    /// The issuer that it names, or a template of issuers. What is not text, or is too long, is left out.
     pub(super) fn issuer(&self) -> Option<Arc<str>> {
         let issuer = self.issuer.as_str()?;
-        (!issuer.is_empty() && issuer.len() <= LONGEST_URL).then(|| issuer.into())
+        (!issuer.is_empty() && issuer.len() <= MAX_URL_BYTES).then(|| issuer.into())
     }
 }
 
-/// Whether it is one issuer; a template (`{tenantid}`) names nobody.
+/// Whether it is one issuer; a template (`{tenantid}`) names none.
 pub(super) fn is_one_issuer(named: &str) -> bool {
     !named.contains(['{', '}'])
 }

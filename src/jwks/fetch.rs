@@ -1,4 +1,4 @@
-//! One fetch: discovery document to `jwks_uri` to key set, bounded in time and size.
+//! One fetch: from discovery document to `jwks_uri` to key set, limited in time and size.
 //!
 //! Redirects are not followed: a redirect to another host would let that host name the trusted keys, and no provider needs one.
 
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Idle connections serve the second request of one fetch, not the next fetch an hour later.
-const POOL_IDLE: Duration = Duration::from_secs(10);
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What documents are served as (RFC 7517 section 8.5.2, RFC 8259 section 11), and whatever a server says of them.
 const ACCEPT: &str = "application/jwk-set+json, application/json, */*;q=0.1";
 
@@ -80,7 +80,7 @@ impl Source {
         })
     }
 
-    /// Its URL or file, for people.
+    /// Its URL or file, as readable text.
     pub(super) fn place(&self) -> String {
         match self {
             Self::Discovery(url) | Self::Jwks(url) => url.to_string(),
@@ -103,7 +103,7 @@ impl Fetcher {
             .no_proxy()
             .tls_version_min(Version::TLS_1_2)
             .connect_timeout(settings.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE);
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT);
         if let Some(path) = &settings.ca_file {
             let unusable = |problem: String| JwksError::CaFile { path: path.clone(), problem };
             let config = Authorities::read(path).and_then(|authorities| authorities.client_config());

@@ -20,11 +20,11 @@ const HOUR: Duration = Duration::from_secs(3_600);
 type Lead = (&'static str, Option<&'static str>, Result<&'static str, &'static str>);
 
 const DOCUMENTS: &[Lead] = &[
-    // The document of a test: its keys lie beside it in a folder.
+    // The document of a test: its keys lie beside it in a directory.
     (
         "aad-v1-2014.json",
         Some("https://sts.windows.net/d062b2b0-9aca-4ff7-b32a-ba47231a4002/"),
-        Err("https://contoso.com/d: the jwks_uri JsonWebKeySet.json is no URL: relative URL without a base"),
+        Err("https://contoso.com/d: the jwks_uri JsonWebKeySet.json is not a valid URL: relative URL without a base"),
     ),
     // The issuer of every tenant is a template.
     (

@@ -1,4 +1,4 @@
-//! [`FetchError`]: why a fetch failed, and what may be done about it.
+//! [`FetchError`]: why a fetch failed, and what to do about it.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -6,14 +6,14 @@ use reqwest::{StatusCode, Url};
 
 use super::proxy;
 
-/// Why a fetch failed. No text of the provider's stands in it unescaped.
+/// Why a fetch failed. No text of the provider's is in it unescaped.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     #[error("{url}: {cause}")]
     Network { url: Url, cause: String },
-    #[error("{url}: no answer within {} s", after.as_secs_f64())]
+    #[error("{url}: no response within {} s", after.as_secs_f64())]
     TimedOut { url: Url, after: Duration },
-    #[error("{url}: answered {status}{}", hint(*.status))]
+    #[error("{url}: responded with {status}{}", hint(*.status))]
     Status { url: Url, status: StatusCode },
     #[error("{url}: more than {limit} bytes")]
     TooLarge { url: Url, limit: usize },
@@ -31,9 +31,9 @@ pub(super) enum FetchError {
 
 fn hint(status: StatusCode) -> &'static str {
     match status.as_u16() {
-        304 => "; it was asked for without a condition, so something between is mistaken: look at caches and proxies",
-        300..=399 => "; redirects are not followed, configure the URL that it leads to",
-        401 | 403 => "; keys are published for everybody: is the URL right, and does a proxy or firewall on the way want a login?",
+        304 => "; the request was not conditional, so a cache or proxy on the way is faulty",
+        300..=399 => "; redirects are not followed, so configure the final URL",
+        401 | 403 => "; keys are public: is the URL right, or does a proxy or firewall on the way require authentication?",
         404 => "; is the tenant or policy in the URL right?",
         407 => proxy::LOGIN_HINT,
         _ => "",

@@ -59,20 +59,20 @@ async fn answers_that_are_no_keys_are_errors_that_name_the_url_and_the_cause() {
     let provider = TestProvider::start().await;
     let url = provider.url("http", "/keys");
     let cases = [
-        (Answer::Status(500, String::new()), "answered 500 Internal Server Error"),
-        (Answer::Status(404, String::new()), "answered 404 Not Found; is the tenant or policy in the URL right?"),
-        (Answer::Status(204, String::new()), "answered 204 No Content"),
-        (Answer::Status(302, "Location: http://127.0.0.1:1/\r\n".into()), "answered 302 Found; redirects are not followed"),
-        (Answer::Status(304, String::new()), "answered 304 Not Modified; it was asked for without a condition"),
-        (Answer::Status(403, String::new()), "answered 403 Forbidden; keys are published for everybody"),
-        (Answer::Body("<html>".into()), "not a key set: an answer without a Content-Type that begins with <html>"),
+        (Answer::Status(500, String::new()), "responded with 500 Internal Server Error"),
+        (Answer::Status(404, String::new()), "responded with 404 Not Found; is the tenant or policy in the URL right?"),
+        (Answer::Status(204, String::new()), "responded with 204 No Content"),
+        (Answer::Status(302, "Location: http://127.0.0.1:1/\r\n".into()), "responded with 302 Found; redirects are not followed"),
+        (Answer::Status(304, String::new()), "responded with 304 Not Modified; the request was not conditional"),
+        (Answer::Status(403, String::new()), "responded with 403 Forbidden; keys are public"),
+        (Answer::Body("<html>".into()), "not a key set: a response without a Content-Type that begins with <html>"),
         (
             Answer::Headed("\n<!doctype html>\u{1b}".into(), "Content-Type: text/html\r\n".into()),
             "not a key set: text/html that begins with <!doctype html>\\u{1b}",
         ),
-        (Answer::Body("[{\"kty\":\"RSA\"}]".into()), "not a key set: an answer without a Content-Type that begins with [{\"kty\""),
-        (Answer::Body(String::new()), "not a key set: an answer without a Content-Type, and it is empty"),
-        (Answer::Bytes(vec![0; 9], "Content-Encoding: zstd\r\n".into()), "the answer has Content-Encoding: zstd;"),
+        (Answer::Body("[{\"kty\":\"RSA\"}]".into()), "not a key set: a response without a Content-Type that begins with [{\"kty\""),
+        (Answer::Body(String::new()), "not a key set: a response without a Content-Type, with an empty body"),
+        (Answer::Bytes(vec![0; 9], "Content-Encoding: zstd\r\n".into()), "the response has Content-Encoding: zstd;"),
         (Answer::Body(json!({ "keys": [] }).to_string()), "no usable key among 0"),
         (Answer::Body(json!({ "keys": [{ "kty": "oct", "k": "AA" }] }).to_string()), "no usable key among 1"),
         (Answer::Body(" ".repeat(20_001)), "more than 20000 bytes"),
@@ -97,9 +97,9 @@ async fn a_discovery_document_cannot_lead_astray() {
         (json!({ "jwks_uri": "file:///etc/passwd" }).to_string(), "the jwks_uri file:///etc/passwd is not https"),
         (
             json!({ "jwks_uri": "https://a:b@contoso.com/" }).to_string(),
-            "the jwks_uri https://a:b@contoso.com/ has a user or password",
+            "the jwks_uri https://a:b@contoso.com/ contains a user or password",
         ),
-        (json!({ "jwks_uri": "/keys\n\u{1b}[2J" }).to_string(), "the jwks_uri /keys\\n\\u{1b}[2J is no URL"),
+        (json!({ "jwks_uri": "/keys\n\u{1b}[2J" }).to_string(), "the jwks_uri /keys\\n\\u{1b}[2J is not a valid URL"),
     ];
     for (document, expected) in cases {
         provider.set("/d", Answer::Body(document));
@@ -115,7 +115,7 @@ async fn a_silent_provider_costs_the_configured_time_for_discovery_and_keys_toge
     provider.set("/keys", Answer::Silence);
     let fetcher = fetcher(&JwksSettings { timeout: Duration::from_millis(200), ..settings() });
     let error = fetcher.fetch(&Source::new(&KeySource::Discovery(provider.url("http", "/d"))).unwrap()).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("{}: no answer within 0.2 s", provider.url("http", "/keys")));
+    assert_eq!(error.to_string(), format!("{}: no response within 0.2 s", provider.url("http", "/keys")));
 }
 
 #[tokio::test]
@@ -177,13 +177,13 @@ async fn https_is_verified_against_the_configured_authorities_and_no_others() {
     let distrusting = fetcher(&JwksSettings { ca_file: Some(wrong.clone()), ..settings() });
     let error = distrusting.fetch(&source).await.unwrap_err().to_string();
     let expected = format!(
-        "the server's certificate comes from an authority that is not in ca_file ({}): put that authority's certificate there, or the \
+        "the server's certificate was issued by an authority that is not in ca_file ({}): add that authority's certificate, or the \
          server's own",
         wrong.display()
     );
     assert!(error.ends_with(&expected), "{error}");
     let error = fetch(&KeySource::Jwks(provider.url("https", "/keys"))).await.unwrap_err().to_string();
-    assert!(error.contains("the server's certificate comes from an authority that this system does not know: "), "{error}");
+    assert!(error.contains("the server's certificate was issued by an authority that this system does not trust: "), "{error}");
     let error = fetch(&KeySource::Jwks(provider.url("https", "/keys").replace("localhost", "127.0.0.1"))).await.unwrap_err();
     assert!(error.to_string().contains("the server's certificate "), "{error}");
 }
@@ -270,7 +270,7 @@ async fn a_file_of_keys_is_read_in_full_or_not_at_all() {
     std::fs::write(&path, "{\"keys\":[]}").unwrap();
     assert_eq!(read().await, Ok(0), "emptied on purpose");
     for (content, expected) in
-        [("{\"keys\":[", "wrong at line"), ("{\"keys\":[{}]}", "no usable key"), (&"x".repeat(30_000), "more than")]
+        [("{\"keys\":[", "invalid at line"), ("{\"keys\":[{}]}", "no usable key"), (&"x".repeat(30_000), "more than")]
     {
         std::fs::write(&path, content).unwrap();
         assert!(read().await.unwrap_err().contains(expected), "{expected}");

@@ -1,13 +1,13 @@
-//! A key set in a file. It is read again and again rather than watched by name: what counts is the content, however it came there, so
-//! that a symbolic link that is swapped (Kubernetes) is seen like any other change.
+//! A key set in a file. It is polled rather than watched by name: only the content matters, so that a swapped symbolic link
+//! (Kubernetes) is noticed like any other change.
 
 use std::{fs::File, io::Read, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use super::{fetch_error::FetchError, printable::printable};
 use crate::token::{KeySet, KeySetError, KeySetLimits};
 
-/// Time between two looks. Longer than it takes to read the file, short enough that a removal is felt at once.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Time between two looks. Longer than it takes to read the file, short enough that a removal is noticed at once.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Whether a gateway could use the keys that the file holds now; if not, why, in the words of its log.
 pub fn check_key_file(path: &Path) -> Result<(), String> {
@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path, limits: &KeySetLimits) -> Result<KeySet, String>
     }
     if metadata.mode() & 0o002 != 0 {
         let path = path.display();
-        return Err(format!("can be changed by anybody, who could put in keys of their own: run `chmod o-w {path}`"));
+        return Err(format!("can be changed by anyone, who could add keys: run `chmod o-w {path}`"));
     }
     let mut document = Vec::new();
     file.take(limits.bytes as u64 + 1).read_to_end(&mut document).map_err(failed)?;

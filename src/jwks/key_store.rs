@@ -35,7 +35,7 @@ pub struct KeyStore {
     purges: Arc<Purges>,
     /// Which issuer the discovery documents ought to name.
     pub(super) expected: ArcSwapOption<IssuerRule>,
-    /// The wrong ones that the operator was told of.
+    /// The wrong ones that were logged.
     pub(super) told_misnamed: ArcSwap<Vec<Arc<str>>>,
     /// Why the snapshot could not be written last; none: it was, or there is none.
     snapshot_error: ArcSwapOption<String>,
@@ -100,7 +100,7 @@ impl KeyStore {
         }
     }
 
-    /// The keys that verify tokens at `now`; empty until the first fetch succeeded and after the last key has ended.
+    /// The keys that verify tokens at `now`; empty until the first fetch succeeded and after the last key has expired.
     pub fn load(&self, now: Timestamp) -> Arc<KeySet> {
         self.with_current(now, |current| Arc::clone(&current.trusted))
     }
@@ -132,7 +132,7 @@ impl KeyStore {
         self.last_success().map(|success| now.since(success))
     }
 
-    /// A token names a key that is not here. Joins the fetch that is under way, or has one started if the budget allows.
+    /// A token names a key that is not here. Joins the fetch that is in progress, or has one started if the budget allows.
     pub fn miss(&self, now: Timestamp) -> KeysAwaited<'_> {
         self.demand.miss(now)
     }
@@ -163,7 +163,7 @@ impl KeyStore {
     pub fn purge(&self, name: &str, now: Timestamp) -> Option<usize> {
         let before = self.load(now);
         let is_denied = self.purges.add(name, self, now);
-        // One that waited may have come in place of one that is gone.
+        // One that waited may have come instead of one that is gone.
         let after = self.load(now);
         is_denied.then(|| before.missing_from(&after))
     }
@@ -256,7 +256,7 @@ impl KeyStore {
         self.demand.inherit(&old.demand);
     }
 
-    /// Notes what came of writing the snapshot: why it failed, if it did.
+    /// Records whether writing the snapshot failed, and why.
     pub(super) fn note_snapshot(&self, error: Option<String>) {
         self.snapshot_error.store(error.map(Arc::new));
     }
@@ -287,7 +287,7 @@ impl KeyStore {
 
 #[cfg(test)]
 impl KeyStore {
-    /// A store that nobody fetches for: an unknown `kid` causes and awaits nothing.
+    /// A store without fetches: an unknown `kid` causes no fetch and does not wait.
     pub(crate) fn new(sources: usize) -> Self {
         let unknown_kid = super::UnknownKidSettings { budget: 0, ..super::UnknownKidSettings::default() };
         let settings = JwksSettings { unknown_kid, ..JwksSettings::new(Vec::new()) };
@@ -312,7 +312,7 @@ impl Published {
     }
 }
 
-/// Unique in the process, so that what was found in one store is never taken for what stands in another.
+/// Unique in the process, so that what was found in one store is never taken for what is in another.
 fn next_generation() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed)

@@ -169,7 +169,7 @@ fn a_purged_key_is_denied_of_every_issuer_and_its_name_of_its_own() {
     assert_eq!(kids(&first.load(at(1))), ["b"]);
     assert_eq!(kids(&second.load(at(1))), ["a"], "another key has the name there, and the key another name");
 
-    // As after a reload that names the issuer anew.
+    // As after a reload that names the issuer again.
     let renamed = store(&Arc::new(purges.of_another()));
     renamed.publish(0, &set(&[("a", 0), ("b", 1)]), at(2), KEEP);
     assert_eq!(kids(&renamed.load(at(2))), ["b"]);

@@ -1,15 +1,16 @@
-//! The keys at hand and a fetched set to the keys from now on. Pure: time is an argument.
+//! Merges the known keys and a fetched set. Pure: time is an argument.
 //!
-//! Microsoft's key sets flap: keys vanish for hours and return. So a key is kept for a time after it was last seen, and a fetch only
-//! ever adds keys or lengthens their time. Removal is a matter of time alone. A file does not flap: its keys stand and go with it.
+//! Microsoft's key sets flap: keys vanish for hours and return. So a key is kept for a time after it was last seen, and a fetch
+//! only ever adds keys or extends their time. Keys are removed only by time. A file does not flap: its keys are exactly those
+//! in it.
 
 use std::{collections::HashSet, ops::Range, sync::Arc, time::Duration};
 
 use super::denied::Denied;
 use crate::token::{KeyId, KeySet, Timestamp, VerificationKey};
 
-/// Most keys held for one issuer. Real issuers have fewer than 50 within a day; beyond it the ones unseen for longest go.
-const MOST_KEYS: usize = 1024;
+/// Maximum number of keys held for one issuer. Real issuers have fewer than 50 within a day; beyond it the ones unseen for longest go.
+const MAX_KEYS: usize = 1024;
 
 /// How long a key is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub(super) struct HeldKeys {
     merges: u64,
 }
 
-/// A key that arrived under the `kid` of another one that is still held. It waits until that one has ended.
+/// A key published under the `kid` of another one that is still known. It waits until that one has expired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Conflict {
     pub(crate) kid: String,
@@ -80,7 +81,7 @@ pub(crate) struct Conflict {
 }
 
 impl HeldKeys {
-    /// Adds what a source was found to publish at `now` and drops what has ended.
+    /// Adds what a source was found to publish at `now` and drops expired keys.
     ///
     /// The order of the document decides nothing. A key that comes again under its `kid` is replaced by its newer form, since its other
     /// members may change. A key that comes under the `kid` of another key is reported once, and does not lengthen the time of the other.
@@ -92,7 +93,7 @@ impl HeldKeys {
         let known = self.keys.iter().filter(|held| held.lives(now) && !is_withdrawn(held));
         let mut keys: Vec<HeldKey> = known.map(|held| held.clone().not_seen_after(now)).collect();
         let mut conflicts = Vec::new();
-        // What stands in a file is held beside the same key of another source, since each goes in its own way.
+        // What is in a file is held beside the same key of another source, since each goes in its own way.
         let is_known = |held: &HeldKey, key: &VerificationKey| {
             held.is(key) && held.end.is_some() == end.is_some() && (end.is_some() || held.source == source)
         };
@@ -123,10 +124,10 @@ impl HeldKeys {
         }
         keys.retain(|held| !fetched.keys().iter().any(|key| is_replaced(held, key)));
         keys.extend(fresh);
-        if keys.len() > MOST_KEYS {
+        if keys.len() > MAX_KEYS {
             let age = |held: &HeldKey| (held.end.is_some(), std::cmp::Reverse(held.end));
             keys.sort_by(|one, other| age(one).cmp(&age(other)).then_with(|| one.key.compare(&other.key)));
-            keys.truncate(MOST_KEYS);
+            keys.truncate(MAX_KEYS);
         }
         (Self { keys, merges: arrival }, conflicts)
     }
@@ -139,7 +140,7 @@ impl HeldKeys {
         now: Timestamp,
         keep: Duration,
     ) -> Self {
-        let mut keys: Vec<_> = keys.into_iter().take(MOST_KEYS).collect();
+        let mut keys: Vec<_> = keys.into_iter().take(MAX_KEYS).collect();
         keys.sort_by_key(|(_, _, first_seen, _)| *first_seen);
         // Keys that were first seen together arrived together: their order says nothing.
         let mut merges = 0;
@@ -220,7 +221,7 @@ impl HeldKeys {
 pub enum KeyState {
     /// It verifies tokens.
     Trusted,
-    /// It came under the `kid` of another key, and waits until that one has ended.
+    /// It was published under the `kid` of another key, and waits until that one has expired.
     Waiting,
     /// An operator does not want it.
     Denied,

@@ -148,7 +148,7 @@ fn an_entry_that_is_withdrawn_goes_while_the_key_stays() {
     let (held, _) = HeldKeys::default().merge(0, &entries(&[0, 1, 2]), hour(0), KEPT);
     let (held, _) = held.merge(0, &entries(&[1, 2]), hour(1), KEPT);
     assert_eq!(trusted_entries(&held, hour(1)).len(), 2);
-    // What another source says of the key stands beside it, whichever comes last.
+    // What another source says of the key is beside it, whichever comes last.
     let (held, _) = held.merge(1, &entries(&[0]), hour(2), KEPT);
     let (held, _) = held.merge(0, &entries(&[1, 2]), hour(3), KEPT);
     assert_eq!(trusted_entries(&held, hour(3)).len(), 3);
@@ -163,9 +163,9 @@ fn a_provider_with_endless_new_keys_is_held_to_a_bound_and_the_newest_stay() {
         held = held.merge(0, &set(&keys), hour(batch), KEPT).0;
     }
     let kids = kids(&held, hour(5));
-    assert_eq!(kids.len(), MOST_KEYS);
+    assert_eq!(kids.len(), MAX_KEYS);
     assert!((0..250).all(|number| kids.contains(&format!("4-{number}"))));
-    assert_eq!(kids.iter().filter(|kid| kid.starts_with("0-")).count(), MOST_KEYS - 1000);
+    assert_eq!(kids.iter().filter(|kid| kid.starts_with("0-")).count(), MAX_KEYS - 1000);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a [`KeyStore`] knows of documents that name another issuer than the config, and how the operator hears of it.
+//! Documents that name another issuer than the config: how a [`KeyStore`] records and logs them.
 
 use std::sync::Arc;
 
@@ -51,12 +51,12 @@ impl KeyStore {
                 issuer,
                 named = printable(named),
                 configured,
-                "the discovery document names another issuer than the config: tokens of that issuer are answered 503 (issuer_mismatch). \
-                 Correct `issuer` in the config, byte for byte; if it is right, give `jwks_uri` in place of `discovery`"
+                "the discovery document names another issuer than the config: its tokens are answered with 503 (issuer_mismatch). \
+                 Correct `issuer` in the config, byte for byte; if it is right, set `jwks_uri` instead of `discovery`"
             );
         }
         if misnamed.is_empty() && !told.is_empty() {
-            tracing::info!(issuer, "the discovery document names the issuer of the config again");
+            tracing::info!(issuer, "the discovery document names the configured issuer again");
         }
     }
 }

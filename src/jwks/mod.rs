@@ -1,4 +1,4 @@
-//! How an issuer's keys arrive: discovery, fetch, merge, refresh; and the cell that readers load them from.
+//! An issuer's keys: discovery, fetch, merge, refresh; and the cell that readers load them from.
 //!
 //! ```text
 //! Refresher (one task per issuer) --fetch--> provider
@@ -7,9 +7,9 @@
 //! KeyStore <--load-- every request
 //! ```
 //!
-//! No request ever fetches. The task starts at once, keeps to an hourly schedule, and after a failure tries again within a minute; the
-//! keys at hand serve until each has ended. A request that misses a key may ask for a refresh, within a budget, and wait a moment for
-//! it. What needs no I/O (the schedule, the budget, the merge) is kept apart as pure functions.
+//! No request ever fetches. The task starts at once, keeps to an hourly schedule, and after a failure retries within a minute;
+//! the known keys are used until each has expired. A request that misses a key may ask for a refresh, within a budget, and wait
+//! a moment for it. What needs no I/O (the schedule, the budget, the merge) is kept separate as pure functions.
 
 mod answer;
 mod budget;
@@ -66,8 +66,8 @@ pub struct JwksSettings {
     pub connect_timeout: Duration,
     /// Timeout of one fetch in all, discovery included. Default 5 s.
     pub timeout: Duration,
-    /// URL of the proxy that fetches go through: http, https, socks5, or socks5h, which resolves names itself. Default: none; the environment
-    /// is not asked.
+    /// URL of the proxy that fetches go through: http, https, socks5, or socks5h, which resolves names itself. Default: none; the
+    /// environment is not asked.
     pub proxy: Option<String>,
     /// A private file with the login at the proxy: one line `user:password`. Default: none. Read when the settings are put to use.
     pub proxy_credentials_file: Option<PathBuf>,
@@ -86,7 +86,7 @@ pub struct UnknownKidSettings {
     pub budget: u32,
     /// Time in which one more is allowed. Default 5 min, as Microsoft has it; the config takes no less than 30 s.
     pub refill: Duration,
-    /// How long a request waits for a fetch that is under way. Default 1 s; may be 0.
+    /// How long a request waits for a fetch that is in progress. Default 1 s; may be 0.
     pub wait: Duration,
 }
 
@@ -125,11 +125,12 @@ pub enum KeySource {
     Discovery(String),
     /// A key set.
     Jwks(String),
-    /// A key set in a file, read again every two seconds. Its keys are trusted as long as they stand there.
+    /// A key set in a file, read again every two seconds. Its keys are trusted as long as they are there.
     File(PathBuf),
 }
 
-/// Why keys cannot be fetched at all, in words an operator can act on. Found at start; a provider that does not answer is no such error.
+/// Why keys cannot be fetched at all, with a message that an operator can act on. Found at start; a provider that does not respond
+/// is not such an error.
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
     /// The URL of a source cannot be used.
@@ -141,7 +142,7 @@ pub enum JwksError {
         problem: String,
     },
     /// The file of authorities cannot be used.
-    #[error("authorities for the provider, {}: {problem}", path.display())]
+    #[error("certificate authorities for the provider, {}: {problem}", path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
@@ -149,7 +150,7 @@ pub enum JwksError {
         problem: String,
     },
     /// The proxy cannot be used.
-    #[error("proxy towards the provider, {proxy}: {problem}")]
+    #[error("proxy to the provider, {proxy}: {problem}")]
     Proxy {
         /// As configured.
         proxy: String,
@@ -158,7 +159,7 @@ pub enum JwksError {
     },
     /// The HTTP client cannot be built.
     #[error(
-        "cannot prepare TLS towards the provider ({0}); install the system's authorities (ca-certificates) or name a file of them"
+        "cannot set up TLS to the provider ({0}); install the system's certificate authorities (ca-certificates), or set ca_file"
     )]
     Client(String),
 }

@@ -1,12 +1,13 @@
-//! Whether a discovery document names the issuer that the config takes. Pure.
+//! Whether a discovery document names the configured issuer. Pure.
 //!
-//! OpenID Connect Discovery 1.0 section 4.3 has both be identical. Where they are not, every token of the provider would be refused.
+//! OpenID Connect Discovery 1.0 section 4.3 requires both to be identical. If they are not, every token of the provider would
+//! be refused.
 
 use url::{Host, Url};
 
 use crate::token::{CLOUDS, Cloud, IssuerRule, TenantRule, is_guid};
 
-/// What stands for the tenant, in templates of ours and of Microsoft's discovery documents.
+/// The placeholder for the tenant in our templates and in Microsoft's discovery documents.
 const TENANT: &str = "{tenantid}";
 /// Where Microsoft issues tokens of version 1 and of version 2. A discovery document names the issuer of one, and its keys sign for both.
 const MICROSOFT: [&str; 6] = [

@@ -1,4 +1,4 @@
-//! One fetch of everything, outside of the schedule: the keys that a gateway which starts now would trust.
+//! One fetch of everything, outside the schedule: the keys that a gateway started now would trust.
 
 use futures_util::future::join_all;
 

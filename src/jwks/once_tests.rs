@@ -25,7 +25,8 @@ async fn the_keys_of_all_sources_are_merged_and_failures_are_told() {
     let fetched = fetch_once(&JwksSettings::new(sources.to_vec()), NOW).await.unwrap();
     assert_eq!(kids(&fetched.keys), ["a", "b"]);
     assert_eq!(fetched.skipped, [SkippedKey { kid: Some("c".into()), reason: crate::token::SkipReason::Symmetric }]);
-    let failure = format!("{}: answered 404 Not Found; is the tenant or policy in the URL right?", provider.url("http", "/three"));
+    let failure =
+        format!("{}: responded with 404 Not Found; is the tenant or policy in the URL right?", provider.url("http", "/three"));
     assert_eq!(fetched.failures, [failure]);
 }
 
@@ -57,7 +58,7 @@ async fn a_source_that_cannot_be_used_is_an_error() {
     install_crypto();
     let source = KeySource::Jwks("http://login.contoso.com/keys".into());
     let error = fetch_once(&JwksSettings::new(vec![source]), NOW).await.unwrap_err().to_string();
-    assert_eq!(error, "http://login.contoso.com/keys is not https; plain http is taken from loopback only");
+    assert_eq!(error, "http://login.contoso.com/keys is not https; plain http is accepted only on loopback");
 }
 
 #[test]

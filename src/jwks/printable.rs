@@ -1,4 +1,4 @@
-//! What may have been chosen by a stranger, fit for a log line.
+//! Makes text from outside safe for a log line.
 
 use std::{error::Error, fmt};
 
@@ -15,10 +15,10 @@ pub(super) fn causes(error: &dyn Error) -> String {
 
 /// Text that a stranger may have chosen, fit for a log line: escaped, and not endless.
 pub(super) fn printable(text: &str) -> String {
-    const LONGEST: usize = 300;
+    const MAX_CHARS: usize = 300;
     let readable = |c: char| if (' '..='~').contains(&c) { c.to_string() } else { c.escape_default().to_string() };
-    let mut printable: String = text.chars().take(LONGEST).map(readable).collect();
-    if text.chars().nth(LONGEST).is_some() {
+    let mut printable: String = text.chars().take(MAX_CHARS).map(readable).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
         printable.push_str("...");
     }
     printable

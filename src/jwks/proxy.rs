@@ -1,4 +1,4 @@
-//! The proxy that fetches go through, with its login.
+//! The proxy for fetches, with its credentials.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::private_file;
 
-/// Longest file with a login. Bytes.
-const LONGEST_LOGIN: usize = 4096;
+/// Maximum size of the credentials file. Bytes.
+const MAX_CREDENTIALS_BYTES: usize = 4096;
 /// What to do when the proxy says 407.
-pub(super) const LOGIN_HINT: &str = "; the proxy wants a login: set proxy_credentials_file, or correct what is in it";
+pub(super) const LOGIN_HINT: &str = "; the proxy requires credentials: set proxy_credentials_file, or correct its content";
 
 /// The proxy of these settings, if there is one. Reads the file with its login.
 pub(super) fn of(settings: &JwksSettings) -> Result<Option<Proxy>, JwksError> {
@@ -29,7 +29,7 @@ pub(super) fn of(settings: &JwksSettings) -> Result<Option<Proxy>, JwksError> {
 
 /// One line: the user, a colon, the password (RFC 7617 section 2).
 fn login(path: &Path) -> Result<Zeroizing<String>, String> {
-    let content = private_file::read(path, LONGEST_LOGIN).map_err(|error| error.to_string())?;
+    let content = private_file::read(path, MAX_CREDENTIALS_BYTES).map_err(|error| error.to_string())?;
     let line = content.strip_suffix(b"\n").unwrap_or(&content);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     match std::str::from_utf8(line) {
@@ -39,7 +39,7 @@ fn login(path: &Path) -> Result<Zeroizing<String>, String> {
 }
 
 fn not_a_login(path: &Path) -> String {
-    format!("{} does not hold one line of the form user:password", path.display())
+    format!("{} does not contain one line of the form user:password", path.display())
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! [`Purges`]: what operators have denied since the process began, whatever reloads come between.
+//! [`Purges`]: what operators have denied since the process began, across reloads.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::KeyStore;
 use crate::token::{KeyId, Timestamp};
 
-/// Most names that are denied in memory for one issuer; the config holds as many as its file.
-const MOST: usize = 256;
-/// Most keys that are known to have had such a name.
-const MOST_KEYS: usize = 4096;
+/// Maximum number of names that are denied in memory for one issuer; the config holds as many as its file.
+const MAX_NAMES: usize = 256;
+/// Maximum number of keys that are known to have had such a name.
+const MAX_KEYS: usize = 4096;
 
 /// The names of the keys that are denied of one issuer, and the stores that must not trust them.
 ///
@@ -58,12 +58,12 @@ impl Purges {
     pub(super) fn add(&self, name: &str, store: &KeyStore, now: Timestamp) -> bool {
         let mut all = self.lock();
         let keys: Vec<_> = store.keys_named(name).into_iter().filter(|key| !all.keys.contains(key)).collect();
-        if all.keys.len() + keys.len() > MOST_KEYS {
+        if all.keys.len() + keys.len() > MAX_KEYS {
             return false;
         }
         let Some(names) = all.lists.get_mut(self.list) else { return false };
         if !names.iter().any(|known| known == name) {
-            if names.len() >= MOST {
+            if names.len() >= MAX_NAMES {
                 return false;
             }
             names.push(name.to_owned());

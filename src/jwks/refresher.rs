@@ -96,12 +96,12 @@ impl Refresher {
     /// Fetches until `stop` is cancelled, also in the middle of a fetch.
     pub async fn run(self, stop: CancellationToken) {
         let Self { fetcher, sources, keys } = &self;
-        // What was counted under the settings before is counted anew.
+        // What was counted under the settings before is counted again.
         for reason in SkipReason::ALL {
             let _ = keys.metrics.jwks.skipped.remove_label_values(&[keys.issuer.as_str(), reason.label()]);
         }
         let sources = sources.iter().enumerate().map(|(index, source)| {
-            let interval = if source.is_file() { keys.refresh.min(key_file::LOOK_EVERY) } else { keys.refresh };
+            let interval = if source.is_file() { keys.refresh.min(key_file::POLL_INTERVAL) } else { keys.refresh };
             keys.keep_fresh(index, interval, || fetcher.fetch(source), || Timestamp::from(SystemTime::now()))
         });
         tokio::select! {
@@ -113,7 +113,7 @@ impl Refresher {
     }
 }
 
-/// The keys of one issuer, and what is said about them.
+/// The keys of one issuer, with their metrics and log lines.
 #[derive(Debug)]
 struct Keys {
     issuer: String,
@@ -138,12 +138,12 @@ struct SourceState {
     fetched_before: bool,
     failures: u32,
     skipped: Vec<SkippedKey>,
-    /// An issuer that was named in place of the first one, and was logged.
+    /// An issuer that was named instead of the first one, and was logged.
     other_issuer: Option<Arc<str>>,
 }
 
 impl Keys {
-    /// Fetches one source for ever: at once, then by the schedule, and when somebody wants it. The next fetch starts only after the
+    /// Fetches one source forever: at once, then by the schedule, and on request. The next fetch starts only after the
     /// last one has ended.
     async fn keep_fresh<F, Fut>(&self, index: usize, interval: Duration, fetch: F, clock: impl Fn() -> Timestamp)
     where
@@ -153,7 +153,7 @@ impl Keys {
         let mut state = SourceState::default();
         let mut scheduled = Trigger::Start;
         loop {
-            // The keys are as old as the question: an answer may have been under way for a while.
+            // The keys are as old as the question: an answer may have been in progress for a while.
             let asked = clock();
             let trigger = self.store.demand.begin(index, scheduled, asked);
             let outcome = fetch().await;
@@ -198,15 +198,15 @@ impl Keys {
                 kid = printable(&conflict.kid),
                 known = %conflict.known,
                 new = %conflict.new,
-                "the provider publishes another key under a known kid; the known key serves until it ends, then the new one. If the provider \
-                 did not announce this, find out why. If it did, have the new one serve now: syncgate admin purge --config FILE --issuer {} \
+                "the provider published another key under a known kid; the known key is used until it expires, then the new one. If the provider \
+                 did not announce this, find out why. If it did, use the new one now: syncgate admin purge --config FILE --issuer {} \
                  --kid {}",
                 self.issuer,
                 conflict.known
             );
         }
         if state.failures > 0 && state.fetched_before {
-            info!(issuer = self.issuer, url, attempts = state.failures + 1, trusted, "keys are fetched again");
+            info!(issuer = self.issuer, url, attempts = state.failures + 1, trusted, "keys can be fetched again");
         } else if changed || !state.fetched_before {
             info!(issuer = self.issuer, url, fetched = fetched.keys.distinct(), trusted, "keys fetched");
         }
@@ -228,9 +228,9 @@ impl Keys {
         let trusted = self.store.load(now).distinct();
         let url = self.place(index);
         if trusted == 0 && !self.out_of_keys.swap(true, Ordering::Relaxed) {
-            error!(issuer = self.issuer, url, %error, "no keys are there; requests with tokens of this issuer are answered 503");
+            error!(issuer = self.issuer, url, %error, "no keys are available; requests with tokens of this issuer are answered with 503");
         } else if state.failures == 1 {
-            warn!(issuer = self.issuer, url, %error, trusted, "keys could not be fetched; the keys at hand serve until they end");
+            warn!(issuer = self.issuer, url, %error, trusted, "keys could not be fetched; the known keys are used until they expire");
         } else {
             debug!(issuer = self.issuer, url, %error, failures = state.failures, "keys could not be fetched");
         }
@@ -262,7 +262,7 @@ impl Keys {
                     url,
                     iss = printable(&known),
                     other = printable(issuer),
-                    "the discovery document names another issuer than before; the first one stays"
+                    "the discovery document names another issuer than before; the first one is kept"
                 );
                 state.other_issuer = Some(Arc::clone(issuer));
             }
@@ -301,9 +301,9 @@ impl Keys {
                 }
                 self.store.restore(HeldKeys::restore(restored.keys, now, keep), now);
                 let (keys, left_out) = (self.store.load(now).distinct(), restored.left_out);
-                info!(issuer = self.issuer, file = %path.display(), keys, left_out, "keys of the last run are taken up");
+                info!(issuer = self.issuer, file = %path.display(), keys, left_out, "keys of the last run loaded from the snapshot");
             }
-            Err(error) => error!(issuer = self.issuer, %error, "the snapshot of the keys is not used"),
+            Err(error) => error!(issuer = self.issuer, %error, "the key snapshot cannot be used"),
         }
     }
 
@@ -320,7 +320,7 @@ impl Keys {
         if let Some(error) = &error {
             error!(
                 issuer = self.issuer,
-                error, "the snapshot of the keys is not written; a restart without the provider has older keys, or none"
+                error, "the key snapshot could not be written; a restart without the provider would have older keys, or none"
             );
         }
         self.metrics.jwks.snapshot.with_label_values(&[&self.issuer]).set(i64::from(error.is_none()));

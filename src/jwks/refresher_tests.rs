@@ -137,7 +137,7 @@ async fn an_outage_is_told_once_and_so_is_its_end() {
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(lines[0].contains("INFO") && lines[0].contains("keys fetched"), "{lines:?}");
     assert!(lines[1].contains("WARN") && lines[1].contains("https://contoso.com/keys: connection refused"), "{lines:?}");
-    assert!(lines[2].contains("INFO") && lines[2].contains("keys are fetched again"), "{lines:?}");
+    assert!(lines[2].contains("INFO") && lines[2].contains("keys can be fetched again"), "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +146,7 @@ async fn a_provider_that_never_answers_is_told_once_as_an_error() {
     simulate(&keys(&Arc::new(Metrics::new().unwrap())), HOUR, |_| Err(unreachable())).await;
     let lines = log.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].contains("ERROR") && lines[0].contains("no keys are there"), "{lines:?}");
+    assert!(lines[0].contains("ERROR") && lines[0].contains("no keys are available"), "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]

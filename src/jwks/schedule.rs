@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 /// The intervals that are used, whatever the settings say. The config is stricter.
 const REFRESH: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
 /// A shorter `max-age` counts as this.
-const SHORTEST_MAX_AGE: Duration = Duration::from_secs(300);
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
 /// Seconds that the shortest and the longest back-off start from; jitter at most doubles them.
 const BACK_OFF: RangeInclusive<u64> = 1..=30;
 
@@ -33,7 +33,7 @@ pub(super) fn interval(refresh: Duration, keep: Duration) -> Duration {
 /// The interval after an answer that says how long it stays fresh. It may be shorter than the usual one, down to 5 min, and never
 /// longer: a provider that says 44 days does not mean that a withdrawn key is to be trusted for so long.
 pub(super) fn honouring(max_age: Option<Duration>, refresh: Duration) -> Duration {
-    max_age.map_or(refresh, |max_age| max_age.max(SHORTEST_MAX_AGE).min(refresh))
+    max_age.map_or(refresh, |max_age| max_age.max(MIN_REFRESH_INTERVAL).min(refresh))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The last good keys on disk, so that a start without the provider has something to verify with.
+//! The last good keys on disk, for starts while the provider is down.
 //!
-//! Each key stands there with the times at which it was seen, so that a restart extends nothing. The file names trusted keys: it is
-//! private to its owner and refused if it is not. Its content is read key by key, like that of a provider.
+//! Each key is stored with the times at which it was seen, so that a restart extends nothing. The file names trusted keys: it
+//! must be private to its owner, or it is refused. Its content is read key by key, like that of a provider.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// Largest snapshot in bytes: some thousand keys with certificates.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// Most keys that are read from one.
-const MOST_KEYS: usize = 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Maximum number of keys that are read from one.
+const MAX_KEYS: usize = 1024;
 /// The only version there is.
 const VERSION: u32 = 1;
 
@@ -82,12 +82,12 @@ struct StoredEntry<'a> {
     jwk: &'a RawValue,
 }
 
-/// Writes what the store holds, less what stands in files of its own. `places` are the sources.
+/// Writes the keys of the store, except those that come from files. `places` are the sources.
 pub(super) fn save(path: &Path, store: &KeyStore, places: &[String]) -> Result<(), SnapshotError> {
     let published = store.published();
     let place = |source: usize| places.get(source).map(String::as_str);
     let now = Timestamp::MIN;
-    let mut room = MOST_BYTES / 2;
+    let mut room = MAX_BYTES / 2;
     let mut keys = Vec::new();
     for (held, _) in published.held.live(now, &published.denied).filter(|(held, _)| held.end.is_some()) {
         let jwk: Option<&RawValue> = held.key.document().and_then(|text| serde_json::from_str(text).ok());
@@ -108,19 +108,19 @@ pub(super) fn save(path: &Path, store: &KeyStore, places: &[String]) -> Result<(
 
 /// Reads a snapshot. None: there is none yet.
 pub(super) fn load(path: &Path, places: &[String]) -> Result<Option<Restored>, SnapshotError> {
-    let data = match private_file::read(path, MOST_BYTES) {
+    let data = match private_file::read(path, MAX_BYTES) {
         Err(PrivateFileError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         data => data?,
     };
     let content = |what: &str| SnapshotError::Content(format!("{} {what}", path.display()));
     let document: StoredDocument<'_> =
-        serde_json::from_slice(&data).map_err(|error| content(&format!("is no snapshot of keys (line {})", error.line())))?;
+        serde_json::from_slice(&data).map_err(|error| content(&format!("is not a key snapshot (line {})", error.line())))?;
     if document.version != VERSION {
-        return Err(content(&format!("is of version {}, not {VERSION}", document.version)));
+        return Err(content(&format!("has version {}, not {VERSION}", document.version)));
     }
     let index = |place: &str| places.iter().position(|known| known == place);
-    let mut restored = Restored { left_out: document.keys.len().saturating_sub(MOST_KEYS), ..Restored::default() };
-    for entry in document.keys.into_iter().take(MOST_KEYS) {
+    let mut restored = Restored { left_out: document.keys.len().saturating_sub(MAX_KEYS), ..Restored::default() };
+    for entry in document.keys.into_iter().take(MAX_KEYS) {
         match key(entry, index) {
             Some(key) => restored.keys.push(key),
             None => restored.left_out += 1,

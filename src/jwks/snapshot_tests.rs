@@ -100,15 +100,15 @@ fn hostile_content_costs_at_most_itself() {
     let restored = folder.load().unwrap().unwrap();
     assert_eq!((restored.keys.len(), restored.left_out), (1, odd.len()));
 
-    let many = vec![&good; 3 * MOST_KEYS];
+    let many = vec![&good; 3 * MAX_KEYS];
     folder.write(&json!({ "version": 1, "keys": many }).to_string(), 0o600);
     let restored = folder.load().unwrap().unwrap();
-    assert_eq!((restored.keys.len(), restored.left_out), (MOST_KEYS, 2 * MOST_KEYS));
+    assert_eq!((restored.keys.len(), restored.left_out), (MAX_KEYS, 2 * MAX_KEYS));
 
     for content in ["", "[]", "{\"version\":1}", "{\"version\":2,\"keys\":[]}", "{\"version\":1,\"keys\":[", "\u{0}"] {
         folder.write(content, 0o600);
         assert!(folder.load().is_err(), "{content}");
     }
-    folder.write(&" ".repeat(MOST_BYTES + 1), 0o600);
+    folder.write(&" ".repeat(MAX_BYTES + 1), 0o600);
     assert!(folder.load().unwrap_err().contains("is longer than"));
 }

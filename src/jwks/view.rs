@@ -1,4 +1,4 @@
-//! [`KeysView`]: what an operator is shown of one issuer's keys. Never on the path of a request.
+//! [`KeysView`]: one issuer's keys, for operators. Never used by requests.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub struct KeyView {
     pub first_seen: Timestamp,
     /// When it was last seen.
     pub last_seen: Timestamp,
-    /// Until when it serves if it is not seen again; none: as long as it stands in its file.
+    /// Until when it serves if it is not seen again; none: as long as it is in its file.
     pub end: Option<Timestamp>,
     /// What becomes of it.
     pub state: KeyState,

@@ -1,4 +1,4 @@
-//! What keeps the listeners from accepting connections.
+//! Errors that keep the listeners from accepting connections.
 
 use std::io;
 

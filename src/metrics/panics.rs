@@ -1,4 +1,4 @@
-//! Panics, which are the process's: every [`Metrics`](super::Metrics) of it shows them.
+//! Panics, counted per process: every [`Metrics`](super::Metrics) shows them.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-//! Ends the series of what is no longer in the config, so that reloads leave none behind.
+//! Removes the series of names that are no longer in the config, so that reloads leave none behind.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use super::{JwksMetrics, ProxyMetrics};
 
 impl ProxyMetrics {
-    /// Ends the series of routes and upstreams that are not among these. What is under way counts on unseen.
+    /// Ends the series of routes and upstreams that are not among these. What is in progress counts on unseen.
     pub fn keep_only(&self, routes: &[&str], upstreams: &[&str]) {
         let is_route = |route: &str| route == "none" || routes.contains(&route);
         prune(&self.requests, "route", is_route);

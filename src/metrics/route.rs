@@ -1,4 +1,4 @@
-//! The series of one route, resolved once: a request looks none up by name.
+//! The series of one route, resolved once, so that requests need no lookup by name.
 
 use std::sync::OnceLock;
 
@@ -19,7 +19,7 @@ pub struct RouteMetrics {
     pub upstream_unauthorized: IntCounter,
 }
 
-/// The methods that have a label of their own; every other is `other`.
+/// The methods with their own label; all others are `other`.
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "COPY", "other"];
 /// Statuses from 100 to 599.
 const CLASSES: usize = 5;

@@ -32,7 +32,7 @@ fn a_folder_is_called_one_whatever_its_mode() {
     for mode in [0o700, 0o755, 0o1777] {
         fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
         let error = read(folder.path(), 10).unwrap_err();
-        assert_eq!(error.to_string(), format!("{} is a folder: name the file in it that is meant", folder.path().display()));
+        assert_eq!(error.to_string(), format!("{} is a directory; a file is needed", folder.path().display()));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The edge without authentication: the yardstick of the benches. No config leads here.
+//! The edge without authentication: the baseline of the benches. Not reachable from any config.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::{
         policy::{Route, StripList},
         serve::{Outcome, RequestRecord, limit},
         server_conf,
-        upstream::{Backend, MOST_KEPT, SystemAuthorities},
+        upstream::{Backend, MAX_IDLE_CONNECTIONS, SystemAuthorities},
     },
 };
 
@@ -59,7 +59,7 @@ impl UnauthenticatedProxyForBenches {
             metrics: Arc::clone(&metrics),
             access_log,
         };
-        let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: MOST_KEPT, ..server_conf() };
+        let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: MAX_IDLE_CONNECTIONS, ..server_conf() };
         let conf = Arc::new(conf);
         let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));
         Ok(Self {
@@ -149,7 +149,7 @@ impl ProxyHttp for Hooks {
         let header = session.req_header();
         context.request = Some((header.method.clone(), header.uri.clone()));
         if let ServerSession::H1(client) = session.as_downstream_mut() {
-            // Pingora waits for ever between two requests unless told otherwise.
+            // Pingora waits forever between two requests unless told otherwise.
             if client.get_keepalive_timeout() == Some(0) {
                 client.set_server_keepalive(Some(self.listen.keepalive_timeout.as_secs().max(1)));
             }

@@ -1,4 +1,4 @@
-//! What the fuzz targets reach of this room.
+//! The parts of this room that the fuzz targets use.
 
 mod forwarding;
 mod frames;

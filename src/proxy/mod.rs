@@ -1,7 +1,7 @@
-//! The edge: connections, routes, where tokens sit, headers, answers, the access log. Built on Pingora.
+//! The edge: connections, routes, token places, headers, responses, the access log. Built on Pingora.
 //!
 //! ```text
-//! client     a connection, on an event loop; the request under way and its deadline
+//! client     a connection, on an event loop; the request in progress and its deadline
 //! serve      one request after another: begun, decided about, carried, answered, logged
 //!   policy     the decision, without a socket
 //!   relay      to the upstream and back, both ways at once; or websocket
@@ -9,7 +9,7 @@
 //! http       what HTTP says of single fields; the ground of all
 //! ```
 //!
-//! [`Proxy`] is the door: made from settings and an exchange, run with a socket and a stop signal.
+//! [`Proxy`] is the entry point: made from settings and an exchange, run with a socket and a stop signal.
 
 #[cfg(feature = "bench")]
 mod bare;
@@ -102,8 +102,8 @@ impl Proxy {
         Arc::clone(&self.live)
     }
 
-    /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is under way, after `grace` at the latest. If it is dropped
-    /// before, connections are cut.
+    /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is in progress, after `grace` at the latest. If it
+    /// is dropped before, connections are cut.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         self.live.start_resolving(stop.clone());
         tokio::select! {
@@ -114,7 +114,8 @@ impl Proxy {
     }
 }
 
-/// Pingora makes TCP connections alone, and so needs no authorities: it is given an empty file in place of the system's, which it would load.
+/// Pingora makes TCP connections alone, and so needs no authorities: it is given an empty file instead of the system's, which it
+/// would load.
 fn server_conf() -> ServerConf {
     ServerConf { ca_file: Some("/dev/null".to_owned()), ..ServerConf::default() }
 }

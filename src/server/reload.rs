@@ -1,7 +1,7 @@
-//! A new config under traffic: all of it or nothing.
+//! Applies a new config under traffic: all of it or nothing.
 //!
-//! What can fail is made ready first. Only then is it put in place, in an order in which no request sees half of it: a request keeps the
-//! settings that it began with.
+//! Everything that can fail is prepared first. Only then is it swapped in, in an order in which no request sees half of it: a
+//! request keeps the settings that it began with.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -36,7 +36,7 @@ impl Gateway {
             Ok(()) => note_success(&self.metrics),
             Err(error) => {
                 self.metrics.config.last_reload_success.set(0);
-                tracing::error!(%error, "the new config is not used; the last good one stays");
+                tracing::error!(%error, "the new config is not valid; the last good one is kept");
             }
         }
         outcome
@@ -65,8 +65,8 @@ impl Gateway {
             tracing::warn!(
                 before,
                 now,
-                "tokens are signed by another key from now on: a backend that knows the one before alone answers 401 to everybody until it has \
-                 the new one (of a key pair: syncgate keys public --config FILE). The way back: the old key in its file, and SIGHUP"
+                "tokens are now signed with another key: a backend that knows only the old one answers 401 to everyone until it has the new one \
+                 (of a key pair: syncgate keys public --config FILE). To go back, restore the old key in its file and send SIGHUP"
             );
             exchange.replace_signing_key(signing_key.clone());
         }
@@ -95,7 +95,7 @@ impl Gateway {
         };
         tracing::info!("the new config is in use");
         if !names.is_empty() {
-            tracing::warn!(settings = names.join(", "), "these settings have changed too and need a restart");
+            tracing::warn!(settings = names.join(", "), "these changed settings need a restart");
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Clears the token cache of what can no longer be used, and the metrics of what is no longer configured.
+//! Removes expired entries from the token cache, and the metrics of names that are no longer configured.
 
 use std::{
     sync::Arc,
@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::proxy::LiveProxy;
 
-/// Between two sweeps. What has ended keeps its place no longer than this.
-const PAUSE: Duration = Duration::from_secs(60);
+/// Time between two sweeps. Expired entries stay no longer than this.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Sweeps the cache of the exchange in use until `stop`.
 pub(super) async fn keep_swept(proxy: Arc<LiveProxy>, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some() {
+    while stop.run_until_cancelled(tokio::time::sleep(SWEEP_INTERVAL)).await.is_some() {
         proxy.exchange().sweep(SystemTime::now().into()).await;
         proxy.forget_series();
     }

@@ -1,19 +1,19 @@
-//! BER to DER (X.690). BouncyCastle, NSS and macOS write PKCS#12 in BER: lengths that are not told beforehand, strings in pieces.
+//! BER to DER (X.690). BouncyCastle, NSS and macOS write PKCS#12 in BER: with indefinite lengths and constructed strings.
 //!
-//! The crates that read BER hand out what they read in pieces, or know no constructed strings in implicit tags; what reads DER needs no
-//! change if the few forms that differ are rewritten first.
+//! The crates that read BER return strings in pieces, or do not support constructed strings in implicit tags; DER parsers need
+//! no change if the few forms that differ are rewritten first.
 
 use zeroize::Zeroizing;
 
 use crate::signing::KeyProblem;
 
 /// Deeper than any key file is nested.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 const CONSTRUCTED: u8 = 0x20;
 const OCTET_STRING: u8 = 0x04;
 
-/// The first element of `data` in DER: definite, shortest lengths and octet strings in one piece. What follows it is passed over, as openssl
-/// does. Contents of octet strings stay as they are.
+/// The first element of `data` in DER: definite, shortest lengths and octet strings in one piece. What follows it is passed over,
+/// as openssl does. Contents of octet strings stay as they are.
 pub(super) fn to_der(data: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
     let mut out = Zeroizing::new(Vec::with_capacity(data.len()));
     rewrite(&mut &*data, &mut out, 0)?;
@@ -30,7 +30,7 @@ fn take<'a>(input: &mut &'a [u8], count: usize) -> Result<&'a [u8], KeyProblem> 
 
 /// One element, from the front of `input`.
 fn rewrite(input: &mut &[u8], out: &mut Vec<u8>, depth: usize) -> Result<(), KeyProblem> {
-    if depth > DEEPEST {
+    if depth > MAX_DEPTH {
         return Err(damaged("it is nested too deeply"));
     }
     let tag = tag(input)?;
@@ -70,7 +70,7 @@ pub(super) fn joined(pieces: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
     let (mut pieces, mut whole) = (pieces, Zeroizing::new(Vec::with_capacity(pieces.len())));
     while !pieces.is_empty() {
         if take(&mut pieces, 1)? != [OCTET_STRING] {
-            return Err(damaged("a string is made of something else than strings"));
+            return Err(damaged("a constructed string does not consist of strings"));
         }
         let length = length(&mut pieces)?.ok_or_else(|| damaged("a value has no length"))?;
         whole.extend_from_slice(take(&mut pieces, length)?);
@@ -80,13 +80,13 @@ pub(super) fn joined(pieces: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
 
 fn tag<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], KeyProblem> {
     const IN_MORE_BYTES: u8 = 0x1f;
-    const MOST: usize = 5;
+    const MAX_TAG_BYTES: usize = 5;
     let is_last = |(index, byte): (usize, &u8)| if index == 0 { byte & IN_MORE_BYTES != IN_MORE_BYTES } else { byte & 0x80 == 0 };
-    let last = input.iter().take(MOST).enumerate().position(is_last).ok_or_else(|| damaged("it ends too early"))?;
+    let last = input.iter().take(MAX_TAG_BYTES).enumerate().position(is_last).ok_or_else(|| damaged("it ends too early"))?;
     take(input, last + 1)
 }
 
-/// None: it is not told beforehand.
+/// None: it is indefinite.
 fn length(input: &mut &[u8]) -> Result<Option<usize>, KeyProblem> {
     let [first] = *take(input, 1)? else { return Err(damaged("it ends too early")) };
     match first {
@@ -150,7 +150,7 @@ mod tests {
             (&[0x30, 0x80, 2, 1, 1], "it ends too early"),
             (&[0x30, 0xff], "it ends too early"),
             (&[0x04, 0x80, 0, 0], "a value has no length"),
-            (&[0x24, 3, 2, 1, 1], "a string is made of something else than strings"),
+            (&[0x24, 3, 2, 1, 1], "a constructed string does not consist of strings"),
             (&deep, "it is nested too deeply"),
         ];
         for (data, expected) in cases {

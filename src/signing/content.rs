@@ -1,4 +1,4 @@
-//! [`Content`]: what is in a key file, whatever its format.
+//! [`Content`]: the contents of a key file, in any format.
 
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
@@ -14,7 +14,7 @@ use crate::signing::{
 pub(super) struct Content {
     pub(super) keys: Vec<PrivateKeyDer>,
     pub(super) certificates: Vec<Vec<u8>>,
-    /// What else there is that somebody may take for the private key.
+    /// Other content that could be mistaken for the private key.
     pub(super) other: Option<&'static str>,
 }
 

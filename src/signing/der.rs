@@ -19,8 +19,8 @@ pub(super) fn parse(data: &[u8], opening: &Opening<'_>) -> Result<Content, KeyPr
         Some(Kind::EncryptedPkcs8) => key(PrivateKeyDer::Pkcs8(encrypted_pkcs8::decrypt(&der, "-inform DER ", opening)?)),
         Some(Kind::Pkcs12) => pkcs12::parse(&der, opening),
         Some(Kind::PublicKey) => Err(KeyProblem::NotThePrivateKey("a public key")),
-        Some(Kind::Certificate) => Err(KeyProblem::NotThePrivateKey("a certificate, or a request for one")),
+        Some(Kind::Certificate) => Err(KeyProblem::NotThePrivateKey("a certificate, or a certificate request")),
         Some(Kind::Cms) => Err(KeyProblem::NotThePrivateKey("certificates (PKCS#7)")),
-        None => Err(KeyProblem::Damaged("it is no key, and nothing that holds one".to_owned())),
+        None => Err(KeyProblem::Damaged("it is neither a key nor a container of one".to_owned())),
     }
 }

@@ -1,11 +1,11 @@
-//! [`Effort`]: what it may cost to open a file.
+//! [`Effort`]: limits the cost of opening a file.
 
 use std::cell::Cell;
 
 /// Rounds of key derivation for one file: some seconds. Files with 10,000,000 rounds are known.
-pub(super) const MOST_ROUNDS: u64 = 40_000_000;
+pub(super) const MAX_ROUNDS: u64 = 40_000_000;
 
-/// How many rounds of key derivation are still to be had. Whoever can make us read a file could have us compute for hours otherwise.
+/// How many more rounds of key derivation are allowed. Otherwise a file could make us compute for hours.
 #[derive(Debug)]
 pub(super) struct Effort {
     most: u64,

@@ -15,7 +15,7 @@ pub(super) struct EncryptedKey<'a> {
     pub(super) data: &'a OctetStringRef,
 }
 
-/// PKCS#8, encrypted, to PKCS#8. `form` is what openssl is told of it in a remedy.
+/// PKCS#8, encrypted, to PKCS#8. `form` is the openssl option for it in a remedy.
 pub(super) fn decrypt(der: &[u8], form: &str, opening: &Opening<'_>) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
     let encrypted = EncryptedKey::from_der(der).map_err(|error| KeyProblem::Damaged(error.to_string()))?;
     let scheme = Scheme::read(&encrypted.algorithm).map_err(|problem| problem.in_pkcs8(form))?;
@@ -26,7 +26,7 @@ pub(super) fn decrypt(der: &[u8], form: &str, opening: &Opening<'_>) -> Result<Z
         let plain = scheme.decrypt(&passphrase, encrypted.data.as_bytes(), &opening.effort);
         let plain = plain
             .map_err(|TooMuch { most }| KeyProblem::TooManyRounds { most, command: "openssl pkcs8 -topk8 -in OLD -out NEW" })?;
-        // One time in 256 it decrypts to something that is no key.
+        // One time in 256 it decrypts to something that is not a key.
         if let Some(key) = plain.and_then(|plain| private_key(&plain)) {
             return Ok(key);
         }

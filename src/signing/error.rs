@@ -7,7 +7,7 @@ use jsonwebtoken::Algorithm;
 
 use crate::private_file::PrivateFileError;
 
-/// Why a key cannot be had, in words an operator can act on.
+/// Why a key cannot be used, with a message that an operator can act on.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
     /// The key file or the passphrase file cannot be read or written, or is not kept secret.
@@ -28,10 +28,10 @@ pub enum SigningError {
         hint: &'static str,
     },
     /// The secret begins with a byte order mark, which the backend may take for a part of it, or not.
-    #[error("the secret in {0} begins with a byte order mark: take it away with `sed -i '1s/^\\xEF\\xBB\\xBF//' {0}`")]
+    #[error("the secret in {0} begins with a byte order mark: remove it with `sed -i '1s/^\\xEF\\xBB\\xBF//' {0}`")]
     SecretWithMark(String),
     /// The secret for HS256 could be guessed.
-    #[error("the secret in {place} has {length} bytes; HS256 needs at least 32: make one with `openssl rand -base64 48`")]
+    #[error("the secret in {place} has {length} bytes; HS256 needs at least 32: create one with `openssl rand -base64 48`")]
     SecretTooShort {
         /// The file or the variable.
         place: String,
@@ -39,7 +39,7 @@ pub enum SigningError {
         length: usize,
     },
     /// The settings do not fit together.
-    #[error("{0:?} does not go with this kind of key: HS256 needs a secret, every other algorithm a private key")]
+    #[error("{0:?} does not fit this kind of key: HS256 needs a secret, every other algorithm a private key")]
     AlgorithmOfOtherKind(Algorithm),
     /// The file was read and cannot be used.
     #[error("{path} {problem}")]
@@ -50,7 +50,7 @@ pub enum SigningError {
         problem: KeyProblem,
     },
     /// No key of this size is made.
-    #[error("an {family} key of {bits} bits cannot be made: choose {accepted}")]
+    #[error("an {family} key of {bits} bits is not supported; accepted: {accepted}")]
     Bits {
         /// The kind of key.
         family: &'static str,
@@ -75,14 +75,14 @@ pub enum SigningError {
     Generation,
 }
 
-/// What is wrong with the content of a key file. Each text goes on from the file's name.
+/// What is wrong with the content of a key file. Each message follows the file's name.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum KeyProblem {
     /// Nothing in it.
     #[error("is empty")]
     Empty,
     /// Another kind of file.
-    #[error("is no key file that is known here; accepted: PEM, PKCS#12, and keys in DER")]
+    #[error("is not a known kind of key file; accepted: PEM, PKCS#12, and keys in DER")]
     Unrecognised,
     /// A key, but in another form.
     #[error("{what}: {remedy}")]
@@ -96,18 +96,18 @@ pub enum KeyProblem {
     #[error("is damaged: {0}")]
     Damaged(String),
     /// Nothing that is known.
-    #[error("holds no private key")]
+    #[error("contains no private key")]
     NoPrivateKey,
     /// The other half of a key, or what goes with it.
-    #[error("holds {0}; the private key belongs here")]
+    #[error("contains {0}; it must contain the private key")]
     NotThePrivateKey(&'static str),
     /// Which one signs would be a guess.
-    #[error("holds {0} private keys: put the one that signs into a file of its own")]
+    #[error("contains {0} private keys: put the signing key into its own file")]
     SeveralPrivateKeys(usize),
     /// Encrypted, and no passphrase was given.
     #[error(
-        "is encrypted, and no passphrase is given: name the file or the environment variable that holds it as signing.passphrase_file or \
-         signing.passphrase_env (for `syncgate keys public --key` as --passphrase-file or --passphrase-env)"
+        "is encrypted, and no passphrase is configured: set signing.passphrase_file or signing.passphrase_env (for `syncgate keys public \
+         --key`: --passphrase-file or --passphrase-env)"
     )]
     PassphraseMissing,
     /// Decryption failed. Encryption does not tell which of the two it was.
@@ -123,12 +123,12 @@ pub enum KeyProblem {
     },
     /// Two passphrases, of which one can be given.
     #[error(
-        "was made with one passphrase for the file and another one for the key in it: `openssl pkcs12 -twopass -in OLD -out NEW` asks for \
-         both and makes a file with one"
+        "has one passphrase for the file and another for the key in it: `openssl pkcs12 -twopass -in OLD -out NEW` asks for both and writes \
+         a file with one"
     )]
     TwoPassphrases,
     /// Key derivation that would take minutes at each start.
-    #[error("asks for more than {most} rounds of key derivation: write it again with fewer, with `{command}`")]
+    #[error("needs more than {most} rounds of key derivation: rewrite it with fewer, with `{command}`")]
     TooManyRounds {
         /// Rounds that are done for one file.
         most: u64,
@@ -137,11 +137,11 @@ pub enum KeyProblem {
     },
     /// A kind of key that signs no tokens here.
     #[error(
-        "holds a private key of type {0}; accepted: RSA, P-256, P-384, Ed25519. Make one with `syncgate keys generate --out NEW`"
+        "contains a private key of type {0}; accepted: RSA, P-256, P-384, Ed25519. Create one with `syncgate keys generate --out NEW`"
     )]
     KeyType(String),
     /// The configured algorithm is for other keys.
-    #[error("holds a key of type {key}, which cannot sign {algorithm:?}: set signing.algorithm to {}, or give another key", names(.fits))]
+    #[error("contains a key of type {key}, which cannot sign {algorithm:?}: set signing.algorithm to {}, or use another key", names(.fits))]
     AlgorithmDoesNotFit {
         /// The kind of key.
         key: &'static str,
@@ -152,31 +152,33 @@ pub enum KeyProblem {
     },
     /// RSA for PSS alone, and with another hash function or a longer salt than JWTs are signed with.
     #[error(
-        "holds an RSA-PSS key for {0} alone, which no algorithm of JWTs is (PS256, PS384, PS512: a salt as long as the hash): make a key \
-         with `syncgate keys generate --out NEW`"
+        "contains an RSA-PSS key restricted to {0}, which no JWT algorithm uses (PS256, PS384, PS512: a salt as long as the hash): create \
+         a key with `syncgate keys generate --out NEW`"
     )]
     PssRestriction(String),
     /// RSA, but of more than two primes (RFC 8017 section 3.2).
-    #[error("holds an RSA key of more than two primes, which is not supported: make one with `syncgate keys generate --out NEW`")]
+    #[error(
+        "contains an RSA key with more than two primes, which is not supported: create one with `syncgate keys generate --out NEW`"
+    )]
     ManyPrimes,
     /// RSA, but too short or not consistent.
-    #[error("holds an RSA key that cannot be used ({0}): 2048 to 4096 bits are accepted")]
+    #[error("contains an RSA key that cannot be used ({0}): 2048 to 4096 bits are accepted")]
     Rejected(KeyRejected),
     /// RSA, but so long that signatures would take tens of milliseconds.
-    #[error("holds an RSA key of {0} bits: 2048 to 4096 bits are accepted, since a longer one signs too slowly")]
+    #[error("contains an RSA key of {0} bits: 2048 to 4096 bits are accepted, since a longer one signs too slowly")]
     TooLong(usize),
     /// A certificate, but not that of the key.
     #[error(
-        "holds a certificate of another key than the private key in it: a backend that pins the certificate's key would refuse every token"
+        "contains a certificate whose key does not match the private key: a backend that pins the certificate's key would refuse every token"
     )]
     CertificateOfAnotherKey,
 }
 
 impl KeyProblem {
-    /// `command` makes an accepted file of this one; none: nobody reads it.
+    /// `command` converts the file; none: no tool reads it.
     pub(super) fn not_supported(what: String, command: Option<String>) -> Self {
         let remedy = command.map_or_else(
-            || "openssl does not read it either; export the key anew from the program that made it".to_owned(),
+            || "openssl cannot read it either; export the key again from the program that created it".to_owned(),
             |command| format!("convert it with `{command}`"),
         );
         Self::NotSupported { what, remedy }

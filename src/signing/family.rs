@@ -1,4 +1,4 @@
-//! [`Family`]: of which kind a private key is, and which algorithms it can sign with.
+//! [`Family`]: the type of a private key, and the algorithms it can sign with.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm};
 use jsonwebtoken::Algorithm;
@@ -14,7 +14,7 @@ use crate::{
 pub(super) enum Family {
     /// RSA, with PKCS#1 version 1.5 or PSS.
     Rsa,
-    /// RSA with PSS alone; with one algorithm of it, if the key is for one hash function.
+    /// RSA restricted to PSS; with one algorithm of it, if the key is for one hash function.
     RsaPss(Option<Algorithm>),
     /// ECDSA on NIST P-256.
     P256,
@@ -79,7 +79,7 @@ fn of_pkcs8(der: &[u8]) -> Result<Family, KeyProblem> {
             Ok(P256) => return Ok(Family::P256),
             Ok(P384) => return Ok(Family::P384),
             Ok(curve) => format!("EC on the curve {}", curve_name(curve)),
-            // All numbers of the curve in place of its name.
+            // All numbers of the curve instead of its name.
             Err(_) if key.algorithm.parameters.is_some() => return curve_of_pkcs8(der),
             Err(error) => return Err(damaged(&error)),
         },

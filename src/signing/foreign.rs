@@ -1,4 +1,4 @@
-//! Files that hold a key in another form than the accepted ones: what they are, and the command that makes an accepted one of them.
+//! Files with a key in a format that is not accepted: what they are, and the command that converts them.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -20,8 +20,8 @@ pub(super) fn recognise(data: &[u8]) -> Option<KeyProblem> {
 type Known = (&'static str, &'static str);
 
 const KEYTOOL: &str = "convert it with `keytool -importkeystore -srckeystore OLD -destkeystore NEW -deststoretype PKCS12`";
-const OTHER_HALF: &str = "the private key belongs here";
-const MAKE_ONE: &str = "it cannot be converted; make a key with `syncgate keys generate --out NEW`";
+const OTHER_HALF: &str = "the private key is needed";
+const MAKE_ONE: &str = "it cannot be converted; create a key with `syncgate keys generate --out NEW`";
 
 fn by_first_bytes(data: &[u8]) -> Option<Known> {
     const KNOWN: &[(&[u8], Known)] = &[
@@ -31,13 +31,10 @@ fn by_first_bytes(data: &[u8]) -> Option<Known> {
         (b"\0-\0-", ("is text in UTF-16", "convert it with `iconv -f UTF-16BE -t UTF-8 OLD > NEW`")),
         (b"\xfe\xed\xfe\xed", ("is a Java keystore (JKS)", KEYTOOL)),
         (b"\xce\xce\xce\xce", ("is a Java keystore (JCEKS)", KEYTOOL)),
-        (
-            b"\x1e\xf1\xb5\xb0",
-            ("is a private key of Microsoft's tools (PVK)", "convert it with `openssl rsa -inform PVK -in OLD -out NEW`"),
-        ),
+        (b"\x1e\xf1\xb5\xb0", ("is a Microsoft private key (PVK)", "convert it with `openssl rsa -inform PVK -in OLD -out NEW`")),
         (
             b"\x07\x02\0\0",
-            ("is a private key of Microsoft's tools (a key blob)", "convert it with `openssl rsa -inform MSBLOB -in OLD -out NEW`"),
+            ("is a Microsoft private key (a key blob)", "convert it with `openssl rsa -inform MSBLOB -in OLD -out NEW`"),
         ),
     ];
     const UTF_16: Known = ("is text in UTF-16", "convert it with `iconv -f UTF-16 -t UTF-8 OLD > NEW`");
@@ -49,26 +46,26 @@ fn by_first_words(text: &[u8]) -> Option<Known> {
         (
             b"-----BEGIN OPENSSH PRIVATE KEY-----",
             (
-                "is a key of OpenSSH",
+                "is an OpenSSH key",
                 "convert a copy of it, if it is RSA or ECDSA, with `cp OLD NEW && ssh-keygen -p -m PKCS8 -f NEW`, \
-                 or make a key with `syncgate keys generate --out NEW`",
+                 or create a key with `syncgate keys generate --out NEW`",
             ),
         ),
         (
             b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----",
-            ("is a key in the form of ssh.com", "convert it with `ssh-keygen -i -m PKCS8 -f OLD > NEW`"),
+            ("is a key in ssh.com's format", "convert it with `ssh-keygen -i -m PKCS8 -f OLD > NEW`"),
         ),
         (
             b"PuTTY-User-Key-File-",
-            ("is a key of PuTTY", "convert it, if it is RSA or ECDSA, with `puttygen OLD -O private-openssh -o NEW`"),
+            ("is a PuTTY key", "convert it, if it is RSA or ECDSA, with `puttygen OLD -O private-openssh -o NEW`"),
         ),
         (b"ssh-rsa ", SSH_PUBLIC),
         (b"ssh-ed25519 ", SSH_PUBLIC),
         (b"ecdsa-sha2-", SSH_PUBLIC),
-        (b"-----BEGIN PGP ", ("is a key of PGP", MAKE_ONE)),
-        (b"<RSAKeyValue>", ("is a key of .NET in XML", MAKE_ONE)),
+        (b"-----BEGIN PGP ", ("is a PGP key", MAKE_ONE)),
+        (b"<RSAKeyValue>", ("is a .NET key in XML", MAKE_ONE)),
     ];
-    const SSH_PUBLIC: Known = ("is a public key of OpenSSH", OTHER_HALF);
+    const SSH_PUBLIC: Known = ("is an OpenSSH public key", OTHER_HALF);
     if let Some((_, known)) = KNOWN.iter().find(|(first, _)| text.starts_with(first)) {
         return Some(*known);
     }
@@ -89,22 +86,19 @@ const JWK: &str = "convert it with `node -e 'const c=require(\"crypto\"),f=requi
 fn mangled_pem(text: &[u8]) -> Option<Known> {
     let begin = position(text, BEGIN)?;
     if text.starts_with(b"\"") || text.starts_with(b"'") {
-        return Some(("stands in quotes", "take them away with `tr -d \"\\\"'\" < OLD > NEW`"));
+        return Some(("is enclosed in quotes", "remove them with `tr -d \"\\\"'\" < OLD > NEW`"));
     }
     let rest = text.get(begin..)?;
     let line = rest.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
     let after = position(line.get(BEGIN.len()..)?, b"-----").and_then(|end| line.get(BEGIN.len() + end + 5..))?;
     if after.starts_with(b"\\n") || after.starts_with(b"\\r\\n") {
-        return Some((
-            "has the two characters \\n in place of each line end",
-            "put them right with `printf '%b\\n' \"$(cat OLD)\" > NEW`",
-        ));
+        return Some(("has the two characters \\n instead of line breaks", "fix them with `printf '%b\\n' \"$(cat OLD)\" > NEW`"));
     }
     // Whatever else follows in the same line.
     let is_one_line = !after.trim_ascii().is_empty();
     is_one_line.then_some((
-        "has blanks, or nothing, in place of its line ends",
-        "put them right with `sed 's/\\(BEGIN [A-Z ]*-----\\) */\\1\\n/g; s/ *\\(-----END [A-Z ]*-----\\) */\\n\\1\\n/g' OLD > NEW`",
+        "has spaces, or nothing, instead of line breaks",
+        "fix them with `sed 's/\\(BEGIN [A-Z ]*-----\\) */\\1\\n/g; s/ *\\(-----END [A-Z ]*-----\\) */\\n\\1\\n/g' OLD > NEW`",
     ))
 }
 

@@ -1,4 +1,4 @@
-//! Of which format a key file is: DER, PEM, or one that is not read.
+//! The format of a key file: DER, PEM, or one that is not supported.
 
 use crate::signing::{
     KeyProblem,

@@ -39,13 +39,13 @@ impl PrivateKeyPem {
         Ok(key_file::create(path, self.0.as_bytes(), replace)?)
     }
 
-    /// As [`create`](Self::create), and then writes the public half to a file that everybody may read. Neither is touched where one of
+    /// As [`create`](Self::create), and then writes the public key to a world-readable file. Neither is touched where one of
     /// them exists and is not to be replaced.
     pub fn create_pair(&self, private: &Path, public: &Path, replace: bool) -> Result<(), SigningError> {
         if private == public {
             return Err(SigningError::OneFileForBoth);
         }
-        // A key whose public half cannot be put where it belongs would only stand in the way of the next one.
+        // A key whose public half cannot be put where it belongs would only are in the way of the next one.
         if !replace && public.symlink_metadata().is_ok() {
             return Err(PrivateFileError::Exists { path: public.to_owned() }.into());
         }

@@ -1,4 +1,4 @@
-//! [`HmacSigner`]: a secret that the backend has too.
+//! [`HmacSigner`]: a secret shared with the backend.
 
 use std::fmt;
 
@@ -12,15 +12,15 @@ use jsonwebtoken::{
 use crate::token::TokenSigner;
 
 /// Shortest secret for HS256 (RFC 7518 section 3.2). Bytes.
-pub(super) const LEAST_BYTES: usize = 32;
+pub(super) const MIN_BYTES: usize = 32;
 
-/// Signs with HMAC-SHA256. Whoever can verify can mint.
+/// Signs with HMAC-SHA256. Anyone who can verify can mint.
 pub(super) struct HmacSigner(Key);
 
 impl HmacSigner {
     /// None if the secret has less than 32 bytes.
     pub(super) fn new(secret: &[u8]) -> Option<Self> {
-        (secret.len() >= LEAST_BYTES).then(|| Self(Key::new(HMAC_SHA256, secret)))
+        (secret.len() >= MIN_BYTES).then(|| Self(Key::new(HMAC_SHA256, secret)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The files of this room: read only if nobody else can, written so that nobody else ever could.
+//! The files of this room: read only if nobody else can, created so that nobody else ever could.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub(super) fn create(path: &Path, content: &[u8], replace: bool) -> Result<(), P
     private_file::write(path, content, replace)
 }
 
-/// Writes a file that everybody may read. The rest is as with [`create`].
+/// Writes a world-readable file. The rest is as with [`create`].
 pub(super) fn create_public(path: &Path, content: &[u8], replace: bool) -> Result<(), PrivateFileError> {
     private_file::write_public(path, content, replace)
 }

@@ -1,6 +1,6 @@
-//! How our own key arrives: PEM and PKCS#12 files, read once at start, refused if others can read them.
+//! How our own key is loaded: PEM and PKCS#12 files, read once at start, refused if others can read them.
 //!
-//! What leaves this room is a [`SigningKey`]: it signs, shows its public half, and cannot be printed.
+//! The result is a [`SigningKey`]: it signs, shows its public key, and cannot be printed.
 //!
 //! | key | algorithms |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | P-256 | ES256 |
 //! | P-384 | ES384 |
 //! | Ed25519 | EdDSA |
-//! | a secret of at least 32 bytes, shared with the backend | HS256, only when asked for: whoever can verify can mint |
+//! | a secret of at least 32 bytes, shared with the backend | HS256, only when asked for: anyone who can verify can mint |
 //!
 //! # Accepted files
 //!
@@ -22,9 +22,9 @@
 //! | PEM with `DEK-Info` | `openssl genrsa -aes256` of OpenSSL 1, `openssl rsa -traditional -aes256` |
 //! | PKCS#12 in DER or BER | `openssl pkcs12 -export -out certificate.pfx -inkey mycert.pem -in mycert.pem`, Windows, Azure Key Vault, Java, NSS |
 //!
-//! Encrypted with AES, Camellia, 3DES, DES, RC2 or RC4, by PBES2 (PBKDF2 with any SHA-1 or SHA-2, or scrypt), PBES1, the scheme of PKCS#12, or none. A
-//! PKCS#12 without a password opens whichever way its maker understood that. What is not supported (ARIA, SEED, SHA-3 ...) is
-//! named, with the command that converts it.
+//! Encrypted with AES, Camellia, 3DES, DES, RC2 or RC4, by PBES2 (PBKDF2 with any SHA-1 or SHA-2, or scrypt), PBES1, the scheme of
+//! PKCS#12, or none. A PKCS#12 without a password opens whichever way its maker understood that. What is not supported (ARIA, SEED,
+//! SHA-3 ...) is named, with the command that converts it.
 //!
 //! A file holds exactly one private key. Certificates are optional; if there are any, one of them must
 //! belong to the key. Their dates do not matter, since the backend pins the public key and not the certificate.
@@ -33,7 +33,7 @@
 //!
 //! Only its owner; if that is root, also its group. So Kubernetes mounts a secret for a pod with `fsGroup`: of root, mode 0440
 //! whatever its `defaultMode` says. Without `fsGroup`, a `defaultMode` of 0400 is needed, and a container that runs as root.
-//! A file with the passphrase is held to the same rule. Symbolic links are followed; the target's mode counts.
+//! A file with the passphrase is checked against the same rule. Symbolic links are followed; the target's mode counts.
 
 mod ber;
 mod content;
@@ -78,7 +78,7 @@ use crate::{
         content::Opening,
         ec::EcSigner,
         ed25519::Ed25519Signer,
-        effort::{Effort, MOST_ROUNDS},
+        effort::{Effort, MAX_ROUNDS},
         family::Family,
         hmac::HmacSigner,
         rsa::RsaSigner,
@@ -151,7 +151,7 @@ impl SigningKey {
     }
 
     fn parse(data: &[u8], passphrase: Option<&SecretText>, algorithm: Option<Algorithm>) -> Result<Self, KeyProblem> {
-        Self::parse_within(data, passphrase, algorithm, MOST_ROUNDS)
+        Self::parse_within(data, passphrase, algorithm, MAX_ROUNDS)
     }
 
     /// As [`parse`](Self::parse), with no more than so many rounds of key derivation.

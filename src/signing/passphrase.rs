@@ -1,4 +1,4 @@
-//! How a passphrase becomes bytes. The standards leave room, and tools have filled it in different ways.
+//! How a passphrase is encoded as bytes. The standards leave this open, and tools differ.
 
 use zeroize::Zeroizing;
 
@@ -18,9 +18,9 @@ pub(super) enum Passphrase {
 impl Passphrase {
     /// All readings, the likeliest first.
     ///
-    /// Without a passphrase, or with an empty one: the empty text and nothing (RFC 7292 B.1 decides for neither; Windows and Azure Key Vault
-    /// take nothing, OpenSSL the empty text). OpenSSL up to 1.0.2 took each byte of a text for a character, so one that is not ASCII has
-    /// that reading too.
+    /// Without a passphrase, or with an empty one: the empty text and nothing (RFC 7292 B.1 decides for neither; Windows and Azure
+    /// Key Vault take nothing, OpenSSL the empty text). OpenSSL up to 1.0.2 took each byte of a text for a character, so one that
+    /// is not ASCII has that reading too.
     pub(super) fn readings(passphrase: Option<&SecretText>) -> Vec<Self> {
         let text = passphrase.map_or("", SecretText::as_str);
         let mut readings = vec![Self::Text(Zeroizing::new(text.to_owned()))];
@@ -34,7 +34,7 @@ impl Passphrase {
         readings
     }
 
-    /// The readings of a PKCS#12 file. NSS up to 3.21 wrote UTF-16 in it wherever a passphrase stands.
+    /// The readings of a PKCS#12 file. NSS up to 3.21 wrote passphrases as UTF-16.
     pub(super) fn readings_of_pkcs12(passphrase: Option<&SecretText>) -> Vec<Self> {
         let mut readings = Self::readings(passphrase);
         readings.extend(passphrase.map(|text| Self::Utf16(Zeroizing::new(text.as_str().to_owned()))));

@@ -11,7 +11,7 @@ use crate::signing::{
 };
 
 /// Bytes of a label. Those in use have half of them.
-const LONGEST_LABEL: usize = 64;
+const MAX_LABEL_BYTES: usize = 64;
 
 /// The content of a PEM file; none: this is not a PEM file. Sections other than private keys and certificates are passed over.
 pub(super) fn parse(data: &[u8], opening: &Opening<'_>) -> Result<Option<Content>, KeyProblem> {
@@ -32,7 +32,7 @@ pub(super) fn parse(data: &[u8], opening: &Opening<'_>) -> Result<Option<Content
             "DSA PRIVATE KEY" => return Err(KeyProblem::KeyType("DSA".into())),
             "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => content.certificates.push(section.decode()?.to_vec()),
             label if label.ends_with("PUBLIC KEY") => content.other = Some("a public key"),
-            label if label.ends_with("CERTIFICATE REQUEST") => content.other = Some("a request for a certificate"),
+            label if label.ends_with("CERTIFICATE REQUEST") => content.other = Some("a certificate request"),
             "PKCS7" | "CMS" => content.other = Some("certificates (PKCS#7)"),
             _ => {}
         }
@@ -97,12 +97,14 @@ fn sections(data: &[u8]) -> Result<Vec<Section>, KeyProblem> {
         let (mut headers, mut text) = (Vec::new(), Vec::new());
         loop {
             match lines.next() {
-                None => return Err(KeyProblem::Damaged(format!("the section {label} does not end"))),
+                None => return Err(KeyProblem::Damaged(format!("the section {label} has no end"))),
                 Some(line) if line.starts_with(b"-----") => {
                     if self::label(line, b"-----END ").is_some_and(|end| end == label) {
                         break;
                     }
-                    return Err(KeyProblem::Damaged(format!("the section {label} does not end where another one begins or ends")));
+                    return Err(KeyProblem::Damaged(format!(
+                        "the section {label} is not closed before another one begins or ends"
+                    )));
                 }
                 Some(line) if line.contains(&b':') => headers.push(String::from_utf8_lossy(line).into_owned()),
                 Some(line) => text.push(line),
@@ -121,6 +123,6 @@ fn sections(data: &[u8]) -> Result<Vec<Section>, KeyProblem> {
 fn label(line: &[u8], prefix: &[u8]) -> Option<String> {
     let label = line.strip_prefix(prefix)?.strip_suffix(b"-----")?;
     let is_label =
-        (1..=LONGEST_LABEL).contains(&label.len()) && label.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b' '));
+        (1..=MAX_LABEL_BYTES).contains(&label.len()) && label.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b' '));
     is_label.then(|| String::from_utf8_lossy(label).into_owned())
 }

@@ -1,5 +1,5 @@
-//! PEM sections with headers: `Proc-Type: 4,ENCRYPTED` and `DEK-Info` (RFC 1421, as OpenSSL has it). `openssl genrsa -aes256` wrote them
-//! up to version 1.1, `openssl rsa -traditional` and `ssh-keygen -m PEM` do still.
+//! PEM sections with headers: `Proc-Type: 4,ENCRYPTED` and `DEK-Info` (RFC 1421, as in OpenSSL). Written by `openssl genrsa
+//! -aes256` up to version 1.1, and still by `openssl rsa -traditional` and `ssh-keygen -m PEM`.
 
 use zeroize::Zeroizing;
 
@@ -21,13 +21,13 @@ pub(super) fn decrypt(
     let header =
         |name: &str| headers.iter().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':')).map(str::trim);
     if header("Proc-Type").is_none_or(|value| value.replace(' ', "") != "4,ENCRYPTED") {
-        return Err(KeyProblem::Damaged("a section has headers that do not say that it is encrypted".to_owned()));
+        return Err(KeyProblem::Damaged("a section has headers, but none says that it is encrypted".to_owned()));
     }
     let value = header("DEK-Info").ok_or_else(|| KeyProblem::Damaged("the header DEK-Info is missing".to_owned()))?;
     let (name, iv) = value.split_once(',').ok_or_else(|| KeyProblem::Damaged("the header DEK-Info has no IV".to_owned()))?;
     let cipher = cipher(name.trim())?;
     let iv = from_hex(iv.trim()).filter(|iv| iv.len() == cipher.iv_length());
-    let iv = iv.ok_or_else(|| KeyProblem::Damaged("the IV in the header DEK-Info is not one".to_owned()))?;
+    let iv = iv.ok_or_else(|| KeyProblem::Damaged("the IV in the header DEK-Info is not valid".to_owned()))?;
     if opening.passphrase.is_none() {
         return Err(KeyProblem::PassphraseMissing);
     }

@@ -1,4 +1,5 @@
-//! PKCS#12 files (RFC 7292), in DER or BER: as OpenSSL, Windows, Azure Key Vault, Java, BouncyCastle, GnuTLS, NSS and macOS write them.
+//! PKCS#12 files (RFC 7292), in DER or BER: as written by OpenSSL, Windows, Azure Key Vault, Java, BouncyCastle, GnuTLS, NSS
+//! and macOS.
 
 use der::{AnyRef, Decode, Sequence, TagNumber, Tagged, asn1::OctetStringRef};
 use pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier};
@@ -25,7 +26,7 @@ const X509: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.
 const PBMAC1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.14");
 
 /// Bags of bags are nested no deeper.
-const DEEPEST: usize = 4;
+const MAX_DEPTH: usize = 4;
 
 #[derive(Sequence)]
 struct Pfx<'a> {
@@ -94,10 +95,10 @@ fn one() -> u32 {
 pub(super) fn parse(der: &[u8], opening: &Opening<'_>) -> Result<Content, KeyProblem> {
     let Pfx { version, safes, mac } = Pfx::from_der(der).map_err(damaged)?;
     if version != 3 {
-        return Err(KeyProblem::Damaged(format!("version {version} of PKCS#12 is not known")));
+        return Err(KeyProblem::Damaged(format!("version {version} of PKCS#12 is not supported")));
     }
     if safes.kind == SIGNED_DATA {
-        return Err(KeyProblem::not_supported("a signature in place of a passphrase protects it".to_owned(), None));
+        return Err(KeyProblem::not_supported("protected by a signature instead of a passphrase".to_owned(), None));
     }
     let safes = octets(safes.content)?;
     let mut readings = Passphrase::readings_of_pkcs12(opening.passphrase);
@@ -174,9 +175,9 @@ impl Walk<'_> {
                     }
                 }
                 ENVELOPED_DATA => {
-                    self.pass_over(KeyProblem::not_supported("for a public key, not with a passphrase".to_owned(), None))?
+                    self.pass_over(KeyProblem::not_supported("for a public key instead of with a passphrase".to_owned(), None))?
                 }
-                other => self.pass_over(KeyProblem::not_supported(format!("as content of the type {other}"), None))?,
+                other => self.pass_over(KeyProblem::not_supported(format!("content of the type {other}"), None))?,
             }
         }
         Ok(())
@@ -221,7 +222,7 @@ impl Walk<'_> {
                         self.content.certificates.push(octets(certificate.value)?.to_vec());
                     }
                 }
-                BAGS_BAG if depth < DEEPEST => {
+                BAGS_BAG if depth < MAX_DEPTH => {
                     let bags = der::Encode::to_der(&bag.value).map_err(damaged)?;
                     self.bags(&bags, depth + 1)?;
                 }
@@ -257,7 +258,7 @@ fn key(value: AnyRef<'_>) -> Result<Zeroizing<Vec<u8>>, KeyProblem> {
     let der = Zeroizing::new(der::Encode::to_der(&value).map_err(damaged)?);
     match Kind::of(&der) {
         Some(Kind::Pkcs8) => Ok(der),
-        _ => Err(KeyProblem::Damaged("a key in it is none".to_owned())),
+        _ => Err(KeyProblem::Damaged("a key in it cannot be parsed".to_owned())),
     }
 }
 

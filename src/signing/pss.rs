@@ -1,4 +1,4 @@
-//! RSA keys for PSS alone (RFC 4055): which algorithms of JWTs such a key is for.
+//! RSA keys restricted to PSS (RFC 4055): which JWT algorithms such a key is for.
 
 use der::Sequence;
 use jsonwebtoken::Algorithm;

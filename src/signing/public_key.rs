@@ -1,4 +1,4 @@
-//! [`PublicKey`]: what may be shown of a signing key.
+//! [`PublicKey`]: the public part of a signing key.
 
 use std::collections::BTreeMap;
 

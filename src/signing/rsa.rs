@@ -97,7 +97,7 @@ pub(super) fn generate(bits: u32) -> Result<Pkcs8V1Der<'static>, SigningError> {
     RsaKeyPair::generate(size).and_then(|key| key.as_der()).map_err(|_| SigningError::Generation)
 }
 
-/// The library knows no keys for PSS alone; what is in them is the same (RFC 4055 section 1.2).
+/// The library does not support PSS-only keys; their content is the same (RFC 4055 section 1.2).
 fn from_pkcs8(der: &[u8]) -> Result<RsaKeyPair, KeyRejected> {
     match PrivateKeyInfoRef::try_from(der) {
         Ok(key) if key.algorithm.oid == RSASSA_PSS => RsaKeyPair::from_der(key.private_key.as_bytes()),
@@ -105,7 +105,7 @@ fn from_pkcs8(der: &[u8]) -> Result<RsaKeyPair, KeyRejected> {
     }
 }
 
-/// Whether the version of `RSAPrivateKey` says so: 1 in place of 0 (RFC 8017 appendix A.1.2).
+/// Whether the version of `RSAPrivateKey` says so: 1 instead of 0 (RFC 8017 appendix A.1.2).
 fn has_many_primes(key: &PrivateKeyDer) -> bool {
     let version = |der: &[u8]| {
         let whole = AnyRef::from_der(der).ok()?;

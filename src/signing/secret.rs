@@ -1,4 +1,4 @@
-//! [`SecretText`]: a passphrase that opens a key file, or a secret that the backend has too.
+//! [`SecretText`]: the passphrase of a key file, or a secret shared with the backend.
 
 use std::{ffi::OsString, fmt, os::unix::ffi::OsStringExt};
 

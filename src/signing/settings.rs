@@ -7,7 +7,7 @@ use jsonwebtoken::Algorithm;
 /// Which key signs, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SigningSettings {
-    /// The algorithm; it must fit the key. Default RS256. HS256 goes with a shared secret, every other one with a private key.
+    /// The algorithm; it must match the key. Default RS256. HS256 goes with a shared secret, every other one with a private key.
     pub algorithm: Algorithm,
     /// Where the key is.
     pub key: SigningKeySource,
@@ -37,11 +37,11 @@ pub enum SigningKeySource {
         /// Opens an encrypted PEM or PKCS#12.
         passphrase: Option<SecretSource>,
     },
-    /// A secret of at least 32 bytes that the backend has too: it could mint tokens of its own.
+    /// A secret of at least 32 bytes shared with the backend, which could also mint tokens.
     Secret(SecretSource),
 }
 
-/// Where a secret is read from. The secret itself never stands in the config.
+/// Where a secret is read from. The secret itself never is in the config.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SecretSource {
     /// A file's content, less one line break at its end.

@@ -1,4 +1,4 @@
-//! [`Kind`]: which structure something in DER is; it shows in its first members.
+//! [`Kind`]: the kind of a DER structure, recognised by its first members.
 
 use der::{AnyRef, Decode, Reader, SliceReader, Tag, Tagged};
 
@@ -32,7 +32,7 @@ impl Kind {
         let mut reader = SliceReader::new(der).ok()?;
         let whole = AnyRef::decode(&mut reader).ok().filter(|whole| whole.tag() == Tag::Sequence)?;
         let mut reader = SliceReader::new(whole.value()).ok()?;
-        // The longest that is looked at is that of a DSA key.
+        // The longest that is checked is that of a DSA key.
         while !reader.is_finished() && members.len() < 7 {
             members.push(AnyRef::decode(&mut reader).ok()?);
         }

@@ -18,7 +18,7 @@ mod containers;
 
 const MESSAGE: &[u8] = b"eyJhbGciOiJSUzI1NiJ9.eyJ1c2VySWQiOiJjb250b3NvIn0";
 
-/// The openssl command line in a folder of its own.
+/// The openssl command line in a directory of its own.
 struct Openssl(TempDir);
 
 impl Openssl {
@@ -207,10 +207,10 @@ fn what_is_no_key_file_is_refused() {
         (b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", KeyProblem::NoPrivateKey),
         (b"-----BEGIN PRIVATE KEY-----\n?\n-----END PRIVATE KEY-----\n", damaged("the section PRIVATE KEY is not base64")),
         (b"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n", damaged("the section PRIVATE KEY is not base64")),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n", damaged("the section PRIVATE KEY does not end")),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n", damaged("the section PRIVATE KEY has no end")),
         (
             b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END CERTIFICATE-----\n",
-            damaged("the section PRIVATE KEY does not end where another one begins or ends"),
+            damaged("the section PRIVATE KEY is not closed before another one begins or ends"),
         ),
     ] {
         fs::write(&path, content).unwrap();

@@ -30,7 +30,7 @@ pub enum AuthoritiesProblem {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Read(#[from] io::Error),
-    /// It is no PEM.
+    /// It is not PEM.
     #[error("holds no certificate; accepted: PEM{0}")]
     None(&'static str),
     /// One section of it is damaged.
@@ -112,17 +112,15 @@ impl fmt::Debug for Authorities {
 fn pem_words(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { .. } => {
-            "does not end: its line with -----END CERTIFICATE----- is missing, or line ends have become blanks".to_owned()
+            "has no end: its line -----END CERTIFICATE----- is missing, or line breaks have become spaces".to_owned()
         }
-        pem::Error::IllegalSectionStart { .. } => {
-            "begins with a line that is damaged, or its line ends have become blanks".to_owned()
-        }
+        pem::Error::IllegalSectionStart { .. } => "begins with a damaged line, or its line breaks have become spaces".to_owned(),
         pem::Error::Base64Decode(_) => "is not base64".to_owned(),
         other => format!("is damaged: {other}"),
     }
 }
 
-/// What came in place of certificates, where that is easily seen.
+/// What came instead of certificates, where that is easily seen.
 fn hint(data: &[u8]) -> &'static str {
     let contains = |part: &[u8]| data.windows(part.len()).any(|window| window == part);
     if data.first() == Some(&0x30) {

@@ -1,8 +1,8 @@
-//! TLS to others, to backends and providers: whom we trust, and in which words it is said when we do not.
+//! TLS to backends and providers: which certificates are trusted, and error messages for those that are not.
 //!
-//! A server is trusted if an authority that is trusted has issued its certificate, or if its certificate itself, byte for byte, stands among
-//! the trusted ones: the certificate that `openssl req -x509` makes is an authority's and a server's at once, and curl and nginx take it too.
-//! Name and dates count in both cases.
+//! A server is trusted if a trusted authority issued its certificate, or if its certificate itself, byte for byte, is among the
+//! trusted ones: the certificate that `openssl req -x509` creates is both an authority's and a server's, and curl and nginx
+//! accept it too. Name and dates are checked in both cases.
 
 mod authorities;
 #[cfg(feature = "fuzzing")]

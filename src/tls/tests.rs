@@ -175,7 +175,7 @@ fn dates_count_also_for_a_certificate_that_is_named_itself() {
     bench.openssl("x509 -in plain.pem -signkey plain.key -days -1 -out ended.pem");
     fs::copy(bench.path("plain.key"), bench.path("ended.key")).unwrap();
     let error = bench.serve("ended").ask(&bench, "localhost", "ended.pem").unwrap_err();
-    assert!(error.starts_with("the server's certificate ended at 2") && error.ends_with("Z: renew it"), "{error}");
+    assert!(error.starts_with("the server's certificate expired at 2") && error.ends_with("Z: renew it"), "{error}");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn what_is_refused_is_said_in_words_with_a_remedy_that_works() {
     assert_eq!(
         good.ask(&bench, "localhost", "stranger.pem").unwrap_err(),
         format!(
-            "the server's certificate comes from an authority that is not in ca_file ({}): put that authority's certificate there, or the \
+            "the server's certificate was issued by an authority that is not in ca_file ({}): add that authority's certificate, or the \
              server's own",
             named("stranger.pem")
         )
@@ -206,7 +206,7 @@ fn what_is_refused_is_said_in_words_with_a_remedy_that_works() {
     assert_eq!(good.ask(&bench, "localhost", "good.pem"), Ok(()), "the remedy");
     assert_eq!(
         good.ask(&bench, "contoso.com", "ca.pem").unwrap_err(),
-        "the server's certificate is for localhost, not for contoso.com: use a name of it in the URL, or make a certificate with \
+        "the server's certificate is for localhost, not for contoso.com: use one of its names in the URL, or create a certificate with \
          `-addext subjectAltName=DNS:contoso.com`"
     );
     assert!(good.ask(&bench, "127.0.0.1", "ca.pem").unwrap_err().ends_with("`-addext subjectAltName=IP:127.0.0.1`"));
@@ -217,8 +217,8 @@ fn what_is_refused_is_said_in_words_with_a_remedy_that_works() {
     assert_eq!(
         authority.ask(&bench, "localhost", "ca.pem").unwrap_err(),
         format!(
-            "the server's certificate is marked as an authority's (CA:TRUE), which `openssl req -x509` does: put this very certificate \
-             into ca_file ({})",
+            "the server's certificate is marked as an authority's (CA:TRUE), as `openssl req -x509` does: put this certificate into \
+             ca_file ({})",
             named("ca.pem")
         )
     );
@@ -229,8 +229,8 @@ fn what_is_refused_is_said_in_words_with_a_remedy_that_works() {
     let error = own.request(&bench.path("stranger.pem"), "localhost").unwrap_err();
     assert_eq!(
         explain(&error, None).unwrap(),
-        "the server's certificate is marked as an authority's (CA:TRUE), which `openssl req -x509` does: name a file with this very \
-         certificate as ca_file"
+        "the server's certificate is marked as an authority's (CA:TRUE), as `openssl req -x509` does: set ca_file to a file with this \
+         certificate"
     );
     bench.write("stranger.pem", format!("{}{}", bench.read("stranger.pem"), bench.read("plain.pem")));
     assert_eq!(own.ask(&bench, "localhost", "stranger.pem"), Ok(()), "the remedy");
@@ -239,11 +239,11 @@ fn what_is_refused_is_said_in_words_with_a_remedy_that_works() {
     bench.openssl("req -newkey rsa:2048 -nodes -keyout old.key -out old.csr -subj /CN=localhost");
     bench.openssl("x509 -req -in old.csr -signkey old.key -out old.pem");
     let old = bench.serve("old").ask(&bench, "localhost", "old.pem").unwrap_err();
-    assert!(old.contains("is of version 1 of X.509, which names no host: make one of version 3"), "{old}");
+    assert!(old.contains("is X.509 version 1, which has no host names: create one of version 3"), "{old}");
 
     issue("purpose", "subjectAltName=DNS:localhost\nextendedKeyUsage=clientAuth");
     let purpose = bench.serve("purpose").ask(&bench, "localhost", "ca.pem").unwrap_err();
-    assert_eq!(purpose, "the server's certificate is not for servers: make one with `-addext extendedKeyUsage=serverAuth`");
+    assert_eq!(purpose, "the server's certificate is not for servers: create one with `-addext extendedKeyUsage=serverAuth`");
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_server_that_speaks_no_tls_is_told() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     });
     let error = Server { address, _thread: thread }.ask(&bench, "localhost", "plain.pem").unwrap_err();
-    assert_eq!(error, "the server does not speak TLS here: is it `http://`, or another port?");
+    assert_eq!(error, "the server does not speak TLS on this port: is it `http://`, or a different port?");
 }
 
 #[test]
@@ -294,8 +294,7 @@ fn a_file_of_authorities_is_read_or_told_what_it_is() {
         (bench.read("ca.key").into_bytes(), format!("{none}. This is a private key")),
         (
             pem.replace("-----END CERTIFICATE-----", "").into_bytes(),
-            "certificate 1 does not end: its line with -----END CERTIFICATE----- is missing, or line ends have become blanks"
-                .to_owned(),
+            "certificate 1 has no end: its line -----END CERTIFICATE----- is missing, or line breaks have become spaces".to_owned(),
         ),
         (pem.replacen("MII", "!II", 1).into_bytes(), "certificate 1 is not base64".to_owned()),
     ] {
@@ -314,6 +313,6 @@ fn a_file_of_authorities_is_read_or_told_what_it_is() {
     for line in [pem.replace('\n', " "), pem.replace('\n', "")] {
         bench.write("file.pem", line);
         let problem = Authorities::read(&bench.path("file.pem")).unwrap_err().to_string();
-        assert!(problem.contains("line ends") || problem == none, "{problem}");
+        assert!(problem.contains("line breaks") || problem == none, "{problem}");
     }
 }

@@ -1,4 +1,4 @@
-//! [`Verifier`]: whether a server is the one that it should be.
+//! [`Verifier`]: verifies that a server is the expected one.
 
 use std::sync::Arc;
 

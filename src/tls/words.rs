@@ -1,4 +1,4 @@
-//! [`explain`]: what is wrong with a server's certificate, in the words of whoever has to put it right.
+//! [`explain`]: what is wrong with a server's certificate, and how to fix it.
 
 use std::{error::Error, io, path::Path};
 
@@ -27,18 +27,22 @@ pub fn explain(error: &(dyn Error + 'static), ca_file: Option<&Path>) -> Option<
 fn words(error: &rustls::Error, ca_file: Option<&Path>) -> String {
     match error {
         rustls::Error::InvalidCertificate(refused) => format!("the server's certificate {}", certificate(refused, ca_file)),
-        rustls::Error::NoCertificatesPresented => "the server shows no certificate".to_owned(),
-        rustls::Error::InvalidMessage(_) => "the server does not speak TLS here: is it `http://`, or another port?".to_owned(),
+        rustls::Error::NoCertificatesPresented => "the server presented no certificate".to_owned(),
+        rustls::Error::InvalidMessage(_) => {
+            "the server does not speak TLS on this port: is it `http://`, or a different port?".to_owned()
+        }
         rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) | rustls::Error::PeerIncompatible(_) => {
-            format!("the server has no TLS in common with the gateway, which speaks 1.2 and 1.3 ({error})")
+            format!("the server shares no TLS version or cipher suite with the gateway, which supports TLS 1.2 and 1.3 ({error})")
         }
         rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => {
-            "the server does not serve the name that stands in the URL".to_owned()
+            "the server does not serve the host name in the URL".to_owned()
         }
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure) => {
-            format!("the server breaks off: it may want a certificate of the client, which the gateway has none of ({error})")
+            format!(
+                "the server aborted the handshake: it may require a client certificate, which the gateway does not have ({error})"
+            )
         }
-        other => format!("TLS fails: {other}"),
+        other => format!("the TLS handshake failed: {other}"),
     }
 }
 
@@ -47,11 +51,11 @@ fn certificate(refused: &CertificateError, ca_file: Option<&Path>) -> String {
         // The second: one of the same name, with another key.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => match ca_file {
             Some(path) => format!(
-                "comes from an authority that is not in ca_file ({}): put that authority's certificate there, or the server's own",
+                "was issued by an authority that is not in ca_file ({}): add that authority's certificate, or the server's own",
                 path.display()
             ),
-            None => "comes from an authority that this system does not know: name a file with that authority's certificate, or with the \
-                     server's own, as ca_file"
+            None => "was issued by an authority that this system does not trust: set ca_file to a file with that authority's certificate, \
+                     or the server's own"
                 .to_owned(),
         },
         CertificateError::NotValidForNameContext { expected, presented } => {
@@ -59,32 +63,32 @@ fn certificate(refused: &CertificateError, ca_file: Option<&Path>) -> String {
             let kind = if expected.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
             let names = if presented.is_empty() { "no name".to_owned() } else { presented.iter().map(|name| bare(name)).collect::<Vec<_>>().join(", ") };
             format!(
-                "is for {names}, not for {expected}: use a name of it in the URL, or make a certificate with \
+                "is for {names}, not for {expected}: use one of its names in the URL, or create a certificate with \
                  `-addext subjectAltName={kind}:{expected}`"
             )
         }
-        CertificateError::NotValidForName => "is for another name than the one in the URL".to_owned(),
-        CertificateError::ExpiredContext { not_after, .. } => format!("ended at {}: renew it", date(not_after.as_secs())),
-        CertificateError::Expired => "has ended: renew it".to_owned(),
+        CertificateError::NotValidForName => "is for a different name than the one in the URL".to_owned(),
+        CertificateError::ExpiredContext { not_after, .. } => format!("expired at {}: renew it", date(not_after.as_secs())),
+        CertificateError::Expired => "has expired: renew it".to_owned(),
         CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("begins at {}: is the clock of this machine right?", date(not_before.as_secs()))
+            format!("is not valid before {}: is the clock of this machine right?", date(not_before.as_secs()))
         }
-        CertificateError::NotValidYet => "has not begun: is the clock of this machine right?".to_owned(),
+        CertificateError::NotValidYet => "is not valid yet: is the clock of this machine right?".to_owned(),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "is not for servers: make one with `-addext extendedKeyUsage=serverAuth`".to_owned()
+            "is not for servers: create one with `-addext extendedKeyUsage=serverAuth`".to_owned()
         }
         CertificateError::BadEncoding => "is damaged".to_owned(),
         CertificateError::Other(other) => match other.to_string().as_str() {
             "CaUsedAsEndEntity" => match ca_file {
                 Some(path) => format!(
-                    "is marked as an authority's (CA:TRUE), which `openssl req -x509` does: put this very certificate into ca_file ({})",
+                    "is marked as an authority's (CA:TRUE), as `openssl req -x509` does: put this certificate into ca_file ({})",
                     path.display()
                 ),
-                None => "is marked as an authority's (CA:TRUE), which `openssl req -x509` does: name a file with this very certificate as \
-                         ca_file"
+                None => "is marked as an authority's (CA:TRUE), as `openssl req -x509` does: set ca_file to a file with this \
+                         certificate"
                     .to_owned(),
             },
-            "UnsupportedCertVersion" => "is of version 1 of X.509, which names no host: make one of version 3 with \
+            "UnsupportedCertVersion" => "is X.509 version 1, which has no host names: create one of version 3 with \
                                          `-addext subjectAltName=DNS:NAME`"
                 .to_owned(),
             other => format!("cannot be used ({other})"),

@@ -26,12 +26,12 @@ impl Default for TokenLimits {
     }
 }
 
-/// These bytes, if they are one word of visible ASCII. Anything else is no token, and would not survive as text.
+/// These bytes, if they are one word of visible ASCII. Anything else is not a token, and would not survive as text.
 ///
 /// # Errors
 /// [`Rejection::AuthorizationMalformed`] for nothing at all, and for any other byte: a space, a control character, what is not ASCII.
 pub(crate) fn one_token(bytes: &[u8]) -> Result<&[u8], Rejection> {
-    // Without an early exit, so that many bytes are looked at together.
+    // Without an early exit, so that many bytes are checked together.
     let is_graphic = bytes.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_graphic());
     if bytes.is_empty() || !is_graphic { Err(Rejection::AuthorizationMalformed) } else { Ok(bytes) }
 }
@@ -71,7 +71,7 @@ impl<'a> BearerToken<'a> {
         Ok(Self { header, payload: decode(payload)?, signed_bytes, signature })
     }
 
-    /// The `alg` of the header, as it stands there.
+    /// The `alg` of the header, unchanged there.
     pub fn algorithm(&self) -> &str {
         &self.header.algorithm
     }

@@ -36,7 +36,7 @@ impl<'t> UnverifiedToken<'t> {
         self.get("iss").and_then(Value::as_str)
     }
 
-    /// The `iat` claim: tells whether key sets that were fetched before could hold the token's key. None if it is no date.
+    /// The `iat` claim: tells whether key sets that were fetched before could hold the token's key. None if it is not a date.
     pub fn issued_at(&self) -> Option<Timestamp> {
         self.date("iat").ok().flatten()
     }
@@ -46,8 +46,8 @@ impl<'t> UnverifiedToken<'t> {
         self.get(name).filter(|value| value.is_exact()).map(Value::to_owned_value)
     }
 
-    /// Whether it is no token but a signed request around one (`at`, draft-ietf-oauth-signed-http-request): its signature is the client's
-    /// own.
+    /// Whether it is not a token but a signed request around one (`at`, draft-ietf-oauth-signed-http-request): its signature is the
+    /// client's own.
     pub(in crate::token) fn is_signed_request(&self) -> bool {
         !self.has("iss") && self.get("at").and_then(Value::as_str).is_some_and(|token| token.split('.').count() == 3)
     }
@@ -57,7 +57,7 @@ impl<'t> UnverifiedToken<'t> {
         self.has("cnf")
     }
 
-    /// Whether the provider left a claim out since it would be too large, and says where it stands: `_claim_names` (OpenID Connect Core
+    /// Whether the provider left a claim out since it would be too large, and says where it is: `_claim_names` (OpenID Connect Core
     /// section 5.6.2), or `hasgroups` (Microsoft, in the implicit flow).
     pub(in crate::token) fn stands_elsewhere(&self, name: &str) -> bool {
         let named = matches!(self.get("_claim_names"), Some(Value::Object(names)) if names.get(name).is_some());

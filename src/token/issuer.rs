@@ -1,4 +1,4 @@
-//! [`TrustedIssuer`]: whose tokens are taken, and under which rules.
+//! [`TrustedIssuer`]: whose tokens are accepted, and under which rules.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,30 +13,30 @@ use crate::token::{
 /// The rules for the tokens of one issuer, as configured. Plain data; the config room checks it before it comes here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IssuerSettings {
-    /// The name in the config: used in logs and as a metric label. Never taken from a token.
+    /// The name in the config: used in logs and as a metric label. Never from a token.
     pub name: String,
     /// Whose words the remedies use. Decides about no token.
     pub provider: Provider,
     /// What its tokens are for.
     pub taken_at: TakenAt,
-    /// Which `iss` is taken.
+    /// Which `iss` is accepted.
     pub issuer: IssuerRule,
     /// The token's `aud` must hold one of these, exactly. Not empty, unless there are `client_ids`.
     pub audiences: Vec<String>,
     /// Of a token without `aud` (Amazon Cognito), the `client_id` must be one of these. Empty: `aud` is required.
     pub client_ids: Vec<String>,
-    /// Algorithms that are taken. Default RS256. HMAC is never taken, whatever stands here.
+    /// Accepted algorithms. Default RS256. HMAC is never accepted, even if listed here.
     pub algorithms: Vec<Algorithm>,
     /// Policies (`tfp`, else `acr`), compared without regard to ASCII case. Empty: any.
     pub policies: Vec<String>,
     /// Authorised parties (`azp`, else `appid`, `client_id`, `cid`). Empty: any.
     pub authorized_parties: Vec<String>,
-    /// Which kinds of token are taken.
+    /// The accepted kinds of token.
     pub kinds: TokenKinds,
-    /// Whether tokens that are bound to a key of their client (`cnf`, RFC 7800) are taken as bearer tokens, without a look at that key
+    /// Whether tokens that are bound to a key of their client (`cnf`, RFC 7800) are accepted as bearer tokens, without checking that key
     /// (RFC 9449 section 7.1 permits it). Default yes.
     pub takes_sender_constrained: bool,
-    /// Whether tokens are taken whose groups stand elsewhere, since the user has too many. Default yes.
+    /// Whether tokens are accepted without their groups, since the user has too many. Default yes.
     pub takes_group_overage: bool,
     /// Where the user id comes from.
     pub user_id: UserIdRule,
@@ -46,7 +46,7 @@ pub struct IssuerSettings {
     pub role_claim: String,
     /// Tolerated clock difference. Default 60 s, at most 300 s.
     pub leeway: Duration,
-    /// Longest accepted `exp` - `iat`; with it, `iat` is required. Default: no limit (Entra issues tokens of up to 28 h).
+    /// Maximum accepted `exp` - `iat`; with it, `iat` is required. Default: no limit (Entra issues tokens of up to 28 h).
     pub max_lifetime: Option<Duration>,
     /// Claims that routes and profiles name; no other claim is kept.
     pub kept_claims: Vec<String>,
@@ -120,7 +120,7 @@ pub enum IssuerRule {
     Template {
         /// For example `https://login.microsoftonline.com/{tenantid}/v2.0` and `https://sts.windows.net/{tenantid}/`.
         patterns: Vec<String>,
-        /// Whose tokens are taken.
+        /// Whose tokens are accepted.
         tenants: TenantRule,
     },
 }
@@ -130,7 +130,7 @@ pub enum IssuerRule {
 pub enum TenantRule {
     /// These tenant ids (GUIDs, lower case).
     Only(Vec<String>),
-    /// Any tenant at all: anybody can open one. The config demands `any_tenant: true` for it.
+    /// Any tenant at all: anybody can open one. The config requires `any_tenant: true` for it.
     Any,
 }
 

@@ -1,14 +1,14 @@
 //! JSON objects (RFC 8259) without duplicate members at any level, bounded in depth.
 //!
-//! The grammar is serde_json's: strict UTF-8 and escapes, no lone surrogates, no `NaN`, no number beyond an `f64`, nothing after the
-//! value. What it lacks is added here: a name that stands twice in one object is refused, since readers that take the first and
-//! readers that take the last would see two different tokens.
+//! The grammar is serde_json's: strict UTF-8 and escapes, no lone surrogates, no `NaN`, no number beyond an `f64`, nothing
+//! after the value. Duplicate members are also refused here, since readers that take the first and readers that take the last
+//! would see two different tokens.
 
 use std::{borrow::Cow, cell::Cell, cmp::Ordering, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Most levels of objects and arrays, the outermost included.
+/// Maximum number of levels of objects and arrays, the outermost included.
 const MAX_DEPTH: usize = 32;
 
 /// 2^53: below it each integer has an `f64` of its own (RFC 8259 section 6).
@@ -17,7 +17,7 @@ pub(in crate::token) const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Why a text is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::token) enum JsonError {
-    /// A member stands twice in one object; an escaped name counts as what it means.
+    /// A member appears twice in one object; an escaped name counts as what it means.
     Duplicate,
     /// No JSON object, or nested too deeply.
     Malformed,

@@ -17,9 +17,9 @@ use crate::token::{
 /// Bounds on a key set document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySetLimits {
-    /// Most bytes of the document. Default 512 KiB.
+    /// Maximum bytes of the document. Default 512 KiB.
     pub bytes: usize,
-    /// Most keys in it. Default 256.
+    /// Maximum number of keys in it. Default 256.
     pub keys: usize,
 }
 
@@ -29,7 +29,7 @@ impl Default for KeySetLimits {
     }
 }
 
-/// A document that is no key set at all, or one without a usable key.
+/// A document that is not a key set at all, or one without a usable key.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
     /// More bytes or keys than the limits allow.
@@ -219,13 +219,13 @@ fn raw_keys(document: &[u8]) -> Result<Vec<&RawValue>, KeySetError> {
     let document = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
     // serde would take an array of members for the object.
     if document.trim_ascii_start().first() != Some(&b'{') {
-        return Err(KeySetError::Malformed("the document is no JSON object".into()));
+        return Err(KeySetError::Malformed("the document is not a JSON object".into()));
     }
     let document: Document<'_> = serde_json::from_slice(document).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         KeySetError::Malformed(match error.classify() {
-            serde_json::error::Category::Data => "it needs one member `keys` that is an array".into(),
-            _ => format!("the JSON breaks off or is wrong at line {line}, column {column}"),
+            serde_json::error::Category::Data => "exactly one member `keys` with an array is required".into(),
+            _ => format!("the JSON is truncated or invalid at line {line}, column {column}"),
         })
     })?;
     Ok(document.keys.into_iter().filter(|jwk| jwk.get() != "null").collect())

@@ -270,8 +270,8 @@ fn every_reason_to_skip_a_key_occurs() {
 
 #[test]
 fn what_is_no_key_set_is_refused() {
-    let no_object = "not a key set: the document is no JSON object";
-    let no_keys = "not a key set: it needs one member `keys` that is an array";
+    let no_object = "not a key set: the document is not a JSON object";
+    let no_keys = "not a key set: exactly one member `keys` with an array is required";
     for (document, expected) in [
         ("", no_object),
         ("[]", no_object),
@@ -284,9 +284,9 @@ fn what_is_no_key_set_is_refused() {
         (r#"{"keys":{}}"#, no_keys),
         (r#"{"keys":"text"}"#, no_keys),
         (r#"{"keys":[],"keys":[]}"#, no_keys),
-        (r#"{"keys":[]"#, "not a key set: the JSON breaks off or is wrong at line 1, column 10"),
-        (r#"{"keys":[{]}"#, "not a key set: the JSON breaks off or is wrong at line 1, column 11"),
-        (r#"{"keys":[]} x"#, "not a key set: the JSON breaks off or is wrong at line 1, column 13"),
+        (r#"{"keys":[]"#, "not a key set: the JSON is truncated or invalid at line 1, column 10"),
+        (r#"{"keys":[{]}"#, "not a key set: the JSON is truncated or invalid at line 1, column 11"),
+        (r#"{"keys":[]} x"#, "not a key set: the JSON is truncated or invalid at line 1, column 13"),
     ] {
         let error = parse(document).unwrap_err();
         assert!(matches!(error, KeySetError::Malformed(_)), "{document}: {error:?}");

@@ -1,4 +1,4 @@
-//! The core: from the bytes a client sent to a verified identity, and from that to a token of our own.
+//! The core: from a client's bytes to a verified identity, and from that to our own token.
 //!
 //! Pure: no clock, no I/O, no locks, no framework. Time is an argument. Nothing here knows the other rooms.
 //!
@@ -6,7 +6,7 @@
 //! bytes -> BearerToken -> UnverifiedToken -> (TrustedIssuer + KeySet + now) -> VerifiedToken -> (Minter + signer + now) -> UserToken
 //! ```
 //!
-//! [`Explanation`] walks the same way for operators and writes down what each check expected and found.
+//! [`Explanation`] runs the same checks for operators and records what each expected and found.
 //!
 //! `VerifiedToken` and `UserToken` are proofs: only [`TrustedIssuer::verify`] makes the one and only [`Minter::mint`] the other,
 //! so a path that skips a check does not compile. A token can also be minted for an [`AssertedUser`], whom an identity provider vouches

@@ -1,10 +1,10 @@
-//! [`Party`]: who stands behind an `iss`, whatever names it has for itself.
+//! [`Party`]: the provider behind an `iss`, under any of its names.
 
 use std::sync::Arc;
 
 use crate::token::guid::is_tenant_id;
 
-/// What stands for the tenant in Microsoft's discovery documents.
+/// The placeholder for the tenant in Microsoft's discovery documents.
 const TENANT: &str = "{tenantid}";
 
 /// Who issues tokens. Microsoft has several names for one tenant (versions, policies, custom domains), each with the tenant's GUID in its

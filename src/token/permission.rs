@@ -1,10 +1,10 @@
-//! What a route demands of a [`VerifiedToken`]: scopes, roles, claims. Checked on every request, before anything is minted.
+//! What a route requires of a [`VerifiedToken`]: scopes, roles, claims. Checked on every request, before anything is minted.
 
 use serde_json::Value;
 
 use crate::token::{Rejection, VerifiedToken};
 
-/// What a route demands, as configured. The default demands nothing beyond a verified token.
+/// What a route requires, as configured. The default requires nothing beyond a verified token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PermissionSettings {
     /// Every one of these scopes. Their characters: RFC 6749 section 3.3, since the challenge names them.
@@ -19,7 +19,7 @@ pub struct PermissionSettings {
     pub all_claims: Vec<ClaimRule>,
     /// At least one of these claims, if there are any.
     pub any_claims: Vec<ClaimRule>,
-    /// What is demanded of the `nonce` claim.
+    /// What is required of the `nonce` claim.
     pub nonce: NonceRule,
 }
 
@@ -33,7 +33,7 @@ pub struct ClaimRule {
     pub values: Vec<String>,
 }
 
-/// What a route demands of the `nonce` claim.
+/// What a route requires of the `nonce` claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum NonceRule {
     /// Nothing.
@@ -45,7 +45,7 @@ pub enum NonceRule {
     EqualsHeader(String),
 }
 
-/// What a route demands. The default demands nothing beyond a verified token.
+/// What a route requires. The default requires nothing beyond a verified token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permission {
     settings: PermissionSettings,
@@ -71,8 +71,8 @@ impl Permission {
     /// Checks a token. `nonce` is the value of the header that [`NonceRule::EqualsHeader`] names, if the request has it exactly once.
     ///
     /// Errors: [`Rejection::NonceMismatch`], [`Rejection::MissingScope`], [`Rejection::MissingRole`],
-    /// [`Rejection::ClaimNotAllowed`], looked for in this order; in place of the last two [`Rejection::GroupOverage`], if the role or
-    /// claim stands elsewhere since the user has too many groups.
+    /// [`Rejection::ClaimNotAllowed`], looked for in this order; instead of the last two [`Rejection::GroupOverage`], if the role or
+    /// claim is elsewhere since the user has too many groups.
     pub fn check(&self, token: &VerifiedToken, nonce: Option<&[u8]>) -> Result<(), Rejection> {
         let demands = &self.settings;
         let has_scope = |scope: &String| token.scopes().any(|granted| granted == scope);

@@ -1,4 +1,4 @@
-//! Every reason to refuse a request, in one table: metric label, status, RFC 6750 error code, words for the client.
+//! Every reason to refuse a request, in one table: metric label, status, RFC 6750 error code, message for the client.
 
 /// Why a request is refused.
 ///
@@ -7,19 +7,19 @@
 pub enum Rejection {
     /// The algorithm is not in the issuer's list, or missing.
     AlgorithmNotAllowed,
-    /// The key that would verify the token is one of several that fit.
+    /// More than one key matches the token.
     AmbiguousKey,
-    /// A path or method that servers may take to routes with different rules, or a second path in the header that no route takes.
+    /// A path or method that servers may map to routes with different rules, or a header with a second path that matches no route.
     AmbiguousPath,
     /// More than one token, or more than one header that may hold one.
     AmbiguousToken,
-    /// A token of an application where users are expected.
+    /// A token of an application where a user's token is expected.
     AppOnlyToken,
-    /// The place of the token holds something other than one token.
+    /// The place of the token holds something other than a single token.
     AuthorizationMalformed,
     /// The signature is not valid.
     BadSignature,
-    /// A body that must hold a token is not a JSON object, has a member twice, or lacks one.
+    /// A body that must hold a token is not a JSON object, has a duplicate member, or lacks one.
     BodyMalformed,
     /// A body that must hold a token is compressed, or not JSON in UTF-8.
     BodyNotJson,
@@ -29,119 +29,119 @@ pub enum Rejection {
     BodyTooLarge,
     /// The credentials with which an endpoint is called are missing or wrong.
     CallerUnauthenticated,
-    /// A claim that the route demands has another value, or is missing.
+    /// A claim that the route requires has another value, or is missing.
     ClaimNotAllowed,
     /// The payload is not a JSON object, or a claim has the wrong type.
     ClaimsMalformed,
-    /// A `Transfer-Encoding` that is anything but `chunked`, said once.
+    /// A `Transfer-Encoding` other than a single `chunked`.
     CodingUnsupported,
     /// A member appears twice in the header or the payload.
     DuplicateMember,
     /// A call to an endpoint lacks a parameter, has one twice, or is of another media type, event or step.
     EndpointRequestMalformed,
-    /// Past `exp` and leeway.
+    /// `exp` plus leeway has passed.
     Expired,
     /// `exp` is missing.
     ExpiryMissing,
-    /// A header parameter that changes what a token means: `crit`, `b64`, `zip`, `enc`, `cty`.
+    /// A header parameter that changes the meaning of a token: `crit`, `b64`, `zip`, `enc`, `cty`.
     ForbiddenHeader,
     /// A grant type at the token endpoint that is not token exchange.
     GrantTypeUnsupported,
     /// A token for Microsoft Graph: nobody else can verify it.
     GraphToken,
-    /// The user has more groups than fit into a token, so that a claim which counts here was left out.
+    /// The user has more groups than fit into a token, so the provider left out a claim that matters here.
     GroupOverage,
-    /// The request's header block is larger than the gateway takes, or has more than 256 fields.
+    /// The request's header block is too large, or has more than 256 fields.
     HeadersTooLarge,
-    /// The `Host` header is missing, repeated, or not one name or address with a port of digits.
+    /// The `Host` header is missing, repeated, or not a single name or address with an optional numeric port.
     HostMalformed,
-    /// An access token is expected, an id token was sent.
+    /// An id token was sent where an access token is expected.
     IdToken,
-    /// `iat` lies in the future.
+    /// `iat` is in the future.
     IssuedInFuture,
-    /// The provider's discovery document names the token's issuer, and the config names another: a mistake in the config.
+    /// The provider's discovery document names the token's issuer, but the config names another: the config is wrong.
     IssuerMismatch,
-    /// No key with this `kid` is known, and the provider has not been asked since the token was made: the key may be there.
+    /// No key with this `kid` is known, but the keys have not been fetched since the token was issued: it may exist.
     KeyNotFetchedYet,
     /// The key exists, but not for this algorithm.
     KeyNotForAlgorithm,
     /// The key belongs to another issuer or cloud.
     KeyOfOtherIssuer,
-    /// There are no keys of the issuer, not yet or no longer.
+    /// The gateway has no keys of the issuer yet, or no longer.
     KeysUnavailable,
-    /// A `Content-Length` that is not one number.
+    /// A `Content-Length` that is not a single number.
     LengthMalformed,
-    /// `exp` - `iat` is longer than the configured most.
+    /// `exp` - `iat` is longer than the configured maximum.
     LifetimeTooLong,
-    /// A login of another kind than the route permits.
+    /// The route does not permit this kind of login.
     LoginNotAllowed,
-    /// A role that the route demands is missing.
+    /// A role that the route requires is missing.
     MissingRole,
-    /// A method that would send our token back to the client, `TRACE`; or one for forward proxies, `CONNECT`.
+    /// `TRACE`, which would send the gateway's token back to the client, or `CONNECT`, which is for forward proxies.
     MethodNotAllowed,
-    /// A scope that the route demands is missing.
+    /// A scope that the route requires is missing.
     MissingScope,
-    /// No token where this route's clients put it.
+    /// No token where the route expects it.
     MissingToken,
     /// No route matches.
     NoRoute,
-    /// The `nonce` is not what the route demands.
+    /// The `nonce` is not the one that the route requires.
     NonceMismatch,
-    /// Before `nbf`.
+    /// `nbf` has not been reached.
     NotYetValid,
-    /// A preflight or a browser's socket, or a cookie with more than reading, of a web page that is not allowed.
+    /// A web page whose origin is not allowed sent a preflight, a WebSocket, or a cookie with a request that is not read-only.
     OriginNotAllowed,
-    /// The token says that it is something else: a logout token, a security event, a refresh token, a proof, a signed request.
+    /// The token declares another kind: a logout token, a security event, a refresh token, a proof, a signed request.
     OtherKind,
-    /// A claim of the client's token would grant power in the backend: that is for the config alone.
+    /// A claim of the client's token would grant power in the backend, which only the config may do.
     PowerfulClaim,
-    /// A preflight of a page of another origin, on a route that demands a token and has no `cors`.
+    /// A preflight from another origin on a route that requires a token and has no `cors`.
     PreflightNotConfigured,
-    /// What was received is not an HTTP request, or could be read in two ways.
+    /// The client sent something that is not an HTTP request, or that is ambiguous.
     RequestMalformed,
     /// A scope is requested at the token endpoint that the subject token does not have.
     ScopeNotGranted,
     /// The token is bound to a key (`cnf`), and the config refuses such tokens as bearer tokens.
     SenderConstrained,
-    /// Signing failed: a fault of the gateway.
+    /// Signing failed, a fault of the gateway.
     SigningFailed,
-    /// More signatures are waiting than the queue holds, or none was made within ten seconds.
+    /// The signing queue is full, or no signature was made within ten seconds.
     SigningOverloaded,
     /// A subject token of a type that is never exchanged: a refresh token, SAML, an unknown one.
     SubjectTokenUnsupported,
-    /// A request target that is not a path, or has white space, a control character or a fragment in it.
+    /// A request target that is not a path, or that contains white space, a control character or a fragment.
     TargetMalformed,
     /// An `audience` or `resource` that is not among the endpoint's targets, or two that differ.
     TargetUnknown,
     /// Not three segments of strict base64url with a JSON header.
     TokenMalformed,
-    /// Larger than the configured limit: the token, its header or its `kid`.
+    /// The token, its header or its `kid` is larger than the limit.
     TokenTooLarge,
-    /// `iss` belongs to no configured issuer.
+    /// `iss` is not that of a configured issuer.
     UnknownIssuer,
-    /// No key with this `kid`, and the provider was asked since the token was made; or a key that the operator denies.
+    /// No key has this `kid`, though the keys were fetched after the token was issued; or the operator has denied the key.
     UnknownKey,
-    /// The claims that give the user id do not agree.
+    /// The claims that give the user id differ.
     UserIdConflict,
-    /// The user id is empty, white space alone, too long, of the wrong type, or contains control or bidirectional formatting characters.
+    /// The user id is empty, only white space, too long, of the wrong type, or contains control or bidirectional formatting characters.
     UserIdInvalid,
     /// No claim gives the user id.
     UserIdMissing,
-    /// The user id is not one that the backend of the route takes.
+    /// The backend of the route does not accept this user id.
     UserIdUnsuitable,
-    /// An access token of a user, where only other kinds are taken.
+    /// A user's access token where only other kinds are accepted.
     UserTokenNotAllowed,
-    /// Another version than HTTP/1.1 and HTTP/1.0.
+    /// A version other than HTTP/1.1 or HTTP/1.0.
     VersionNotSupported,
-    /// None of our audiences.
+    /// `aud` is none of the configured audiences.
     WrongAudience,
-    /// The client application is not among the authorised parties.
+    /// The client application is not an authorised party.
     WrongParty,
-    /// Another policy than the configured ones.
+    /// The policy is not one of the configured ones.
     WrongPolicy,
-    /// A tenant that is not on the list.
+    /// The tenant is not in the list.
     WrongTenant,
-    /// The request names another user than its token does, or does not name one.
+    /// The request names another user than its token, or none.
     WrongUser,
 }
 
@@ -163,12 +163,12 @@ impl Rejection {
         self.row().status
     }
 
-    /// The RFC 6750 section 3.1 error code; none where the request held no credentials and where the trouble is ours.
+    /// The RFC 6750 section 3.1 error code; none if the request had no credentials or the fault is the gateway's.
     pub const fn error(self) -> Option<&'static str> {
         self.row().error
     }
 
-    /// What the client is told: fixed words, in the characters that RFC 6750 section 3 permits.
+    /// The client's error description: a fixed text, in the characters that RFC 6750 section 3 permits.
     pub const fn description(self) -> &'static str {
         self.row().description
     }
@@ -187,7 +187,7 @@ impl Rejection {
         match self {
             Self::AlgorithmNotAllowed => row("algorithm_not_allowed", 401, TOKEN, NOT_ACCEPTED),
             Self::AmbiguousKey => row("ambiguous_key", 401, TOKEN, NOT_ACCEPTED),
-            Self::AmbiguousPath => row("ambiguous_path", 400, None, "the path has more than one reading"),
+            Self::AmbiguousPath => row("ambiguous_path", 400, None, "the path is ambiguous"),
             Self::AmbiguousToken => row("ambiguous_token", 400, REQUEST, "more than one token"),
             Self::AppOnlyToken => row("app_only_token", 401, TOKEN, NOT_ACCEPTED),
             Self::AuthorizationMalformed => row("authorization_malformed", 400, REQUEST, "the credentials are malformed"),
@@ -199,7 +199,7 @@ impl Rejection {
             Self::CallerUnauthenticated => row("caller_unauthenticated", 401, None, "the credentials are not accepted"),
             Self::ClaimNotAllowed => row("claim_not_allowed", 403, SCOPE, "the token lacks a required claim"),
             Self::ClaimsMalformed => row("claims_malformed", 401, TOKEN, NOT_ACCEPTED),
-            Self::CodingUnsupported => row("coding_unsupported", 501, None, "chunked is the only transfer coding"),
+            Self::CodingUnsupported => row("coding_unsupported", 501, None, "chunked is the only supported transfer coding"),
             Self::DuplicateMember => row("duplicate_member", 401, TOKEN, "the token is malformed"),
             Self::EndpointRequestMalformed => row("endpoint_request_malformed", 400, None, "the request is malformed"),
             Self::Expired => row("expired", 401, TOKEN, "the token has expired"),
@@ -209,10 +209,10 @@ impl Rejection {
             Self::GraphToken => row("graph_token", 401, TOKEN, "the token is for Microsoft Graph; request a scope of this API"),
             Self::GroupOverage => row("group_overage", 403, SCOPE, "the token lacks a claim: the user has too many groups"),
             Self::HeadersTooLarge => row("headers_too_large", 431, None, "the request header is too large"),
-            Self::HostMalformed => row("host_malformed", 400, None, "exactly one valid Host is required"),
+            Self::HostMalformed => row("host_malformed", 400, None, "exactly one valid Host header is required"),
             Self::IdToken => row("id_token", 401, TOKEN, NOT_ACCEPTED),
             Self::IssuedInFuture => row("issued_in_future", 401, TOKEN, "the token is not valid yet"),
-            Self::IssuerMismatch => row("issuer_mismatch", 503, None, "the gateway is not set up for its identity provider"),
+            Self::IssuerMismatch => row("issuer_mismatch", 503, None, "the gateway is misconfigured for its identity provider"),
             Self::KeyNotFetchedYet => row("key_not_fetched_yet", 503, None, "the key of the token has not been fetched yet"),
             Self::KeyNotForAlgorithm => row("key_not_for_algorithm", 401, TOKEN, NOT_ACCEPTED),
             Self::KeyOfOtherIssuer => row("key_of_other_issuer", 401, TOKEN, NOT_ACCEPTED),
@@ -224,17 +224,17 @@ impl Rejection {
             Self::MethodNotAllowed => row("method_not_allowed", 405, None, "the method is not allowed"),
             Self::MissingScope => row("missing_scope", 403, SCOPE, "the token lacks a required scope"),
             Self::MissingToken => row("missing_token", 401, None, "a token is required"),
-            Self::NoRoute => row("no_route", 404, None, "there is nothing here"),
+            Self::NoRoute => row("no_route", 404, None, "not found"),
             Self::NonceMismatch => row("nonce_mismatch", 401, TOKEN, "the nonce does not match"),
             Self::NotYetValid => row("not_yet_valid", 401, TOKEN, "the token is not valid yet"),
             Self::OriginNotAllowed => row("origin_not_allowed", 403, None, "the origin is not permitted"),
             Self::OtherKind => row("other_kind", 401, TOKEN, NOT_ACCEPTED),
-            Self::PowerfulClaim => row("powerful_claim", 403, SCOPE, "a claim of the token is for administrators"),
-            Self::PreflightNotConfigured => row("preflight_not_configured", 403, None, "no page of another origin may ask here"),
-            Self::RequestMalformed => row("request_malformed", 400, None, "the request cannot be read"),
+            Self::PowerfulClaim => row("powerful_claim", 403, SCOPE, "a claim of the token is reserved for administrators"),
+            Self::PreflightNotConfigured => row("preflight_not_configured", 403, None, "cross-origin requests are not allowed"),
+            Self::RequestMalformed => row("request_malformed", 400, None, "the request is malformed"),
             Self::ScopeNotGranted => row("scope_not_granted", 400, None, "the token lacks a requested scope"),
             Self::SenderConstrained => row("sender_constrained", 401, TOKEN, NOT_ACCEPTED),
-            Self::SigningFailed => row("signing_failed", 500, None, "the gateway could not sign"),
+            Self::SigningFailed => row("signing_failed", 500, None, "the gateway could not sign a token"),
             Self::SigningOverloaded => row("signing_overloaded", 503, None, "too many new tokens at once"),
             Self::SubjectTokenUnsupported => {
                 row("subject_token_unsupported", 400, None, "this type of subject token is not exchanged")
@@ -255,7 +255,7 @@ impl Rejection {
             Self::WrongParty => row("wrong_party", 401, TOKEN, NOT_ACCEPTED),
             Self::WrongPolicy => row("wrong_policy", 401, TOKEN, NOT_ACCEPTED),
             Self::WrongTenant => row("wrong_tenant", 401, TOKEN, NOT_ACCEPTED),
-            Self::WrongUser => row("wrong_user", 403, None, "the user that the request names is not that of the token"),
+            Self::WrongUser => row("wrong_user", 403, None, "the request names another user than the token"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Microsoft's names of one tenant. A tenant of Entra has two issuers, one for each version of its tokens, and its keys name the
+//! Microsoft's names of one tenant. An Entra tenant has two issuers, one for each version of its tokens, and its keys name the
 //! second one: <https://learn.microsoft.com/entra/identity-platform/access-tokens>, "Validate the issuer".
 
 /// A cloud of Microsoft's, by the name that `cloud_instance_name` in its key sets has.
@@ -6,9 +6,9 @@
 pub(crate) struct Cloud {
     /// `cloud_instance_name`.
     pub(crate) name: &'static str,
-    /// What stands before the tenant in an `iss` of version 1. The American government's cloud has the public one's.
+    /// The text before the tenant in an `iss` of version 1. The American government's cloud has the public one's.
     pub(crate) version_1: &'static str,
-    /// What stands before the tenant in an `iss` of version 2. The host is that of the discovery documents too.
+    /// The text before the tenant in an `iss` of version 2. The host is that of the discovery documents too.
     pub(crate) version_2: &'static str,
 }
 
@@ -24,7 +24,7 @@ pub(crate) const CLOUDS: [Cloud; 3] = [
 ];
 
 impl Cloud {
-    /// The cloud of this name; the public one if there is no name, none if the name is not known.
+    /// The cloud of this name; the public one if there is not a name, none if the name is not known.
     pub(crate) fn named(name: Option<&str>) -> Option<&'static Self> {
         let name = name.unwrap_or(CLOUDS[0].name);
         CLOUDS.iter().find(|cloud| cloud.name == name)

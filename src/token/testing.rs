@@ -1,4 +1,4 @@
-//! Keys and tokens for tests, legal and illegal ones: any text can stand in for header and payload.
+//! Keys and tokens for tests, legal and illegal ones: any text can be in for header and payload.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -84,7 +84,7 @@ impl TestKey {
         }
     }
 
-    /// A token with this header and payload, text as it stands, and a signature that holds.
+    /// A token with this header and payload, text unchanged, and a signature that holds.
     pub(crate) fn token(&self, algorithm: Algorithm, header: &str, payload: &str) -> String {
         let signed = signed_part(header, payload);
         format!("{signed}.{}", base64url(self.sign(algorithm, signed.as_bytes())))

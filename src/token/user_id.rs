@@ -7,7 +7,7 @@ use crate::token::{Rejection, UnverifiedToken, json::Value};
 /// Where the user id comes from. The result is 1 to 256 bytes, not white space alone, without control characters and
 /// without such as turn the direction of writing.
 ///
-/// B2C's constant "Not supported currently. Use oid claim." counts as no claim: it would be one id for everybody.
+/// B2C's constant "Not supported currently. Use oid claim." counts as no claim: it would be the same id for everyone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum UserIdRule {
     /// The first of these claims that the token has; those that it has must agree. One claim is the usual case.

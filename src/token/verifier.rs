@@ -46,7 +46,7 @@ pub enum Check {
     KeyIssuer,
     /// The signature holds.
     Signature,
-    /// No groups stand elsewhere, unless the issuer's rule takes such tokens.
+    /// No groups are elsewhere, unless the issuer's rule takes such tokens.
     GroupOverage,
 }
 
@@ -168,7 +168,7 @@ impl TrustedIssuer {
         Ok((algorithm, key))
     }
 
-    /// When everything that rests on this token ends. At that very moment it has ended: RFC 7519 section 4.1.4.
+    /// When everything based on this token ends. At exactly that time it has expired: RFC 7519 section 4.1.4.
     fn end(&self, token: &UnverifiedToken<'_>) -> Result<Timestamp, Rejection> {
         Ok(token.date("exp")?.ok_or(Rejection::ExpiryMissing)?.plus(self.settings().leeway))
     }
@@ -213,7 +213,7 @@ pub struct VerifiedToken {
     nonce: Option<Box<str>>,
     name_claim: Arc<str>,
     claims: Box<[(Arc<str>, Value)]>,
-    /// The kept claims that the provider says stand elsewhere.
+    /// The kept claims that the provider says are elsewhere.
     elsewhere: Box<[Arc<str>]>,
     roles_elsewhere: bool,
 }
@@ -292,7 +292,7 @@ impl VerifiedToken {
         self.roles_elsewhere
     }
 
-    /// Whether anything that the settings use stands elsewhere.
+    /// Whether anything that the settings use is elsewhere.
     pub fn has_group_overage(&self) -> bool {
         self.roles_elsewhere || !self.elsewhere.is_empty()
     }

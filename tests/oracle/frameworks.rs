@@ -120,12 +120,12 @@ pub fn wsgi(target: &[u8]) -> Vec<Vec<u8>> {
     vec![decode_all(until(target, b"?#"))]
 }
 
-/// Leading slashes count as one, what is no UTF-8 is replaced.
+/// Leading slashes count as one, what is not UTF-8 is replaced.
 pub fn flask(target: &[u8]) -> Vec<Vec<u8>> {
     wsgi(target).into_iter().map(|path| replaced(&one_leading_slash(&path))).collect()
 }
 
-/// Leading slashes count as one, what is no UTF-8 is dropped.
+/// Leading slashes count as one, what is not UTF-8 is dropped.
 pub fn bottle(target: &[u8]) -> Vec<Vec<u8>> {
     wsgi(target).into_iter().map(|path| one_leading_slash(&without_broken(&path))).collect()
 }

@@ -1,7 +1,8 @@
 //! How servers read the path of a request, told by models of the servers and not by the gateway's own code.
 //!
-//! Each model gives what the handlers of one server may take for the path; `make differential` holds each against the real server. A model may
-//! give more readings than its server has, and may read what its server refuses, but what the real server reads must be among its readings.
+//! Each model gives what the handlers of one server may take for the path; `make differential` holds each against the real server.
+//! A model may give more readings than its server has, and may read what its server refuses, but what the real server reads must be
+//! among its readings.
 
 #![allow(dead_code, reason = "each test that includes this needs a part of it")]
 

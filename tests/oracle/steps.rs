@@ -1,6 +1,6 @@
 //! What readings are made of.
 
-/// What stands before the first of these bytes.
+/// The text before the first of these bytes.
 pub fn until<'a>(text: &'a [u8], ends: &[u8]) -> &'a [u8] {
     let end = text.iter().position(|byte| ends.contains(byte)).unwrap_or(text.len());
     &text[..end]

@@ -1,7 +1,7 @@
 //! The public suites for signed tokens: Project Wycheproof's and the examples of RFC 7515, 7520 and 8037.
 //!
 //! They test a token against a key, so what is under test here is the parsing of both and the signature, not the claims. Where the
-//! gateway differs from a suite it refuses what the suite takes; each difference stands in a table with its reason, and the tables stand
+//! gateway differs from a suite it refuses what the suite takes; each difference is in a table with its reason, and the tables stand
 //! in docs/verification.md too.
 
 use serde_json::{Value, json};
@@ -19,8 +19,8 @@ const SIGNATURE: &[Difference] = &[
         "HMAC: a key from a published set authenticates nobody",
     ),
     (&[347, 351], Rejection::AlgorithmNotAllowed, "ES512 is not supported"),
-    (&[346, 350], Rejection::KeyNotForAlgorithm, "the key is for PS256 alone, the token says PS384"),
-    (&[372, 373], Rejection::TokenMalformed, "`?` is no base64url, though some decoders pass over it"),
+    (&[346, 350], Rejection::KeyNotForAlgorithm, "the key is only for PS256, the token says PS384"),
+    (&[372, 373], Rejection::TokenMalformed, "`?` is not base64url, though some decoders skip it"),
 ];
 
 const KEY: &[Difference] =
@@ -39,7 +39,7 @@ const RFC: &[(&[&str], Rejection, &str)] = &[
         "HMAC: a key from a published set authenticates nobody",
     ),
     (&["rfc7515-A.4", "rfc7520-ECDSA Signature"], Rejection::AlgorithmNotAllowed, "ES512 is not supported"),
-    (&["rfc7515-A.6", "rfc7515-A.7"], Rejection::TokenMalformed, "the JSON serialization is no bearer token"),
+    (&["rfc7515-A.6", "rfc7515-A.7"], Rejection::TokenMalformed, "the JSON serialization is not a bearer token"),
 ];
 
 /// The examples of the RFCs that verify.
@@ -71,7 +71,7 @@ fn wycheproof(name: &str, tests: u64, differences: &[Difference]) {
             run += 1;
             let id = test["tcId"].as_u64().unwrap();
             let token = test.get("jws").unwrap_or(&test["jwe"]);
-            // The JSON serialization stands there as an object.
+            // The JSON serialization is there as an object.
             let token = token.as_str().map_or_else(|| token.to_string(), str::to_owned);
             let difference = differences.iter().find(|(ids, ..)| ids.contains(&id));
             match (verify(&keys, &token), test["result"].as_str().unwrap(), difference) {

@@ -112,7 +112,7 @@ async fn another_key_can_be_pinned() {
     kit.backend.pin(&key.public_key_pem().unwrap()).unwrap();
     assert_eq!(status(kit.token("alice").sign()).await, 401);
     assert_eq!(status(kit.token("alice").signed_by(&key).sign()).await, 200);
-    assert!(kit.backend.pin("no key").unwrap_err().to_string().starts_with("the key to pin is no RSA public key in PEM"));
+    assert!(kit.backend.pin("no key").unwrap_err().to_string().starts_with("the key to pin is not an RSA public key in PEM"));
 }
 
 #[tokio::test]

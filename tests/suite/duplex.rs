@@ -1,4 +1,4 @@
-//! A body under way and its answer, at the same time: neither waits for the other, and whoever holds things up is named.
+//! A body in progress and its answer, at the same time: neither waits for the other, and whoever holds things up is named.
 
 use std::time::{Duration, Instant};
 

@@ -24,7 +24,7 @@ async fn a_request_whose_token_ends_before_it_is_answered_is_refused() {
             "{line} HTTP/1.1\r\nHost: gateway\r\nOrigin: https://app.contoso.com\r\nAuthorization: Bearer {token}\r\n{more}\r\n"
         )
     };
-    // Nothing to send; a body that was sent; uploads that are under way.
+    // Nothing to send; a body that was sent; uploads that are in progress.
     let mut clients = Vec::new();
     for request in [
         head("GET /db/_changes", ""),

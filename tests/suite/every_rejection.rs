@@ -56,7 +56,7 @@ const PLACES: &[(&str, Rejection)] = &[
     ("DELETE /cookie HTTP/1.1\r\nHost: gateway\r\nCookie: sid=a.b.c\r\n\r\n", Rejection::OriginNotAllowed),
 ];
 
-/// The rejections that the core's tests leave to others, as they stand in their source.
+/// The rejections that the core's tests leave to others, as they are in their source.
 fn of_other_rooms() -> BTreeSet<Rejection> {
     let source = include_str!("../../src/token/tests/mod.rs");
     let (_, list) = source.split_once("const OF_OTHER_ROOMS: &[Rejection] = &[").expect("the list is there");

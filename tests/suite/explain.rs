@@ -140,7 +140,7 @@ async fn the_json_is_stable() {
     let refused = desk.explain(&desk.token(&desk.claims()).header("alg", "HS256").sign(), &["--json", "--route", "rest"]).await;
     assert_eq!(refused.code, Some(1));
     let [example] = documented("json").try_into().unwrap();
-    // The docs show one check of each kind in place of all of them.
+    // The docs show one check of each kind instead of all of them.
     let (mut shown, printed) = (serde_json::from_str::<Value>(&example).unwrap(), refused.json());
     let (shown_checks, checks) = (shown["checks"].take(), printed["checks"].as_array().unwrap());
     for check in shown_checks.as_array().unwrap() {
@@ -201,7 +201,7 @@ async fn what_stands_around_a_pasted_token_is_named_and_left_out() {
         (format!("\"{token}\""), json!("quotes")),
         (
             json!({ "access_token": token, "token_type": "Bearer" }).to_string(),
-            json!("a JSON object; its access_token is looked at"),
+            json!("a JSON object, whose access_token is checked"),
         ),
         (wrapped.join("\n"), json!("line breaks")),
     ] {
@@ -210,12 +210,14 @@ async fn what_stands_around_a_pasted_token_is_named_and_left_out() {
     }
     let outcome = desk.explain(&format!("'{token}'"), &["-"]).await;
     assert_eq!(outcome.code, Some(0));
-    assert!(outcome.text.starts_with("Around the token stood: quotes. The gateway takes the token alone.\n\npassed   token "));
+    assert!(
+        outcome.text.starts_with("Found around the token: quotes. The gateway accepts only the token itself.\n\npassed   token ")
+    );
     // Padding is no wrapping: a client that sends it is refused.
     let outcome = desk.explain(&format!("{token}=="), &[]).await;
     assert_eq!(outcome.code, Some(1));
     assert!(
-        outcome.lines("failed   token")[0].contains("the signature ends in padding (=), which a JWT has not"),
+        outcome.lines("failed   token")[0].contains("the signature ends in padding (=), which a JWT does not have"),
         "{}",
         outcome.text
     );
@@ -243,7 +245,7 @@ async fn keys_are_fetched_as_the_gateway_fetches_them() {
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.errors.starts_with("http://127.0.0.1:9/keys: "), "{}", unknown.errors);
     assert_eq!(unknown.lines("unknown  key ").len(), 1, "{}", unknown.text);
-    assert!(unknown.lines("unknown  key ")[0].ends_with("  <- cannot be told"), "{}", unknown.text);
+    assert!(unknown.lines("unknown  key ")[0].ends_with("  <- unknown"), "{}", unknown.text);
     // What needs no key is told all the same.
     let expired = desk.run(&issuer.token("alice").expires_in(-120).sign(), &["--json"]).await;
     assert_eq!((expired.code, expired.json()["reason"].as_str()), (Some(1), Some("expired")));
@@ -392,8 +394,8 @@ async fn the_config_file_is_named_as_for_check_and_run() {
         assert_eq!(run(arguments), (Some(0), String::new()), "{arguments:?}");
     }
     for (arguments, told) in [
-        (&["--config", config, config][..], "the config file is named twice"),
-        (&["-"], "no config file is named: add --config FILE"),
+        (&["--config", config, config][..], "the config file is given twice"),
+        (&["-"], "no config file is given: add --config FILE"),
         (&[], "--config <FILE>"),
         (&[&token], "this is a token, not a config file"),
     ] {
@@ -412,5 +414,5 @@ async fn the_only_route_is_looked_at_without_being_named() {
     std::fs::write(desk.path("gateway.yaml"), config.replace("  - name: rest\n    path: /\n", "")).unwrap();
     let outcome = desk.explain(&token, &[]).await;
     assert_eq!((outcome.code, &outcome.text), (Some(1), &named.text));
-    assert!(outcome.text.contains("refused (missing_scope)") && !outcome.text.contains("Routes were not"), "{}", outcome.text);
+    assert!(outcome.text.contains("refused (missing_scope)") && !outcome.text.contains("No route was checked"), "{}", outcome.text);
 }

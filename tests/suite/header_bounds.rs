@@ -156,7 +156,7 @@ async fn every_byte_of_a_target_is_sent_on_or_encoded_or_refused() {
         assert_eq!(recorder.count() - before, usize::from(expected == 204), "{byte:#x}");
         if expected == 204 {
             let sent_on = match byte {
-                // Alone it is no UTF-8.
+                // Alone it is not UTF-8.
                 b'"' | b'<' | b'>' | 0x80.. => format!("/db/_all_docs?key=%{byte:02X}c"),
                 _ => format!("/db/_all_docs?key={}c", char::from(byte)),
             };

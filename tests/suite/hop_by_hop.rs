@@ -25,7 +25,7 @@ async fn what_is_hop_by_hop_goes_no_further() {
     for name in ["connection", "keep-alive", "te", "trailer", "upgrade", "proxy-connection"] {
         assert_eq!(received.header(name), None, "{name}");
     }
-    // How the body is framed is said anew.
+    // How the body is framed is said again.
     assert_eq!((received.header("transfer-encoding"), received.header("x-custom")), (Some("chunked"), Some("kept")));
     kit.stop().await;
 }

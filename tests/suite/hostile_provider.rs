@@ -37,7 +37,7 @@ async fn answers(kit: &Kit, unique: &str) -> (u16, u16, Value) {
     (known, status, answer.json().await.unwrap())
 }
 
-/// Whatever the provider answers in place of a set: users whose key is known are served, one whose key is not is told to come back, and
+/// Whatever the provider answers instead of a set: users whose key is known are served, one whose key is not is told to come back, and
 /// the provider is asked as often as the budget says.
 async fn assert_harmless(behaviour: Behaviour) {
     let kit = calm(2).await;

@@ -1,8 +1,8 @@
 //! Packages of npm and PyPI that tests need, installed when the first of them runs. What is installed is pinned: `package-lock.json` and
-//! `requirements.txt` of a folder.
+//! `requirements.txt` of a directory.
 //!
-//! Needs Node 20 or newer with npm, and Python 3.10 or newer. Without them the tests are skipped and say so; with `SYNCGATE_NO_SKIP` that is a
-//! failure.
+//! Needs Node 20 or newer with npm, and Python 3.10 or newer. Without them the tests are skipped and say so; with
+//! `SYNCGATE_NO_SKIP` that is a failure.
 
 use std::{path::PathBuf, time::Duration};
 

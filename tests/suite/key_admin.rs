@@ -281,7 +281,7 @@ async fn the_command_line_refreshes_and_purges() {
 
     let wrong = syncgate_admin(&kit, &["refresh", "--issuer", "fabrikam"]).await;
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(text(&wrong.stderr).contains("there are: contoso"), "{}", text(&wrong.stderr));
+    assert!(text(&wrong.stderr).contains("unknown issuer; known: contoso"), "{}", text(&wrong.stderr));
     let exists = syncgate_admin(&kit, &["credential"]).await;
     assert_eq!(exists.status.code(), Some(2));
     assert_eq!(syncgate_admin(&kit, &["credential", "--force"]).await.status.code(), Some(0));

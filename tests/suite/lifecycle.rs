@@ -1,4 +1,4 @@
-//! From start to stop: without an issuer, with requests under way, and as a process with signals.
+//! From start to stop: without an issuer, with requests in progress, and as a process with signals.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -255,7 +255,7 @@ async fn signals_of_other_servers_do_not_end_it_and_sigquit_ends_it_in_order() {
         process.await_line("serving");
         for name in ["USR1", "USR2"] {
             process.signal(&format!("-{name}"));
-            assert_eq!(process.await_line("this signal does nothing")["signal"], format!("SIG{name}"));
+            assert_eq!(process.await_line("this signal is ignored")["signal"], format!("SIG{name}"));
         }
         process.signal("-QUIT");
         process.await_line("stopped");
@@ -277,11 +277,11 @@ async fn sighup_reads_the_config_again_and_keeps_the_last_good_one() {
         };
         std::fs::write(&config, format!("{good}realm: \"a\\\"b\"\n")).unwrap();
         signal(&process, "-HUP");
-        let refused = process.await_line("the new config is not used; the last good one stays");
+        let refused = process.await_line("the new config is not valid; the last good one is kept");
         std::fs::write(&config, format!("{good}threads: 3\nlog: {{ level: debug }}\n")).unwrap();
         signal(&process, "-HUP");
         process.await_line("the new config is in use");
-        let restart = process.await_line("these settings have changed too and need a restart");
+        let restart = process.await_line("these changed settings need a restart");
         std::fs::write(&config, good).unwrap();
         signal(&process, "-HUP");
         process.await_line("the new config is in use");

@@ -37,7 +37,7 @@ fn seconds_left(backend: &DemoBackend) -> i64 {
     token.get("exp").and_then(Value::as_i64).unwrap() - now()
 }
 
-/// A user with too many groups: the token says that they stand elsewhere, so a table has nothing to look into.
+/// A user with too many groups: the token says that they are elsewhere, so a table has nothing to look into.
 #[tokio::test]
 async fn a_default_in_place_of_groups_that_stand_elsewhere_is_counted_and_a_demand_for_them_refused_as_that() {
     let kit = Kit::start_with(|config| {

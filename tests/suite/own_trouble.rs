@@ -45,7 +45,7 @@ impl Keys {
         json!({ "keys": self.0.iter().enumerate().map(jwk).collect::<Vec<_>>() }).to_string()
     }
 
-    /// A good token of the kit's issuer, signed by the key of this number in place of the issuer's own.
+    /// A good token of the kit's issuer, signed by the key of this number instead of the issuer's own.
     fn token(&self, kit: &Kit, number: usize) -> String {
         let good = kit.issuer.token(&format!("user-{number}")).sign();
         let header = URL_SAFE_NO_PAD.encode(json!({ "alg": "EdDSA", "typ": "JWT", "kid": Self::kid(number) }).to_string());
@@ -161,7 +161,7 @@ async fn a_backend_that_pins_another_key_is_told_once_and_with_what_to_compare()
     for user in 0..10 {
         assert_eq!(get(&address, &issuer.token(&format!("user {user}")).sign()).await, 401);
     }
-    let (gateway, told) = line(gateway, "the backend answers 401 to tokens that the gateway has signed").await;
+    let (gateway, told) = line(gateway, "the backend answers 401 to tokens that the gateway signed").await;
     let field = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
     assert_eq!((field("level"), field("route"), field("upstream")), ("WARN".into(), "default".into(), "default".into()));
     assert_eq!(field("thumbprint"), ours.kid(), "the name of a demo key is its thumbprint");

@@ -1,4 +1,4 @@
-//! Where tokens sit, end to end: what the upstream receives in place of the client's token, and what never gets there.
+//! Where tokens sit, end to end: what the upstream receives instead of the client's token, and what never gets there.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;

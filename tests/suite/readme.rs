@@ -7,9 +7,9 @@ use std::{
     process::Command,
 };
 
-/// Most lines of the README, and most characters of one of them.
-const LONGEST_README: usize = 160;
-const LONGEST_LINE: usize = 140;
+/// Maximum number of lines of the README, and most characters of one of them.
+const MAX_README_LINES: usize = 160;
+const MAX_LINE_CHARS: usize = 140;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -53,8 +53,8 @@ fn anchors(text: &str) -> BTreeSet<String> {
 #[test]
 fn the_readme_is_short() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    assert!(readme.lines().count() <= LONGEST_README, "README.md has {} lines", readme.lines().count());
-    let long: Vec<_> = readme.lines().filter(|line| line.chars().count() > LONGEST_LINE).collect();
+    assert!(readme.lines().count() <= MAX_README_LINES, "README.md has {} lines", readme.lines().count());
+    let long: Vec<_> = readme.lines().filter(|line| line.chars().count() > MAX_LINE_CHARS).collect();
     assert!(long.is_empty(), "{long:#?}");
 }
 
@@ -114,7 +114,7 @@ fn no_page_holds_the_marks_of_a_merge() {
 #[test]
 fn the_recipe_for_a_key_works_and_a_second_run_changes_nothing() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, step) = readme.split_once("**1. Make a key.**").unwrap();
+    let (_, step) = readme.split_once("**1. Generate a key.**").unwrap();
     let recipe = step.split("```").nth(1).unwrap().strip_prefix("sh\n").unwrap();
     let folder = tempfile::tempdir().unwrap();
     // By a shell, with the command where a release build has it: in the path.
@@ -129,7 +129,7 @@ fn the_recipe_for_a_key_works_and_a_second_run_changes_nothing() {
     let second = run();
     assert_eq!(second.status.code(), Some(2), "{second:?}");
     assert_eq!(contents(), made);
-    assert!(String::from_utf8_lossy(&second.stderr).contains("exists already and is left as it is"), "{second:?}");
+    assert!(String::from_utf8_lossy(&second.stderr).contains("already exists and was not changed"), "{second:?}");
 }
 
 #[test]

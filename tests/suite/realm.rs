@@ -65,7 +65,7 @@ fn serve(request: &Request, pinned: &OnceLock<String>) -> String {
             _ => problem(401, 611, "The provided credentials are invalid."),
         };
     }
-    // Its middleware takes whatever stands there for a token of its own.
+    // Its middleware takes whatever is there for a token of its own.
     if let Some(token) = authorization.or(request.header("x-realm-access-token")) {
         let Some(user) = own_user(token, "refresh") else { return problem(401, 611, "tokenString does not have 2 parts") };
         return answer(200, &json!({ "user_id": user }));

@@ -83,6 +83,6 @@ fn one_sentence_stands_for_all_that_the_config_decides_before_the_signature() {
 #[test]
 fn a_meaning_is_the_whole_comment() {
     let source = text("src/token/rejection.rs");
-    assert_eq!(meaning(&source, Rejection::Expired), "Past `exp` and leeway.");
+    assert_eq!(meaning(&source, Rejection::Expired), "`exp` plus leeway has passed.");
     assert!(Rejection::ALL.iter().all(|rejection| meaning(&source, *rejection).ends_with('.')));
 }

@@ -1,4 +1,4 @@
-//! A key that is trusted no longer takes with it what it has let in: sockets and feeds, whatever their token says.
+//! A key that is no longer trusted takes with it what it has let in: sockets and feeds, whatever their token says.
 
 use futures_util::StreamExt as _;
 use serde_json::json;

@@ -154,7 +154,7 @@ async fn a_certificate_that_is_named_itself_is_trusted_for_its_name_and_its_time
 
 #[tokio::test]
 async fn what_the_documentation_makes_with_openssl_is_trusted() {
-    let (_, documentation) = include_str!("../../docs/signing-key.md").split_once("\n## Whose certificates are trusted\n").unwrap();
+    let (_, documentation) = include_str!("../../docs/signing-key.md").split_once("\n## Trusted certificates\n").unwrap();
     let command = documentation.lines().find(|line| line.starts_with("openssl req -x509")).unwrap();
     assert!(!command.contains("basicConstraints"), "{command}");
     let command = &command.replace("couch.internal", "localhost");

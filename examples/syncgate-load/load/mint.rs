@@ -14,7 +14,7 @@ use syncgate::signing::SigningKey;
 
 use super::Trouble;
 
-/// What the tokens say, in the shape of Azure AD B2C.
+/// What the tokens say, in the format of Azure AD B2C.
 pub struct Mint {
     pub key: SigningKey,
     /// Which of the issuer's keys it is.
@@ -25,7 +25,7 @@ pub struct Mint {
     pub audience: String,
     /// `exp` - `iat`.
     pub lifetime: Duration,
-    /// Other claims, and others in place of those that B2C would have.
+    /// Other claims, and others instead of those that B2C would have.
     pub claims: Map<String, Value>,
 }
 

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 /// Between two looks at the clock. Shorter ones would cost more than the requests of most runs.
-const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
+const MIN_SLEEP: Duration = Duration::from_micros(50);
 /// A request that is sent later than this, although a connection was free, is late by the generator's fault.
 const PUNCTUAL: Duration = Duration::from_millis(1);
 
@@ -34,7 +34,7 @@ pub struct Ticket {
 /// What decides when requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
-    /// The clock, so many times a second: an open loop.
+    /// The clock, so many times per second: an open loop.
     Rate(f64),
     /// The answers: a closed loop.
     Answers,
@@ -135,7 +135,7 @@ impl Schedule {
             }
             self.issued.store(issued, Ordering::Relaxed);
             self.due.add_permits(usize::try_from(issued - first).unwrap_or(0));
-            timer.sleep(self.due_at(issued).duration_since(now).max(SHORTEST_SLEEP)).await?;
+            timer.sleep(self.due_at(issued).duration_since(now).max(MIN_SLEEP)).await?;
         }
         self.due.add_permits(connections);
         Ok(())

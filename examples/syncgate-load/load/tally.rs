@@ -15,7 +15,7 @@ use super::Trouble;
 pub type Latencies = Histogram<u64>;
 
 /// Longer ones count as this: an hour.
-const LONGEST: u64 = 3_600_000_000;
+const MAX_LATENCY: u64 = 3_600_000_000;
 
 /// Why a request has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +81,7 @@ pub struct Counts {
 impl Tally {
     /// Nothing yet.
     pub fn new() -> Result<Self, Trouble> {
-        let latencies = Histogram::new_with_bounds(1, LONGEST, 3).map_err(|error| Trouble::with("a histogram", error))?;
+        let latencies = Histogram::new_with_bounds(1, MAX_LATENCY, 3).map_err(|error| Trouble::with("a histogram", error))?;
         Ok(Self(Mutex::new(Counts {
             sent: 0,
             completed: 0,
@@ -118,7 +118,7 @@ impl Tally {
         counts.record(latency);
     }
 
-    /// There is no answer to a request that was due then, or a connection ended without one.
+    /// There is not an answer to a request that was due then, or a connection ended without one.
     pub fn failed(&self, problem: Problem, due: Option<Instant>) {
         let mut counts = self.counts();
         *counts.problems.entry(problem).or_default() += 1;

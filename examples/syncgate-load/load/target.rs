@@ -38,14 +38,14 @@ pub struct Target {
 
 impl Target {
     /// Looks up the host. Each request will have these headers, `Name: value`. Over TLS, the certificates in this PEM file are trusted
-    /// in place of the system's.
+    /// instead of the system's.
     pub async fn resolve(url: &Uri, headers: &[String], ca_file: Option<&Path>) -> Result<Self, Trouble> {
         let is_tls = match url.scheme_str() {
             Some("http" | "ws") => false,
             Some("https" | "wss") => true,
-            _ => return Err(Trouble::with(url, "give a URL with http:// or https://")),
+            _ => return Err(Trouble::with(url, "must begin with http:// or https://")),
         };
-        let authority = url.authority().ok_or_else(|| Trouble::with(url, "there is no host in it"))?;
+        let authority = url.authority().ok_or_else(|| Trouble::with(url, "has no host"))?;
         let host = authority.host().trim_matches(['[', ']']);
         let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         let addresses = lookup_host((host, port)).await.map_err(|error| Trouble::with(url, error))?.collect();
@@ -89,7 +89,7 @@ pub fn header(line: &str) -> Result<(HeaderName, HeaderValue), Trouble> {
 fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, Trouble> {
     let Some(path) = ca_file else {
         return ClientConfig::with_platform_verifier()
-            .map_err(|error| Trouble::with("the system's certificates cannot be used; give --ca-file", error));
+            .map_err(|error| Trouble::with("the system's certificates cannot be used; set --ca-file", error));
     };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| Trouble::with(path.display(), error))? {
@@ -97,7 +97,7 @@ fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, Trouble> {
         roots.add(certificate).map_err(|error| Trouble::with(path.display(), error))?;
     }
     if roots.is_empty() {
-        return Err(Trouble::with(path.display(), "there is no certificate in it"));
+        return Err(Trouble::with(path.display(), "contains no certificate"));
     }
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }

@@ -6,7 +6,7 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use super::{Trouble, target::header};
 
-/// Where the token stands in its header.
+/// Where the token is in its header.
 const PLACE: &str = "{token}";
 
 /// The tokens of all users, each as the header value that carries it.
@@ -26,10 +26,10 @@ impl Tokens {
     pub fn new(header_line: &str, hot: &[String], cold: &[String], cold_share: f64) -> Result<Self, Trouble> {
         let (name, template) = header(header_line)?;
         let template = template.to_str().unwrap_or_default();
-        let (before, after) = template.split_once(PLACE).ok_or_else(|| Trouble::with(header_line, "{token} is missing in it"))?;
+        let (before, after) = template.split_once(PLACE).ok_or_else(|| Trouble::with(header_line, "{token} is missing"))?;
         let carry = |token: &String| {
             let mut value = HeaderValue::from_str(&format!("{before}{token}{after}"))
-                .map_err(|_| Trouble("a token has characters that no header may have".into()))?;
+                .map_err(|_| Trouble("a token has characters that are not allowed in a header".into()))?;
             value.set_sensitive(true);
             Ok(value)
         };

@@ -29,14 +29,14 @@ use crate::{
     },
 };
 
-/// Say why a token is accepted or refused, check by check.
+/// Explain why a token is accepted or refused, check by check.
 ///
-/// Reads the token from standard input, makes the checks of the gateway in its order, and prints what each of them expected and found.
-/// The first failure, the one that a client meets, is marked; for each failure it says what to change. The issuer's keys are fetched
-/// as the gateway does, unless --jwks names a file.
+/// Reads the token from standard input, runs the gateway's checks in order, and prints what each of them expected and found. The first
+/// failure, the one that the client gets, is marked; for each failure it says what to change. The issuer's keys are fetched as in
+/// the gateway, unless --jwks names a file.
 ///
-/// Shows claims, but never the token or its signature. The exit code is 0 when the token is accepted, 1 when it is refused, 2 when
-/// that cannot be told, for example because the keys cannot be fetched.
+/// Shows claims, but never the token or its signature. The exit code is 0 if the token is accepted, 1 if it is refused, 2 if that
+/// is unknown, for example because the keys cannot be fetched.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -49,13 +49,13 @@ pub(super) struct ExplainArgs {
     /// The same, without --config.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Also check what this route demands. Not needed if there is one route only.
+    /// Also check what this route requires. Not needed if there is only one route.
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
-    /// The value of the header that the route names for the nonce.
+    /// The value of the route's nonce header.
     #[arg(long, value_name = "TEXT")]
     nonce: Option<String>,
-    /// Take the issuer's keys from this file instead of fetching them.
+    /// Use the issuer's keys from this file instead of fetching them.
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
     /// Check as of this time (RFC 3339, or seconds since 1970) instead of now.
@@ -64,14 +64,14 @@ pub(super) struct ExplainArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Standard input, which is read anyway.
+    /// Standard input, which is always read.
     #[arg(value_name = "-", value_parser = ["-"], hide = true)]
     input: Option<String>,
 }
 
-/// Why it cannot be told although every source that was asked answered.
+/// Why the result is unknown although every source responded.
 const UNDISCOVERED: &str =
-    "the iss of an issuer stands in its discovery document, which is not fetched with --jwks or does not name one";
+    "the iss of an issuer is in its discovery document, which is not fetched with --jwks or does not name one";
 
 impl ExplainArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
@@ -116,19 +116,19 @@ impl ExplainArgs {
         }
     }
 
-    /// The file that `--config FILE` or `FILE` names. `-`, which is standard input, may stand beside it.
+    /// The file that `--config FILE` or `FILE` names. `-`, which is standard input, may be given too.
     fn config_file(&self) -> Result<&Path, Failure> {
         let is_input = |file: &Path| self.input.is_none() && file == Path::new("-");
         match (self.config.as_deref(), self.file.as_deref()) {
             (Some(config), None) => Ok(config),
             (Some(config), Some(file)) if is_input(file) => Ok(config),
             (Some(_), Some(_)) => {
-                Err(Failure::Trouble("the config file is named twice: give --config FILE, or FILE alone".to_owned()))
+                Err(Failure::Trouble("the config file is given twice: use either --config FILE or FILE".to_owned()))
             }
-            (None, Some(file)) if is_input(file) => Err(Failure::Trouble("no config file is named: add --config FILE".to_owned())),
+            (None, Some(file)) if is_input(file) => Err(Failure::Trouble("no config file is given: add --config FILE".to_owned())),
             // Not shown: it may be good for an hour.
             (None, Some(file)) if is_token(file) => Err(Failure::Trouble(
-                "this is a token, not a config file: name the config file with --config FILE, and give the token on standard input"
+                "this is a token, not a config file: use --config FILE for the config file, and pass the token on standard input"
                     .to_owned(),
             )),
             (None, file) => Ok(file.unwrap_or(Path::new(""))),
@@ -172,7 +172,7 @@ impl ExplainArgs {
     }
 }
 
-/// Whether somebody gave the token where the config file belongs.
+/// Whether the token was given instead of the config file.
 fn is_token(file: &Path) -> bool {
     file.to_str().is_some_and(|text| text.starts_with("eyJ") && text.matches('.').count() == 2) && !file.exists()
 }
@@ -204,13 +204,17 @@ fn route<'c>(config: &'c Config, name: Option<&str>) -> Result<Option<&'c RouteS
 /// The token in what was pasted. Never more than the gateway would look at.
 fn read_token() -> Result<Pasted, Failure> {
     /// Longer than any limit that can be set.
-    const MOST: u64 = 1024 * 1024;
+    const MAX_INPUT_BYTES: u64 = 1024 * 1024;
     let input = io::stdin();
     if input.is_terminal() {
         eprintln!("Paste the token, then press Enter and Ctrl-D.");
     }
     let mut text = Vec::new();
-    input.lock().take(MOST).read_to_end(&mut text).map_err(|error| Failure::Trouble(format!("standard input: {error}")))?;
+    input
+        .lock()
+        .take(MAX_INPUT_BYTES)
+        .read_to_end(&mut text)
+        .map_err(|error| Failure::Trouble(format!("standard input: {error}")))?;
     let pasted = token_in(&text);
     let none = || Failure::Trouble("there is no token on standard input".to_owned());
     if pasted.token.is_empty() { Err(none()) } else { Ok(pasted) }
@@ -238,7 +242,7 @@ fn fetch(settings: &JwksSettings, now: Timestamp) -> Result<FetchedKeys, Failure
     runtime.block_on(fetch_once(settings, now)).map_err(trouble)
 }
 
-/// A reader that went away is no reason for another exit code.
+/// A closed pipe does not change the exit code.
 fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -1,11 +1,11 @@
-//! The token in what was pasted: people copy header lines, quotes, whole answers of a token endpoint, and wrapped lines.
+//! Finds the token in pasted text: header lines, quotes, whole responses of a token endpoint, wrapped lines.
 
-/// A token as it was found, and what stood around it.
+/// A token as found, and the text around it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pasted {
-    /// What is looked at.
+    /// What is checked.
     pub(super) token: Vec<u8>,
-    /// What was left out, in words; none if the token stood alone, with or without `Bearer`.
+    /// The ignored text, described; none if there was only the token, with or without `Bearer`.
     pub(super) around: Vec<&'static str>,
     /// The body of a token exchange, if the token stood in one.
     pub(super) form: Option<Vec<u8>>,
@@ -20,7 +20,7 @@ pub(super) fn token_in(text: &[u8]) -> Pasted {
         return Pasted { token, around: vec!["a form; its subject_token is looked at"], form: Some(text.to_vec()) };
     }
     if let Some(token) = of_answer(text) {
-        around.push("a JSON object; its access_token is looked at");
+        around.push("a JSON object, whose access_token is checked");
         owned = token;
         text = owned.trim_ascii();
     }
@@ -64,7 +64,7 @@ fn of_form(text: &[u8]) -> Option<Vec<u8>> {
     token.map(|(_, token)| token.into_owned().into_bytes())
 }
 
-/// What stands between two quotes of one kind.
+/// The text between two quotes of one kind.
 fn unquoted(text: &[u8]) -> Option<&[u8]> {
     const PAIRS: [(&str, &str); 5] = [("\"", "\""), ("'", "'"), ("`", "`"), ("\u{201c}", "\u{201d}"), ("\u{2018}", "\u{2019}")];
     PAIRS.iter().find_map(|(open, close)| text.strip_prefix(open.as_bytes())?.strip_suffix(close.as_bytes()))
@@ -107,7 +107,7 @@ mod tests {
             (format!("'Authorization: Bearer {TOKEN}'"), vec!["quotes", "the name of the header"]),
             (format!("Authorization: \"Bearer {TOKEN}\""), vec!["the name of the header", "quotes"]),
             (format!("\u{201c}{TOKEN}\u{201d}"), vec!["quotes"]),
-            (answer, vec!["a JSON object; its access_token is looked at"]),
+            (answer, vec!["a JSON object, whose access_token is checked"]),
             (wrapped, vec!["line breaks"]),
             (continued, vec!["line breaks"]),
         ] {

@@ -22,7 +22,7 @@ pub(super) struct Report<'a> {
     /// The configured issuer that the token is held against.
     issuer: Option<&'a str>,
     route: Option<&'a str>,
-    /// What stood around the token and was left out.
+    /// The ignored text around the token.
     input: Option<String>,
     checks: Vec<Check<'a>>,
 }
@@ -68,7 +68,7 @@ impl<'a> Report<'a> {
     pub(super) fn text(&self, look: Look) -> String {
         let mut text = String::new();
         if let Some(input) = &self.input {
-            text += &format!("Around the token stood: {input}. The gateway takes the token alone.\n\n");
+            text += &format!("Found around the token: {input}. The gateway accepts only the token itself.\n\n");
         }
         let mut decided = false;
         for check in &self.checks {
@@ -76,7 +76,7 @@ impl<'a> Report<'a> {
             decided |= decides;
             let here = match check.outcome {
                 _ if !decides => String::new(),
-                "unknown" => look.bold("  <- cannot be told"),
+                "unknown" => look.bold("  <- unknown"),
                 _ => look.bold("  <- refused here"),
             };
             text += &format!("{} {:<17} found     {}{here}\n", check.mark(look), check.check, check.found);
@@ -90,7 +90,7 @@ impl<'a> Report<'a> {
         text.push('\n');
         text += &(look.bold(&self.summary()) + "\n");
         if self.route.is_none() && self.status.is_none() {
-            text += "Routes were not looked at: add --route NAME to check what one of them demands.\n";
+            text += "No route was checked: add --route NAME to check what one of them requires.\n";
         }
         text
     }

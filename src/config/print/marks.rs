@@ -1,4 +1,4 @@
-//! Where a printed setting comes from: which ones are at their default, and which ones a preset gave.
+//! Marks which printed settings are defaults, and which come from a preset.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,7 +39,7 @@ impl Written {
         };
         let presets = |part: &str| self.0.iter().any(|key| is_preset(part, key));
         match path {
-            // Derived from what stands there, with a preset or without.
+            // Derived from what is there, with a preset or without.
             [part, key, ..] if part == "issuers" && key == "name" || part == "routes" && key == "upstream" => false,
             [part, key, ..] if part == "issuers" || part == "routes" => key != "preset" && presets(part),
             // A route's preset brings a profile.
@@ -79,7 +79,7 @@ fn collect(node: &Node, path: &mut Vec<String>, keys: &mut BTreeSet<Vec<String>>
 const LEAST: &str = "{issuers: [{name: a, issuer: https://a.invalid, jwks_uri: https://a.invalid/keys, audiences: [a]}], \
                      signing: {key_file: a}, upstream: {url: 'http://a.invalid'}}";
 
-/// What stands in a printed config: each setting, its value as text, and the lines that it takes.
+/// What is in a printed config: each setting, its value as text, and the lines that it takes.
 type Settings = Vec<(Vec<String>, String, BTreeSet<usize>)>;
 
 /// The printout with a comment on each line that holds a default, or what a preset gave. It means the same.

@@ -1,4 +1,4 @@
-//! The key that signs and the minting profiles.
+//! The signing key and the minting profiles.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! [`Yaml`]: YAML under construction, and how texts and words stand in it.
+//! [`Yaml`]: YAML under construction, and how texts are written in it.
 
 use std::{fmt, path::Path, time::Duration};
 

@@ -1,7 +1,7 @@
 //! The presets of `routes`: what known backends and their unchanged clients need.
 //!
-//! A preset gives other defaults to the keys beside it; a key that is given there wins. `realm` is two routes: the login, and the rest.
-//! It brings the minting preset of its name, unless the file says what is minted.
+//! A preset changes the defaults of the keys beside it; keys in the file override it. `realm` is two routes: the login, and the
+//! rest. It includes the minting preset of its name, unless the file defines what is minted.
 
 use crate::{
     config::read::mint_presets::MintPreset,
@@ -77,7 +77,7 @@ impl Backend {
         }
     }
 
-    /// The routes that one route with this preset stands for.
+    /// The routes that one route with this preset expands to.
     pub(in crate::config) fn expand(self, route: RouteSettings) -> Vec<RouteSettings> {
         if self != Self::Realm {
             return vec![route];

@@ -50,7 +50,7 @@ pub(in crate::config) fn cache(mut section: Section<'_>) -> CacheSettings {
     };
     if let Some(field) = entries.filter(|_| settings.bytes / settings.entries < COMMON) {
         field.warning(format!(
-            "so many do not fit: cache.bytes is full at about {}, of {COMMON} bytes each; set cache.bytes to {} or more",
+            "too many for cache.bytes, which holds about {} of {COMMON} bytes each; set cache.bytes to {} or more",
             settings.bytes / COMMON,
             show_size((settings.entries * COMMON).next_multiple_of(MIB)),
         ));

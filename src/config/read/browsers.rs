@@ -1,4 +1,4 @@
-//! `allowed_origins` and `cors` of a route: which web pages may use it, and what their browsers are told.
+//! `allowed_origins` and `cors` of a route: which web pages may use it, and the CORS headers for their browsers.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::{
 pub(in crate::config) const PREFLIGHTS: [(&str, PreflightRule); 2] =
     [("answer", PreflightRule::Answer), ("pass", PreflightRule::Pass)];
 
-/// What a browser sends for a page without an origin of its own (RFC 6454 section 7.1).
+/// What a browser sends for a page without an origin (RFC 6454 section 7.1).
 pub(in crate::config) const NO_ORIGIN: &str = "null";
 
 /// The word for every page.
 pub(in crate::config) const ANY: &str = "any";
 
 /// Browsers cut longer times (Chromium to 2 h, Firefox to 24 h).
-const LONGEST_MAX_AGE: Duration = Duration::from_secs(24 * 3_600);
+const MAX_PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 3_600);
 
 /// The word for pages without an origin, whose browser sends `null`: sandboxed frames, files, some apps. Any page can make one.
 pub(in crate::config) const NULL: &str = "null_origin";
@@ -43,16 +43,16 @@ pub(in crate::config) fn browsers(section: &mut Section<'_>, has_cookie: bool) -
     let field = section.field("allowed_origins");
     let origins = field.as_ref().map(origins).unwrap_or_default();
     if let Some(field) = field.filter(|_| has_cookie && origins == AllowedOrigins::Any) {
-        field.problem("any page could use the cookie of whoever looks at it; with a cookie under token.in, list the origins");
+        field.problem("any page could use its visitor's cookie; with a cookie under token.in, list the origins");
     }
     if let Some(field) = section.field("allowed_origins").filter(|_| has_cookie && origins.lists(NO_ORIGIN)) {
         field.problem(
-            "any page can make a frame whose origin is null, and use the cookie; with a cookie under token.in, remove null_origin",
+            "any page can create a frame whose origin is null and use the cookie; with a cookie under token.in, remove null_origin",
         );
     }
     let cors = section.field("cors").map(|field| {
         if origins == AllowedOrigins::Unsaid {
-            field.problem("names no pages; add allowed_origins beside it: a list of origins, or any");
+            field.problem("has no effect without allowed_origins; add it: a list of origins, or any");
         }
         cors(field.section())
     });
@@ -75,18 +75,18 @@ fn cors(mut section: Section<'_>) -> CorsSettings {
     let cors = CorsSettings {
         preflight: section.choice("preflight", &PREFLIGHTS, default.preflight),
         expose_headers: section.texts("expose_headers", &HEADER).iter().filter_map(|name| name.parse().ok()).collect(),
-        max_age: section.duration("max_age", default.max_age, Duration::ZERO..=LONGEST_MAX_AGE),
+        max_age: section.duration("max_age", default.max_age, Duration::ZERO..=MAX_PREFLIGHT_AGE),
     };
     section.finish();
     cors
 }
 
-/// The origin as it is sent (RFC 6454 section 6.2): of a web page, or of the page of an app, which has a scheme of its own.
+/// The origin as it is sent (RFC 6454 section 6.2): of a web page, or of the page of an app, which has its own scheme.
 fn origin(text: &str) -> Result<String, &'static str> {
     match text {
         NULL => return Ok(NO_ORIGIN.to_owned()),
-        NO_ORIGIN => return Err("is what sandboxed frames of any page send; who means that writes null_origin"),
-        "*" => return Err("is not an origin; for every page, write any in place of the list"),
+        NO_ORIGIN => return Err("is what sandboxed frames of any page send; to accept it, set null_origin"),
+        "*" => return Err("is not an origin; to accept every page, write any instead of the list"),
         _ if text.contains('*') => return Err("has a wildcard, but origins are compared exactly; list each of them"),
         _ => {}
     }
@@ -95,9 +95,7 @@ fn origin(text: &str) -> Result<String, &'static str> {
         let parsed = url::Url::parse(text).map_err(|_| "is not an origin")?;
         return match parsed.origin().ascii_serialization() {
             same if same == text => Ok(same),
-            _ => Err(
-                "is not written as browsers send it: lower case, no path, no slash at the end, no port that is the scheme's own",
-            ),
+            _ => Err("is not written as browsers send it: lower case, no path, no trailing slash, no default port of the scheme"),
         };
     }
     let (host, port) = rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));

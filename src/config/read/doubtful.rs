@@ -1,4 +1,4 @@
-//! Values that are well formed and still not what they are meant to be: seen by their shape, without asking anybody.
+//! Values that are well formed but probably wrong, recognised by their format alone.
 
 use url::Url;
 
@@ -8,10 +8,10 @@ use crate::config::{field::Field, section::Section, suggest::shown};
 pub(in crate::config) fn parse_issuer(text: &str) -> Result<String, &'static str> {
     let text = one_line(text)?;
     if text.contains("${") {
-        return Err("has a $ before a brace; a template is written {tenantid}");
+        return Err("has a $ before a brace; write a template as {tenantid}");
     }
     match text.contains("/.well-known/") {
-        true => Err("is the URL of a document; iss is what the document names, most often the part before /.well-known/"),
+        true => Err("is the URL of a document; iss is the issuer in that document, usually the part before /.well-known/"),
         false => Ok(text),
     }
 }
@@ -19,7 +19,7 @@ pub(in crate::config) fn parse_issuer(text: &str) -> Result<String, &'static str
 /// An `aud`. It is compared byte for byte too.
 pub(in crate::config) fn parse_audience(text: &str) -> Result<String, &'static str> {
     match one_line(text)? {
-        text if text.contains('*') => Err("has a wildcard, but is compared exactly, and no token contains that"),
+        text if text.contains('*') => Err("has a wildcard, but is compared exactly, so no token can match"),
         text => Ok(text),
     }
 }
@@ -37,19 +37,19 @@ pub(in crate::config) fn audience(field: &Field<'_>, audience: &str) {
     let is_number = !audience.is_empty() && audience.bytes().all(|byte| byte.is_ascii_digit());
     if is_number {
         field.warning(format!(
-            "{audience} is a number; Microsoft's tokens name a GUID or a URI, so compare it with the aud of a token"
+            "{audience} is a number, but Microsoft's tokens have a GUID or a URI; compare it with the aud of a token"
         ));
     }
     if let Some(resource) = resource_of_scope(audience) {
         field.warning(format!(
-            "{} looks like a scope: clients ask for it, and the aud of the token is {}, or the id of that registration",
+            "{} looks like a scope, which clients request; the aud of the token is {}, or the id of that registration",
             shown(audience),
             shown(resource)
         ));
     }
 }
 
-/// What stands before the name of a scope, as in `https://contoso.onmicrosoft.com/api/docs.read` and `api://GUID/docs.read`.
+/// The text before the name of a scope, as in `https://contoso.onmicrosoft.com/api/docs.read` and `api://GUID/docs.read`.
 fn resource_of_scope(text: &str) -> Option<&str> {
     let (resource, name) = text.rsplit_once('/')?;
     let is_api_uri = |rest: &str| !rest.is_empty() && !rest.contains('/');
@@ -70,14 +70,12 @@ pub(in crate::config) fn key_sources(section: &mut Section<'_>, discovery: &[Str
     if let Some(field) = section.field("discovery")
         && discovery.iter().map(path).any(|path| is_key_set(&path))
     {
-        field.warning(
-            "looks like the URL of a key set; discovery is the document that names it, and a key set is given as jwks_uri",
-        );
+        field.warning("looks like the URL of a key set, which belongs in jwks_uri; discovery is the URL of the discovery document");
     }
     if let Some(field) = section.field("jwks_uri")
         && jwks_uris.iter().map(path).any(|path| path.contains("/.well-known/") && !is_key_set(&path))
     {
-        field.warning("looks like the URL of a discovery document, which is given as discovery");
+        field.warning("looks like the URL of a discovery document, which belongs in discovery");
     }
 }
 
@@ -85,7 +83,7 @@ pub(in crate::config) fn key_sources(section: &mut Section<'_>, discovery: &[Str
 pub(in crate::config) fn claim(field: &Field<'_>, claim: &str) {
     if claim.contains('.') && !claim.contains([':', '/']) {
         field.warning(format!(
-            "{} has a dot: claims are matched by their whole name, and a nested claim cannot be named; have the provider issue it at the top level",
+            "{} has a dot: claims are matched by their whole name, and nested claims are not supported; have the provider issue it at the top level",
             shown(claim)
         ));
     }

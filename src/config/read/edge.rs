@@ -1,4 +1,4 @@
-//! `listen`, `headers`: the edge itself.
+//! `listen` and `headers`: the edge.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn pattern(text: &str) -> Result<String, &'static str> {
     match text.strip_suffix('*') {
         Some(start) if start.contains('*') => Err("has more than one star"),
         Some(start) => (HEADER.parse)(start).map(|start| format!("{start}*")),
-        None if text.contains('*') => Err("has a star that is not at its end"),
+        None if text.contains('*') => Err("has a star that is not at the end"),
         None => (HEADER.parse)(text),
     }
 }

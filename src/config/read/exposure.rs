@@ -1,4 +1,4 @@
-//! Routes that guard less than they seem to, since only the backend knows what else leads there.
+//! Routes that protect less than they seem to, since only the backend knows other paths to the same resource.
 
 use crate::{
     config::field::Field,
@@ -8,29 +8,29 @@ use crate::{
 /// Methods that frameworks let a POST stand for.
 const OVERRIDDEN: [&str; 3] = ["DELETE", "PUT", "PATCH"];
 
-/// Warns of routes that are open where others are protected, and of those that a POST may get round.
+/// Warns of public routes beside protected ones, and of routes that a POST may bypass.
 pub(in crate::config) fn check(routes: &[(Field<'_>, RouteSettings)]) {
     for (field, route) in routes {
         if is_open(route)
             && let Some((_, guarded)) = routes.iter().find(|(_, other)| is_guarded_beside(other, route))
         {
             field.warning(format!(
-                "everything that no other route takes is open, beside {}, which is protected: other paths to the same, such as \
-                 /index.php/... or a rewrite's, are known to the backend alone; protect /, and open paths one by one",
+                "every path that no other route matches is public, while {} is protected: other paths to the same resource, such as \
+                 /index.php/... or a rewritten one, are known only to the backend; protect /, and open paths one by one",
                 guarded.name
             ));
         }
         if let Some((method, post)) = got_round(route, routes) {
             field.warning(format!(
-                "a POST of {} may stand for {method} in a backend that takes the method from a form or query (_method in Rails, Laravel, \
-                 Symfony, Rack, method-override); demand the same of both, unless the backend does not",
+                "a POST matching {} may mean {method} to a backend that reads the method from a form or query (_method in Rails, Laravel, \
+                 Symfony, Rack, method-override); require the same for both, unless the backend does not",
                 post.name
             ));
         }
     }
 }
 
-/// Whether the route lets everybody in who asks for what no other route takes. A backend that is handed credentials sees to them itself.
+/// Whether the route is public for all paths that no other route matches. A backend that gets credentials checks them itself.
 fn is_open(route: &RouteSettings) -> bool {
     route.access == (Access::Public { pass_authorization: false }) && route.path == "/" && !route.exact
 }

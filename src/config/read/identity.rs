@@ -1,4 +1,4 @@
-//! Who a user is: the user-id rule of one issuer, and whether those of several issuers could give one id to two people.
+//! The user-id rule of one issuer, and whether those of several issuers could give one id to two people.
 
 use crate::{
     config::{field::Field, formats::CLAIM, suggest::shown},
@@ -21,16 +21,16 @@ pub(in crate::config) fn user_id(field: &Field<'_>, permitted: &Permitted) -> Op
     if field.is_list() {
         let claims = field.texts(&CLAIM);
         if claims.len() > 1 && !permitted.list {
-            field.problem("is a list; a fallback is accepted only with preset b2c, since elsewhere a person could get two ids");
+            field.problem("is a list; a fallback is accepted only with preset b2c, since elsewhere one person could get two ids");
         }
         claims.iter().for_each(|claim| check_mutable(field, claim, permitted));
         return (!claims.is_empty()).then_some(UserIdRule::Claims(claims));
     }
     let text = field.scalar("a claim such as oid, or claims in braces such as {tid}_{oid}")?;
     if text.contains("${") {
-        // Taken as it stands it would give every user another id than the claim.
+        // Taken unchanged it would give every user another id than the claim.
         field.problem(format!(
-            "\"{}\" has a $ before a brace; here a claim is written {{sub}}, only mint.claims has ${{...}}",
+            "\"{}\" has a $ before a brace; write a claim as {{sub}} here, ${{...}} is only for mint.claims",
             shown(text)
         ));
         return None;
@@ -41,11 +41,11 @@ pub(in crate::config) fn user_id(field: &Field<'_>, permitted: &Permitted) -> Op
         return Some(UserIdRule::Claims(vec![claim]));
     }
     let Some(claims) = template_claims(text).filter(|_| text.len() <= 256) else {
-        field.problem(format!("\"{}\" cannot be read; accepted: claims in braces such as {{tid}}_{{oid}}", shown(text)));
+        field.problem(format!("\"{}\" is not valid; accepted: claims in braces such as {{tid}}_{{oid}}", shown(text)));
         return None;
     };
     if text.contains("}{") {
-        field.problem("two claims are adjacent, so that different people could get one id; accepted: a text between them");
+        field.problem("two claims are adjacent, so different people could get one id; accepted: text between them");
     }
     claims.iter().for_each(|claim| check_mutable(field, claim, permitted));
     Some(UserIdRule::Template(text.to_owned()))
@@ -54,7 +54,7 @@ pub(in crate::config) fn user_id(field: &Field<'_>, permitted: &Permitted) -> Op
 fn check_mutable(field: &Field<'_>, claim: &str, permitted: &Permitted) {
     if MUTABLE_CLAIMS.contains(&claim) && !permitted.mutable {
         field.problem(format!(
-            "people can change {claim}, and it can be reassigned to somebody else; accepted only with mutable_user_id: true"
+            "{claim} can be changed by its owner and reassigned to another person; accepted only with mutable_user_id: true"
         ));
     }
 }
@@ -85,7 +85,7 @@ fn template_claims(text: &str) -> Option<Vec<&str>> {
     (!claims.is_empty()).then_some(claims)
 }
 
-/// Why the user ids of an issuer could equal those of somebody else.
+/// Why the user ids of an issuer could collide with another's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::config) enum Collision {
     /// It takes several tenants, and the user id does not hold the tenant.

@@ -1,4 +1,4 @@
-//! How the keys of an issuer arrive, and how long they are kept.
+//! How an issuer's keys are fetched, and how long they are kept.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(in crate::config) fn settings(section: &mut Section<'_>, sources: Vec<KeySou
     if settings.keep < settings.refresh
         && let Some(field) = section.field("keep").or_else(|| section.field("refresh"))
     {
-        field.problem("keep is shorter than refresh: every key would end before it is fetched again");
+        field.problem("keep is shorter than refresh: every key would expire before it is fetched again");
     }
     if section.field("proxy").is_none() {
         section.refuse("proxy_credentials_file", "is valid only with proxy");

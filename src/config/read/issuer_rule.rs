@@ -1,14 +1,14 @@
-//! `issuer` and `tenants`: which `iss` is taken.
+//! `issuer` and `tenants`: which `iss` is accepted.
 
 use crate::{
     config::{formats::GUID, read::presets::TENANT_PLACE, section::Section, suggest::shown},
     token::{IssuerRule, TenantRule},
 };
 
-/// In place of an `iss`: what the discovery document says.
+/// Instead of an `iss`: what the discovery document says.
 pub(in crate::config) const DISCOVERED: &str = "discovered";
 
-/// Which `iss` is taken, and of which tenants.
+/// Which `iss` is accepted, and of which tenants.
 pub(in crate::config) fn rule(section: &mut Section<'_>, issuers: Vec<String>) -> IssuerRule {
     let only = section.texts("tenants", &GUID);
     let any = section.flag("any_tenant", false);
@@ -25,13 +25,12 @@ pub(in crate::config) fn rule(section: &mut Section<'_>, issuers: Vec<String>) -
         return if issuers == [DISCOVERED] { IssuerRule::Discovered } else { IssuerRule::Exact(issuers) };
     }
     if issuers.len() > templates {
-        section
-            .refuse("issuer", "has elements with {tenantid} in them and others; accepted: {tenantid} in each of them, or in none");
+        section.refuse("issuer", "mixes elements with and without {tenantid}; accepted: {tenantid} in all of them, or in none");
     }
     let listed = section.field("tenants").is_some();
     match (listed, any) {
         (false, false) => {
-            section.missing("tenants", "anybody can create a tenant; list the GUIDs of those to accept, or set any_tenant: true");
+            section.missing("tenants", "anyone can create a tenant; list the GUIDs of those to accept, or set any_tenant: true");
         }
         (true, true) => section.refuse("any_tenant", "cannot be combined with tenants; remove one of them"),
         _ => {}

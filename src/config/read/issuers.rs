@@ -1,4 +1,4 @@
-//! `issuers`: whose tokens are taken, and where their keys are.
+//! `issuers`: whose tokens are accepted, and where their keys are.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -30,7 +30,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The name of an issuer that is given none, and whose URLs have no host that could be one.
 const NAMELESS: &str = "issuer";
 
-/// The audiences of Microsoft Graph: its tokens are opaque to everybody else.
+/// The audiences of Microsoft Graph: its tokens are opaque to all others.
 const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com"];
 
 const AUDIENCE: Format<String> =
@@ -89,7 +89,7 @@ pub(in crate::config) fn issuer(field: Field<'_>) -> Issuer<'_> {
     let user_id = section.field("user_id").and_then(|field| identity::user_id(&field, &permitted));
     let issuers = if section.field("issuer").is_some() { issuers } else { expansion.issuers };
     if issuers == [DISCOVERED] && !settings.sources.iter().any(|source| matches!(source, KeySource::Discovery(_))) {
-        section.refuse("issuer", "discovered needs a discovery document to be discovered in; give discovery");
+        section.refuse("issuer", "discovered needs a discovery document; set discovery");
     }
     let default_name = expansion.name.or_else(|| host_name(settings.sources.first(), &issuers));
     check_clouds(&mut section, &issuers, &settings.sources);
@@ -137,7 +137,7 @@ fn default_kinds(taken_at: TakenAt) -> TokenKinds {
     }
 }
 
-/// Whose issuers these are, where no preset says so.
+/// The provider of these issuers, if no preset is given.
 fn provider(issuers: &[String]) -> Provider {
     let hosted = |suffix: &str| {
         let host = |issuer: &String| issuer.strip_prefix("https://").and_then(|rest| rest.split('/').next()).map(str::to_owned);
@@ -191,7 +191,7 @@ fn check_clouds(section: &mut Section<'_>, issuers: &[String], sources: &[KeySou
     if let Some(other) = urls(sources).filter_map(|url| cloud_of(url)).find(|other| *other != own) {
         section.refuse(
             "issuer",
-            &format!("is of the cloud {}, the keys are of {}; accepted: both of one cloud", own.name, other.name),
+            &format!("belongs to the cloud {}, the keys to {}; accepted: both from one cloud", own.name, other.name),
         );
     }
 }
@@ -200,11 +200,11 @@ fn check_clouds(section: &mut Section<'_>, issuers: &[String], sources: &[KeySou
 fn plain(section: &mut Section<'_>, sources: bool) -> Expansion {
     let issuer = section.field("issuer").is_some();
     if !issuer && !sources {
-        section.missing("preset", "b2c, entra, external-id or oidc; without one, give issuer, and discovery or jwks_uri");
+        section.missing("preset", "b2c, entra, external-id or oidc; without one, set issuer, and discovery or jwks_uri");
     } else if !issuer {
-        section.missing("issuer", "the iss of the tokens; without a preset it does not follow from anything");
+        section.missing("issuer", "the iss of the tokens; without a preset it cannot be derived");
     } else if !sources {
-        section.missing("discovery", "where the keys are (or give jwks_uri); without a preset it does not follow from anything");
+        section.missing("discovery", "where the keys are (or set jwks_uri); without a preset it cannot be derived");
     }
     Expansion::plain()
 }
@@ -252,7 +252,7 @@ fn policies(section: &mut Section<'_>) -> Vec<String> {
 /// The audiences. Entra's tokens of version 1 name an API `api://<its id>`, those of version 2 by the id alone: within one tenant both
 /// are the same registration. Another tenant's administrator could give that name to a registration of theirs.
 fn audiences(section: &mut Section<'_>, provider: Provider, issuers: &[String], required: bool) -> Vec<String> {
-    let what = "the id of your API's registration; without it, tokens for any other application would be taken";
+    let what = "the id of your API's registration; without it, tokens for any other application would be accepted";
     let field = if required { section.required("audiences", what) } else { section.field("audiences") };
     let Some(field) = field else { return Vec::new() };
     let mut audiences = field.texts(&AUDIENCE);
@@ -270,7 +270,7 @@ fn audiences(section: &mut Section<'_>, provider: Provider, issuers: &[String], 
         false => audiences.extend(missing),
         true => missing.iter().for_each(|name| {
             field.warning(format!(
-                "tokens of version 1, which registrations get unless they ask for version 2, say {name}; list it too if yours does"
+                "version 1 tokens, the default of a registration, have {name} as aud; list it too if yours issues them"
             ));
         }),
     }
@@ -285,7 +285,7 @@ fn algorithms(field: &Field<'_>) -> Vec<Algorithm> {
             element.scalar("an algorithm such as RS256").is_some_and(|text| text.to_ascii_uppercase().starts_with("HS"));
         if symmetric {
             element.problem(
-                "HMAC is refused: its key would be the published key, so anybody could sign; accepted: RS256 and the like",
+                "HMAC is refused: its key would be the published key, so anyone could sign; accepted: asymmetric algorithms such as RS256",
             );
             continue;
         }

@@ -1,4 +1,4 @@
-//! `mint` and `profiles`: what minted tokens say.
+//! `mint` and `profiles`: the contents of minted tokens.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -31,10 +31,10 @@ pub(in crate::config) const USER_ID_FORMS: [(&str, UserIdForm); 5] = [
     ("uuid", UserIdForm::Uuid),
 ];
 
-const TYPE_ACCEPTED: &str = "none, or a text such as JWT (default JWT)";
-const KEY_ID_ACCEPTED: &str = "none, thumbprint, or a text of 1 to 1024 bytes (default none)";
+const TYPE_ACCEPTED: &str = "none, or text such as JWT (default JWT)";
+const KEY_ID_ACCEPTED: &str = "none, thumbprint, or text of 1 to 1024 bytes (default none)";
 
-/// A profile and where it stands in the file, if it stands there.
+/// A profile and where it is in the file, if it is there.
 pub(in crate::config) struct Profile<'a> {
     pub(in crate::config) settings: MintingProfile,
     pub(in crate::config) field: Option<Field<'a>>,
@@ -46,7 +46,9 @@ pub(in crate::config) fn profiles<'a>(root: &mut Section<'a>, algorithm: Algorit
     let mut profiles = vec![Profile { settings: profile(MintingProfile::NAME, root.section("mint"), algorithm), field }];
     for (name, field) in root.field("profiles").map(|field| field.entries()).unwrap_or_default() {
         match (NAME.parse)(name) {
-            Ok(name) if name == MintingProfile::NAME => field.problem("is the name of the profile in mint; accepted: another name"),
+            Ok(name) if name == MintingProfile::NAME => {
+                field.problem("is reserved for the profile in mint; accepted: another name")
+            }
             Ok(_) => {}
             Err(wrong) => field.problem(format!("{wrong}; accepted: {}", NAME.accepted)),
         }
@@ -73,7 +75,7 @@ pub(in crate::config) fn profile_for(
     check_algorithm(preset, algorithm, route);
     for (claim, what) in preset.required_claims() {
         route.problem(format!(
-            "needs the claim {claim}: {what}; give it with mint: {{ preset: {name}, claims: {{ {claim}: ... }} }}"
+            "needs the claim {claim}: {what}; set it with mint: {{ preset: {name}, claims: {{ {claim}: ... }} }}"
         ));
     }
     profiles.push(Profile { settings: preset.profile(name), field: None });
@@ -91,7 +93,7 @@ fn check_algorithm(preset: MintPreset, algorithm: Algorithm, field: &Field<'_>) 
 /// Reports profiles that no route uses.
 pub(in crate::config) fn check_use(profiles: &[Profile<'_>], routes: &[RouteSettings]) {
     let named = profiles.iter().enumerate().skip(1).filter(|(index, _)| !routes.iter().any(|route| mints(route, *index)));
-    named.filter_map(|(_, profile)| profile.field.as_ref()).for_each(|field| field.warning("no route names it (mint: NAME)"));
+    named.filter_map(|(_, profile)| profile.field.as_ref()).for_each(|field| field.warning("no route uses it (mint: NAME)"));
 }
 
 /// The index of the minting profile that a route names.
@@ -137,7 +139,7 @@ fn profile(name: &str, mut section: Section<'_>, algorithm: Algorithm) -> Mintin
             Some(text) => TokenKeyId::Text(text),
         };
         if profile.key_id == TokenKeyId::Thumbprint && algorithm == Algorithm::HS256 {
-            field.problem("thumbprint cannot be combined with HS256: a secret has none; accepted: none, or a text");
+            field.problem("thumbprint cannot be combined with HS256: a secret has none; accepted: none, or text");
         }
     }
     profile.lifetime = section.choice("lifetime", &LIFETIMES, profile.lifetime);
@@ -159,7 +161,7 @@ fn claims(section: &mut Section<'_>, preset: Option<MintPreset>, profile: &mut M
     match (short, full) {
         (Some(field), Some(_)) => field.problem("cannot be combined with claims; put the user id there, such as sub: ${user_id}"),
         (Some(field), None) if preset.is_some() => {
-            field.problem("cannot be combined with preset, which sets the claim of the user id; use claims")
+            field.problem("cannot be combined with preset, which sets the claim with the user id; use claims")
         }
         (Some(field), None) => {
             if let Some(claim) = field.text(&CLAIM).filter(|claim| is_free(&field, claim)) {
@@ -215,7 +217,7 @@ fn literal_places(field: &Field<'_>, value: &Value) {
                 inner.filter(|inner| matches!(ClaimValue::from_json(format!("${{{inner}}}").into()), Ok(ClaimValue::Place(_))))
             {
                 field.problem(format!(
-                    "{{{}}} has no $, so every user would get this text as it is; write ${{{}}}",
+                    "{{{}}} has no $, so every user would get this literal text; write ${{{}}}",
                     shown(inner),
                     shown(inner)
                 ));
@@ -256,7 +258,7 @@ fn table(name: &str, field: &Field<'_>) -> ClaimTable {
             }
         }
     });
-    let rows = section.required("values", "the values of the identity, each with the backend's: Sync.Admin: [admin, user]");
+    let rows = section.required("values", "from each value of the identity to the backend's, such as Sync.Admin: [admin, user]");
     let rows = rows.map(|field| field.entries()).unwrap_or_default();
     let rows = rows.into_iter().filter_map(|(left, field)| Some((left.to_owned(), right(&field)?))).collect();
     let default = section.field("default").and_then(|field| right(&field));
@@ -271,7 +273,7 @@ const FROM_ACCEPTED: &str = "${roles}, ${scopes}, ${name}, ${user_id} or ${claim
 fn right(field: &Field<'_>) -> Option<Vec<Value>> {
     let value = field.json()?;
     if value.is_null() || value.to_string().contains("${") {
-        field.problem("is not fixed; accepted: a value, or a list of values, without ${");
+        field.problem("is not a fixed value; accepted: a value, or a list of values, without ${");
         return None;
     }
     Some(match value {
@@ -296,13 +298,13 @@ fn check(section: &mut Section<'_>, profile: &MintingProfile) {
     }
     for claim in profile.wrongly_derived() {
         field.problem(format!(
-            "{} grants power in known backends, so it does not come from a client's token; accepted: a fixed value, or a table",
+            "{} grants power in known backends, so it must not come from a client's token; accepted: a fixed value, or a table",
             shown(claim)
         ));
     }
     for (claim, word) in profile.power_for_everybody() {
         field.warning(format!(
-            "{} gives {word}, which grants power in known backends, to every user; a table gives it to some: ${{all:TABLE}}",
+            "{} gives {word}, which grants power in known backends, to every user; to give it to some, use a table: ${{all:TABLE}}",
             shown(claim)
         ));
     }
@@ -314,6 +316,6 @@ fn check(section: &mut Section<'_>, profile: &MintingProfile) {
     let unused = |table: &&ClaimTable| !places.iter().any(|place| place.table() == Some(table.name.as_str()));
     for table in profile.tables.iter().filter(unused) {
         let name = shown(&table.name);
-        field.warning(format!("the table {name} is not used; a claim takes it as ${{all:{name}}}"));
+        field.warning(format!("the table {name} is not used; use it in a claim as ${{all:{name}}}"));
     }
 }

@@ -1,7 +1,7 @@
-//! The presets of minting profiles: what each known backend wants to read in a token. docs/backends.md has the other half, the lines
-//! that the backend needs.
+//! The presets of minting profiles: what each known backend expects in a token. docs/backends.md has the backend's side of the
+//! config.
 //!
-//! A preset expands to the plain settings that stand beside it in the file; a key, or a claim, that is given there wins.
+//! A preset expands to plain settings; a key or a claim in the file overrides it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -47,7 +47,7 @@ pub(in crate::config) const MINT_PRESETS: [(&str, MintPreset); 9] = [
 ];
 
 /// PowerSync refuses tokens that live longer, by its documentation; by its source, a day.
-const POWERSYNC_MOST: Duration = Duration::from_secs(3_600);
+const POWERSYNC_MAX_LIFETIME: Duration = Duration::from_secs(3_600);
 
 impl MintPreset {
     /// Its name in the file.
@@ -55,7 +55,7 @@ impl MintPreset {
         MINT_PRESETS.iter().find(|(_, preset)| *preset == self).map_or("", |(name, _)| name)
     }
 
-    /// The settings that it stands for.
+    /// The settings that it expands to.
     pub(in crate::config) fn profile(self, name: &str) -> MintingProfile {
         let mut profile = MintingProfile { claims: claims(self.claims()), ..MintingProfile::new(name, "sub") };
         match self {
@@ -63,7 +63,7 @@ impl MintPreset {
             Self::CouchDb => profile.user_ids = UserIdForm::CouchDb,
             Self::Couchbase => profile.user_ids = UserIdForm::Couchbase,
             Self::Supabase => profile.user_ids = UserIdForm::Uuid,
-            Self::PowerSync => profile.max_lifetime = Some(POWERSYNC_MOST),
+            Self::PowerSync => profile.max_lifetime = Some(POWERSYNC_MAX_LIFETIME),
             Self::Zero | Self::Triplit | Self::Hasura | Self::PostgRest => {}
         }
         // These close a connection at the `exp` of the token that it began with.

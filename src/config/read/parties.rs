@@ -1,4 +1,4 @@
-//! One element of `issuers` is one party: its keys sign for each `iss` of it, and one `sub` of it is one user.
+//! One element of `issuers` is one party: its keys sign for each of its `iss`, and one `sub` is one user.
 
 use url::Url;
 
@@ -14,9 +14,10 @@ use crate::{
     token::{CLOUDS, Party, Provider},
 };
 
-/// Refuses several parties with several sources of keys. One source is one party, whatever it calls itself: whoever has it signs for all.
+/// Refuses several parties with several sources of keys. One source is one party, whatever it calls itself: anyone who has it signs
+/// for all.
 pub(in crate::config) fn check(section: &mut Section<'_>, provider: Provider, issuers: &[String], sources: &[KeySource]) {
-    const OWN: &str = "an element of issuers for each provider (with shared_user_ids: true where one id means one person)";
+    const OWN: &str = "one element of issuers per provider (with shared_user_ids: true if one id means one person)";
     if sources.len() < 2 {
         return;
     }
@@ -26,7 +27,7 @@ pub(in crate::config) fn check(section: &mut Section<'_>, provider: Provider, is
             section.refuse(
                 "issuer",
                 &format!(
-                    "discovered, with several sources of keys that need not be of one provider: a key of one would sign for the \
+                    "is discovered, with sources of keys that may belong to several providers: a key of one could sign for the \
                      other; accepted: one discovery document, several of one Microsoft tenant, or {OWN}"
                 ),
             );
@@ -40,7 +41,7 @@ pub(in crate::config) fn check(section: &mut Section<'_>, provider: Provider, is
         section.refuse(
             "issuer",
             &format!(
-                "has those of several providers, and there are several sources of keys: a key of one would sign for the other; accepted: \
+                "has issuers of several providers, and there are several sources of keys: a key of one could sign for the other; accepted: \
                  the names of one provider, one source of keys, or {OWN}"
             ),
         );

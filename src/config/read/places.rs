@@ -1,4 +1,4 @@
-//! `token` of a route: where clients put their token, and where the upstream wants the new one.
+//! `token` of a route: where clients put their token, and where the upstream expects the new one.
 
 use http::HeaderName;
 
@@ -31,7 +31,7 @@ const WORD: Format<String> = Format { accepted: "1 to 64 of A-Z a-z 0-9 ! # $ % 
 const TOKEN_HEADER: Format<HeaderName> =
     Format { accepted: "the name of a header that has no other meaning, such as authorization", shown: true, parse: token_header };
 
-/// Headers that mean something else, or that stand for places of their own.
+/// Headers with another meaning, or that are separate places.
 const OTHER_HEADERS: [&str; 12] = [
     "connection",
     "content-length",
@@ -53,7 +53,7 @@ pub(in crate::config) fn places(mut section: Section<'_>, token_in: &mut Vec<Tok
         let given: Vec<_> = field.elements().iter().filter_map(|element| place(element)).collect();
         let is_body = |place: &TokenPlace| matches!(place, TokenPlace::Body(_));
         if given.len() > 1 && given.iter().any(is_body) {
-            field.problem("a body cannot be combined with another place: it is read whole before anything else is decided");
+            field.problem("a body cannot be combined with another place: it is read completely before the decision");
         }
         if !given.is_empty() {
             *token_in = given;
@@ -67,7 +67,7 @@ pub(in crate::config) fn places(mut section: Section<'_>, token_in: &mut Vec<Tok
         let moved = token_in.iter().any(|one| *one != place);
         let bound = |one: &TokenPlace| matches!(one, TokenPlace::Body(_) | TokenPlace::Protocol(ProtocolForm::Zero));
         if moved && (only_in_place || token_in.iter().any(bound)) {
-            field.problem("a token in a body, or in the form of Zero, stays where it is; remove `out`");
+            field.problem("a token in a body or in Zero's format stays where it is; remove `out`");
         }
         *token_out = Some(place);
     }
@@ -138,7 +138,7 @@ fn body_place(body: &Field<'_>, section: &mut Section<'_>) -> Option<TokenPlace>
         None => None,
         Some(field) => {
             if exchange.is_empty() {
-                section.missing("exchange", "the values of the other member with which the token is a client's");
+                section.missing("exchange", "the values of the other member for which the token is a client's token");
             }
             Some(BodyCondition { member: field.text(&TEXT)?, exchange, pass })
         }
@@ -148,13 +148,13 @@ fn body_place(body: &Field<'_>, section: &mut Section<'_>) -> Option<TokenPlace>
 
 fn word(text: &str) -> Result<String, &'static str> {
     let fine = text.len() <= 64 && http::Method::from_bytes(text.as_bytes()).is_ok();
-    if fine { Ok(text.to_owned()) } else { Err("is empty, too long, or has a character that is not allowed there") }
+    if fine { Ok(text.to_owned()) } else { Err("is empty, too long, or contains a character that is not allowed") }
 }
 
 fn token_header(text: &str) -> Result<HeaderName, &'static str> {
     let name = (HEADER.parse)(text)?;
     if OTHER_HEADERS.contains(&name.as_str()) {
-        return Err("means something else");
+        return Err("has another meaning");
     }
     HeaderName::try_from(name).map_err(|_| "is not a header name")
 }

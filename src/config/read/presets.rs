@@ -1,6 +1,6 @@
 //! The presets of `issuers`: where each provider's discovery documents are and what its `iss` looks like.
 //!
-//! A preset expands to the plain settings that stand beside it in the file; a key that is given there wins.
+//! A preset expands to plain settings; a key in the file overrides it.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(in crate::config) enum Preset {
 pub(in crate::config) const PRESETS: [(&str, Preset); 4] =
     [("b2c", Preset::B2c), ("entra", Preset::Entra), ("external-id", Preset::ExternalId), ("oidc", Preset::Oidc)];
 
-/// What stands for the tenant in a templated issuer.
+/// The placeholder for the tenant in a templated issuer.
 pub(in crate::config) const TENANT_PLACE: &str = "{tenantid}";
 
 /// How long a key of the key sets for all tenants is kept after it was last seen. They lose keys for up to two days and bring them back.
@@ -40,10 +40,10 @@ const KEEP_ALL_TENANTS: Duration = Duration::from_secs(50 * 3_600);
 /// Other providers withdraw a key when they mean it.
 const KEEP_GENERIC: Duration = Duration::from_secs(3_600);
 
-const MOST_POLICIES: usize = 100;
-const MOST_DOMAINS: usize = 16;
+const MAX_POLICIES: usize = 100;
+const MAX_DOMAINS: usize = 16;
 
-/// What stands beside a preset in the file.
+/// What is beside a preset in the file.
 pub(in crate::config) struct Given<'a> {
     /// The policies.
     pub(in crate::config) policies: &'a [String],
@@ -117,14 +117,14 @@ fn parameter(section: &mut Section<'_>, key: &'static str, format: &Format<Strin
 fn b2c(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     let needed = given.issuers.is_empty() || !given.sources;
     let tenant = parameter(section, "tenant", &LABEL, needed, "the contoso of contoso.b2clogin.com");
-    let tenant_id = parameter(section, "tenant_id", &GUID, given.issuers.is_empty(), "the tenant's GUID; B2C puts it into iss");
+    let tenant_id = parameter(section, "tenant_id", &GUID, given.issuers.is_empty(), "the tenant's GUID, which B2C puts into iss");
     let domains = section.texts("domains", &HOST);
     if !given.sources && section.field("policies").is_none() {
         section.missing("policies", "the user flows or custom policies that clients log in with, such as [B2C_1_signin]");
     }
-    if domains.len() > MOST_DOMAINS || given.policies.len() > MOST_POLICIES {
-        let key = if domains.len() > MOST_DOMAINS { "domains" } else { "policies" };
-        section.refuse(key, &format!("has too many elements; accepted: {MOST_DOMAINS} domains, {MOST_POLICIES} policies"));
+    if domains.len() > MAX_DOMAINS || given.policies.len() > MAX_POLICIES {
+        let key = if domains.len() > MAX_DOMAINS { "domains" } else { "policies" };
+        section.refuse(key, &format!("has too many elements; accepted: {MAX_DOMAINS} domains, {MAX_POLICIES} policies"));
         return Expansion::plain();
     }
     let login = tenant.as_ref().map(|tenant| format!("{tenant}.b2clogin.com"));
@@ -152,9 +152,7 @@ const ENTRA_TENANT: Format<String> = Format {
     shown: true,
     parse: |text| match text {
         "common" | "organizations" => Ok(text.to_owned()),
-        "consumers" => {
-            Err("means the tenant 9188040d-6c67-4c5b-b112-36a304b66dad, which holds every personal account; write that GUID")
-        }
+        "consumers" => Err("is the tenant 9188040d-6c67-4c5b-b112-36a304b66dad of all personal accounts; write that GUID"),
         _ => (GUID.parse)(text),
     },
 };
@@ -179,7 +177,7 @@ fn cloud_of_discovery(section: &mut Section<'_>, given: &Given<'_>) -> &'static 
     let mut clouds = given.discovery.iter().filter_map(|url| cloud_of(url));
     let cloud = clouds.next();
     if clouds.any(|other| Some(other) != cloud) {
-        section.refuse("discovery", "has documents of two clouds; accepted: those of one, an issuer for each");
+        section.refuse("discovery", "has documents of two clouds; accepted: those of one cloud, with an issuer for each");
     }
     cloud.unwrap_or(&CLOUDS[0])
 }
@@ -198,15 +196,15 @@ const CIAM_LABEL: Format<String> = Format {
 fn external_id(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     let needed = given.issuers.is_empty() || !given.sources;
     let tenant = parameter(section, "tenant", &CIAM_LABEL, !given.sources, "the contoso of contoso.ciamlogin.com");
-    let tenant_id = parameter(section, "tenant_id", &GUID, needed, "the tenant's GUID; it is part of iss, even as the host");
+    let tenant_id = parameter(section, "tenant_id", &GUID, needed, "the tenant's GUID, which is part of iss, even of its host");
     let mut expansion = Expansion { name: tenant.clone(), ..Expansion::microsoft(&["oid"]) };
     if let (Some(tenant), Some(id)) = (&tenant, &tenant_id) {
         expansion.discovery = vec![format!("https://{tenant}.ciamlogin.com/{id}/v2.0/.well-known/openid-configuration")];
     }
     // The tenant is one of Entra too: tokens that were asked for at its other endpoint say so.
     let domains = section.texts("domains", &HOST);
-    if domains.len() > MOST_DOMAINS {
-        section.refuse("domains", &format!("has too many elements; accepted: {MOST_DOMAINS} domains"));
+    if domains.len() > MAX_DOMAINS {
+        section.refuse("domains", &format!("has too many elements; accepted: {MAX_DOMAINS} domains"));
         return expansion;
     }
     if let Some(id) = &tenant_id {
@@ -229,12 +227,12 @@ fn oidc(section: &mut Section<'_>, given: &Given<'_>) -> Expansion {
     };
     if let (false, [issuer, more @ ..]) = (given.sources, given.issuers) {
         if !more.is_empty() || issuer.contains(TENANT_PLACE) || Url::parse(issuer).is_err() {
-            section.missing("discovery", "it follows from the issuer only where that is a single URL");
+            section.missing("discovery", "it can be derived from the issuer only if that is a single URL");
         } else {
             let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
             match (crate::config::formats::KEY_URL.parse)(&url) {
                 Ok(url) => expansion.discovery = vec![url],
-                Err(wrong) => field.problem(format!("as the place of the discovery document: {wrong}; or give discovery")),
+                Err(wrong) => field.problem(format!("cannot be used to find the discovery document: {wrong}; or set discovery")),
             }
         }
     }

@@ -36,7 +36,7 @@ pub(in crate::config) const AUTO: &str = "auto";
 const ACCESS: [(&str, bool); 2] = [("protected", false), ("public", true)];
 
 const PATH: Format<String> = Format {
-    accepted: "a path such as / or /db: segments of A-Z a-z 0-9 - . _ ~ : @ $ + , = and no slash at the end",
+    accepted: "a path such as / or /db: segments of A-Z a-z 0-9 - . _ ~ : @ $ + , = and no trailing slash",
     shown: true,
     parse: path,
 };
@@ -53,7 +53,7 @@ pub(in crate::config) struct Rest<'r, 'f> {
     pub(in crate::config) algorithm: Algorithm,
 }
 
-/// Routes with a preset may add a minting profile of their own.
+/// Routes with a preset may add a minting profile.
 pub(in crate::config) fn routes<'f>(
     field: Option<Field<'f>>,
     rest: &Rest<'_, 'f>,
@@ -83,7 +83,7 @@ pub(in crate::config) fn routes<'f>(
     routes.into_iter().map(|(_, route)| route).collect()
 }
 
-/// One element of the list; several routes, if its preset stands for several.
+/// One element of the list; several routes, if its preset expands to several.
 fn route<'f>(mut section: Section<'f>, rest: &Rest<'_, 'f>, profiles: &mut Vec<Profile<'f>>) -> Vec<RouteSettings> {
     let preset = section.field("preset");
     let backend = preset.as_ref().and_then(|field| field.choice(&BACKENDS));
@@ -109,7 +109,7 @@ fn route<'f>(mut section: Section<'f>, rest: &Rest<'_, 'f>, profiles: &mut Vec<P
     };
     if backend == Some(Backend::Realm) {
         for key in ["exact", "methods", "access", "pass_authorization"] {
-            section.refuse(key, "the preset realm expands to two routes, which differ in this; write them out to change it");
+            section.refuse(key, "the preset realm expands to two routes that differ in this; write them out to change it");
         }
     } else {
         route.exact = section.flag("exact", false);
@@ -136,11 +136,11 @@ fn route<'f>(mut section: Section<'f>, rest: &Rest<'_, 'f>, profiles: &mut Vec<P
     route.close_codes = section.field("close_codes").map(|field| close_codes(field.section())).unwrap_or_default();
 
     if let Some(field) = places.filter(|_| has_cookie && route.allowed_origins == AllowedOrigins::Unsaid) {
-        field.warning("without allowed_origins a cookie counts for reading alone; every other method and every socket is refused");
+        field.warning("without allowed_origins a cookie is accepted only for read-only methods; every other method and every WebSocket is refused");
     }
     let in_body = route.token_in.iter().any(|place| matches!(place, TokenPlace::Body(_)));
     if let Some(field) = on_invalid.filter(|_| route.on_invalid == OnInvalid::LetBackendRefuse && in_body) {
-        field.problem("let_backend_refuse is for sockets, which have no body");
+        field.problem("let_backend_refuse is for WebSockets, which have no body");
     }
     if route.access != Access::Protected {
         let demands = permission != PermissionSettings::default() || named_user.is_some_and(|_| route.user_query.is_some());
@@ -158,13 +158,13 @@ fn route<'f>(mut section: Section<'f>, rest: &Rest<'_, 'f>, profiles: &mut Vec<P
     }
 }
 
-/// A public route looks at no token: `demands` says that it demands something of one, `in_body` that it may be in a body.
+/// A public route looks at no token: `requires` says that it requires something of one, `in_body` that it may be in a body.
 fn check_public(section: &Section<'_>, demands: bool, in_body: bool, has_resource: bool) {
     if has_resource {
         section.problem("a public route protects nothing; remove resource");
     }
     if demands {
-        section.problem("a public route demands nothing of a token; remove scopes, roles, claims, nonce and user_query");
+        section.problem("a public route checks no token; remove scopes, roles, claims, nonce and user_query");
     }
     if in_body {
         section.problem("a public route does not read bodies; accepted under token.in: header, query, protocol, cookie");
@@ -203,7 +203,7 @@ fn upstream(section: &mut Section<'_>, upstreams: &[Upstream<'_>]) -> usize {
     let names: Vec<_> = upstreams.iter().map(|upstream| upstream.settings.name.as_str()).collect();
     let Some(field) = section.field("upstream") else {
         if names.len() > 1 {
-            section.missing("upstream", &format!("there are several; accepted: {}", shown_names(&names)));
+            section.missing("upstream", &format!("there are several upstreams; accepted: {}", shown_names(&names)));
         }
         return 0;
     };
@@ -230,7 +230,7 @@ fn close_codes(mut section: Section<'_>) -> CloseCodes {
     codes
 }
 
-/// A code that may stand in a Close (RFC 6455 section 7.4), and in a browser's.
+/// A code that may be in a Close (RFC 6455 section 7.4), and in a browser's.
 fn close_code(text: &str) -> Result<Option<u16>, &'static str> {
     if text == AUTO {
         return Ok(None);
@@ -252,17 +252,17 @@ fn path(text: &str) -> Result<String, &'static str> {
     }
     if text.contains(['*', '{']) {
         return Err(
-            "has a wildcard, which there are none of; /api takes /api and everything below it (with exact: true, /api alone)",
+            "has a wildcard, which is not supported; /api matches /api and everything below it (with exact: true, only /api)",
         );
     }
     if rest.ends_with('/') {
-        return Err("ends with a slash; /db takes /db, /db/ and everything below");
+        return Err("ends with a slash; /db matches /db, /db/ and everything below");
     }
     let plain = |byte: u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'$' | b'+' | b',' | b'=')
     };
     let fine = rest.split('/').all(|part| !matches!(part, "" | "." | "..") && part.bytes().all(plain));
-    if fine { Ok(text.to_owned()) } else { Err("has a character or segment that can be read in two ways") }
+    if fine { Ok(text.to_owned()) } else { Err("has an ambiguous character or segment") }
 }
 
 fn method(text: &str) -> Result<String, &'static str> {

@@ -15,13 +15,13 @@ pub(in crate::config) fn signing(mut section: Section<'_>) -> SigningSettings {
     let field = section.field("algorithm");
     let algorithm = field.as_ref().and_then(|field| field.choice(&signing_algorithms())).unwrap_or(SigningSettings::ALGORITHM);
     if let Some(field) = field.filter(|_| algorithm == Algorithm::HS256) {
-        field.warning("HS256: whoever can verify user tokens can mint them, the backend included; use it only where the backend can verify nothing else");
+        field.warning("HS256: anyone who can verify user tokens can mint them, including the backend; use it only if the backend can verify nothing else");
     }
     let key = if algorithm == Algorithm::HS256 { secret(&mut section) } else { private_key(&mut section) };
     section.refuse("passphrase", NO_SECRETS);
     section.refuse("password", NO_SECRETS);
-    section.refuse("key", "secrets do not belong in the file; give key_file: PATH");
-    section.refuse("secret", "secrets do not belong in the file; give secret_file: PATH or secret_env: VARIABLE");
+    section.refuse("key", "secrets do not belong in the file; use key_file: PATH");
+    section.refuse("secret", "secrets do not belong in the file; use secret_file: PATH or secret_env: VARIABLE");
     let default = SigningSettings::new(key);
     let settings = SigningSettings {
         algorithm,
@@ -34,7 +34,7 @@ pub(in crate::config) fn signing(mut section: Section<'_>) -> SigningSettings {
 }
 
 fn private_key(section: &mut Section<'_>) -> SigningKeySource {
-    section.required("key_file", "the private key that signs user tokens; make one with: syncgate keys generate --out FILE");
+    section.required("key_file", "the private key that signs user tokens; create one with: syncgate keys generate --out FILE");
     let file = section.file("key_file", Target::SigningKey).unwrap_or_default();
     let passphrase = one_source(section, "passphrase_file", "passphrase_env");
     for key in ["secret_file", "secret_env"] {
@@ -47,7 +47,7 @@ fn secret(section: &mut Section<'_>) -> SigningKeySource {
     if section.field("secret_file").is_none() && section.field("secret_env").is_none() {
         section.missing(
             "secret_file",
-            "the secret that the backend has too (or give secret_env); make one with: openssl rand -base64 48",
+            "the secret shared with the backend (or set secret_env); create one with: openssl rand -base64 48",
         );
     }
     let source = one_source(section, "secret_file", "secret_env");

@@ -1,4 +1,4 @@
-//! What must hold across issuers: each has its own name and its own `iss`, and their user ids cannot meet.
+//! Rules across issuers: each has its own name and its own `iss`, and their user ids cannot collide.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,7 +25,9 @@ fn names(issuers: &[Issuer<'_>]) {
     for issuer in issuers {
         let name = issuer.config.rules.name.as_str();
         if let Some(first) = seen.insert(name, &issuer.field.key).filter(|_| !name.is_empty()) {
-            issuer.field.problem(format!("name {name} is also that of {first}; accepted: a different name for each (name: ...)"));
+            issuer
+                .field
+                .problem(format!("name {name} is already used by {first}; accepted: a different name for each (name: ...)"));
         }
     }
 }
@@ -55,7 +57,7 @@ fn iss_values(issuers: &[Issuer<'_>]) {
     for ((first, second), iss) in clashes {
         if let (Some(first), Some(second)) = (issuers.get(first), issuers.get(second)) {
             second.field.problem(format!(
-                "accepts the iss {iss}, which {} also accepts; accepted: each iss in one issuer",
+                "accepts the iss {iss}, which {} also accepts; accepted: each iss in only one issuer",
                 first.field.key
             ));
         }
@@ -98,16 +100,18 @@ fn user_ids(issuers: &[Issuer<'_>]) {
         let Some(issuer) = issuers.get(index) else { continue };
         let text = match collision {
             Collision::Tenants => {
-                format!("several tenants, and user_id does not hold the tenant; accepted: a join such as {{tid}}_{{oid}}, {SHARED}")
+                format!(
+                    "there are several tenants, and user_id does not contain the tenant; accepted: a combination such as {{tid}}_{{oid}}, {SHARED}"
+                )
             }
             Collision::Issuers => format!(
-                "several issuers, and user_id does not say which; accepted: a join or prefix such as {{tid}}_{{oid}} or partner_{{sub}}, {SHARED}"
+                "there are several issuers, and user_id does not say which; accepted: a combination or prefix such as {{tid}}_{{oid}} or partner_{{sub}}, {SHARED}"
             ),
             Collision::Prefix(other) => {
                 let other = issuers.get(other).map(|issuer| issuer.field.key.as_str()).unwrap_or_default();
-                format!("the prefix of its user_id and that of {other} overlap; accepted: different prefixes, {SHARED}")
+                format!("the prefixes of its user_id and of {other} overlap; accepted: different prefixes, {SHARED}")
             }
         };
-        issuer.field.problem(format!("two people could get one user id: {text}"));
+        issuer.field.problem(format!("two people could get the same user id: {text}"));
     }
 }

@@ -20,7 +20,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub(in crate::config) const HOST_HEADERS: [(&str, HostHeader); 2] =
     [("client", HostHeader::Client), ("upstream", HostHeader::Upstream)];
 
-/// An upstream and where it stands in the file.
+/// An upstream and where it is in the file.
 pub(in crate::config) struct Upstream<'a> {
     pub(in crate::config) settings: UpstreamSettings,
     pub(in crate::config) field: Field<'a>,
@@ -56,18 +56,18 @@ pub(in crate::config) fn upstreams<'a>(root: &mut Section<'a>) -> Vec<Upstream<'
 }
 
 fn upstream(name: String, mut section: Section<'_>) -> UpstreamSettings {
-    let field = section.required("url", "where requests are forwarded, such as http://127.0.0.1:5984");
+    let field = section.required("url", "where requests are forwarded to, such as http://127.0.0.1:5984");
     let url = field.as_ref().and_then(|field| field.text(&UPSTREAM_URL));
     let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default().to_owned();
     let tls = url.as_ref().is_some_and(|url| url.scheme() == "https");
     if let Some(field) = field.filter(|_| url.is_some() && !tls && !is_loopback(&host)) {
         field.warning(
-            "plain http to another machine: user tokens are readable on the way; acceptable only in a network that you trust",
+            "plain http to another machine: user tokens can be read on the network; acceptable only in a network that you trust",
         );
     }
     let ca_file = section.field("ca_file");
     if let Some(field) = ca_file.filter(|_| url.is_some() && !tls) {
-        field.problem("has no effect with an http url; accepted: with an https url");
+        field.problem("has no effect with an http url; accepted: only with an https url");
     }
     let port = url.and_then(|url| url.port_or_known_default()).unwrap_or_default();
     let default = UpstreamSettings::new(&name, host.trim_start_matches('[').trim_end_matches(']'), port);

@@ -19,12 +19,12 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
         (
             "/issuers/0/proxy",
             json!("http://proxy:3128/x"),
-            format!("issuers[0].proxy: has a path or a query; requests keep their own; {PROXY_URL}"),
+            format!("issuers[0].proxy: has a path or a query; each request keeps its own; {PROXY_URL}"),
         ),
         (
             "/issuers/0/proxy",
             json!("socks5h://user:secret@proxy:1080"),
-            format!("issuers[0].proxy: has credentials in it; give proxy_credentials_file; {PROXY_URL}"),
+            format!("issuers[0].proxy: contains credentials; use proxy_credentials_file; {PROXY_URL}"),
         ),
         ("/issuers/0/proxy", json!("socks4://proxy:1080"), format!("issuers[0].proxy: is neither http nor https; {PROXY_URL}")),
         row("/issuers/0/proxy_credentials_file", json!("login"), "issuers[0].proxy_credentials_file: is valid only with proxy"),

@@ -32,11 +32,11 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
             json!("guid"),
             "mint.user_id_form: \"guid\" is not known; did you mean uuid?; accepted: any, uri_component, couchdb, couchbase, uuid",
         ),
-        row("/mint/typ", json!(["JWT"]), "mint.typ: is a list, not one value; accepted: none, or a text such as JWT (default JWT)"),
+        row("/mint/typ", json!(["JWT"]), "mint.typ: is a list, not one value; accepted: none, or text such as JWT (default JWT)"),
         row(
             "/mint/kid",
             json!(""),
-            "mint.kid: \"\" is empty or too long; accepted: none, thumbprint, or a text of 1 to 1024 bytes (default none)",
+            "mint.kid: \"\" is empty or too long; accepted: none, thumbprint, or text of 1 to 1024 bytes (default none)",
         ),
         row("/mint/lifetime", json!("5m"), "mint.lifetime: \"5m\" is not known; accepted: ttl, end"),
         row("/mint/ttl", json!("29s"), "mint.ttl: 29s is too short; accepted: 30s to 1d (default 5m)"),

@@ -6,19 +6,19 @@ use super::bad_values::{CLAIM, NAME, SCOPE, TEXT};
 pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
     let nonce = "accepted: ignored, forbidden, or {header: NAME}";
     let host = "accepted: a host name or address without port";
-    let path = "accepted: a path such as / or /db: segments of A-Z a-z 0-9 - . _ ~ : @ $ + , = and no slash at the end";
+    let path = "accepted: a path such as / or /db: segments of A-Z a-z 0-9 - . _ ~ : @ $ + , = and no trailing slash";
     let row = |place, value, text: &str| (place, value, text.to_owned());
     vec![
         ("/routes", json!([{ "name": "a/b" }]), format!("routes[0].name: \"a/b\" cannot be a name; {NAME}")),
         (
             "/routes",
             json!([{ "name": "a", "path": "/a/../b" }]),
-            format!("routes[0].path: \"/a/../b\" has a character or segment that can be read in two ways; {path}"),
+            format!("routes[0].path: \"/a/../b\" has an ambiguous character or segment; {path}"),
         ),
         (
             "/routes",
             json!([{ "name": "a", "path": "/a/" }]),
-            format!("routes[0].path: \"/a/\" ends with a slash; /db takes /db, /db/ and everything below; {path}"),
+            format!("routes[0].path: \"/a/\" ends with a slash; /db matches /db, /db/ and everything below; {path}"),
         ),
         (
             "/routes",

@@ -10,7 +10,7 @@ const GUID: &str = "accepted: a GUID such as 9c0c1f5e-0000-4000-8000-00000000000
 pub(super) const NAME: &str = "accepted: 1 to 64 of a-z 0-9 _ -";
 pub(super) const CLAIM: &str = "accepted: the name of a claim: 1 to 256 bytes, without spaces or braces";
 pub(super) const SCOPE: &str = "accepted: a scope as in the claim scp: no space, quote or backslash";
-pub(super) const TEXT: &str = "accepted: a text of 1 to 1024 bytes";
+pub(super) const TEXT: &str = "accepted: text of 1 to 1024 bytes";
 
 /// Place, bad value, the problem that must be the only one (`...` stands for the usual end of the message).
 fn table() -> Vec<(&'static str, Value, String)> {
@@ -33,7 +33,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row(
             "/listen/max_connections",
             json!("many"),
-            "listen.max_connections: \"many\" cannot be read; accepted: 1 to 1000000 (default 10000)",
+            "listen.max_connections: \"many\" is not valid; accepted: 1 to 1000000 (default 10000)",
         ),
         row(
             "/listen/header_timeout",
@@ -90,9 +90,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         (
             "/issuers/0/discovery",
             json!("http://login.contoso.com/d"),
-            format!(
-                "issuers[0].discovery: plain http to another machine: whoever is between could put in keys of their own; {KEY_URL}"
-            ),
+            format!("issuers[0].discovery: plain http to another machine: anyone on the network path could inject keys; {KEY_URL}"),
         ),
         (
             "/issuers/0/jwks_uri",
@@ -115,8 +113,8 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row(
             "/issuers/0/algorithms",
             json!(["RS256", "HS256"]),
-            "issuers[0].algorithms[1]: HMAC is refused: its key would be the published key, so anybody could sign; accepted: RS256 and \
-             the like",
+            "issuers[0].algorithms[1]: HMAC is refused: its key would be the published key, so anyone could sign; accepted: asymmetric \
+             algorithms such as RS256",
         ),
         row(
             "/issuers/0/algorithms",
@@ -148,12 +146,12 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row(
             "/issuers/0/user_id",
             json!("{tid_{oid}"),
-            "issuers[0].user_id: \"{tid_{oid}\" cannot be read; accepted: claims in braces such as {tid}_{oid}",
+            "issuers[0].user_id: \"{tid_{oid}\" is not valid; accepted: claims in braces such as {tid}_{oid}",
         ),
         row(
             "/issuers/0/user_id",
             json!("email"),
-            "issuers[0].user_id: people can change email, and it can be reassigned to somebody else; accepted only with mutable_user_id: true",
+            "issuers[0].user_id: email can be changed by its owner and reassigned to another person; accepted only with mutable_user_id: true",
         ),
         row("/issuers/0/mutable_user_id", json!("on"), "issuers[0].mutable_user_id: \"on\" is not known; accepted: true, false"),
         row("/issuers/0/shared_user_ids", json!(1), "issuers[0].shared_user_ids: \"1\" is not known; accepted: true, false"),
@@ -168,7 +166,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         ("/issuers/0/ca_file", json!(""), format!("issuers[0].ca_file: is empty or too long; {file}")),
         row("/issuers/0/refresh", json!("1m"), "issuers[0].refresh: 1m is too short; accepted: 5m to 1d (default 1h)"),
         row("/issuers/0/keep", json!("60d"), "issuers[0].keep: 60d is too long; accepted: 5m to 30d (default 26h)"),
-        row("/token/max_bytes", json!("1MB"), "token.max_bytes: \"1MB\" cannot be read; accepted: 1KiB to 64KiB (default 16KiB)"),
+        row("/token/max_bytes", json!("1MB"), "token.max_bytes: \"1MB\" is not valid; accepted: 1KiB to 64KiB (default 16KiB)"),
         row(
             "/token/max_header_bytes",
             json!(255),
@@ -178,7 +176,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         (
             "/signing/key_file",
             json!("-----BEGIN PRIVATE KEY-----\nMIIE"),
-            format!("signing.key_file: has a line break or another control character in it; {file}"),
+            format!("signing.key_file: contains a line break or another control character; {file}"),
         ),
         ("/signing/passphrase_file", json!(["a"]), format!("signing.passphrase_file: is a list, not one value; {file}")),
         row(
@@ -187,26 +185,28 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             "signing.passphrase_env: this cannot be the name of an environment variable; accepted: the name of an environment variable: \
              letters, digits, _",
         ),
-        row("/signing/threads", json!(-1), "signing.threads: \"-1\" cannot be read; accepted: 0 to 1024 (default 0)"),
+        row("/signing/threads", json!(-1), "signing.threads: \"-1\" is not valid; accepted: 0 to 1024 (default 0)"),
         row("/signing/queue", json!(0), "signing.queue: 0 is too small; accepted: 1 to 1000000 (default 1024)"),
         (
             "/upstream/url",
             json!("http://127.0.0.1:5984/db"),
-            format!("upstream.url: has a path or a query; requests keep their own; {UPSTREAM_URL}"),
+            format!("upstream.url: has a path or a query; each request keeps its own; {UPSTREAM_URL}"),
         ),
         (
             "/upstream/url",
             json!("https://10.0.0.1"),
-            format!(
-                "upstream.url: https to an address; it needs a host name, which the certificate is verified against; {UPSTREAM_URL}"
-            ),
+            format!("upstream.url: https to an IP address; a host name is needed to verify the certificate; {UPSTREAM_URL}"),
         ),
         (
             "/upstream/url",
             json!("http://admin:secret@127.0.0.1"),
-            format!("upstream.url: has credentials in it; secrets do not belong in the file; {UPSTREAM_URL}"),
+            format!("upstream.url: contains credentials; secrets do not belong in the file; {UPSTREAM_URL}"),
         ),
-        row("/upstream/ca_file", json!("ca.pem"), "upstream.ca_file: has no effect with an http url; accepted: with an https url"),
+        row(
+            "/upstream/ca_file",
+            json!("ca.pem"),
+            "upstream.ca_file: has no effect with an http url; accepted: only with an https url",
+        ),
         row("/upstream/host", json!("server"), "upstream.host: \"server\" is not known; accepted: client, upstream"),
         row(
             "/upstream/connect_timeout",
@@ -225,7 +225,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         (
             "/headers/strip_also",
             json!(["*-user"]),
-            format!("headers.strip_also[0]: \"*-user\" has a star that is not at its end; {header}"),
+            format!("headers.strip_also[0]: \"*-user\" has a star that is not at the end; {header}"),
         ),
         row("/headers/strip", json!("ho*"), "headers.strip: would strip host, without which a request cannot be forwarded"),
         row(
@@ -233,7 +233,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             json!("a\"b"),
             "realm: \"a\\\"b\" cannot be a realm; accepted: 1 to 64 ASCII characters without quote and backslash",
         ),
-        row("/cache/entries", json!("100k"), "cache.entries: \"100k\" cannot be read; accepted: 100 to 10000000 (default 100000)"),
+        row("/cache/entries", json!("100k"), "cache.entries: \"100k\" is not valid; accepted: 100 to 10000000 (default 100000)"),
         row("/cache/bytes", json!("1MiB"), "cache.bytes: 1MiB is too small; accepted: 16MiB to 64GiB (default 256MiB)"),
         row("/cache/bytes", json!("65GiB"), "cache.bytes: 65GiB is too large; accepted: 16MiB to 64GiB (default 256MiB)"),
         row("/log/format", json!("xml"), "log.format: \"xml\" is not known; accepted: json, text"),

@@ -20,7 +20,7 @@ fn route(members: Value) -> Value {
 fn the_two_ways_to_write_a_template_are_not_mixed_up() {
     let told_of_id = told("/issuers/0/user_id", json!("${sub}"));
     assert!(
-        told_of_id.starts_with("issuers[0].user_id: \"${sub}\" has a $ before a brace; here a claim is written {sub}"),
+        told_of_id.starts_with("issuers[0].user_id: \"${sub}\" has a $ before a brace; write a claim as {sub} here"),
         "{told_of_id}"
     );
     for (claims, written) in [
@@ -29,19 +29,19 @@ fn the_two_ways_to_write_a_template_are_not_mixed_up() {
         (json!({ "userId": "${user_id}", "groups": "{claim:groups}" }), "${claim:groups}"),
     ] {
         let told = told("/mint", json!({ "claims": claims }));
-        assert!(told.contains("has no $, so every user would get this text as it is") && told.ends_with(written), "{told}");
+        assert!(told.contains("has no $, so every user would get this literal text") && told.ends_with(written), "{told}");
     }
     // Other braces are text.
     let fine = json!({ "claims": { "userId": "${user_id}", "mode": "{a}", "role": "$${user_id}" } });
     assert_eq!(problems(&with(&[("/mint", fine)])), Vec::<String>::new());
     let issuer = json!({ "issuer": "https://login.microsoftonline.com/${tenantid}/v2.0", "jwks_uri": "https://a.test/k", "audiences": ["api"] });
-    assert!(told("/issuers/0", issuer).contains("has a $ before a brace; a template is written {tenantid}"));
+    assert!(told("/issuers/0", issuer).contains("has a $ before a brace; write a template as {tenantid}"));
 }
 
 #[test]
 fn what_no_token_can_say_is_a_mistake() {
     for (place, value, expected) in [
-        ("/issuers/0/tenant", json!(super::TENANT_ID), "is a GUID; that goes to tenant_id"),
+        ("/issuers/0/tenant", json!(super::TENANT_ID), "is a GUID, which belongs in tenant_id"),
         ("/issuers/0/audiences", json!(["*"]), "has a wildcard"),
         ("/issuers/0/audiences", json!(["api://*"]), "has a wildcard"),
         ("/issuers/0/audiences", json!(["api "]), "begins or ends with white space"),
@@ -60,7 +60,7 @@ fn what_looks_like_something_else_is_warned_of() {
         (
             "/issuers/0/audiences",
             json!(["https://contoso.onmicrosoft.com/api/docs.read"]),
-            "issuers[0].audiences: https://contoso.onmicrosoft.com/api/docs.read looks like a scope: clients ask for it, and the aud of the \
+            "issuers[0].audiences: https://contoso.onmicrosoft.com/api/docs.read looks like a scope, which clients request; the aud of the \
              token is https://contoso.onmicrosoft.com/api,",
         ),
         ("/issuers/0/audiences", json!(["api://9c0c1f5e/read"]), "issuers[0].audiences: api://9c0c1f5e/read looks like a scope"),
@@ -115,8 +115,8 @@ fn origins_are_written_as_browsers_send_them() {
     }
     for (origin, expected) in [
         ("https://*.app.test", "has a wildcard"),
-        ("*", "for every page, write any"),
-        ("null", "writes null_origin"),
+        ("*", "to accept every page, write any"),
+        ("null", "set null_origin"),
         ("app.contoso.com", "has no scheme"),
         ("https://app.contoso.com/", "is not written as browsers send it"),
         ("https://App.contoso.com", "is not written as browsers send it"),
@@ -147,7 +147,7 @@ fn paths_are_taken_as_they_stand() {
         ("/api/*", "has a wildcard"),
         ("/users/{id}", "has a wildcard"),
         ("api", "does not start with a slash"),
-        ("/a/../b", "can be read in two ways"),
+        ("/a/../b", "ambiguous character or segment"),
     ] {
         let told = told("/routes", route(json!({ "path": path })));
         assert!(told.contains(expected), "{path}: {told}");

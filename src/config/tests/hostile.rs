@@ -25,12 +25,12 @@ fn parse_in_time(text: &[u8]) -> Result<Loaded, Findings> {
 #[test]
 fn what_is_not_supported_is_named_with_its_place() {
     for (text, expected) in [
-        ("a: &x 1", "1:4: anchors (&name) are not supported; write the value out where it is needed"),
-        ("a: &x {}", "1:4: anchors (&name) are not supported; write the value out where it is needed"),
+        ("a: &x 1", "1:4: anchors (&name) are not supported; write the value out where it is used"),
+        ("a: &x {}", "1:4: anchors (&name) are not supported; write the value out where it is used"),
         ("a: *x", "1:4: not YAML: while parsing node, found unknown anchor"),
         ("a: &x [*x]", "1:4: anchors"),
         ("a: !secret x", "1:4: tags (!name) are not supported; remove the tag"),
-        ("a: 1\n---\nb: 2", "2:1: a second document starts here; accepted: one for each file"),
+        ("a: 1\n---\nb: 2", "2:1: a second document starts here; accepted: one per file"),
         ("a: 1\nb", "3:1: not YAML: "),
         ("a:\n\t- b", "2:1: not YAML: a tab indents this line; write spaces"),
         ("{a: 1", "1:1: not YAML: this bracket is not closed"),
@@ -46,7 +46,7 @@ fn what_is_not_supported_is_named_with_its_place() {
 #[test]
 fn text_that_is_not_utf_8_has_a_place() {
     let findings = parse_in_time(b"# fine\nrealm: \xff").unwrap_err();
-    assert_eq!(findings.problems[0].to_string(), "2:8: not UTF-8 here; save the file as UTF-8");
+    assert_eq!(findings.problems[0].to_string(), "2:8: not valid UTF-8; save the file as UTF-8");
 }
 
 #[test]

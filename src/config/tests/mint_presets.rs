@@ -15,7 +15,7 @@ use crate::{
     token::{ClaimValue, Lifetime, MintingProfile, UserIdForm},
 };
 
-/// Preset, the claims that it demands, and what it expands to beyond the defaults.
+/// Preset, the claims that it requires, and what it expands to beyond the defaults.
 #[test]
 fn presets_expand_to_plain_settings() {
     let hour = 3_600;
@@ -185,7 +185,7 @@ fn a_shared_secret_is_asked_for_and_warned_of() {
     assert_eq!(
         warnings(&text),
         [
-            "signing.algorithm: HS256: whoever can verify user tokens can mint them, the backend included; use it only where the backend can verify nothing else"
+            "signing.algorithm: HS256: anyone who can verify user tokens can mint them, including the backend; use it only if the backend can verify nothing else"
         ]
     );
     round_trip(&text);
@@ -193,7 +193,7 @@ fn a_shared_secret_is_asked_for_and_warned_of() {
     for (settings, expected) in [
         (
             json!({ "algorithm": "HS256" }),
-            "signing.secret_file: is required: the secret that the backend has too (or give secret_env); make one with: openssl rand -base64 48",
+            "signing.secret_file: is required: the secret shared with the backend (or set secret_env); create one with: openssl rand -base64 48",
         ),
         (
             json!({ "algorithm": "HS256", "secret_file": "s", "secret_env": "S" }),
@@ -206,15 +206,12 @@ fn a_shared_secret_is_asked_for_and_warned_of() {
         (json!({ "key_file": "k", "secret_file": "s" }), "signing.secret_file: is valid only with algorithm: HS256"),
         (
             json!({ "algorithm": "HS256", "secret": "hunter2hunter2" }),
-            "signing.secret: secrets do not belong in the file; give secret_file: PATH or secret_env: VARIABLE",
+            "signing.secret: secrets do not belong in the file; use secret_file: PATH or secret_env: VARIABLE",
         ),
     ] {
         let found = problems(&signing(settings));
         assert!(found.contains(&expected.to_owned()) && !found.concat().contains("hunter2"), "{found:?}");
     }
     let text = with(&[("/mint", json!({ "kid": "thumbprint" })), ("/signing", json!({ "algorithm": "HS256", "secret_env": "S" }))]);
-    assert_eq!(
-        problems(&text),
-        ["mint.kid: thumbprint cannot be combined with HS256: a secret has none; accepted: none, or a text"]
-    );
+    assert_eq!(problems(&text), ["mint.kid: thumbprint cannot be combined with HS256: a secret has none; accepted: none, or text"]);
 }

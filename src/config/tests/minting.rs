@@ -13,7 +13,7 @@ pub(super) fn profile(settings: Value) -> MintingProfile {
     config(&mint(settings)).profiles.remove(0)
 }
 
-/// The claims as they stand in the config.
+/// The claims as they are in the config.
 pub(super) fn claims(profile: &MintingProfile) -> Value {
     profile.claims.iter().map(|(name, value)| (name.clone(), value.to_json())).collect::<serde_json::Map<_, _>>().into()
 }
@@ -59,7 +59,7 @@ mint:
     let too_large = yaml.replace("18446744073709551615", "18446744073709551616");
     assert_eq!(
         problems(&too_large),
-        ["mint.claims.big: 18446744073709551616 is a number of more than 64 bits; put it into quotes to have it as text"]
+        ["mint.claims.big: 18446744073709551616 is a number of more than 64 bits; quote it to use it as text"]
     );
 }
 
@@ -115,7 +115,7 @@ mint:
 fn mistakes_in_claims_and_tables_are_told() {
     let sub = "${user_id}";
     let table = |table: Value| mint(json!({ "claims": { "sub": sub, "r": "${all:t}" }, "tables": { "t": table } }));
-    let power = "grants power in known backends, so it does not come from a client's token; accepted: a fixed value, or a table";
+    let power = "grants power in known backends, so it must not come from a client's token; accepted: a fixed value, or a table";
     for (text, expected) in [
         (
             mint(json!({ "claims": { "a b": 1, "sub": sub } })),
@@ -124,7 +124,7 @@ fn mistakes_in_claims_and_tables_are_told() {
         (mint(json!({ "claims": { "sub": "${user_id" } })), "mint.claims.sub: has ${ without }; a literal ${ is written $${"),
         (
             mint(json!({ "claims": { "sub": [sub, "x\ny"] } })),
-            "mint.claims.sub: \"x\\ny\" has a line break or another control character in it",
+            "mint.claims.sub: \"x\\ny\" contains a line break or another control character",
         ),
         (mint(json!({ "claims": { "sub": sub, "r": "${all:t}" } })), "mint.claims: there is no table t; accepted: one of tables"),
         (mint(json!({ "claims": { "sub": null } })), "mint.claims: no claim is left; accepted: at least one"),
@@ -135,7 +135,7 @@ fn mistakes_in_claims_and_tables_are_told() {
         ),
         (
             mint(json!({ "preset": "zero", "user_id_claim": "sub" })),
-            "mint.user_id_claim: cannot be combined with preset, which sets the claim of the user id; use claims",
+            "mint.user_id_claim: cannot be combined with preset, which sets the claim with the user id; use claims",
         ),
         (mint(json!({ "claims": { "sub": sub, "isAdmin": "${claim:x}" } })), &format!("mint.claims: isAdmin {power}")),
         (
@@ -152,11 +152,11 @@ fn mistakes_in_claims_and_tables_are_told() {
         ),
         (
             table(json!({ "from": "${roles}", "values": { "a": "${user_id}" } })),
-            "mint.tables.t.values.a: is not fixed; accepted: a value, or a list of values, without ${",
+            "mint.tables.t.values.a: is not a fixed value; accepted: a value, or a list of values, without ${",
         ),
         (
             table(json!({ "from": "${roles}", "values": { "a": [null] }, "default": null })),
-            "mint.tables.t.default: is not fixed; accepted: a value, or a list of values, without ${",
+            "mint.tables.t.default: is not a fixed value; accepted: a value, or a list of values, without ${",
         ),
         (
             table(json!({ "from": "${roles}", "values": { "a": 1 }, "else": 1 })),
@@ -191,7 +191,7 @@ fn check_warns_of_power_that_reaches_everybody() {
         ("x-hasura-default-role", json!("admin"), "admin"),
     ] {
         let expected = format!(
-            "mint.claims: {claim} gives {word}, which grants power in known backends, to every user; a table gives it to some: ${{all:TABLE}}"
+            "mint.claims: {claim} gives {word}, which grants power in known backends, to every user; to give it to some, use a table: ${{all:TABLE}}"
         );
         assert_eq!(of(json!({ "sub": sub, claim: value })), [expected]);
     }
@@ -200,10 +200,10 @@ fn check_warns_of_power_that_reaches_everybody() {
     assert_eq!(of(harmless), [""; 0]);
     assert_eq!(of(json!({ "role": "x" })), ["mint.claims: no claim has ${user_id} in it, so the backend cannot tell users apart"]);
     let unused = mint(json!({ "claims": { "sub": sub }, "tables": { "t": { "from": "${roles}", "values": { "a": 1 } } } }));
-    assert_eq!(warnings(&unused), ["mint.claims: the table t is not used; a claim takes it as ${all:t}"]);
+    assert_eq!(warnings(&unused), ["mint.claims: the table t is not used; use it in a claim as ${all:t}"]);
     assert_eq!(
         warnings(&with(&[("/profiles", json!({ "a": { "preset": "zero" } }))])),
-        ["profiles.a: no route names it (mint: NAME)"]
+        ["profiles.a: no route uses it (mint: NAME)"]
     );
 }
 
@@ -223,6 +223,6 @@ fn only_claims_that_the_config_names_are_kept() {
 fn the_default_profile_keeps_its_name_to_itself() {
     assert_eq!(
         problems(&with(&[("/profiles", json!({ "default": { "preset": "zero" } }))])),
-        ["profiles.default: is the name of the profile in mint; accepted: another name"]
+        ["profiles.default: is reserved for the profile in mint; accepted: another name"]
     );
 }

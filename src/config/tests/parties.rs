@@ -40,7 +40,7 @@ fn several_providers_in_one_element_with_several_sources_are_refused() {
     ] {
         let problems = problems(&text(&issuer));
         assert!(
-            matches!(problems.as_slice(), [one] if one.starts_with("issuers[0].issuer: ") && one.contains("would sign for the other")),
+            matches!(problems.as_slice(), [one] if one.starts_with("issuers[0].issuer: ") && one.contains("could sign for the other")),
             "{issuer}: {problems:?}"
         );
     }

@@ -121,9 +121,7 @@ fn entra_for_all_tenants_is_a_template_with_a_list() {
     open.as_object_mut().unwrap().remove("tenants");
     assert_eq!(
         wrong(open.clone()),
-        [
-            "issuers[0].tenants: is required: anybody can create a tenant; list the GUIDs of those to accept, or set any_tenant: true"
-        ]
+        ["issuers[0].tenants: is required: anyone can create a tenant; list the GUIDs of those to accept, or set any_tenant: true"]
     );
     open["any_tenant"] = json!(true);
     assert!(matches!(expand(open).rules.issuer, IssuerRule::Template { tenants: TenantRule::Any, .. }));
@@ -164,13 +162,13 @@ fn oidc_finds_the_discovery_document_by_the_issuer() {
     assert_eq!(
         wrong(json!({ "preset": "oidc", "issuer": "http://login.contoso.com", "audiences": ["api"] })),
         [
-            "issuers[0].issuer: as the place of the discovery document: plain http to another machine: whoever is between could put in \
-          keys of their own; or give discovery"
+            "issuers[0].issuer: cannot be used to find the discovery document: plain http to another machine: anyone on the network path could \
+          inject keys; or set discovery"
         ]
     );
     assert_eq!(
         wrong(json!({ "preset": "oidc", "issuer": ["https://a.contoso.com", "https://b.contoso.com"], "audiences": ["api"] })),
-        ["issuers[0].discovery: is required: it follows from the issuer only where that is a single URL"]
+        ["issuers[0].discovery: is required: it can be derived from the issuer only if that is a single URL"]
     );
 }
 
@@ -201,10 +199,10 @@ fn a_preset_asks_for_its_parameters_at_once() {
         wrong(json!({ "preset": "b2c" })),
         [
             "issuers[0].tenant: is required: the contoso of contoso.b2clogin.com",
-            "issuers[0].tenant_id: is required: the tenant's GUID; B2C puts it into iss",
+            "issuers[0].tenant_id: is required: the tenant's GUID, which B2C puts into iss",
             "issuers[0].policies: is required: the user flows or custom policies that clients log in with, such as [B2C_1_signin]",
             "issuers[0].audiences: is required: the id of your API's registration; without it, tokens for any other application would \
-             be taken",
+             be accepted",
         ]
     );
     let mut missing = wrong(json!({ "preset": "entra", "audiences": ["api"] }));
@@ -218,11 +216,11 @@ fn a_preset_asks_for_its_parameters_at_once() {
         [
             "issuers[0].tenant: is required: the tenant's GUID, common or organizations",
             "issuers[0].tenant: is required: the contoso of contoso.ciamlogin.com",
-            "issuers[0].tenant_id: is required: the tenant's GUID; it is part of iss, even as the host",
+            "issuers[0].tenant_id: is required: the tenant's GUID, which is part of iss, even of its host",
             "issuers[0].issuer: is required: the provider's iss, such as https://login.contoso.com",
-            "issuers[0].preset: is required: b2c, entra, external-id or oidc; without one, give issuer, and discovery or jwks_uri",
-            "issuers[0].discovery: is required: where the keys are (or give jwks_uri); without a preset it does not follow from anything",
-            "issuers[0].issuer: is required: the iss of the tokens; without a preset it does not follow from anything",
+            "issuers[0].preset: is required: b2c, entra, external-id or oidc; without one, set issuer, and discovery or jwks_uri",
+            "issuers[0].discovery: is required: where the keys are (or set jwks_uri); without a preset it cannot be derived",
+            "issuers[0].issuer: is required: the iss of the tokens; without a preset it cannot be derived",
         ]
     );
 }
@@ -293,18 +291,20 @@ fn entra_in_another_cloud_follows_from_the_place_of_the_keys() {
     let public = "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration";
     assert_eq!(
         wrong(json!({ "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "discovery": [us, public] })),
-        ["issuers[0].discovery: has documents of two clouds; accepted: those of one, an issuer for each"]
+        ["issuers[0].discovery: has documents of two clouds; accepted: those of one cloud, with an issuer for each"]
     );
     assert_eq!(
         wrong(json!({
             "issuer": format!("https://login.microsoftonline.com/{TENANT_ID}/v2.0"), "audiences": ["api"], "discovery": us,
         })),
-        ["issuers[0].issuer: is of the cloud microsoftonline.com, the keys are of microsoftonline.us; accepted: both of one cloud"]
+        [
+            "issuers[0].issuer: belongs to the cloud microsoftonline.com, the keys to microsoftonline.us; accepted: both from one cloud"
+        ]
     );
     assert_eq!(
         wrong(json!({ "preset": "entra", "tenant": "consumers", "audiences": ["api"] })),
-        ["issuers[0].tenant: \"consumers\" means the tenant 9188040d-6c67-4c5b-b112-36a304b66dad, which holds \
-             every personal account; write that GUID; accepted: the tenant's GUID, common or organizations"]
+        ["issuers[0].tenant: \"consumers\" is the tenant 9188040d-6c67-4c5b-b112-36a304b66dad of all personal \
+             accounts; write that GUID; accepted: the tenant's GUID, common or organizations"]
     );
 }
 
@@ -324,8 +324,8 @@ fn both_names_of_an_api_are_taken_within_one_tenant_alone() {
     assert_eq!(
         super::warnings(&with(&[("/issuers/0", many)])),
         [format!(
-            "issuers[0].audiences: tokens of version 1, which registrations get unless they ask for version 2, say {uri}; list it too \
-             if yours does"
+            "issuers[0].audiences: version 1 tokens, the default of a registration, have {uri} as aud; list it too if yours issues \
+             them"
         )]
     );
 }

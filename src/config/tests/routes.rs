@@ -63,10 +63,10 @@ fn places_that_cannot_be_are_refused() {
         (json!({ "in": [{ "body": "a" }, { "query": "b" }] }), "routes[0].token.in: a body cannot be combined with another place"),
         (json!({ "in": { "body": "a" }, "out": { "query": "b" } }), "routes[0].token.out: a token in a body"),
         (json!({ "out": { "body": "a" } }), "routes[0].token.out: a token in a body"),
-        (json!({ "out": { "protocol": "zero" } }), "routes[0].token.out: a token in a body, or in the form of Zero"),
+        (json!({ "out": { "protocol": "zero" } }), "routes[0].token.out: a token in a body or in Zero's format"),
         (json!({ "in": { "protocol": "zero" }, "out": { "query": "a" } }), "routes[0].token.out"),
-        (json!({ "in": { "header": "cookie" } }), "routes[0].token.in.header: \"cookie\" means something else"),
-        (json!({ "in": { "header": "sec-websocket-protocol" } }), "means something else"),
+        (json!({ "in": { "header": "cookie" } }), "routes[0].token.in.header: \"cookie\" has another meaning"),
+        (json!({ "in": { "header": "sec-websocket-protocol" } }), "has another meaning"),
         (json!({ "in": { "header": "a", "scheme": "a b" } }), "routes[0].token.in.scheme: \"a b\" is empty, too long"),
         (json!({ "in": { "query": "a", "scheme": "b" } }), "routes[0].token.in.scheme: unknown key"),
         (json!({ "in": { "cookie": "a=b" } }), "routes[0].token.in.cookie"),
@@ -83,18 +83,18 @@ fn places_that_cannot_be_are_refused() {
 #[test]
 fn keys_that_do_not_go_together_are_refused() {
     for (route, expected) in [
-        (json!({ "access": "public", "scopes": ["a"] }), "routes[0]: a public route demands nothing of a token"),
+        (json!({ "access": "public", "scopes": ["a"] }), "routes[0]: a public route checks no token"),
         (json!({ "access": "public", "token": { "in": { "body": "a" } } }), "routes[0]: a public route does not read bodies"),
         (
             json!({ "allowed_origins": "any", "token": { "in": { "cookie": "a" } } }),
-            "routes[0].allowed_origins: any page could use the cookie",
+            "routes[0].allowed_origins: any page could use its visitor's cookie",
         ),
-        (json!({ "cors": { "preflight": "pass" } }), "routes[0].cors: names no pages; add allowed_origins"),
+        (json!({ "cors": { "preflight": "pass" } }), "routes[0].cors: has no effect without allowed_origins; add it"),
         (
             json!({ "on_invalid": "let_backend_refuse", "token": { "in": { "body": "a" } } }),
             "routes[0].on_invalid: let_backend_refuse is for",
         ),
-        (json!({ "access": "public", "user_query": "user" }), "routes[0]: a public route demands nothing of a token"),
+        (json!({ "access": "public", "user_query": "user" }), "routes[0]: a public route checks no token"),
         (
             json!({ "user_query": "user" }),
             "routes[0]: user_query is compared with the claim sub, which the minting profile default lacks",
@@ -111,7 +111,10 @@ fn keys_that_do_not_go_together_are_refused() {
         assert!(found.len() == 1 && found[0].starts_with(expected), "{route}: {found:?}");
     }
     let cookie = text(json!([{ "name": "a", "token": { "in": { "cookie": "sid" } } }]));
-    assert!(warnings(&cookie)[0].starts_with("routes[0].token: without allowed_origins a cookie counts for reading alone"));
+    assert!(
+        warnings(&cookie)[0]
+            .starts_with("routes[0].token: without allowed_origins a cookie is accepted only for read-only methods")
+    );
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn an_open_site_beside_protected_routes_deserves_a_thought() {
     let admin = json!({ "name": "admin", "path": "/admin" });
     let found = warnings(&text(json!([admin, open(json!({}))])));
     assert!(
-        found[0].starts_with("routes[1]: everything that no other route takes is open, beside admin, which is protected"),
+        found[0].starts_with("routes[1]: every path that no other route matches is public, while admin is protected"),
         "{found:?}"
     );
     for (routes, expected) in [
@@ -147,10 +150,10 @@ fn an_open_site_beside_protected_routes_deserves_a_thought() {
 
 #[test]
 fn a_post_that_may_stand_for_another_method_deserves_a_thought() {
-    let warned = |routes: Value| warnings(&text(routes)).iter().filter(|warning| warning.contains("may stand for")).count();
+    let warned = |routes: Value| warnings(&text(routes)).iter().filter(|warning| warning.contains(" may mean ")).count();
     let delete = json!({ "name": "delete", "path": "/db", "methods": ["GET", "DELETE"], "roles": ["admin"] });
     let found = warnings(&text(json!([delete, { "name": "write", "path": "/db" }])));
-    assert!(found[0].starts_with("routes[0]: a POST of write may stand for DELETE in a backend"), "{found:?}");
+    assert!(found[0].starts_with("routes[0]: a POST matching write may mean DELETE to a backend"), "{found:?}");
     for (routes, expected) in [
         (json!([delete, { "name": "write", "methods": ["POST"] }]), 1),
         (json!([delete, { "name": "write", "methods": ["POST"], "access": "public" }]), 1),
@@ -211,7 +214,7 @@ fn a_preset_mints_what_the_file_says_if_it_says_so() {
     // What only the operator knows is asked for.
     assert_eq!(
         problems(&with_mint(json!({}))),
-        ["routes.preset: needs the claim aud: one of client_auth.audience in the service's config; give it with mint: { preset: \
+        ["routes.preset: needs the claim aud: one of client_auth.audience in the service's config; set it with mint: { preset: \
              powersync, claims: { aud: ... } }"]
     );
     let named = json!({ "preset": "powersync", "claims": { "aud": "powersync" } });
@@ -271,7 +274,7 @@ fn routes_that_can_never_match_or_are_ambiguous_are_reported() {
         route
     };
     for (second, expected) in [
-        (json!({}), "routes[1]: host and path are also those of routes[0], so it can never match"),
+        (json!({}), "routes[1]: host and path are the same as in routes[0], so it can never match"),
         (json!({ "path": "/DB" }), "routes[1]: path /DB differs from that of routes[0] only in case"),
         (json!({ "path": "/DB", "host": "contoso.com", "methods": ["GET"] }), "routes[1]: path /DB differs"),
     ] {
@@ -283,7 +286,7 @@ fn routes_that_can_never_match_or_are_ambiguous_are_reported() {
     };
     for (first, second) in [("GET", "GET"), ("GET", "HEAD"), ("HEAD", "GET"), ("POST", "PUT")] {
         let found = methods(first, second);
-        assert!(found.len() == 1 && found[0].contains("are also those of routes[0]; accepted: each method for one"), "{found:?}");
+        assert!(found.len() == 1 && found[0].contains("are the same as in routes[0]; accepted: each method in one"), "{found:?}");
     }
     assert_eq!(methods("GET", "POST"), [""; 0]);
     for second in
@@ -293,5 +296,5 @@ fn routes_that_can_never_match_or_are_ambiguous_are_reported() {
     }
     let twice = problems(&text(json!([{ "preset": "realm" }, { "preset": "realm", "path": "/b" }])));
     assert_eq!(twice.len(), 2, "{twice:?}");
-    assert!(twice[0].starts_with("routes[1]: name realm-login is also that of routes[0]"));
+    assert!(twice[0].starts_with("routes[1]: name realm-login is already used by routes[0]"));
 }

@@ -26,7 +26,7 @@ fn with_issuers(issuers: &[Value]) -> String {
 fn an_empty_file_is_told_all_that_it_needs() {
     let expected = [
         "issuers: is required: the list of issuers whose tokens are accepted",
-        "signing.key_file: is required: the private key that signs user tokens; make one with: syncgate keys generate --out FILE",
+        "signing.key_file: is required: the private key that signs user tokens; create one with: syncgate keys generate --out FILE",
         "upstream: is required: the backend that requests are forwarded to; at least `url: http://host:port`",
     ];
     for text in ["", "\n", "# nothing\n", "---\n", "{}", "\u{feff}"] {
@@ -40,12 +40,12 @@ fn each_required_key_is_asked_for() {
     assert_eq!(
         problems(&without("/issuers/0", "audiences")),
         [
-            "issuers[0].audiences: is required: the id of your API's registration; without it, tokens for any other application would be taken"
+            "issuers[0].audiences: is required: the id of your API's registration; without it, tokens for any other application would be accepted"
         ]
     );
     assert_eq!(
         problems(&without("/upstream", "url")),
-        ["upstream.url: is required: where requests are forwarded, such as http://127.0.0.1:5984"]
+        ["upstream.url: is required: where requests are forwarded to, such as http://127.0.0.1:5984"]
     );
     assert_eq!(problems(&with(&[("/routes", json!([{}]))])), ["routes[0].name: is required: it appears in logs and metrics"]);
     assert_eq!(
@@ -77,7 +77,7 @@ lisen: {}
         problems,
         [
             "2:5: issuers[0].audiences: is required: the id of your API's registration; without it, tokens for any other application \
-             would be taken",
+             would be accepted",
             "4:5: issuers[0].tenant_id: \"nine\" is not a GUID; accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000",
             "7:9: issuers[0].policies[1]: \"B2C 2\" is not a policy; accepted: a policy such as B2C_1_signin: 1 to 128 of A-Z a-z 0-9 _ -",
             "8:5: issuers[0].audience: unknown key; did you mean audiences?",
@@ -95,11 +95,11 @@ fn names_and_iss_belong_to_one_issuer() {
     assert_eq!(two(&json!({}), &json!({})), [""; 0]);
     assert_eq!(
         two(&json!({}), &json!({ "name": "a" })),
-        ["issuers[1]: name a is also that of issuers[0]; accepted: a different name for each (name: ...)"]
+        ["issuers[1]: name a is already used by issuers[0]; accepted: a different name for each (name: ...)"]
     );
     assert_eq!(
         two(&json!({}), &json!({ "issuer": "https://a.contoso.com" })),
-        ["issuers[1]: accepts the iss https://a.contoso.com, which issuers[0] also accepts; accepted: each iss in one issuer"]
+        ["issuers[1]: accepts the iss https://a.contoso.com, which issuers[0] also accepts; accepted: each iss in only one issuer"]
     );
 }
 
@@ -113,8 +113,9 @@ fn a_template_and_what_it_covers_are_one_iss() {
     let single =
         json!({ "name": "single", "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "user_id": "{tid}_{oid}" });
     let iss = format!("https://login.microsoftonline.com/{TENANT_ID}/v2.0");
-    let clash =
-        |iss: &str| [format!("issuers[1]: accepts the iss {iss}, which issuers[0] also accepts; accepted: each iss in one issuer")];
+    let clash = |iss: &str| {
+        [format!("issuers[1]: accepts the iss {iss}, which issuers[0] also accepts; accepted: each iss in only one issuer")]
+    };
     let (any, only) = (template("any", json!({ "any_tenant": true })), template("only", json!({ "tenants": [TENANT_ID] })));
     assert_eq!(problems(&with_issuers(&[any.clone(), single.clone()])), clash(&iss));
     assert_eq!(problems(&with_issuers(&[single.clone(), any.clone()])), clash(&iss));
@@ -139,7 +140,7 @@ fn templates_stand_by_themselves_and_have_known_braces() {
     assert_eq!(plain(json!(["https://a.contoso.com/{tenantid}/", "https://b.contoso.com/{tenantid}"])), [""; 0]);
     assert_eq!(
         plain(json!(["https://a.contoso.com/{tenantid}/", "https://b.contoso.com"])),
-        ["issuers[0].issuer: has elements with {tenantid} in them and others; accepted: {tenantid} in each of them, or in none"]
+        ["issuers[0].issuer: mixes elements with and without {tenantid}; accepted: {tenantid} in all of them, or in none"]
     );
     assert_eq!(
         plain(json!("https://a.contoso.com/{tenantid}/{policy}")),
@@ -152,8 +153,8 @@ fn user_ids_of_two_issuers_must_not_meet() {
     let two = |one: Value, other: Value| problems(&with_issuers(&[issuer("a", &one), issuer("b", &other)]));
     let bare = |index: usize| {
         format!(
-            "issuers[{index}]: two people could get one user id: several issuers, and user_id does not say which; accepted: a join or \
-             prefix such as {{tid}}_{{oid}} or partner_{{sub}}, or shared_user_ids: true where one id always means one person"
+            "issuers[{index}]: two people could get the same user id: there are several issuers, and user_id does not say which; accepted: \
+             a combination or prefix such as {{tid}}_{{oid}} or partner_{{sub}}, or shared_user_ids: true where one id always means one person"
         )
     };
     assert_eq!(two(json!({ "user_id": "sub" }), json!({ "user_id": "{sub}x" })), [bare(0), bare(1)]);
@@ -163,9 +164,9 @@ fn user_ids_of_two_issuers_must_not_meet() {
     assert_eq!(
         alike,
         [
-            "issuers[0]: two people could get one user id: the prefix of its user_id and that of issuers[1] overlap; accepted: \
+            "issuers[0]: two people could get the same user id: the prefixes of its user_id and of issuers[1] overlap; accepted: \
              different prefixes, or shared_user_ids: true where one id always means one person",
-            "issuers[1]: two people could get one user id: the prefix of its user_id and that of issuers[0] overlap; accepted: \
+            "issuers[1]: two people could get the same user id: the prefixes of its user_id and of issuers[0] overlap; accepted: \
              different prefixes, or shared_user_ids: true where one id always means one person",
         ]
     );
@@ -181,8 +182,8 @@ fn user_ids_of_two_tenants_must_not_meet() {
         issuer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         problems(&with(&[("/issuers/0", issuer)]))
     };
-    let expected = "issuers[0]: two people could get one user id: several tenants, and user_id does not hold the tenant; accepted: a \
-                    join such as {tid}_{oid}, or shared_user_ids: true where one id always means one person";
+    let expected = "issuers[0]: two people could get the same user id: there are several tenants, and user_id does not contain the tenant; \
+                    accepted: a combination such as {tid}_{oid}, or shared_user_ids: true where one id always means one person";
     assert_eq!(entra(json!({})), [expected]);
     assert_eq!(entra(json!({ "user_id": "entra_{oid}" })), [expected]);
     assert_eq!(entra(json!({ "shared_user_ids": true })), [""; 0]);
@@ -194,20 +195,22 @@ fn a_fallback_list_and_claims_that_change_need_their_switch() {
     let oidc = |user_id: Value| problems(&with_issuers(&[issuer("a", &json!({ "user_id": user_id }))]));
     assert_eq!(
         oidc(json!(["oid", "sub"])),
-        ["issuers[0].user_id: is a list; a fallback is accepted only with preset b2c, since elsewhere a person could get two ids"]
+        [
+            "issuers[0].user_id: is a list; a fallback is accepted only with preset b2c, since elsewhere one person could get two ids"
+        ]
     );
     assert_eq!(oidc(json!(["oid"])), [""; 0]);
     for user_id in [json!("upn"), json!(["upn"]), json!("a_{upn}")] {
         assert_eq!(
             oidc(user_id),
             [
-                "issuers[0].user_id: people can change upn, and it can be reassigned to somebody else; accepted only with mutable_user_id: true"
+                "issuers[0].user_id: upn can be changed by its owner and reassigned to another person; accepted only with mutable_user_id: true"
             ]
         );
     }
     assert_eq!(
         oidc(json!("{tid}{oid}")),
-        ["issuers[0].user_id: two claims are adjacent, so that different people could get one id; accepted: a text between them"]
+        ["issuers[0].user_id: two claims are adjacent, so different people could get one id; accepted: text between them"]
     );
     let allowed = issuer("a", &json!({ "user_id": "email", "mutable_user_id": true }));
     assert_eq!(config(&with_issuers(&[allowed])).issuers[0].rules.user_id, UserIdRule::Claims(vec!["email".to_owned()]));
@@ -217,11 +220,11 @@ fn a_fallback_list_and_claims_that_change_need_their_switch() {
 fn keys_are_kept_until_the_next_refresh() {
     assert_eq!(
         problems(&with(&[("/issuers/0/refresh", json!("6h")), ("/issuers/0/keep", json!("5h"))])),
-        ["issuers[0].keep: keep is shorter than refresh: every key would end before it is fetched again"]
+        ["issuers[0].keep: keep is shorter than refresh: every key would expire before it is fetched again"]
     );
     assert_eq!(
         problems(&with_issuers(&[issuer("a", &json!({ "refresh": "6h" }))])),
-        ["issuers[0].refresh: keep is shorter than refresh: every key would end before it is fetched again"]
+        ["issuers[0].refresh: keep is shorter than refresh: every key would expire before it is fetched again"]
     );
 }
 
@@ -248,8 +251,8 @@ fn routes_are_told_apart_and_lead_somewhere() {
             json!([{ "name": "a" }, { "name": "a", "path": "/b" }, { "name": "c", "path": "/b" }, { "name": "d", "host": "x" }])
         ),
         [
-            "routes[1]: name a is also that of routes[0]; accepted: a different name for each",
-            "routes[2]: host and path are also those of routes[1], so it can never match; accepted: a different path, host or methods \
+            "routes[1]: name a is already used by routes[0]; accepted: a different name for each",
+            "routes[2]: host and path are the same as in routes[1], so it can never match; accepted: a different path, host or methods \
              for each",
         ]
     );
@@ -262,7 +265,7 @@ fn routes_are_told_apart_and_lead_somewhere() {
     assert_eq!(
         problems(&two(json!([{ "name": "a" }, { "name": "b", "path": "/b", "upstream": "Two" }]))),
         [
-            "routes[0].upstream: is required: there are several; accepted: one, two",
+            "routes[0].upstream: is required: there are several upstreams; accepted: one, two",
             "routes[1].upstream: \"Two\" cannot be a name; accepted: 1 to 64 of a-z 0-9 _ -",
         ]
     );
@@ -320,7 +323,7 @@ fn listeners_and_limits_fit_together() {
     assert_eq!(problems(&with(&[("/listen/address", json!("10.0.0.1:0")), ("/admin/address", json!("127.0.0.1:0"))])), [""; 0]);
     assert_eq!(
         problems(&with(&[("/listen/header_bytes", json!("16KiB"))])),
-        ["listen: token.max_bytes must be less than listen.header_bytes, or no such token arrives"]
+        ["listen: token.max_bytes must be less than listen.header_bytes, or tokens of that size never arrive"]
     );
 }
 
@@ -331,7 +334,7 @@ fn what_deserves_a_thought_is_a_warning() {
         warnings(&with(&[("/admin/address", json!("0.0.0.0:9090")), ("/upstream/url", json!("http://couch:5984"))])),
         [
             "admin.address: anyone who can reach this address can read metrics, health and public keys without a credential",
-            "upstream.url: plain http to another machine: user tokens are readable on the way; acceptable only in a network that you trust",
+            "upstream.url: plain http to another machine: user tokens can be read on the network; acceptable only in a network that you trust",
         ]
     );
 }
@@ -353,10 +356,7 @@ fn a_discovered_issuer_needs_a_place_to_be_discovered_in() {
     assert_eq!(config(&with(&discovered)).issuers[0].rules.issuer, crate::token::IssuerRule::Discovered);
     let mut no_document = discovered.to_vec();
     no_document.push(("/issuers/0/jwks_uri", json!("https://login.contoso.com/keys")));
-    assert_eq!(
-        problems(&with(&no_document)),
-        ["issuers[0].issuer: discovered needs a discovery document to be discovered in; give discovery"]
-    );
+    assert_eq!(problems(&with(&no_document)), ["issuers[0].issuer: discovered needs a discovery document; set discovery"]);
     let mut tenants = discovered.to_vec();
     tenants.push(("/issuers/0/tenants", json!([super::TENANT_ID])));
     assert_eq!(problems(&with(&tenants)), ["issuers[0].tenants: is valid only for an issuer with {tenantid} in it"]);
@@ -370,7 +370,7 @@ fn more_cached_identities_than_fit_into_their_bytes_are_worth_a_warning() {
     assert_eq!(
         cache(json!({ "entries": 1_000_000 })),
         [
-            "cache.entries: so many do not fit: cache.bytes is full at about 223696, of 1200 bytes each; set cache.bytes to 1145MiB or more"
+            "cache.entries: too many for cache.bytes, which holds about 223696 of 1200 bytes each; set cache.bytes to 1145MiB or more"
         ]
     );
 }

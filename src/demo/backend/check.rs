@@ -1,4 +1,4 @@
-//! The backend's own check of a token: one pinned key, RS256, `exp`, `userId`. No code of the gateway.
+//! The backend's own check of a token: one pinned key, RS256, `exp`, `userId`. Shares no code with the gateway.
 
 use std::{fmt, io};
 
@@ -41,7 +41,7 @@ pub(super) struct PinnedKey {
 impl PinnedKey {
     pub(super) fn from_pem(pem: &str) -> io::Result<Self> {
         let key = DecodingKey::from_rsa_pem(pem.as_bytes())
-            .map_err(|error| io::Error::other(format!("the key to pin is no RSA public key in PEM: {error}")))?;
+            .map_err(|error| io::Error::other(format!("the key to pin is not an RSA public key in PEM: {error}")))?;
         let mut rules = Validation::new(Algorithm::RS256);
         rules.leeway = 0;
         rules.validate_aud = false;

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 
-/// Most documents of one user, deleted ones included.
+/// Maximum number of documents of one user, deleted ones included.
 const DOCUMENTS: usize = 10_000;
-/// Most users.
+/// Maximum number of users.
 const USERS: usize = 10_000;
 
 /// A document, as a user's devices exchange it. Without `doc` it is deleted.

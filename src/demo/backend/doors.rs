@@ -1,4 +1,4 @@
-//! Doors for tests: they answer whoever asks.
+//! Endpoints for tests, without a token check.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,7 +1,7 @@
 //! A small sync backend: documents per user over HTTP, change feeds, live changes over WebSocket.
 //!
-//! It knows nothing of Microsoft. It pins one public key and verifies the token of each request with a check of its own, which
-//! shares no code with the gateway. It remembers what it received, so that a test can ask what the upstream saw.
+//! It knows nothing about Microsoft. It pins one public key and verifies the token of each request with its own check, which
+//! shares no code with the gateway. It records what it received, so that a test can check what the upstream saw.
 
 mod check;
 mod documents;
@@ -79,7 +79,7 @@ impl DemoBackend {
         self.server.address()
     }
 
-    /// Pins another key in place of the one it has.
+    /// Pins another key instead of the one it has.
     pub fn pin(&self, public_key_pem: &str) -> io::Result<()> {
         self.state.pinned.store(Arc::new(PinnedKey::from_pem(public_key_pem)?));
         Ok(())

@@ -1,4 +1,4 @@
-//! The documents in the shape in which B2C serves them: member by member, in its order.
+//! The documents in B2C's format: the same members in the same order.
 
 use std::io;
 

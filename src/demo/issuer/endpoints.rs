@@ -1,4 +1,4 @@
-//! The issuer's HTTP side: its endpoints, the doors of the demo, and every way to behave badly.
+//! The issuer's HTTP side: its endpoints, the demo's controls, and every kind of misbehaviour.
 
 use std::sync::{Arc, atomic::Ordering};
 

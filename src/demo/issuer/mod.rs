@@ -1,6 +1,6 @@
 //! An issuer that looks like Azure AD B2C, over real HTTP: discovery document, key set, token endpoint, key rotation.
 //!
-//! It can be told to behave badly, and it counts what is fetched from it.
+//! It can be made to misbehave, and it counts fetches.
 
 mod documents;
 mod endpoints;
@@ -31,7 +31,7 @@ pub struct IssuerOptions {
     pub address: SocketAddr,
     /// The tenant's name: `contoso` for `contoso.onmicrosoft.com`.
     pub tenant: String,
-    /// The tenant's GUID, which stands in `iss`.
+    /// The tenant's GUID, which is in `iss`.
     pub tenant_id: String,
     /// The policy, in the case that `tfp` has; URLs have it in lower case.
     pub policy: String,
@@ -83,7 +83,7 @@ pub enum Behaviour {
     Slow(Duration),
     /// Never; the connection stays open.
     Silent,
-    /// With this text in place of the document.
+    /// With this text instead of the document.
     Document(String),
     /// With a document that breaks off.
     InvalidJson,

@@ -1,4 +1,4 @@
-//! [`TokenBuilder`]: any token, legal or hostile.
+//! [`TokenBuilder`]: any token, valid or hostile.
 
 use std::time::SystemTime;
 
@@ -94,7 +94,7 @@ impl TokenBuilder {
         self
     }
 
-    /// The header segment, before base64url: for duplicate members and what is no JSON at all.
+    /// The header segment, before base64url: for duplicate members and what is not JSON at all.
     pub fn raw_header(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.raw_header = Some(text.into());
         self

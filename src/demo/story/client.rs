@@ -1,4 +1,4 @@
-//! What the story's people have in their hands: HTTP, WebSocket, and a count of the answers they got.
+//! The tools of the story's users: HTTP, WebSocket, and a count of their responses.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! What users do: documents, feeds, sockets. And what of it the backend saw.
+//! What users do: documents, feeds, WebSockets. And what the backend saw of it.
 
 use futures_util::StreamExt;
 use reqwest::StatusCode;

@@ -1,6 +1,6 @@
 //! The story of the demo, played by a client: what a user does, what an attacker tries, what an operator sees.
 //!
-//! It ends at the first thing that is not so. `syncgate demo --check` tells it line by line, and a test plays it too.
+//! It ends at the first mismatch. `syncgate demo --check` reports it line by line, and a test runs it too.
 
 mod client;
 mod devices;
@@ -48,23 +48,23 @@ pub async fn play(world: &World, tell: &mut (dyn FnMut(Progress<'_>) + Send)) ->
     let client = story.step("A client that can reach the gateway", async { Client::new(world) }).await?;
     let start = story.step("The gateway has fetched the issuer's keys and is ready", operator::ready(&client)).await?;
     let alice = story.step("Alice logs in at the issuer", client.log_in("alice")).await?;
-    let bob = story.step("Bob does, too", client.log_in("bob")).await?;
+    let bob = story.step("Bob logs in, too", client.log_in("bob")).await?;
 
     story.step("Alice writes a document and reads it back", devices::documents(&client, &alice)).await?;
     story.step("Bob does not see it", devices::strangers(&client, &bob)).await?;
     story.step("A change ends the long-poll of another device", devices::long_poll(&client, &alice)).await?;
     story.step("A change arrives on the continuous feed", devices::continuous_feed(&client, &alice)).await?;
     story.step("Changes travel both ways over WebSocket", devices::sockets(&client, &alice)).await?;
-    story.step("All the backend saw is userId, signed by the key it pins", devices::received(&client, &[&alice, &bob])).await?;
+    story.step("The backend saw only userId, signed by the key it pins", devices::received(&client, &[&alice, &bob])).await?;
 
-    let refusals = story.step("An attacker gets to work", async { refusals::all(&client, &alice) }).await?;
+    let refusals = story.step("An attacker prepares forged tokens", async { refusals::all(&client, &alice) }).await?;
     for refusal in refusals {
         let step = format!("Refused and not seen by the backend: {}", refusal.what);
         story.step(&step, refusal.check(&client)).await?;
     }
     story.step("The issuer rotates its key under load: no valid token is refused", rotation::under_load(&client)).await?;
-    story.step("A token of the old key is good after the key has left the set", rotation::after_retirement(&client)).await?;
-    story.step("The metrics say all that", operator::metrics(&client, &start)).await
+    story.step("A token of the old key is accepted after the key has left the set", rotation::after_retirement(&client)).await?;
+    story.step("The metrics show all of this", operator::metrics(&client, &start)).await
 }
 
 struct Story<'a> {

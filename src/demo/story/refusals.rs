@@ -25,11 +25,11 @@ pub(super) fn all(client: &Client<'_>, alice: &User) -> Result<Vec<Refusal>, Une
     Ok(vec![
         refusal("no token", None, Rejection::MissingToken),
         refusal("a password instead of a token", Some("Basic YWxpY2U6ZGVtbw==".into()), Rejection::MissingToken),
-        refusal("no JWT at all", bearer("rosebud".into()), Rejection::TokenMalformed),
+        refusal("something other than a JWT", bearer("rosebud".into()), Rejection::TokenMalformed),
         refusal("a token signed by another key", bearer(forged.sign()), Rejection::BadSignature),
         refusal("a token with another user in it", bearer(tampered(client, alice)), Rejection::BadSignature),
         refusal("a token without a signature (alg none)", bearer(token().unsigned().sign()), Rejection::TokenMalformed),
-        refusal("alg none beside a good signature", bearer(token().algorithm("none").sign()), Rejection::AlgorithmNotAllowed),
+        refusal("alg none with a valid signature", bearer(token().algorithm("none").sign()), Rejection::AlgorithmNotAllowed),
         refusal("HS256 with the public key as the secret", bearer(token().hmac(public_key).sign()), Rejection::AlgorithmNotAllowed),
         refusal("an expired token", bearer(token().expires_in(-120).sign()), Rejection::Expired),
         refusal("a token that is not valid yet", bearer(token().begins_in(120).sign()), Rejection::NotYetValid),

@@ -1,4 +1,4 @@
-//! The issuer rotates its key while users are at work.
+//! The issuer rotates its key while users are active.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,7 +30,7 @@ pub(super) async fn under_load(client: &Client<'_>) -> Result<(), Unexpected> {
     };
     let (outcome, requests) = tokio::join!(rotation, work_until(client, &done));
     outcome?;
-    same("whether the load was worth the name", true, requests? >= REQUESTS)
+    same("whether the load was high enough", true, requests? >= REQUESTS)
 }
 
 /// The old key is taken out of the set. Tokens that it signed live on: Microsoft's own sets lose keys and get them back.

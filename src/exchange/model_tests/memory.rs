@@ -14,9 +14,9 @@ pub(super) type Place = (usize, bool);
 /// Connections of clients.
 pub(super) const CONNECTIONS: usize = 3;
 /// Each time of so many the cache is asked for a token that its connection remembers.
-const ASKED_EVERY: usize = 8;
+const CHECK_INTERVAL: usize = 8;
 /// A connection remembers no longer token. Bytes.
-const LONGEST: usize = 4_096;
+const MAX_BYTES: usize = 4_096;
 
 /// Identities by their token.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl Memory {
         let place = &mut self.connections[connection];
         let last = place.as_mut().filter(|last| last.token == token).ok_or("connection: another token")?;
         last.uses += 1;
-        let is_asked = last.uses.is_multiple_of(ASKED_EVERY);
+        let is_asked = last.uses.is_multiple_of(CHECK_INTERVAL);
         let cached = self.identities.get(&token).filter(|_| is_cached && is_asked);
         if cached.is_some_and(|cached| cached.holds(&self.versions, settings, published, now)) {
             return Err("connection: the cache is asked");
@@ -105,7 +105,7 @@ impl Memory {
 
     /// To be called when the cache has said, or a verification, whose the token is that came on this connection.
     pub(super) fn taken_on(&mut self, connection: usize, token: usize, identity: &Rc<Remembered>) {
-        let is_short = TOKENS[token].len() <= LONGEST;
+        let is_short = TOKENS[token].len() <= MAX_BYTES;
         self.connections[connection] = is_short.then(|| Last { token, identity: Rc::clone(identity), uses: 0 });
     }
 

@@ -1,7 +1,7 @@
 //! Random lives of an exchange beside a reference without a cache: every answer is compared, and so is the work done for it.
 //!
 //! The reference says what may be answered. Beside it stands what a cache without bounds would remember, by the rules alone: what it
-//! must not remember must be verified or signed anew, and what it remembers must not be, unless the bounds made it leave. Tokens come on
+//! must not remember must be verified or signed again, and what it remembers must not be, unless the bounds made it leave. Tokens come on
 //! connections and without one. An answer never depends on the connection; the work may be spared, for the token that it brought last.
 
 mod corpus;

@@ -1,4 +1,4 @@
-//! The same service without a cache, as slow and as plain as can be: each token is verified and minted anew.
+//! The same service without a cache, as slow and as plain as can be: each token is verified and minted again.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,7 +18,7 @@ use crate::{
 /// Seconds after which a key that was not seen again ends.
 pub(super) const KEEP: i64 = 1_500;
 const BACKDATE: i64 = 10;
-const LONGEST: i64 = 610;
+const MAX_LIFETIME: i64 = 610;
 
 /// What a config says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,7 +70,7 @@ impl Settings {
         let mut profiles = ["requests", "sockets", "bounded"].map(|name| MintingProfile::new(name, self.claim(name)));
         profiles[0].ttl = Duration::from_secs(self.ttl.unsigned_abs());
         profiles[1].lifetime = Lifetime::End;
-        profiles[2].max_lifetime = Some(Duration::from_secs(LONGEST.unsigned_abs()));
+        profiles[2].max_lifetime = Some(Duration::from_secs(MAX_LIFETIME.unsigned_abs()));
         profiles[2].not_before = true;
         profiles.into()
     }
@@ -88,7 +88,7 @@ impl Settings {
     pub(super) fn mint(&self, who: &Who, profile: usize, lifetime: Lifetime, now: i64, key: &SigningKey) -> Minted {
         let (name, ttl) = [("requests", self.ttl), ("sockets", 300), ("bounded", 300)][profile];
         let asked = if profile == 1 || lifetime == Lifetime::End { who.end } else { who.end.min(now + ttl) };
-        let expires = if profile == 2 { asked.min(now - BACKDATE + LONGEST) } else { asked };
+        let expires = if profile == 2 { asked.min(now - BACKDATE + MAX_LIFETIME) } else { asked };
         let mut claims = Map::new();
         claims.insert(self.claim(name).to_owned(), who.user.clone().into());
         claims.insert("exp".to_owned(), at(expires).as_seconds().into());

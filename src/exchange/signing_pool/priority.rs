@@ -1,5 +1,5 @@
-//! How little a thread asks of the scheduler. Where that is not permitted, it goes on as it is; elsewhere than on Linux, nothing is asked
-//! for, as it would be of the whole process.
+//! Lowers the priority of a thread. If that is not permitted, it keeps its priority; on systems other than Linux nothing is
+//! changed, since it would apply to the whole process.
 
 /// The calling thread runs only where a core has nothing else to do, and stops the moment it has. Where that is refused: [`give_way`].
 #[cfg(target_os = "linux")]

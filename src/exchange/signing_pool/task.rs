@@ -1,4 +1,4 @@
-//! [`Task`]: a job for which somebody waits, and which two threads may do. The first that is done answers.
+//! [`Task`]: a job with a waiting receiver, which two threads may execute. The first result counts.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 
 /// A task, whatever comes of it.
 pub(super) trait Work: Send + Sync {
-    /// Does the job and answers, unless nobody waits any more.
+    /// Does the job and sends the result, unless the receiver is gone.
     fn perform(&self);
 }
 
@@ -35,7 +35,7 @@ impl<T, J> Task<T, J> {
         (Self { job, caller: Mutex::new(Some(caller)) }, answered)
     }
 
-    /// Nobody waits any more.
+    /// The receiver is gone.
     pub(super) fn withdraw(&self) {
         *self.caller() = None;
     }

@@ -1,13 +1,13 @@
-//! Whether the system's clock was set: the time of day beside a clock that only ever runs.
+//! Detects changes of the system clock, by comparison with a monotonic clock.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::metrics::Metrics;
 
 /// Smaller differences are how clocks are kept right.
-const SMALLEST_STEP: Duration = Duration::from_secs(1);
+const MIN_STEP: Duration = Duration::from_secs(1);
 /// What may pass between the readings of the two clocks. After a longer pause they say nothing of each other.
-const READ_WITHIN: Duration = Duration::from_millis(100);
+const MAX_READING_GAP: Duration = Duration::from_millis(100);
 
 /// A clock that was set, or stood still while the machine slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl ClockWatch {
         let before = Instant::now();
         let wall = SystemTime::now();
         let running = Instant::now();
-        if running.duration_since(before) > READ_WITHIN {
+        if running.duration_since(before) > MAX_READING_GAP {
             return None;
         }
         self.step_to(wall, running)
@@ -46,7 +46,7 @@ impl ClockWatch {
             Ok(ahead) => Step::Forward(ahead),
             Err(behind) => Step::Back(behind.duration()),
         };
-        Some(step).filter(|step| step.size() >= SMALLEST_STEP)
+        Some(step).filter(|step| step.size() >= MIN_STEP)
     }
 }
 
@@ -68,8 +68,8 @@ impl Step {
         tracing::warn!(
             direction,
             seconds = self.size().as_secs_f64(),
-            "the system's clock was set, or the machine slept. Tokens are judged by the new time; if it is wrong, users are refused: look \
-             at what keeps the clock (chronyc tracking, timedatectl)"
+            "the system clock was changed, or the machine was suspended. Tokens are checked against the new time; if it is wrong, users \
+             are refused: check the time synchronisation (chronyc tracking, timedatectl)"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! One client connection: where it comes from, its bytes, and the request that is under way on it.
+//! One client connection: its peer, its bytes, and the request in progress.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -35,13 +35,13 @@ impl Connection {
         self.stream.clone()
     }
 
-    /// The request under way, or the one to come.
+    /// The request in progress, or the one to come.
     pub(in crate::proxy) fn request(&self) -> &Arc<RequestState> {
         &self.request
     }
 
-    /// Closes the connection if it is still idle, since its place is needed. To be called on its event loop: there it is idle for as long as
-    /// this looks.
+    /// Closes the connection if it is still idle, since its place is needed. To be called on its event loop: there it is idle for
+    /// as long as this looks.
     pub(super) fn displace(&self) -> bool {
         let Some(stream) = self.stream.as_ref().filter(|stream| self.request.is_idle() && stream.is_quiet()) else { return false };
         self.request.displaced();

@@ -15,7 +15,7 @@ pub(in crate::proxy) enum Cut {
     Shutdown,
     /// Neither side of a socket has sent anything for long.
     Idle,
-    /// The key that verified the token is trusted no longer.
+    /// The key that verified the token is no longer trusted.
     KeyUntrusted,
     /// The client of a socket took nothing for too long.
     SlowClient,

@@ -1,7 +1,7 @@
-//! The `Date` of an upstream, kept on its way to the client (RFC 9110 section 6.6.1): caches reckon an answer's age from it.
+//! Keeps the upstream's `Date` on its way to the client (RFC 9110 section 6.6.1): caches compute a response's age from it.
 //!
-//! Pingora's session writes its own into every header, whatever stands there. So the upstream's is left out of what the session is given, and
-//! takes the place of Pingora's where the header is written.
+//! Pingora's session writes its own into every header. So the upstream's is not passed to the session, and replaces Pingora's
+//! when the header is written.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +19,7 @@ const ENDS: [&[u8]; 2] = [b"\r\nConnection: keep-alive\r\n\r\n", b"\r\nConnectio
 pub(in crate::proxy) struct KeptDate([AtomicU64; WORDS]);
 
 impl KeptDate {
-    /// None, or what is no date: Pingora's is told.
+    /// None, or what is not a date: Pingora's is told.
     pub(in crate::proxy) fn set(&self, date: Option<&HeaderValue>) {
         let mut bytes = [0; WORDS * 8];
         if let (Some(date), Some(place)) = (date.map(HeaderValue::as_bytes).filter(|date| is_date(date)), bytes.get_mut(..LENGTH)) {

@@ -1,4 +1,4 @@
-//! Which connections give way when every place is taken: the ones that have been idle the longest.
+//! Which connections are closed when the connection limit is reached: the longest idle ones.
 
 use std::{
     collections::HashMap,
@@ -11,13 +11,13 @@ use pingora::protocols::UniqueIDType;
 use crate::proxy::client::connection::Connection;
 
 /// How long a connection may say nothing before it counts as idle.
-const GRACE: Duration = Duration::from_millis(500);
-/// Most connections that give way at once: to find them is a look at every connection.
-const MOST_AT_ONCE: usize = 32;
+const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Maximum number of connections that give way at once: to find them is a look at every connection.
+const MAX_DISPLACED: usize = 32;
 
 /// How many give way to one newcomer: those who come next are not to cause another look.
 pub(super) fn at_once(max_connections: usize) -> usize {
-    (max_connections / 256).clamp(1, MOST_AT_ONCE)
+    (max_connections / 256).clamp(1, MAX_DISPLACED)
 }
 
 /// The open connections of one event loop.
@@ -57,7 +57,7 @@ pub(super) fn idle_longest<'o>(loops: impl Iterator<Item = &'o OpenConnections>,
     let mut idle = Vec::new();
     let mut count = 0;
     for (index, open) in loops.enumerate() {
-        let is_silent = |since: &Instant| now.saturating_duration_since(*since) >= GRACE;
+        let is_silent = |since: &Instant| now.saturating_duration_since(*since) >= IDLE_TIMEOUT;
         let since = |connection: &Arc<Connection>| connection.request().idle_since(is_silent);
         idle.extend(open.lock().values().filter_map(|connection| Some((since(connection)?, index, Arc::clone(connection)))));
         count = index + 1;

@@ -1,7 +1,7 @@
 //! The threads that serve connections.
 //!
-//! Each runs an event loop of its own. A connection stays on the loop that it was given to, with its timers and its connection to the
-//! upstream: loops share no work, so what concerns one connection wakes no other loop.
+//! Each runs its own event loop. A connection stays on its loop, with its timers and its connection to the upstream: loops
+//! share no work, so an event on one connection wakes no other loop.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
 /// How long the end of the threads is waited for.
-const PATIENCE: Duration = Duration::from_millis(50);
+const STOP_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Running event loops, at least one.
 ///
@@ -58,7 +58,7 @@ impl Drop for EventLoops {
     fn drop(&mut self) {
         self.stop.cancel();
         // Whatever this says, there is nothing more to do.
-        let _ = self.ended.recv_timeout(PATIENCE);
+        let _ = self.ended.recv_timeout(STOP_TIMEOUT);
     }
 }
 

@@ -75,7 +75,7 @@ fn agree(look: Look, given: &[u8], bytes: &[u8], most: usize) -> Result<(), Stri
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let wrong = || Err(format!("{look:?} of {most}, and {parsed:?}: {}", given.escape_ascii()));
     match (look, &parsed) {
-        // Lines are looked at closer than the parser does; and what is none may be given, to be refused.
+        // Lines are checked closer than the parser does; and what is none may be given, to be refused.
         (_, Err(_)) => Ok(()),
         (Look::Unreadable(_), _) if check_beginning(header).is_err() || read(line).is_err() || header.len() >= most => Ok(()),
         (Look::Partial, Ok(httparse::Status::Partial)) => Ok(()),

@@ -1,10 +1,10 @@
-//! Bytes that are held for a while: on the heap as long as they flow, in pages of their own where many of them have to wait. An allocator
-//! keeps the memory of a busy time for the next one; pages are given back at once.
+//! Buffered bytes: on the heap while they flow, in their own pages if many have to wait. An allocator keeps the memory of a
+//! busy time for the next one; pages are returned at once.
 
 use bytes::BytesMut;
 use memmap2::MmapMut;
 
-/// Most bytes that wait on the heap.
+/// Maximum bytes that wait on the heap.
 const SMALL: usize = 4 * 1024;
 /// So that a line end fits behind what is full.
 const SLACK: usize = 2;
@@ -13,7 +13,7 @@ const SLACK: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct Held {
     heap: Vec<u8>,
-    /// In place of the heap.
+    /// Instead of the heap.
     pages: Option<MmapMut>,
     start: usize,
     end: usize,

@@ -1,4 +1,4 @@
-//! What a connection holds of what its client has sent, and whether that can be read at all.
+//! The buffered input of a client, and whether it can be parsed at all.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -48,12 +48,12 @@ impl Inbound {
         })
     }
 
-    /// Notes that what came in is no request.
+    /// Notes that what came in is not a request.
     pub(super) fn is_unreadable(&self, kind: Unreadable) {
         *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner) = Some(kind);
     }
 
-    /// Why what came in is no request, if it is none.
+    /// Why what came in is not a request, if it is none.
     pub(in crate::proxy) fn unreadable(&self) -> Option<Unreadable> {
         *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,8 @@
-//! What came from a client and has not been given to Pingora's session: the beginning of a header, until the header is whole, and what was
-//! read behind the end of a request. Without a socket.
+//! Input from a client that has not been passed to Pingora's session: the beginning of a header, until it is complete, and
+//! bytes read after the end of a request. Without a socket.
 //!
-//! Pingora parses all of a header again with each read, and bounds it at 1 MiB. So it gets whole headers only: a byte of one that is not
-//! whole is looked at once, and no more of it is held than the configured most.
+//! Pingora parses the whole header again after each read, and limits it to 1 MiB. So it gets only complete headers: each byte
+//! of an incomplete one is examined once, and no more than the configured maximum is buffered.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Fields of a header that Pingora parses; it answers more of them like garbage.
-const MOST_FIELDS: usize = 256;
+const MAX_FIELDS: usize = 256;
 /// Version 2 of the PROXY protocol (HAProxy, "The PROXY protocol", section 2.2).
 const PROXY_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
@@ -32,7 +32,7 @@ pub(super) enum Look {
     Whole,
     /// It is larger than it may be. Its beginning, up to a whole field, can be given, to be refused.
     Cut,
-    /// It is no header.
+    /// It is not a header.
     Unreadable(Unreadable),
 }
 
@@ -40,7 +40,7 @@ pub(super) enum Look {
 #[derive(Debug)]
 pub(in crate::proxy) struct Intake {
     bytes: Held,
-    /// Most bytes of a header.
+    /// Maximum bytes of a header.
     most: usize,
     /// Bytes of the whole header at the beginning that are still to be given; 0 while none is whole.
     whole: usize,
@@ -116,7 +116,7 @@ impl Intake {
                 }
                 _ => self.fields += 1,
             }
-            if self.fields > MOST_FIELDS {
+            if self.fields > MAX_FIELDS {
                 return Look::Unreadable(Unreadable::TooManyFields);
             }
             if self.whole > 0 {
@@ -311,8 +311,8 @@ mod tests {
     #[test]
     fn fields_are_counted_while_they_come() {
         let header = |fields: usize| format!("GET / HTTP/1.1\r\n{}", "a:b\r\n".repeat(fields));
-        assert_eq!(given(65_536, &[format!("{}\r\n", header(MOST_FIELDS)).as_bytes()]).1, Look::Whole);
-        let (first, second) = (header(MOST_FIELDS), "a:b\r\nc");
+        assert_eq!(given(65_536, &[format!("{}\r\n", header(MAX_FIELDS)).as_bytes()]).1, Look::Whole);
+        let (first, second) = (header(MAX_FIELDS), "a:b\r\nc");
         assert_eq!(given(65_536, &[first.as_bytes(), second.as_bytes()]).1, Look::Unreadable(Unreadable::TooManyFields));
     }
 
@@ -348,7 +348,7 @@ mod tests {
                     prop_assert_eq!(&given, &bytes[skipped..length]);
                 }
                 Ok(httparse::Status::Partial) => prop_assert_eq!(look, Look::Partial),
-                // What is no header may be given, to be refused.
+                // What is not a header may be given, to be refused.
                 Err(_) => {}
             }
         }

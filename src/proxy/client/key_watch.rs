@@ -1,5 +1,6 @@
-//! [`KeyWatch`]: ends a WebSocket or feed when the key that verified its token is trusted no longer: purged by an operator, denied or dropped
-//! by a reload, or expired. It also notices that the system clock was set, so that what ends at a time of day ends then.
+//! [`KeyWatch`]: ends a WebSocket or feed when the key that verified its token is no longer trusted: purged by an operator,
+//! denied or dropped by a reload, or expired. It also notices changes of the system clock, so that deadlines at a time of day
+//! still apply.
 
 use std::{
     fmt,
@@ -22,8 +23,8 @@ use crate::{
     token::Timestamp,
 };
 
-/// How often the keys are looked at. What rests on a key that is gone goes on for so long at most.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often the keys are checked. What rests on a key that is gone goes on for so long at most.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Whether keys are still trusted, by the settings in use.
 #[derive(Debug)]
@@ -49,13 +50,13 @@ impl KeyWatch {
         Self { exchange: None, metrics: None, changed: watch::Sender::default(), changes: AtomicU64::new(0) }
     }
 
-    /// Looks for changes, for ever. One task does so for all connections.
+    /// Looks for changes, forever. One task does so for all connections.
     pub(in crate::proxy) async fn watch(&self) {
         let Some(exchange) = &self.exchange else { return std::future::pending().await };
         let generations = || exchange.load().key_generations(now());
         let mut known = generations();
         let mut clock = ClockWatch::start();
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        let mut ticks = tokio::time::interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
@@ -87,7 +88,7 @@ impl KeyWatch {
         self.exchange.as_ref().is_none_or(|exchange| exchange.load().trusts(identity, now()))
     }
 
-    /// Waits until the key behind an identity is trusted no longer.
+    /// Waits until the key behind an identity is no longer trusted.
     pub(in crate::proxy) async fn is_lost(&self, identity: &Identity) {
         let mut changes = self.changed.subscribe();
         while self.holds(identity) {

@@ -1,8 +1,8 @@
-//! The accept loop, and the end of it.
+//! The accept loop, and its shutdown.
 //!
-//! Pingora's own `Server` hides the port it bound, survives a bind that failed, has no deadline for a header and sleeps the whole grace at
-//! shutdown even when idle. So connections are accepted here, spread over the [event loops](super::event_loops), and each is served
-//! under its deadline.
+//! Pingora's own `Server` hides the port it bound, survives a failed bind, has no deadline for a header and sleeps the whole
+//! grace period at shutdown even when idle. So connections are accepted here, spread over the [event
+//! loops](super::event_loops), and each is served under its deadline.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -43,7 +43,7 @@ use crate::{
 };
 
 /// How often the operator is told that nobody can be accepted.
-const COMPLAINS_EVERY: Duration = Duration::from_secs(30);
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What is left to do with a connection whose requests are over.
 pub(in crate::proxy) type LastWork = BoxFuture<'static, ()>;
@@ -91,7 +91,7 @@ impl<S: Serve> Listener<S> {
         Self { workers: loops.iter().map(worker).collect(), settings, trust, metrics }
     }
 
-    /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is under way.
+    /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is in progress.
     pub(in crate::proxy) async fn run(self: Arc<Self>, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         let cut = CancellationToken::new();
         let connections = TaskTracker::new();
@@ -104,8 +104,8 @@ impl<S: Serve> Listener<S> {
         self.metrics.proxy.connections_limit.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
         let places = Arc::new(Semaphore::new(max_connections));
         let accept = async {
-            let full = RateLimit::every(COMPLAINS_EVERY);
-            let trouble = RateLimit::every(COMPLAINS_EVERY);
+            let full = RateLimit::every(LOG_INTERVAL);
+            let trouble = RateLimit::every(LOG_INTERVAL);
             loop {
                 let (stream, peer) = self.accept(&socket, &trouble).await;
                 let Some(place) = self.place(&places, max_connections, &full).await else { return };
@@ -130,7 +130,7 @@ impl<S: Serve> Listener<S> {
         }
         connections.close();
         if tokio::time::timeout(grace, connections.wait()).await.is_err() {
-            tracing::warn!(connections = connections.len(), "the grace is over; the remaining connections are cut");
+            tracing::warn!(connections = connections.len(), "the grace period is over; the remaining connections are closed");
             cut.cancel();
             connections.wait().await;
         }
@@ -140,9 +140,9 @@ impl<S: Serve> Listener<S> {
     /// kept out by connections that ask for nothing.
     async fn place(&self, places: &Arc<Semaphore>, max_connections: usize, full: &RateLimit) -> Option<OwnedSemaphorePermit> {
         /// Until then one may have become idle.
-        const PAUSE: Duration = Duration::from_millis(50);
+        const RETRY_INTERVAL: Duration = Duration::from_millis(50);
         /// Until then one that was idle is closed, unless it is idle no longer.
-        const CLOSING: Duration = Duration::from_millis(250);
+        const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
         match Arc::clone(places).try_acquire_owned() {
             Err(TryAcquireError::NoPermits) => {}
             place => return place.ok(),
@@ -151,11 +151,11 @@ impl<S: Serve> Listener<S> {
         if full.is_due() {
             tracing::warn!(
                 max_connections,
-                "every connection is taken; those that have been idle the longest are closed, or clients wait"
+                "the connection limit is reached; the longest idle connections are closed, or clients wait"
             );
         }
         loop {
-            let wait = if self.displace(displacing::at_once(max_connections)) { CLOSING } else { PAUSE };
+            let wait = if self.displace(displacing::at_once(max_connections)) { CLOSE_TIMEOUT } else { RETRY_INTERVAL };
             if let Ok(place) = tokio::time::timeout(wait, Arc::clone(places).acquire_owned()).await {
                 return place.ok();
             }
@@ -180,7 +180,7 @@ impl<S: Serve> Listener<S> {
     /// The next connection, watched by no event loop yet. Errors of `accept` concern one connection that is gone already, or a lack of
     /// descriptors, which passes.
     async fn accept(&self, socket: &TcpListener, trouble: &RateLimit) -> (std::net::TcpStream, SocketAddr) {
-        const PAUSE: Duration = Duration::from_millis(50);
+        const RETRY_INTERVAL: Duration = Duration::from_millis(50);
         loop {
             match socket.accept().await.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
                 Ok((stream, peer)) => {
@@ -192,9 +192,9 @@ impl<S: Serve> Listener<S> {
                 Err(error) => {
                     self.metrics.accept_failed(Listening::Clients, &error);
                     if trouble.is_due() {
-                        tracing::warn!(%error, "cannot accept connections; trying again");
+                        tracing::warn!(%error, "cannot accept connections; retrying");
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                 }
             }
         }
@@ -217,7 +217,7 @@ impl<S: Serve> Listener<S> {
         let _counted = Counted::new(&self.metrics.proxy.connections);
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => ClientStream::from(stream),
-            Err(error) => return tracing::debug!(%error, "a connection cannot be watched"),
+            Err(error) => return tracing::debug!(%error, "a connection cannot be registered for polling"),
         };
         let (connection, stream_grace) = {
             let listen = self.settings.load();
@@ -242,7 +242,8 @@ impl<S: Serve> Listener<S> {
                             Poll::Ready(Some(last)) => work = Box::pin(last.map(|()| None)),
                         }
                     };
-                    // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the next write.
+                    // The work pauses or has broken off: what it has said so far is for the client to know. A failure is met by the
+                    // next write.
                     let _ = unsent.poll_send(task);
                     if is_done {
                         return Poll::Ready(());

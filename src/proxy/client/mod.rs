@@ -1,5 +1,5 @@
-//! The client's side: sockets accepted and spread over event loops, connections with their deadlines, and what a client sends before it is a
-//! request. Knows neither routes nor upstreams.
+//! The client's side: accepting sockets, spreading them over event loops, connections with their deadlines, and client input
+//! that is not a request yet. Knows neither routes nor upstreams.
 
 mod clock_watch;
 mod connection;

@@ -1,4 +1,4 @@
-//! A handle of a stream whose state has a single owner, as that of TLS has: shows in tests that a connection need not be a socket.
+//! A handle of a stream whose state has a single owner, as with TLS: shows in tests that a connection need not be a socket.
 
 use std::{
     io::{self, IoSlice},

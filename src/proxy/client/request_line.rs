@@ -1,8 +1,8 @@
-//! The first line of a request, looked at before Pingora's session parses it. Pure.
+//! The first line of a request, processed before Pingora's session parses it. Pure.
 //!
-//! Pingora refuses some bytes in a target that clients send and other servers take (`key="abc"`), drops a fragment, and encodes white space
-//! and control characters in place of refusing them. Here the first are encoded as RFC 3986 has it, and the others refused, so that what is
-//! decided about is what is sent on.
+//! Pingora refuses some bytes in a target that clients send and other servers accept (`key="abc"`), drops a fragment, and
+//! encodes white space and control characters instead of refusing them. Here the first are encoded as in RFC 3986, and the
+//! others refused, so that the decision is about what is forwarded.
 
 use std::borrow::Cow;
 
@@ -11,17 +11,17 @@ use memchr::memchr_iter;
 use crate::proxy::client::unreadable::Unreadable;
 
 /// Longer targets are beyond the parser of the `http` crate.
-const LONGEST_TARGET: usize = 65_534;
+const MAX_TARGET_BYTES: usize = 65_534;
 
 /// Whether these bytes begin with a whole header whose first line is as nearly all clients write it, with nothing that would have to be
 /// encoded or refused. Quick, since each request is asked about.
 pub(super) fn is_usual(bytes: &[u8]) -> bool {
     /// Letters of the longest usual method.
-    const LONGEST_METHOD: usize = 8;
-    let method = bytes.iter().take(LONGEST_METHOD).take_while(|byte| byte.is_ascii_uppercase()).count();
+    const MAX_METHOD_BYTES: usize = 8;
+    let method = bytes.iter().take(MAX_METHOD_BYTES).take_while(|byte| byte.is_ascii_uppercase()).count();
     let Some(rest) = bytes.get(method..).and_then(|rest| rest.strip_prefix(b" ")).filter(|_| method > 0) else { return false };
     let Some((target, rest)) = rest.split_at_checked(usual_bytes(rest)) else { return false };
-    target.starts_with(b"/") && rest.starts_with(b" HTTP/1.1\r\n") && target.len() <= LONGEST_TARGET && has_end(rest)
+    target.starts_with(b"/") && rest.starts_with(b" HTTP/1.1\r\n") && target.len() <= MAX_TARGET_BYTES && has_end(rest)
 }
 
 /// Whether a header that has begun ends in here. Most do so with the last byte.
@@ -97,9 +97,9 @@ pub(in crate::proxy) fn read(line: &[u8]) -> Result<Cow<'_, [u8]>, Unreadable> {
         return Err(Unreadable::Target);
     }
     match encoded(target) {
-        Cow::Borrowed(target) if target.len() > LONGEST_TARGET => Err(Unreadable::TooLarge),
+        Cow::Borrowed(target) if target.len() > MAX_TARGET_BYTES => Err(Unreadable::TooLarge),
         Cow::Borrowed(_) => Ok(Cow::Borrowed(line)),
-        Cow::Owned(target) if target.len() > LONGEST_TARGET => Err(Unreadable::TooLarge),
+        Cow::Owned(target) if target.len() > MAX_TARGET_BYTES => Err(Unreadable::TooLarge),
         Cow::Owned(target) => Ok(Cow::Owned([method, b" ", &target, b" ", version].concat())),
     }
 }
@@ -206,7 +206,7 @@ mod tests {
         }
         // A method of this name is one like any other.
         assert!(read(b"PROXY TCP4 HTTP/1.1").is_ok() && read(b"PROXY /a HTTP/1.1").is_ok());
-        assert_eq!(read(&[b"GET /".as_slice(), &vec![b'a'; LONGEST_TARGET], b" HTTP/1.1"].concat()), Err(Unreadable::TooLarge));
+        assert_eq!(read(&[b"GET /".as_slice(), &vec![b'a'; MAX_TARGET_BYTES], b" HTTP/1.1"].concat()), Err(Unreadable::TooLarge));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! The request under way: whose it is, and the deadline that ends it whatever it is waiting for. A connection of HTTP/1.1 has one, for one
+//! The request in progress, and the deadline that ends it whatever it is waiting for. An HTTP/1.1 connection has one, for one
 //! request after another.
 //!
-//! Pingora times single reads and writes. Two bounds it cannot give: the whole header within so many seconds, and a socket or feed that
-//! ends when its token does even if nobody reads. Both are one absolute deadline here, raced against all work on the request.
+//! Pingora has timeouts for single reads and writes. It cannot limit the time for a whole header, or end a WebSocket or feed
+//! with its token even if nothing is read. Both are one absolute deadline here, raced against all work on the request.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -62,7 +62,7 @@ pub(in crate::proxy) struct RequestState {
     paused_at: AtomicU64,
     /// Milliseconds since the epoch; `i64::MAX`: none.
     deadline: AtomicI64,
-    /// Whether a write is under way that the client does not take.
+    /// Whether a write is in progress that the client does not take.
     is_blocked: AtomicBool,
     /// Why the deadline was set.
     cause: AtomicU8,
@@ -78,8 +78,8 @@ pub(in crate::proxy) struct RequestState {
 const UNCUT: u8 = u8::MAX;
 
 impl RequestState {
-    /// The one to come on a connection that has just been made. Its header is due from the start: a client that connects and says nothing takes
-    /// up a place.
+    /// The one to come on a connection that has just been made. Its header is due from the start: a client that connects and says
+    /// nothing takes up a place.
     pub(super) fn new(header_timeout: Duration) -> Self {
         Self {
             header_timeout,
@@ -118,12 +118,13 @@ impl RequestState {
         self.phase.store(HEADER_CUT, Ordering::Relaxed);
     }
 
-    /// Whether only the beginning of the header was read. It is no header to decide by.
+    /// Whether only the beginning of the header was read. It is not a header to decide by.
     pub(in crate::proxy) fn is_header_cut(&self) -> bool {
         self.phase.load(Ordering::Relaxed) == HEADER_CUT
     }
 
-    /// Starts the clock of a header that was begun. When the connection pauses, so that a header that came whole costs no look at the clock.
+    /// Starts the clock of a header that was begun. When the connection pauses, so that a header that came whole costs no look at
+    /// the clock.
     fn paused(&self) {
         if self.phase.load(Ordering::Relaxed) == HEADER_BEGAN {
             self.phase.store(HEADER, Ordering::Relaxed);
@@ -200,8 +201,8 @@ impl RequestState {
         self.cut.store(cause as u8, Ordering::Relaxed);
     }
 
-    /// Tells the request under way that what it rests on has ended, so that it may say so instead of being cut. Says whether that was news
-    /// to it: an end that it does not heed by moving the deadline cuts the connection.
+    /// Tells the request in progress that what it rests on has ended, so that it may say so instead of being cut. Says whether that
+    /// was news to it: an end that it does not heed by moving the deadline cuts the connection.
     pub(super) fn tell_end(&self, cause: Cut) -> bool {
         let may_answer = matches!(cause, Cut::TokenEnd | Cut::KeyUntrusted)
             && self.phase.load(Ordering::Relaxed) == REQUEST
@@ -209,7 +210,7 @@ impl RequestState {
         may_answer && self.told.swap(cause as u8, Ordering::Relaxed) == UNCUT
     }
 
-    /// Why the request under way is to end, if it was told so.
+    /// Why the request in progress is to end, if it was told so.
     pub(in crate::proxy) fn told_end(&self) -> Option<Cut> {
         match self.told.load(Ordering::Relaxed) {
             UNCUT => None,
@@ -217,7 +218,7 @@ impl RequestState {
         }
     }
 
-    /// How long the client may take nothing of what is written to it.
+    /// How long the client may stop reading.
     pub(in crate::proxy) fn bound_writes(&self, limit: Duration) {
         let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         self.write_timeout.store(millis, Ordering::Relaxed);
@@ -261,7 +262,7 @@ impl RequestState {
     }
 }
 
-/// Resolves when the connection's deadline passes, or when the key behind its request is trusted no longer. A client that is slow to take
+/// Resolves when the connection's deadline passes, or when the key behind its request is no longer trusted. A client that is slow to take
 /// the chunk that is being written may take it within the grace, so that a feed ends behind a whole chunk.
 ///
 /// To be polled after the work that moves the deadline, always by the same task: it then sees each move without being woken for it. The
@@ -292,7 +293,7 @@ impl<'a> DeadlineTimer<'a> {
         }
     }
 
-    /// Ready at the end. Not held to the task's share of time, which work that never rests would have used up.
+    /// Ready at the end. Not limited by the task's share of time, which work that never rests would have used up.
     pub(in crate::proxy) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Cut> {
         pin!(unconstrained(poll_fn(|task| self.poll_at_once(task)))).poll(task)
     }

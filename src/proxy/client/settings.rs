@@ -5,9 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 /// The listener for clients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListenSettings {
-    /// Address and port; port 0 takes a free one. Default `0.0.0.0:8080`.
+    /// Address and port; port 0 chooses a free one. Default `0.0.0.0:8080`.
     pub address: SocketAddr,
-    /// Connections at a time. For further ones those that have been idle the longest are closed; if none is idle, they wait. Default 10,000.
+    /// Connections at a time. For further ones those that have been idle the longest are closed; if none is idle, they wait.
+    /// Default 10,000.
     pub max_connections: usize,
     /// From the first byte of a request, of the first one from the connection's start, to the end of the header. Default 10 s; 100 ms to
     /// 5 min.
@@ -16,9 +17,9 @@ pub struct ListenSettings {
     pub keepalive_timeout: Duration,
     /// How long a client may pause while it sends a body. Default 60 s.
     pub body_timeout: Duration,
-    /// How long a client may take nothing of an answer. Default 60 s.
+    /// How long a client may stop reading a response. Default 60 s.
     pub write_timeout: Duration,
-    /// Most bytes of a request's header block. Default 64 KiB; 1 KiB to 1 MiB.
+    /// Maximum bytes of a request's header block. Default 64 KiB; 1 KiB to 1 MiB.
     pub header_bytes: usize,
     /// The longest that a socket or a feed may live, whatever its token says. Default: no limit of its own.
     pub max_stream_age: Option<Duration>,

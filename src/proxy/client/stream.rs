@@ -1,4 +1,4 @@
-//! A client's connection as bytes, whatever carries them.
+//! A client's connection as bytes, whatever the transport.
 
 use std::{
     future::poll_fn,
@@ -53,7 +53,7 @@ impl ClientStream {
         }
     }
 
-    /// Resolves when the client has closed its side. If it sends something instead, this waits for ever: then it is there.
+    /// Resolves when the client has closed its side. If it sends something instead, this waits forever: then it is there.
     pub(in crate::proxy) async fn left(&self) {
         poll_fn(|task| match &self.0 {
             Carrier::Tcp(stream) => stream.poll_left(task),

@@ -1,10 +1,11 @@
-//! A client's connection as Pingora wants it.
+//! A client's connection as a Pingora stream.
 //!
-//! Pingora's own stream has no write buffer that an embedding program can reach: the head and the body of an answer would leave in two
-//! system calls, which costs a third more CPU a request. Reads come straight from the socket, since the HTTP session buffers itself.
+//! The write buffer of Pingora's own stream is not accessible to an embedding program: the head and the body of a response
+//! would be sent in two system calls, which costs a third more CPU per request. Reads come straight from the socket, since the
+//! HTTP session has its own buffer.
 //!
-//! Pingora does not flush between the pieces of an answer of known length. So what is in the buffer is also sent whenever the connection's
-//! task pauses: nothing that the upstream has said waits for what it says next.
+//! Pingora does not flush between the pieces of a response of known length. So the buffer is also sent whenever the
+//! connection's task yields: nothing from the upstream is delayed until its next piece.
 
 use std::{
     io,
@@ -71,7 +72,7 @@ impl Transport {
         written
     }
 
-    /// The date that the next header tells in place of Pingora's, of a stream that Pingora holds.
+    /// The date that the next header tells instead of Pingora's, of a stream that Pingora holds.
     pub(in crate::proxy) fn date_of(stream: &Stream) -> Option<&KeptDate> {
         stream.as_any().downcast_ref::<Self>().map(|transport| &transport.date)
     }
@@ -155,7 +156,7 @@ impl AsyncRead for Transport {
 }
 
 impl Transport {
-    /// Gives what is held: of a header nothing before it is whole. What is no header is not given at all, as if the client had left.
+    /// Gives what is held: of a header nothing before it is whole. What is not a header is not given at all, as if the client had left.
     fn poll_held(&mut self, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { connection, stream, .. } = self;
         if connection.inbound().unreadable().is_some() {

@@ -1,4 +1,4 @@
-//! What comes in and is no request that could be decided about: which kinds there are, and who is told.
+//! Client input that is not a request: its kinds, and how it is logged and counted.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use pingora::{Error, ErrorType};
 
 use crate::{proxy::http::RateLimit, token::Rejection};
 
-/// Why what came in is no request. The closed list behind the label `kind`.
+/// Why what came in is not a request. The closed list behind the label `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum Unreadable {
     /// A header of the PROXY protocol, version 1 or 2.
@@ -21,7 +21,7 @@ pub(in crate::proxy) enum Unreadable {
     Version,
     /// A target with white space, a control character or a fragment in it.
     Target,
-    /// A line behind the first one that is no field (RFC 9112 section 5).
+    /// A line behind the first one that is not a field (RFC 9112 section 5).
     Field,
     /// More fields than are read.
     TooManyFields,
@@ -92,18 +92,18 @@ impl Unreadable {
     const fn words(self) -> &'static str {
         match self {
             Self::ProxyProtocol => {
-                "it starts like the PROXY protocol, which is not spoken here: switch it off in the load balancer in front"
+                "it looks like the PROXY protocol, which is not supported: disable it in the load balancer in front"
             }
-            Self::Tls => "it starts like TLS, which is not spoken here: let the proxy in front end it, or use http://",
-            Self::Http2 => "it starts like HTTP/2 without TLS, which is not spoken here: let the proxy in front speak HTTP/1.1",
+            Self::Tls => "it looks like TLS, which is not supported: terminate it in the proxy in front, or use http://",
+            Self::Http2 => "it looks like HTTP/2 without TLS, which is not supported: use HTTP/1.1 in the proxy in front",
             Self::RequestLine => "its first line is not method, target and version",
             Self::Version => "its version is neither HTTP/1.0 nor HTTP/1.1",
-            Self::Target => "its target has white space, a control character or a fragment (#) in it",
-            Self::Field => "a line of its header is no field",
+            Self::Target => "its target contains white space, a control character or a fragment (#)",
+            Self::Field => "a line of its header is not a valid field",
             Self::TooManyFields => "its header has more than 256 fields",
             Self::TooLarge => "its header is larger than listen.header_bytes",
-            Self::Ambiguous => "its Host, Content-Length or Transfer-Encoding says two things, or none that can be used",
-            Self::Connect => "it is a CONNECT: this is no forward proxy",
+            Self::Ambiguous => "its Host, Content-Length or Transfer-Encoding is ambiguous or not valid",
+            Self::Connect => "it is a CONNECT, but this is not a forward proxy",
         }
     }
 }
@@ -114,8 +114,8 @@ pub(in crate::proxy) struct Complaints([RateLimit; Unreadable::ALL.len()]);
 
 impl Default for Complaints {
     fn default() -> Self {
-        const EVERY: Duration = Duration::from_secs(10);
-        Self(std::array::from_fn(|_| RateLimit::every(EVERY)))
+        const LOG_INTERVAL: Duration = Duration::from_secs(10);
+        Self(std::array::from_fn(|_| RateLimit::every(LOG_INTERVAL)))
     }
 }
 
@@ -123,7 +123,7 @@ impl Complaints {
     /// `client`: address and port.
     pub(in crate::proxy) fn tell(&self, kind: Unreadable, client: &str) {
         if self.0.get(kind as usize).is_some_and(RateLimit::is_due) {
-            tracing::warn!(client, kind = kind.label(), "what a client sent is no request: {}", kind.words());
+            tracing::warn!(client, kind = kind.label(), "a client sent something other than a request: {}", kind.words());
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     proxy::{HeaderSettings, RouteSettings, http::Changes, policy::Route, upstream::UpstreamRequest},
 };
 
-/// The header on the wire that an upstream gets of a request with these fields, for the first of these routes and without a token. None if it
-/// gets none.
+/// The header on the wire that an upstream gets of a request with these fields, for the first of these routes and without a token.
+/// None if it gets none.
 pub fn forwarded(routes: &[RouteSettings], headers: &HeaderSettings, fields: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
     let metrics = Metrics::new().ok()?;
     let headers = headers.for_hosts(routes.iter().map(|route| &route.host));

@@ -1,8 +1,8 @@
-//! [`Changes`]: what is changed in the header of a request on its way to the upstream.
+//! [`Changes`]: the changes to a request's header on its way to the upstream.
 
 use http::{HeaderName, HeaderValue};
 
-/// What the upstream sees in place of what the client said. Not to be printed either.
+/// What the upstream gets instead of the client's value. Not to be printed either.
 #[derive(Default)]
 pub(in crate::proxy) struct Changes<'a> {
     pub(in crate::proxy) target: Option<&'a [u8]>,

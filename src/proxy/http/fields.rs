@@ -1,4 +1,4 @@
-//! The header fields that every request is asked for, found in one pass.
+//! The header fields that every request is checked for, found in one pass.
 
 use http::{HeaderMap, HeaderValue, header};
 
@@ -20,7 +20,7 @@ pub(in crate::proxy) struct Fields<'a> {
     pub(in crate::proxy) names_path: bool,
 }
 
-/// A field that may stand in a header once.
+/// A field that may be in a header once.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(in crate::proxy) enum Single<'a> {
     #[default]

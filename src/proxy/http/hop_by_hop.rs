@@ -1,12 +1,12 @@
-//! Header fields that are between a client and the gateway, or the gateway and an upstream, and go no further (RFC 9110 section 7.6.1).
+//! Hop-by-hop header fields, which are not forwarded (RFC 9110 section 7.6.1).
 //!
-//! Pingora can take those of requests out, but looks for each of ten names in two maps. Here they go in the one pass of the
-//! strip list that every request has anyway.
+//! Pingora can remove those of requests, but looks for each of ten names in two maps. Here they are removed in the same pass as
+//! the strip list.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::{Error, ErrorType, Result};
 
-/// Names of a request that never go further. `Transfer-Encoding` is among them: how the body is framed is told to the upstream anew.
+/// Names of a request that never go further. `Transfer-Encoding` is among them: how the body is framed is told to the upstream again.
 pub(in crate::proxy) const NAMES: [&str; 10] = [
     "connection",
     "http2-settings",
@@ -20,13 +20,14 @@ pub(in crate::proxy) const NAMES: [&str; 10] = [
     "upgrade",
 ];
 
-/// Names of an answer that go no further. How its body is framed is needed longer, and told to the client anew. Trailers are dropped.
+/// Names of an answer that go no further. How its body is framed is needed longer, and told to the client again. Trailers are dropped.
 pub(in crate::proxy) const NAMES_OF_ANSWERS: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "trailer", "upgrade"];
 
 /// More than any client names, so that a header costs little to read.
-const MOST_NOMINATIONS: usize = 9;
-/// What is meant for all recipients and so may not be named (RFC 9110 section 7.6.1): a proxy in front passes a client's `Connection` on, and with
-/// it the client could take out what that proxy has written. Fields of requests in general, and what proxies write of the client.
+const MAX_NOMINATIONS: usize = 9;
+/// What is meant for all recipients and so may not be named (RFC 9110 section 7.6.1): a proxy in front passes a client's
+/// `Connection` on, and with it the client could take out what that proxy has written. Fields of requests in general, and what
+/// proxies write of the client.
 const NEVER_NOMINATED: [&str; 59] = [
     "authorization",
     "b3",
@@ -110,12 +111,12 @@ const NEVER_NOMINATED_FAMILIES: [&str; 13] = [
 pub(in crate::proxy) struct Nominations(Vec<HeaderName>);
 
 impl Nominations {
-    /// Errors: 400 for a `Connection` that names what is not its own, what is no name, or too much.
+    /// Errors: 400 for a `Connection` that names what is not its own, what is not a name, or too much.
     pub(in crate::proxy) fn of(headers: &HeaderMap) -> Result<Self> {
         let malformed = || Error::explain(ErrorType::HTTPStatus(400), "a malformed Connection header").into_down();
         let mut nominated = Vec::new();
         for option in connection_options(headers) {
-            let name = nominated_name(option).filter(|_| nominated.len() < MOST_NOMINATIONS);
+            let name = nominated_name(option).filter(|_| nominated.len() < MAX_NOMINATIONS);
             nominated.push(name.ok_or_else(malformed)?);
         }
         Ok(Self(nominated))

@@ -1,4 +1,4 @@
-//! [`LazyTimer`]: a timeout that costs next to nothing while it is moved and not exceeded.
+//! [`IdleTimer`]: an idle timeout that costs almost nothing while there is activity.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -12,8 +12,8 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// A timeout, of silence or of a whole request. What happens moves the time at which it is due; the runtime's timer, set for an earlier
-/// one, is set anew only when it goes off.
+/// An idle timeout. Each event moves the time at which it is due; the runtime's timer, set for an earlier one, is set again only when it
+/// goes off.
 ///
 /// To be polled always by the same task.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl LazyTimer {
         Self { timer, set_for: None, is_awaited: false, due: None }
     }
 
-    /// Counts from now, for so long; without a limit for ever.
+    /// Counts from now, for so long; without a limit forever.
     pub(in crate::proxy) fn restart(&mut self, limit: Option<Duration>) {
         self.due = limit.and_then(|limit| Instant::now().checked_add(limit));
     }
@@ -74,7 +74,7 @@ impl LazyTimer {
         if self.is_awaited && !self.timer.is_elapsed() && self.set_for.is_some_and(|set_for| set_for <= due) {
             return Poll::Pending;
         }
-        // Not held to the task's share of time: a timer that is polled when that is used up wakes nobody.
+        // Not limited by the task's share of time: a timer that is polled when that is used up wakes nobody.
         pin!(unconstrained(poll_fn(|task| self.poll_timer(task, due)))).poll(task)
     }
 

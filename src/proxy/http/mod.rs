@@ -1,4 +1,5 @@
-//! The ground that every room here stands on: what HTTP/1.1 says of single fields, timers, rate limits of log lines. Uses no other room.
+//! The base of the other rooms of the edge: HTTP/1.1 rules for single fields, idle timers, rate limits of log lines. Uses no
+//! other room.
 
 mod changes;
 mod fields;

@@ -1,4 +1,4 @@
-//! [`RateLimit`]: at most one log line in each span of time, for events that may come in floods.
+//! [`RateLimit`]: at most one log line per interval, for events that may come in floods.
 
 use std::{
     sync::{Mutex, PoisonError},

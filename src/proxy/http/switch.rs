@@ -1,5 +1,5 @@
-//! The switch to a WebSocket: whether a request asks for it, and whether a 101 is the one that was asked for (RFC 6455 section 4, RFC 9110
-//! section 7.8). Pure.
+//! The switch to a WebSocket: whether a request asks for it, and whether a 101 matches (RFC 6455 section 4, RFC 9110 section
+//! 7.8). Pure.
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -27,7 +27,7 @@ fn has_one_key(headers: &HeaderMap) -> bool {
     only(headers, &header::SEC_WEBSOCKET_KEY).is_some()
 }
 
-/// The answer that a client's handshake demands (RFC 6455 section 4.2.2). None: it has no key, or several.
+/// The answer that a client's handshake requires (RFC 6455 section 4.2.2). None: it has no key, or several.
 pub(in crate::proxy) fn expected_accept(headers: &HeaderMap) -> Option<String> {
     const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     let key = only(headers, &header::SEC_WEBSOCKET_KEY)?.as_bytes().trim_ascii();
@@ -44,14 +44,14 @@ pub(in crate::proxy) fn expected_accept(headers: &HeaderMap) -> Option<String> {
 pub(in crate::proxy) fn check(answer: &HeaderMap, expected: &str) -> Result<(), &'static str> {
     let mut protocols = list(answer.get_all(header::UPGRADE).iter().map(HeaderValue::as_bytes)).peekable();
     if protocols.peek().is_none() || !protocols.all(|protocol| protocol.eq_ignore_ascii_case(b"websocket")) {
-        return Err("the upstream switched to something else than a WebSocket");
+        return Err("the upstream switched to a protocol other than WebSocket");
     }
     if !connection_options(answer).any(|option| option.eq_ignore_ascii_case(b"upgrade")) {
         return Err("the upstream switched protocols without Connection: Upgrade");
     }
     match only(answer, &header::SEC_WEBSOCKET_ACCEPT) {
         Some(accept) if accept.as_bytes().trim_ascii() == expected.as_bytes() => Ok(()),
-        _ => Err("the upstream's Sec-WebSocket-Accept does not answer the client's key"),
+        _ => Err("the upstream's Sec-WebSocket-Accept does not match the client's key"),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Cross-origin requests of browsers: the preflight that asks first, and the headers without which a page never sees an answer.
-//! (WHATWG Fetch, section 3.2, HTTP-CORS protocol.)
+//! Cross-origin requests of browsers: preflights, and the headers without which a page cannot read a response (WHATWG Fetch,
+//! section 3.2, HTTP-CORS protocol).
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub struct CorsSettings {
 /// What becomes of a preflight. It holds no token, and needs none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PreflightRule {
-    /// The gateway answers, and writes the CORS headers of every answer in place of the upstream's.
+    /// The gateway answers, and writes the CORS headers of every answer instead of the upstream's.
     #[default]
     Answer,
     /// The upstream answers. Its CORS headers stay, where they are for a page that may use the route; the gateway writes those of its own

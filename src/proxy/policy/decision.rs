@@ -1,5 +1,5 @@
-//! What becomes of a request: forwarded by right of its token or of its route, or refused. Asked with the parts of a request, not with the
-//! connection that it came on, so that whatever has these parts can ask.
+//! What becomes of a request: forwarded, by its token or its route, or refused. It takes the parts of a request, not its
+//! connection, so it can be used without one.
 
 use std::sync::{Arc, Mutex};
 
@@ -66,7 +66,7 @@ pub(in crate::proxy) enum Decision {
     Forward(Permit),
     /// It goes upstream and asks for a WebSocket.
     OpenWebSocket(Permit),
-    /// It only asks what a browser may do, and the gateway says so.
+    /// It is only a preflight, and the gateway answers it.
     Answer(Preflight),
     /// The gateway answers it itself.
     Call(Arc<Endpoint>),
@@ -153,7 +153,7 @@ impl Policy {
         Ok(Some(Decision::Forward(Permit::passed(passage, rewrite))))
     }
 
-    /// Decides about a request by what its route demands. None: by its body.
+    /// Decides about a request by what its route requires. None: by its body.
     async fn by_route(
         &self,
         asked: Asked<'_>,
@@ -197,7 +197,7 @@ impl Policy {
         Ok(Some(Permit::admitted(admission, rewrite)))
     }
 
-    /// Decides about a request whose token is in its body. None: without that, nothing can be said.
+    /// Decides about a request whose token is in its body. None: the body is needed for a decision.
     async fn by_body(
         &self,
         asked: Asked<'_>,
@@ -229,7 +229,7 @@ fn parts(request: &RequestHeader) -> Parts<'_> {
     Parts { target: request.raw_path(), headers: &request.headers }
 }
 
-/// Checks that a token has the permission that a route demands.
+/// Checks that a token has the permission that a route requires.
 fn check(route: &Route, token: &VerifiedToken, request: &RequestHeader) -> Result<(), Rejection> {
     route.permission.check(token, nonce(route, request))
 }

@@ -1,10 +1,10 @@
-//! The shape of a refusal: what a backend's clients understand.
+//! The format of a refusal, as the backend's clients expect it.
 
 use serde_json::{Value, json};
 
 use crate::token::Rejection;
 
-/// The shape of the answers that the gateway writes itself.
+/// The format of the answers that the gateway writes itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ErrorShape {
     /// `error` and `error_description`, as in RFC 6749 section 5.2.
@@ -22,7 +22,7 @@ pub(in crate::proxy) struct Fault {
     status: u16,
     error: &'static str,
     description: &'static str,
-    /// What another token mends, in a word: the token was good once, or may have been.
+    /// What another token fixes, in a word: the token was good once, or may have been.
     passing: Option<&'static str>,
 }
 

@@ -1,5 +1,5 @@
-//! Headers of a client that never reach an upstream: whatever a server behind the gateway could take for the user, the path, the method or the
-//! host of a request.
+//! Client headers that never reach an upstream: everything that a server behind the gateway could take as the user, the path,
+//! the method or the host of a request.
 
 use std::borrow::Cow;
 

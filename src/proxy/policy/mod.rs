@@ -1,4 +1,5 @@
-//! What a request may do, and what becomes of it: routes, where tokens sit, origins, what is stripped, the decision. Without a socket.
+//! What a request may do, and what becomes of it: routes, token places, origins, removed headers, the decision. Without a
+//! socket.
 
 mod close_codes;
 mod cors;
@@ -28,7 +29,7 @@ pub(in crate::proxy) use self::{
     error_format::Fault,
     permit::Permit,
     route::{Route, RouteTable},
-    token_place::{MOST_BODY_BYTES, check_body_headers},
+    token_place::{MAX_BODY_BYTES, check_body_headers},
 };
 
 #[cfg(feature = "bench")]

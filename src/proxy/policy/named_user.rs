@@ -1,5 +1,5 @@
-//! A user that the request names beside its token. Zero's clients send `?userID=`, and its server demands that it is the token's `sub`.
-//! A mismatch is refused here, with a reason that operators see.
+//! A user that the request names beside its token. Zero's clients send `?userID=`, and its server requires it to be the token's
+//! `sub`. A mismatch is refused here, with a reason that operators can see.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;

@@ -1,4 +1,5 @@
-//! Which web pages may use a route. A browser names the page in `Origin` (RFC 6454 section 7), and no page can change that.
+//! Which web pages may use a route. A browser sends the page's origin in `Origin` (RFC 6454 section 7), and no page can change
+//! that.
 
 use http::{HeaderMap, HeaderValue, Method, header};
 
@@ -7,7 +8,7 @@ use crate::token::Rejection;
 /// Web pages that may use a route from a browser.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AllowedOrigins {
-    /// Nothing is said of them: sockets are not asked where they come from, and a cookie counts for reading alone.
+    /// Not configured: WebSockets may come from any page, and a cookie is accepted only for reading.
     #[default]
     Unsaid,
     /// Every page.

@@ -1,4 +1,4 @@
-//! [`Permit`]: the right of a request to go upstream, and what is changed in it on the way.
+//! [`Permit`]: the right of a request to go upstream, with the changes made to it.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
@@ -35,7 +35,7 @@ enum Right {
 }
 
 impl Permit {
-    /// In place of a token that the backend is to refuse: a JWT of nobody, expired in 1970, whose signature is three zero bytes.
+    /// Instead of a token that the backend is to refuse: a JWT of nobody, expired in 1970, whose signature is three zero bytes.
     pub(super) const PLACEHOLDER: HeaderValue =
         HeaderValue::from_static("Bearer eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIiLCJleHAiOjF9.AAAA");
 
@@ -77,12 +77,12 @@ impl Permit {
         matches!(&self.right, Right::Passage(passage) if passage.is_preflight())
     }
 
-    /// The body to send in place of the client's.
+    /// The body to send instead of the client's.
     pub(in crate::proxy) fn body(&self) -> Option<&Bytes> {
         self.rewrite.body.as_ref()
     }
 
-    /// What the upstream sees in place of what the client said.
+    /// What the upstream gets instead of the client's value.
     pub(in crate::proxy) fn changes(&self) -> Changes<'_> {
         let mut changes = Changes::default();
         if let Some(target) = &self.rewrite.target {

@@ -1,7 +1,7 @@
-//! What a client may not say to the upstream: identity headers, in every spelling, and what is hop-by-hop.
+//! Headers that a client may not send to the upstream: identity headers, in every spelling, and hop-by-hop ones.
 //!
-//! Many servers (CGI, WSGI, PHP and what stands on them) read `X_Remote_User` as `X-Remote-User`, and some of them every sign that is no letter
-//! and no digit, so all of these are one.
+//! Many servers (CGI, WSGI, PHP and others built on them) read `X_Remote_User` as `X-Remote-User`, and some treat every
+//! character that is not a letter or digit alike, so all of these are equal here.
 
 use http::{HeaderMap, HeaderName};
 use pingora::Result;

@@ -1,7 +1,7 @@
-//! Which requests are well formed enough to be looked at: the target, the `Host`, the size of the header block.
+//! Which requests are well formed enough to be processed: the target, the `Host`, the size of the header block.
 //!
-//! Pingora forwards some forms that it reads differently from what it forwards (`GET x`, absolute targets, a missing `Host`). A gateway
-//! that decides by what it read must refuse those.
+//! Pingora forwards some forms that it parses differently (`GET x`, absolute targets, a missing `Host`). A gateway that decides
+//! by its own parse must refuse those.
 
 use std::{borrow::Cow, net::Ipv6Addr};
 

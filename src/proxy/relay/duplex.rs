@@ -1,8 +1,9 @@
-//! A request whose body is under way, and its answer, at the same time.
+//! A request whose body is being sent, and its response, at the same time.
 //!
-//! Each side is read and written as it can, whatever the other does: an upstream may answer before it has read the body, or while it does.
-//! One piece is held for each direction, and no more is read before it is taken. Whoever is waited for is given its time, and the blame: the
-//! client that pauses in its body, the upstream that takes none of it. One that waits for the other is not.
+//! Each side is read and written as it becomes ready, independently of the other: an upstream may respond before it has read
+//! the body, or while it does. One piece is buffered for each direction, and no more is read before it is written. The side
+//! that is waited for has a timeout, and is responsible when it expires: the client that pauses in its body, the upstream that
+//! does not read it. A side that waits for the other is not.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -39,7 +40,7 @@ pub(in crate::proxy) enum Upload {
         is_last: bool,
     },
     Complete,
-    /// The upstream takes no more. It may have answered all the same, which is why this is no error yet.
+    /// The upstream takes no more. It may have answered all the same, which is why this is not an error yet.
     Broken(Box<Error>),
     /// The client sends no more, and has its answer.
     Abandoned,
@@ -88,7 +89,7 @@ pub(in crate::proxy) async fn carry(
     let Duplex { client, .. } = duplex;
     client.set_read_timeout(pause);
     if client.has_pending_proxy_tasks() {
-        // The relay has failed. What was begun is told first: an answer of the gateway's must not stand in the middle of it.
+        // The relay has failed. What was begun is told first: an answer of the gateway's must not be in the middle of it.
         let told = client.write_proxy_tasks().await;
         outcome.and_then(|carried| told.map(|_| carried).map_err(|error| error.into_down()))
     } else {
@@ -172,7 +173,7 @@ impl Duplex<'_, '_> {
                     self.answer = Answer::Begun(header.status);
                 }
                 if is_told(self.client, &header) {
-                    // Only the final answer to a body that is under way ends the client's connection.
+                    // Only the final answer to a body that is in progress ends the client's connection.
                     self.client.set_close_on_response_before_downstream_finish(!header.status.is_informational());
                     keep_date(self.client, date.as_ref());
                     self.client.send_proxy_task(HttpTask::Header(header, is_last));
@@ -209,7 +210,7 @@ impl Duplex<'_, '_> {
     /// What becomes of a relay in which nothing moves.
     fn poll_clock(&mut self, task: &mut Context<'_>) -> Poll<Result<Carried>> {
         if self.client.has_pending_proxy_tasks() {
-            // Its connection gives a client that takes nothing its time.
+            // Its connection gives a client that does not read its time.
             return Poll::Pending;
         }
         if !std::mem::replace(&mut self.is_counting, true) {
@@ -225,10 +226,10 @@ impl Duplex<'_, '_> {
             (Upload::Awaited, Answer::Over(_)) => Ok(Carried::Relayed(Relayed::Answered)),
             (_, Answer::Over(status)) => Ok(Carried::Relayed(cut(*status))),
             (Upload::Awaited, _) if self.awaits_continue => {
-                Err(late(ErrorType::ReadTimedout, "the upstream neither answers nor asks for the body").into_up())
+                Err(late(ErrorType::ReadTimedout, "the upstream neither responds nor requests the body").into_up())
             }
-            (Upload::Awaited, _) => Err(late(ErrorType::ReadTimedout, "the client pauses in its body").into_down()),
-            _ => Err(self.cause(late(ErrorType::WriteTimedout, "the upstream takes nothing")).into_up()),
+            (Upload::Awaited, _) => Err(late(ErrorType::ReadTimedout, "the client stopped sending its body").into_down()),
+            _ => Err(self.cause(late(ErrorType::WriteTimedout, "the upstream does not read")).into_up()),
         })
     }
 

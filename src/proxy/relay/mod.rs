@@ -1,9 +1,9 @@
-//! One request and its answer, between a client and an upstream.
+//! One request and its response, between a client and an upstream.
 //!
-//! Two sessions, one for each side, read and write the messages: they say where a message ends, and whether its connection
-//! can be used again. Here is only what goes from one to the other, and when; in [`duplex`], while a body is under way. Pingora's own proxy
-//! does that in two halves with channels between them, with modules and a cache on the way, which takes as many instructions as two of its
-//! sessions do. Knows neither routes nor tokens.
+//! Two sessions, one for each side, read and write the messages: they know where a message ends, and whether its connection can
+//! be reused. This module only decides what is passed from one to the other, and when; in [`duplex`], while a body is being
+//! sent. Pingora's own proxy does that in two halves with channels between them, with modules and a cache, which takes as many
+//! instructions as two of its sessions. Knows neither routes nor tokens.
 
 mod duplex;
 
@@ -28,7 +28,7 @@ pub(in crate::proxy) enum Body<'a> {
         /// Whether the request may have to be sent again, so that what is read of its body is kept.
         again: bool,
     },
-    /// This, in place of what the client has sent. That has been read to its end.
+    /// This, instead of what the client has sent. That has been read to its end.
     Whole(&'a Bytes),
 }
 
@@ -37,7 +37,7 @@ pub(in crate::proxy) struct Waiting<'a> {
     pub(in crate::proxy) idle_timer: &'a mut LazyTimer,
     /// While it has the whole request, and says nothing.
     pub(in crate::proxy) silence: Option<Duration>,
-    /// While it takes nothing of the request, and says nothing either.
+    /// While it neither reads the request nor responds.
     pub(in crate::proxy) write: Option<Duration>,
 }
 
@@ -48,14 +48,15 @@ pub(in crate::proxy) enum Relayed {
     Whole,
     /// It wanted no more of the request, or the client did not send it.
     Answered,
-    /// It has said that all is well, and has not taken the whole body.
+    /// It responded with a success, but did not read the whole body.
     UploadCut,
 }
 
 /// Sends a request and relays the answer, of which each header is shown to `on_header` first.
 ///
 /// # Errors
-/// Those of the client and of the upstream, told apart by their source; one without a source is ours. What was relayed before stays relayed.
+/// Those of the client and of the upstream, told apart by their source; one without a source is ours. What was relayed before stays
+/// relayed.
 pub(in crate::proxy) async fn relay(
     client: &mut ClientSession,
     upstream: &mut UpstreamSession,
@@ -72,7 +73,7 @@ pub(in crate::proxy) async fn relay(
         }
     }
     loop {
-        // When the upstream pauses, the client is looked at: it has nothing more to say but that it leaves.
+        // When the upstream pauses, the client is checked: it has nothing more to say but that it leaves.
         let mut piece = tokio::select! {
             biased;
             piece = upstream.read() => piece.map_err(|error| error.into_up())?,
@@ -80,7 +81,7 @@ pub(in crate::proxy) async fn relay(
                 Ok(_) => continue,
                 Err(error) => return Err(error.into_down()),
             },
-            () = waiting.silence() => return Err(Error::explain(ErrorType::ReadTimedout, "the upstream is silent").into_up()),
+            () = waiting.silence() => return Err(Error::explain(ErrorType::ReadTimedout, "the upstream sends nothing").into_up()),
         };
         if let Piece::Header { header, is_delimited, .. } = &mut piece {
             mark_end(client, header, *is_delimited)?;
@@ -118,7 +119,7 @@ async fn begin(client: &mut ClientSession, upstream: &mut UpstreamSession, body:
 }
 
 impl Waiting<'_> {
-    /// Ready when nothing has been said for too long.
+    /// Ready when nothing has been sent for too long.
     fn silence(&mut self) -> impl Future<Output = ()> {
         self.idle_timer.exceeded(self.silence)
     }

@@ -1,8 +1,9 @@
-//! The access log: one line for each request, on standard error, in the form of the other log lines.
+//! The access log: one line per request, on standard error, in the format of the other log lines.
 //!
-//! The thread that served the request formats the line and appends it to a buffer; a thread of its own writes the buffer out, many lines
-//! at a time. So a request pays for no system call, and a slow reader of the log holds nobody up: when the buffer is full, lines are
-//! dropped and counted. Under a flood of refusals those beyond a rate have no line of their own: one line says how many they were, and why.
+//! The thread that served the request formats the line and appends it to a buffer; a separate thread writes the buffer, many
+//! lines at a time. So a request needs no system call, and a slow reader of the log blocks nobody: when the buffer is full,
+//! lines are dropped and counted. Under a flood of refusals those beyond a rate get no line: one line summarises how many they
+//! were, and why.
 
 mod flood;
 mod summary;
@@ -55,7 +56,7 @@ pub struct AccessLog {
     counts: Counts,
 }
 
-/// What is counted of lines that nobody will read.
+/// Counters of lost lines.
 #[derive(Clone, Debug)]
 struct Counts {
     dropped: IntCounter,
@@ -77,15 +78,15 @@ struct State {
 }
 
 /// How long a line waits for others.
-const GATHER: Duration = Duration::from_millis(100);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes from which on lines wait no longer.
 const ENOUGH: usize = 64 * 1024;
-/// Most bytes that wait. Further lines are dropped.
-const MOST: usize = 4 * 1024 * 1024;
+/// Maximum bytes that wait. Further lines are dropped.
+const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// How long the last lines may take at the end.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// What is said of refusals without a line is said this often.
-const SUM_UP_EVERY: Duration = Duration::from_secs(1);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often refusals without a line are summarised.
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl AccessLog {
     /// Starts the thread that writes to standard error. At most `refusals` are logged in a second.
@@ -107,11 +108,11 @@ impl AccessLog {
         self.shared.lock().flood.set_most(most);
     }
 
-    /// Has what is left written out, and waits for it: a second at most, since a reader that takes nothing must not keep the process from
+    /// Flushes the remaining lines, and waits for it: a second at most, since a stalled reader must not keep the process from
     /// ending. Blocks the thread. Later lines are lost.
     pub fn finish(&self) {
         let state = self.shared.close();
-        drop(self.shared.changed.wait_timeout_while(state, LAST_WORDS, |state| !state.is_closed));
+        drop(self.shared.changed.wait_timeout_while(state, SHUTDOWN_TIMEOUT, |state| !state.is_closed));
     }
 
     pub(in crate::proxy) fn write(&self, line: &Line<'_>) {
@@ -166,7 +167,7 @@ impl Shared {
     fn append(&self, line: &[u8]) -> bool {
         let mut state = self.lock();
         let (before, after) = (state.lines.len(), state.lines.len() + line.len());
-        if after > MOST {
+        if after > MAX_WAITING_BYTES {
             return false;
         }
         state.lines.extend_from_slice(line);
@@ -184,11 +185,11 @@ impl Shared {
             let waiting = |state: &mut State| state.lines.is_empty() && !state.flood.has_left_out() && !state.is_closing;
             let state = self.changed.wait_while(self.lock(), waiting).unwrap_or_else(PoisonError::into_inner);
             let gathering = |state: &mut State| state.lines.len() < ENOUGH && !state.is_closing;
-            let gathered = self.changed.wait_timeout_while(state, GATHER, gathering);
+            let gathered = self.changed.wait_timeout_while(state, FLUSH_INTERVAL, gathering);
             let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut state.lines, &mut lines);
             let is_last = state.is_closing;
-            let is_due = is_last || summed_up.elapsed() >= SUM_UP_EVERY;
+            let is_due = is_last || summed_up.elapsed() >= SUMMARY_INTERVAL;
             let left_out = if is_due { state.flood.take() } else { LeftOut::default() };
             drop(state);
             if left_out.count() > 0 {

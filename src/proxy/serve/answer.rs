@@ -1,4 +1,4 @@
-//! The answers that the gateway writes itself: refusals, and what it says when an upstream does not answer.
+//! The responses that the gateway writes itself: refusals, and errors of an upstream.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
@@ -16,7 +16,7 @@ use crate::{
 /// Seconds after which a client may try again.
 const RETRY_AFTER: u32 = 5;
 
-/// Writes a refusal: status, RFC 6750 challenge, and a body in the shape of the route.
+/// Writes a refusal: status, RFC 6750 challenge, and a body in the format of the route.
 pub(in crate::proxy) async fn refuse(
     client: &mut ClientSession,
     rejection: Rejection,
@@ -48,12 +48,12 @@ pub(super) async fn upstream_failed(client: &mut ClientSession, fault: UpstreamF
     Answer::new(fault, route)?.write(client, route).await
 }
 
-/// Writes an answer that is no refusal.
+/// Writes an answer that is not a refusal.
 pub(in crate::proxy) async fn plain(client: &mut ClientSession, fault: Fault, route: Option<&Route>) -> Result<()> {
     Answer::new(fault, route)?.write(client, route).await
 }
 
-/// Writes a refusal of what could not be read as a request, so that there is no header to go by.
+/// Writes a refusal of what could not be read as a request, so that there is not a header to go by.
 pub(super) async fn refuse_unread(client: &mut ClientSession, rejection: Rejection) -> Result<()> {
     Answer::new(rejection.into(), None)?.send(client, false).await
 }

@@ -1,4 +1,4 @@
-//! One try to have a request answered by its upstream: what the upstream is sent, where it is, and what the client sees of its answer.
+//! One attempt to get a request answered by its upstream: what is sent, where, and what the client gets of the response.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl Gateway {
         change: impl FnOnce(&mut Changes<'_>),
     ) -> Result<UpstreamRequest> {
         let (Some(permit), Some(route), Some(upstream)) = (&context.record.permit, &context.record.route, upstream(context)) else {
-            return Error::e_explain(ErrorType::InternalError, "a request without a right to be is not forwarded");
+            return Error::e_explain(ErrorType::InternalError, "a request without a permit is not forwarded");
         };
         let client = client.req_header();
         let is_unwanted = route.strip.unwanted_in(&client.headers)?;
@@ -33,9 +33,8 @@ impl Gateway {
             changes.set(header::HOST, host.clone());
         }
         change(&mut changes);
-        UpstreamRequest::new(client, changes, is_unwanted).map_err(|Malformed(what)| {
-            Error::explain(ErrorType::InternalError, format!("a request that cannot be written: {what}"))
-        })
+        UpstreamRequest::new(client, changes, is_unwanted)
+            .map_err(|Malformed(what)| Error::explain(ErrorType::InternalError, format!("the request cannot be written: {what}")))
     }
 
     pub(super) async fn next_place(&self, context: &mut RequestContext) -> Result<Arc<Place>> {

@@ -1,4 +1,4 @@
-//! Requests that do not come to a good end: the token ends, or somebody breaks off.
+//! Requests that fail: the token expires, or one side disconnects.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -14,7 +14,7 @@ use crate::{
             answer,
             attempt::upstream,
             failure::{Failure, failure, is_write_timeout},
-            gateway::{DRAIN, Gateway, RequestContext},
+            gateway::{DRAIN_TIMEOUT, Gateway, RequestContext},
             record::{BreakOff, Outcome},
         },
         upstream::UpstreamFault,
@@ -31,11 +31,11 @@ impl Gateway {
         self.metrics.proxy.connections_cut.with_label_values(&[cause.label()]).inc();
         let has_begun = client.response_written().is_some_and(|answer| !is_interim(answer.status));
         if has_begun || context.record.outcome != Outcome::Unanswered {
-            return Err(Error::explain(ErrorType::ConnectionClosed, "the token has ended").into_down());
+            return Err(Error::explain(ErrorType::ConnectionClosed, "the token has expired").into_down());
         }
         // The refusal, and the rest of an upload that nobody reads any more, have a time of their own.
         connection.request().rests_on(None);
-        connection.request().set_deadline(Timestamp::from(SystemTime::now()).plus(DRAIN), cause);
+        connection.request().set_deadline(Timestamp::from(SystemTime::now()).plus(DRAIN_TIMEOUT), cause);
         client.set_server_keepalive(None);
         context.record.outcome = Outcome::Ended(cause);
         answer::refuse(client, cause.rejection(), context.record.route.as_deref(), &context.live.realm).await
@@ -78,20 +78,20 @@ impl Gateway {
             Failure::ClientGone => return false,
             Failure::Client(status) => {
                 context.record.outcome = Outcome::Client(status);
-                let fault = Fault::new(status, "invalid_request", "the request cannot be read");
+                let fault = Fault::new(status, "invalid_request", "the request is malformed");
                 answer::plain(client, fault, route).await
             }
             Failure::Internal => {
                 context.record.outcome = Outcome::Internal;
-                tracing::error!(%error, "request failed inside the gateway");
-                answer::plain(client, Fault::new(500, "internal_error", "the gateway failed"), route).await
+                tracing::error!(%error, "a request failed in the gateway");
+                answer::plain(client, Fault::new(500, "internal_error", "internal error"), route).await
             }
         };
         // The client may be gone by now; the outcome is counted either way.
         written.is_ok()
     }
 
-    /// Notes that an upstream has said that all is well and has not taken the whole body.
+    /// Records that an upstream responded with a success but did not read the whole body.
     pub(super) fn note_cut_upload(&self, context: &mut RequestContext) {
         context.record.broke_off = Some(BreakOff::Upload);
         self.count_fault(context, BreakOff::Upload.label());

@@ -1,4 +1,4 @@
-//! Tells from an error of Pingora whose fault it is, and so what is answered.
+//! Determines from a Pingora error which side is responsible, and so what to respond.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::proxy::upstream::UpstreamFault;
 pub(super) enum Failure {
     /// The upstream's.
     Upstream(UpstreamFault),
-    /// Nobody is left to answer.
+    /// The client is gone.
     ClientGone,
     /// The client's, to be answered with this status.
     Client(u16),

@@ -1,4 +1,5 @@
-//! What every request needs of the gateway, and a request's way from its header to its right to go upstream, or to an answer of our own.
+//! What every request needs from the gateway, and the path of a request from its header to its permit, or to a response of the
+//! gateway's own.
 
 use std::{
     sync::Arc,
@@ -28,12 +29,12 @@ use crate::{
     token::{Rejection, Timestamp},
 };
 
-/// How long the rest of a body is read that nobody wants.
-pub(super) const DRAIN: Duration = Duration::from_secs(10);
+/// How long the unwanted rest of a body is read.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longer than anything lasts.
 const UNLIMITED: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// How long a WebSocket may live whose token the backend is to refuse.
-const LEFT_TO_BACKEND: Duration = Duration::from_secs(30);
+const LEFT_TO_BACKEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is left to do with a request that was decided about.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ pub(super) struct RequestContext {
 }
 
 impl RequestContext {
-    /// The same request, which goes on when this is dropped.
+    /// The same request, which continues when this is dropped.
     pub(super) fn take(&mut self) -> Self {
         Self { record: self.record.take(), live: Arc::clone(&self.live), began_after_changes: self.began_after_changes }
     }
@@ -116,7 +117,7 @@ impl Gateway {
         context
     }
 
-    /// Begins with something that is no request, to be refused.
+    /// Begins with something that is not a request, to be refused.
     pub(super) fn begin_unread(&self, connection: &Arc<Connection>) -> RequestContext {
         let live = self.live.load_full();
         let access_log = live.access_log.clone();
@@ -163,7 +164,7 @@ impl Gateway {
         }
     }
 
-    /// Whether keys have changed since the request began, and its own is trusted no longer.
+    /// Whether keys have changed since the request began, and its own is no longer trusted.
     fn has_lost_trust(&self, context: &RequestContext) -> bool {
         context.began_after_changes != self.key_watch.count()
             && !context.record.state.identity_is(|identity| self.key_watch.holds(identity))
@@ -204,7 +205,7 @@ impl Gateway {
         let permit = context.record.permit.as_ref();
         let token_end = permit.and_then(Permit::end);
         let age_limit = match permit.and_then(Permit::left_for) {
-            Some(_) => Some(LEFT_TO_BACKEND),
+            Some(_) => Some(LEFT_TO_BACKEND_TIMEOUT),
             None => context.live.listen.max_stream_age,
         };
         // The common case needs no clock.
@@ -257,10 +258,10 @@ async fn decide_by_body(client: &mut ClientSession, context: &mut RequestContext
 
 /// Gives the client's connection the limits of its request.
 pub(in crate::proxy) fn limit(client: &mut ClientSession, connection: &Connection, listen: &ListenSettings) {
-    // Without this, a client that sends its next request early has the one under way aborted.
+    // Without this, a client that sends its next request early has the one in progress aborted.
     client.set_pipelining_enabled(true);
     client.set_read_timeout(Some(listen.body_timeout));
     connection.request().bound_writes(listen.write_timeout);
     // What is left of a refused request's body is read for so long, so that the client hears the refusal.
-    client.set_total_drain_timeout(Some(DRAIN));
+    client.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
 }

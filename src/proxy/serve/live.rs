@@ -1,4 +1,4 @@
-//! [`Live`]: what a reload of the config exchanges. A request keeps the one that it began with.
+//! [`Live`]: what a reload of the config swaps. A request keeps the one that it began with.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -77,7 +77,7 @@ impl Live {
         if self.preflights.is_due() {
             let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes).unwrap_or_default();
             let origin = origin.get(..SHOWN).unwrap_or(origin).escape_ascii().to_string();
-            tracing::warn!(route, origin, "a page of another origin asks for leave, and the route has no cors");
+            tracing::warn!(route, origin, "a preflight from another origin is refused: the route has no cors");
         }
     }
 }
@@ -136,7 +136,7 @@ impl LiveProxy {
         Ok(Prepared(Arc::new(live)))
     }
 
-    /// From now on new requests are served by these settings; those under way go on with theirs.
+    /// From now on new requests are served by these settings; those in progress go on with theirs.
     pub fn replace(&self, Prepared(live): Prepared) {
         self.listen.store(Arc::new(live.listen.clone()));
         let exchange = Arc::clone(&live.policy.exchange);
@@ -146,8 +146,8 @@ impl LiveProxy {
         self.forget_series();
     }
 
-    /// Ends the series of routes and upstreams that are no longer in use. A request that began before the last reload may bring one back, so
-    /// this is to be done now and then.
+    /// Ends the series of routes and upstreams that are no longer in use. A request that began before the last reload may bring one
+    /// back, so this is to be done now and then.
     pub fn forget_series(&self) {
         let live = self.live.load();
         let upstreams: Vec<_> = live.upstreams.iter().map(|upstream| upstream.name()).collect();

@@ -1,4 +1,4 @@
-//! The time of an access-log line: its second is formatted once, not once a line.
+//! The time of an access-log line: formatted once per second, not once per line.
 
 use std::{
     cell::RefCell,

@@ -1,4 +1,4 @@
-//! A request from its header to its line in the log: decided by [`policy`](super::policy), carried by [`upstream`](super::upstream) or
+//! A request from its header to its log line: decided by [`policy`](super::policy), relayed by [`upstream`](super::upstream) or
 //! [`websocket`](super::websocket), answered, counted.
 
 mod access_log;

@@ -1,7 +1,7 @@
-//! [`PinWatch`]: whether a backend takes the tokens that we sign for it.
+//! [`PinWatch`]: detects a backend that refuses the tokens signed for it.
 //!
-//! A backend that pins another key answers 401 to everybody. Clients take that for an answer to their own token and log their users out, so
-//! the operator must hear of it.
+//! A backend that pins another key answers 401 to everyone. Clients take that as a response to their own token and log their
+//! users out, so the operator must be warned.
 
 use std::{
     sync::{
@@ -14,7 +14,7 @@ use std::{
 use crate::exchange::Exchange;
 
 /// Time between two complaints of one route.
-const COMPLAINS_EVERY: Duration = Duration::from_secs(60);
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The refusals of one route's backend.
 #[derive(Debug)]
@@ -53,14 +53,14 @@ impl PinWatch {
                 upstream,
                 times,
                 thumbprint,
-                "the backend answers 401 to tokens that the gateway has signed, and its clients take that for their own. Does it pin another \
+                "the backend answers 401 to tokens that the gateway signed, and clients take that as their own failure. Does it pin another \
                  key? It needs the one with this thumbprint: syncgate keys public --config FILE"
             ),
             None => tracing::warn!(
                 route,
                 upstream,
                 times,
-                "the backend answers 401 to tokens that the gateway has signed, and its clients take that for their own. Does it have another \
+                "the backend answers 401 to tokens that the gateway signed, and clients take that as their own failure. Does it have another \
                  secret than signing.secret_file or signing.secret_env?"
             ),
         }
@@ -70,7 +70,7 @@ impl PinWatch {
     fn may_complain(&self, now: Duration) -> bool {
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let (now, not_before) = (millis(now), self.complains_after.load(Ordering::Relaxed));
-        let next = now.saturating_add(millis(COMPLAINS_EVERY));
+        let next = now.saturating_add(millis(LOG_INTERVAL));
         now >= not_before && self.complains_after.compare_exchange(not_before, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

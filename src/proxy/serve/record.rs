@@ -1,4 +1,4 @@
-//! What is known of one request while it lasts, and the one place that counts and logs it.
+//! What is known about one request while it lasts, and the one place that counts and logs it.
 
 use std::{
     borrow::Cow,
@@ -51,7 +51,7 @@ pub(super) enum BreakOff {
     Upstream,
     /// The client left in the middle of it.
     Client,
-    /// The upstream did not take the whole body, and said that all is well.
+    /// The upstream responded with a success, but did not read the whole body.
     Upload,
     /// Our own trouble.
     Internal,
@@ -86,7 +86,7 @@ pub(in crate::proxy) struct RequestRecord {
     metrics: Arc<Metrics>,
     started: Instant,
     access_log: Option<Arc<AccessLog>>,
-    /// Whether it has been counted and logged, or another one goes on in its place.
+    /// Whether it has been counted and logged, or another one continues it.
     is_recorded: bool,
 }
 
@@ -113,7 +113,7 @@ impl RequestRecord {
         }
     }
 
-    /// The same request, which goes on when this is dropped.
+    /// The same request, which continues when this is dropped.
     pub(in crate::proxy) fn take(&mut self) -> Self {
         self.is_recorded = true;
         Self {
@@ -207,7 +207,7 @@ impl RequestRecord {
         }
     }
 
-    /// The clock is looked at again only after a time in which it may have been set, or stood still.
+    /// The clock is checked again only after a time in which it may have been set, or stood still.
     fn ended(&self, took: Duration) -> SystemTime {
         const SHORT: Duration = Duration::from_secs(1);
         self.began.checked_add(took).filter(|_| took < SHORT).unwrap_or_else(SystemTime::now)

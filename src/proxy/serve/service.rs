@@ -1,4 +1,4 @@
-//! The requests of one connection, one after another: each is read, decided, carried upstream or answered, and finished.
+//! The requests of one connection, one after another: each is read, decided, relayed or answered, and finished.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -34,7 +34,7 @@ impl Service {
     }
 }
 
-/// How long is waited on one connection, and for whom.
+/// The timeouts of one connection.
 struct Timers {
     /// The client, between two requests.
     idle: LazyTimer,
@@ -43,7 +43,7 @@ struct Timers {
     upstream: LazyTimer,
 }
 
-/// Keep-alive is on; how long is waited is not Pingora's to say.
+/// Keep-alive is enabled; the timeout is not Pingora's.
 const WITHOUT_TIMEOUT: Option<u64> = Some(0);
 
 /// What becomes of a connection after a request.
@@ -195,8 +195,8 @@ impl Service {
             Source::New => None,
         };
         let is_reused = kept.is_some();
-        // What means the same twice (RFC 9110 section 9.2.2) is sent again if the upstream has closed a connection that had waited at the same
-        // moment. One that is new was not closed for having waited.
+        // What means the same twice (RFC 9110 section 9.2.2) is sent again if the upstream has closed a connection that had waited
+        // at the same moment. One that is new was not closed for having waited.
         let again = is_reused && client.req_header().method.is_idempotent();
         let body = body.map_or(Body::Client { again }, Body::Whole);
         let (stream, peer) = match kept {
@@ -241,8 +241,8 @@ struct Failed {
     may_retry: bool,
 }
 
-/// Ends a connection whose client is still sending what nobody reads. It is read for some time, and thrown away: a connection that is closed
-/// with something unread is reset, and with it goes an answer that the client has not read yet.
+/// Ends a connection whose client is still sending what nobody reads. It is read for some time, and thrown away: a connection that
+/// is closed with something unread is reset, and with it goes an answer that the client has not read yet.
 async fn linger(mut client: ClientSession) -> Next {
     client.shutdown().await;
     // However it ends, the connection is closed.
@@ -250,7 +250,7 @@ async fn linger(mut client: ClientSession) -> Next {
     Next::Close
 }
 
-/// Why what came in is no request that anybody could forward. None: nothing came, or the client has left.
+/// Why what came in is not a request that anybody could forward. None: nothing came, or the client has left.
 fn why_unreadable(connection: &Connection, read: &Result<Option<usize>>) -> Option<Unreadable> {
     match read {
         Ok(Some(_)) => Some(Unreadable::Connect),

@@ -17,7 +17,7 @@ use crate::{
             attempt::{hide_token, show},
             gateway::{Gateway, RequestContext},
         },
-        websocket::{Bounds, Ends, Farewells, Handshake, LAST_WORDS, SocketEnd, carry, handshake},
+        websocket::{Bounds, CLOSE_TIMEOUT, Ends, Farewells, Handshake, SocketEnd, carry, handshake},
     },
     token::Timestamp,
 };
@@ -83,7 +83,7 @@ impl Gateway {
         let now = Timestamp::from(SystemTime::now());
         let (end, why) = self.end(context);
         // The Close is said at the end; a peer that does not take it is cut when the grace is over.
-        let grace = context.live.listen.stream_grace.min(LAST_WORDS);
+        let grace = context.live.listen.stream_grace.min(CLOSE_TIMEOUT);
         let connection = Arc::clone(&context.record.connection);
         connection.request().set_deadline(end.plus(grace), why);
         // Seen to here, so that a Close is said then, too.

@@ -1,4 +1,4 @@
-//! What becomes of a connection whose next request cannot be read: an answer in the gateway's shape, a line, a count, and the end.
+//! A connection whose next request cannot be parsed: a response in the gateway's format, a log line, a count, and the close.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,10 +18,10 @@ use crate::{
 
 /// How long a client may go on sending what nobody reads. A connection that is closed before is reset, and with it goes an answer that the
 /// client has not read yet.
-const LINGER: Duration = Duration::from_secs(10);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Gateway {
-    /// Answers what is no request, and ends its connection.
+    /// Answers what is not a request, and ends its connection.
     pub(super) async fn refuse_unread(&self, mut client: ClientSession, connection: &Arc<Connection>, kind: Unreadable) {
         let mut context = self.begin_unread(connection);
         context.record.outcome = Outcome::Refused(kind.rejection());
@@ -57,7 +57,7 @@ impl Gateway {
         let Some(socket) = context.record.connection.stream() else { return };
         tokio::select! {
             () = socket.discard() => {}
-            () = tokio::time::sleep(LINGER) => {}
+            () = tokio::time::sleep(LINGER_TIMEOUT) => {}
             () = self.stopping.cancelled() => {}
         }
     }

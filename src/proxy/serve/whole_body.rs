@@ -1,4 +1,4 @@
-//! Reading a body whole before anything is forwarded, because the token is in it.
+//! Reads a whole body before anything is forwarded, because the token is in it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use pingora::{Error, ErrorType};
 use crate::{
     proxy::{
         http::{ClientSession, list},
-        policy::{MOST_BODY_BYTES, check_body_headers},
+        policy::{MAX_BODY_BYTES, check_body_headers},
     },
     token::Rejection,
 };
@@ -41,7 +41,7 @@ impl From<Box<Error>> for Stop {
 /// Those of [`check_body_headers`]; [`Rejection::BodyTooLarge`], [`Rejection::BodyTimeout`]; Pingora's own where the client leaves.
 pub(in crate::proxy) async fn read(client: &mut ClientSession, deadline: Duration) -> Result<Bytes, Stop> {
     check_body_headers(&client.req_header().headers)?;
-    read_up_to(client, MOST_BODY_BYTES, deadline).await
+    read_up_to(client, MAX_BODY_BYTES, deadline).await
 }
 
 /// The same for a body of any kind.

@@ -1,4 +1,4 @@
-//! The addresses of an upstream: whose turn it is, and which do not accept connections.
+//! The addresses of an upstream: which is next, and which do not accept connections.
 
 use std::{
     net::SocketAddr,

@@ -1,4 +1,4 @@
-//! One backend: its addresses, resolved in the background, and how it is spoken to.
+//! One backend: its addresses, resolved in the background, and how to connect to it.
 
 use std::{
     net::SocketAddr,
@@ -27,8 +27,8 @@ use crate::proxy::upstream::{
     tls::{SystemAuthorities, UpstreamTls},
 };
 
-/// How often an upstream's failures are told: when it is down, every request is one.
-const COMPLAINS_EVERY: Duration = Duration::from_secs(10);
+/// How often an upstream's failures are logged: when it is down, every request fails.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One backend.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Backend {
     /// Once in each span, for one of those that ask. `now`: milliseconds since the start.
     fn may_complain(&self, now: u64) -> bool {
         let not_before = self.complains_after.load(Ordering::Relaxed);
-        let next = now.saturating_add(u64::try_from(COMPLAINS_EVERY.as_millis()).unwrap_or(u64::MAX));
+        let next = now.saturating_add(u64::try_from(LOG_INTERVAL.as_millis()).unwrap_or(u64::MAX));
         now >= not_before && self.complains_after.compare_exchange(not_before, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
@@ -135,7 +135,7 @@ impl Backend {
             let pause = match resolved.map(Iterator::collect::<Vec<SocketAddr>>) {
                 Ok(addresses) if !addresses.is_empty() => {
                     if std::mem::take(&mut failing) {
-                        tracing::info!(upstream = self.name(), "upstream name resolves again");
+                        tracing::info!(upstream = self.name(), "the upstream's name resolves again");
                     }
                     self.publish(addresses);
                     self.settings.resolve_every
@@ -148,7 +148,7 @@ impl Backend {
                             upstream = self.name(),
                             host,
                             cause,
-                            "upstream name does not resolve; its last addresses stay"
+                            "the upstream's name does not resolve; its last addresses are kept"
                         );
                     }
                     self.settings.resolve_every.min(Duration::from_secs(1))

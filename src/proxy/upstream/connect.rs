@@ -1,4 +1,4 @@
-//! New connections to upstreams. Nothing has been sent before one stands, so that each address of a name is tried, once.
+//! New connections to upstreams. Nothing is sent before one is established, so each address of a name can be tried, once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,9 +9,10 @@ use tokio::time::{Instant, sleep_until};
 use crate::proxy::upstream::{addresses::Place, backend::Backend};
 
 /// How long an address is waited for at most before the next is tried beside it: one that is silent must not cost the whole time.
-const HEAD_START: Duration = Duration::from_secs(1);
+const NEXT_ADDRESS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Connects, TLS included, to this address of an upstream or, where it does not accept, to another; all within the upstream's connect timeout.
+/// Connects, TLS included, to this address of an upstream or, where it does not accept, to another; all within the upstream's
+/// connect timeout.
 ///
 /// # Errors
 /// What went wrong with the last one. All are the upstream's.
@@ -23,7 +24,7 @@ pub(in crate::proxy) async fn connect(
     let limit = upstream.settings().connect_timeout;
     let deadline = Instant::now() + limit;
     let addresses = u32::try_from(upstream.addresses().count()).unwrap_or(u32::MAX);
-    let head_start = HEAD_START.min(limit / addresses.saturating_add(1));
+    let head_start = NEXT_ADDRESS_TIMEOUT.min(limit / addresses.saturating_add(1));
     let attempt = |place: Arc<Place>| async move { (upstream.open(connector, &place).await, place) };
     let (mut attempts, mut tried) = (FuturesUnordered::new(), Vec::new());
     let mut next = Some(first);
@@ -54,7 +55,7 @@ pub(in crate::proxy) async fn connect(
             () = sleep_until(due) => {
                 if due == deadline {
                     tried.iter().for_each(|place| upstream.refused(place));
-                    return Err(Error::explain(ErrorType::ConnectTimedout, "the upstream does not accept a connection in time").into_up());
+                    return Err(Error::explain(ErrorType::ConnectTimedout, "the upstream did not accept a connection in time").into_up());
                 }
                 next = untried;
             }

@@ -26,7 +26,7 @@ pub enum UpstreamError {
         /// What is wrong with them.
         problem: String,
     },
-    /// The URL's host cannot stand in a header, or in a certificate.
+    /// The URL's host cannot be in a header, or in a certificate.
     #[error("upstream {upstream}: the host {host:?} is not a valid name")]
     Host {
         /// The upstream's name.

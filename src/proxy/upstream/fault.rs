@@ -1,4 +1,4 @@
-//! What can go wrong between the gateway and an upstream, and what a client is told of it.
+//! What can go wrong between the gateway and an upstream, and the client's error message.
 
 /// What went wrong between the gateway and an upstream. The closed list behind the label `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(in crate::proxy) enum UpstreamFault {
     ConnectTimeout,
     /// The connection broke.
     Broken,
-    /// What was answered is no HTTP/1.
+    /// What was answered is not HTTP/1.
     Malformed,
     /// The upstream was silent for too long.
     Timeout,
@@ -29,14 +29,14 @@ impl UpstreamFault {
         }
     }
 
-    /// What a client is told: nothing that the upstream has said.
+    /// The message for the client, without anything from the upstream.
     pub(in crate::proxy) const fn words(self) -> &'static str {
         match self {
-            Self::NoAddress | Self::Connect => "the service behind the gateway cannot be reached",
-            Self::ConnectTimeout => "the service behind the gateway cannot be reached in time",
-            Self::Broken => "the service behind the gateway closed the connection without an answer",
-            Self::Malformed => "the service behind the gateway answered what is no HTTP/1",
-            Self::Timeout => "the service behind the gateway did not answer in time",
+            Self::NoAddress | Self::Connect => "the service behind the gateway could not be reached",
+            Self::ConnectTimeout => "the service behind the gateway could not be reached in time",
+            Self::Broken => "the service behind the gateway closed the connection without a response",
+            Self::Malformed => "the service behind the gateway sent an invalid HTTP/1 response",
+            Self::Timeout => "the service behind the gateway did not respond in time",
         }
     }
 

@@ -1,5 +1,5 @@
-//! The upstream's side: addresses, connections that wait, the session that writes a request and reads its answer. Knows
-//! neither routes, tokens nor clients.
+//! The upstream's side: addresses, idle connections, the session that writes a request and reads its response. Knows neither
+//! routes, tokens nor clients.
 
 mod addresses;
 mod backend;
@@ -26,4 +26,4 @@ pub use self::{
 };
 
 #[cfg(feature = "bench")]
-pub(in crate::proxy) use self::pool::MOST as MOST_KEPT;
+pub(in crate::proxy) use self::pool::MAX_IDLE_CONNECTIONS;

@@ -1,7 +1,7 @@
-//! Connections to upstreams that wait for their next request. Each event loop has its own.
+//! Idle connections to upstreams. Each event loop has its own.
 //!
-//! Pingora's pool runs a task for each connection that waits, to see it close, and asks the system for its address before it is used again.
-//! Here a connection is looked at when it is taken out, and all that wait are looked at once a second.
+//! Pingora's pool runs a task for each idle connection, to notice when it closes, and asks the system for its address before it
+//! is reused. Here a connection is checked when it is taken, and all idle ones are checked once a second.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,8 +19,8 @@ use tokio::{
 use crate::proxy::upstream::session::UpstreamSession;
 
 /// How many wait at most, of all upstreams.
-pub(in crate::proxy) const MOST: usize = 1_024;
-const TENDED_EVERY: Duration = Duration::from_secs(1);
+pub(in crate::proxy) const MAX_IDLE_CONNECTIONS: usize = 1_024;
+const TEND_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The connections that wait.
 #[derive(Debug)]
@@ -77,9 +77,9 @@ impl Pool {
         }
     }
 
-    /// Closes those that wait for too long, and those that their peers have closed. Goes on for ever.
+    /// Closes those that wait for too long, and those that their peers have closed. Goes on forever.
     pub(in crate::proxy) async fn tend(&self) {
-        let mut clock = tokio::time::interval(TENDED_EVERY);
+        let mut clock = tokio::time::interval(TEND_INTERVAL);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             clock.tick().await;
@@ -90,7 +90,7 @@ impl Pool {
     fn put(&self, peer: Arc<HttpPeer>, stream: Stream) {
         let Connections { peers, tended } = &mut *self.waiting();
         let connection = Waiting { stream, since: *tended };
-        if peers.iter().map(|peer| peer.connections.len()).sum::<usize>() >= MOST {
+        if peers.iter().map(|peer| peer.connections.len()).sum::<usize>() >= MAX_IDLE_CONNECTIONS {
             close_oldest(peers);
         }
         match find(peers, &peer) {
@@ -131,7 +131,7 @@ impl Waiting {
     /// Whether there is nothing to read: no end, and nothing that was not asked for. Whatever comes unasked could be taken for the answer
     /// to the next request.
     fn is_quiet(&mut self) -> bool {
-        // Not held to the task's share of time, which might be used up, and then everything looks quiet.
+        // Not limited by the task's share of time, which might be used up, and then everything looks quiet.
         unconstrained(self.stream.read(&mut [0])).now_or_never().is_none()
     }
 }
@@ -217,9 +217,9 @@ mod tests {
         let mut oldest = put(&pool, &other);
         tokio::time::sleep(Duration::from_secs(1)).await;
         pool.close_spent();
-        let _ends: Vec<_> = (1..MOST).map(|_| put(&pool, &one)).collect();
+        let _ends: Vec<_> = (1..MAX_IDLE_CONNECTIONS).map(|_| put(&pool, &one)).collect();
         let _newest = put(&pool, &one);
-        assert_eq!(count(&pool), MOST);
+        assert_eq!(count(&pool), MAX_IDLE_CONNECTIONS);
         assert_eq!(oldest.read(&mut [0]).await.unwrap(), 0, "it is closed");
         assert!(pool.take(&other).is_none());
     }

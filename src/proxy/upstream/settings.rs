@@ -1,4 +1,4 @@
-//! Where an upstream is, and how long it may take.
+//! Where an upstream is, and its timeouts.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -17,14 +17,15 @@ pub struct UpstreamSettings {
     pub ca_file: Option<PathBuf>,
     /// Which `Host` the upstream sees.
     pub host_header: HostHeader,
-    /// Connecting, TLS and all addresses of the name included. Default 5 s.
+    /// Connecting, including TLS and all addresses of the name. Default 5 s.
     pub connect_timeout: Duration,
-    /// How long the upstream may be silent once it has the whole request, before and within an answer. Default 10 min: a long-poll is silent for minutes.
+    /// How long the upstream may be silent once it has the whole request, before and within an answer. Default 10 min: a long-poll
+    /// is silent for minutes.
     pub read_timeout: Duration,
-    /// How long the upstream may take nothing of a request, and say nothing. Default 60 s.
+    /// How long the upstream may neither read the request nor respond. Default 60 s.
     pub write_timeout: Duration,
-    /// How long an idle connection is kept for the next request. Default 4 s: Node's servers close theirs after 5 s, and a request sent into
-    /// that moment is lost.
+    /// How long an idle connection is kept for the next request. Default 4 s: Node's servers close theirs after 5 s, and a request
+    /// sent into that moment is lost.
     pub idle_timeout: Duration,
     /// How often the name is resolved again. Default 30 s.
     pub resolve_every: Duration,

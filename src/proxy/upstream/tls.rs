@@ -1,7 +1,7 @@
-//! [`UpstreamTls`]: TLS to an upstream, by the rules of [`tls`](crate::tls).
+//! [`UpstreamTls`]: TLS to an upstream, with the rules of [`tls`](crate::tls).
 //!
-//! Pingora's connector takes authorities alone: a certificate that is named itself would need a verifier of our own, which it has no room
-//! for, and it reads the authorities again for each connection.
+//! Pingora's connector accepts only authorities: trusting a certificate itself would need a custom verifier, which it does not
+//! support, and it parses the authorities again for each connection.
 
 use std::{
     cell::OnceCell,
@@ -79,19 +79,19 @@ impl UpstreamTls {
         Ok(Some(Self { connector: TlsConnector::from(config), name, ca_file: settings.ca_file.clone() }))
     }
 
-    /// Shakes hands on a new connection. It has no time limit of its own.
+    /// Shakes hands on a new connection. It has no separate timeout.
     ///
     /// # Errors
-    /// What is wrong with the server's certificate, in words, or with its TLS.
+    /// A description of what is wrong with the server's certificate or its TLS.
     pub(super) async fn shake_hands(&self, plain: Stream, peer: &HttpPeer) -> Result<Stream> {
         let Ok(plain) = plain.into_any().downcast::<TcpStream>() else {
-            return Error::e_explain(ErrorType::InternalError, "TLS to an upstream goes over TCP alone");
+            return Error::e_explain(ErrorType::InternalError, "TLS to an upstream needs TCP");
         };
         match self.connector.connect(self.name.clone(), *plain).await {
             Ok(stream) => Ok(Box::new(TlsStream(stream))),
             Err(error) => {
                 let words = explain(&error, self.ca_file.as_deref())
-                    .unwrap_or_else(|| format!("the server breaks off while TLS is agreed on: {error}"));
+                    .unwrap_or_else(|| format!("the server aborted the TLS handshake: {error}"));
                 let context = format!("{} at {}: {words}", self.name.to_str(), peer._address);
                 Error::e_explain(ErrorType::TLSHandshakeFailure, context)
             }

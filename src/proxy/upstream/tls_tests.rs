@@ -101,11 +101,11 @@ async fn a_certificate_that_is_refused_is_told_with_a_remedy() {
     let good = self_signed(|_| {});
     assert_eq!(ask("localhost", serve(&good).await, &write(&folder, &good.0)).await.unwrap(), "hello");
     for (shown, host, trusted, words) in [
-        (&good, "localhost", &stranger, "(CA:TRUE), which `openssl req -x509` does: put this very certificate into ca_file"),
-        (&leaf, "localhost", &stranger, "put that authority's certificate there, or the server's own"),
-        (&good, "contoso.com", &good, "is for localhost, not for contoso.com: use a name of it in the URL"),
-        (&good, "127.0.0.1", &good, "make a certificate with `-addext subjectAltName=IP:127.0.0.1`"),
-        (&ended, "localhost", &ended, "ended at 2020-01-02T00:00:00Z: renew it"),
+        (&good, "localhost", &stranger, "(CA:TRUE), as `openssl req -x509` does: put this certificate into ca_file"),
+        (&leaf, "localhost", &stranger, "add that authority's certificate, or the server's own"),
+        (&good, "contoso.com", &good, "is for localhost, not for contoso.com: use one of its names in the URL"),
+        (&good, "127.0.0.1", &good, "create a certificate with `-addext subjectAltName=IP:127.0.0.1`"),
+        (&ended, "localhost", &ended, "expired at 2020-01-02T00:00:00Z: renew it"),
     ] {
         let address = serve(shown).await;
         let error = ask(host, address, &write(&folder, &trusted.0)).await.unwrap_err();
@@ -120,9 +120,9 @@ async fn a_server_that_does_not_speak_tls_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let ca_file = write(&folder, &self_signed(|_| {}).0);
     let plain = ask("localhost", blurt(b"HTTP/1.1 400 Bad Request\r\n\r\n").await, &ca_file).await.unwrap_err();
-    assert!(plain.contains("the server does not speak TLS here: is it `http://`, or another port?"), "{plain}");
+    assert!(plain.contains("the server does not speak TLS on this port: is it `http://`, or a different port?"), "{plain}");
     let leaving = ask("localhost", blurt(b"").await, &ca_file).await.unwrap_err();
-    assert!(leaving.contains("the server breaks off while TLS is agreed on: "), "{leaving}");
+    assert!(leaving.contains("the server aborted the TLS handshake: "), "{leaving}");
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn a_certificate_of_version_1_is_told() {
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     let address = serve(&(read("old.pem"), read("old.key"))).await;
     let error = ask("localhost", address, &folder.path().join("old.pem")).await.unwrap_err();
-    assert!(error.contains("is of version 1 of X.509, which names no host: make one of version 3 with"), "{error}");
+    assert!(error.contains("is X.509 version 1, which has no host names: create one of version 3 with"), "{error}");
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Why a WebSocket ended, and what its peers are told.
+//! Why a WebSocket ended, and the close codes for its peers.
 
 use std::time::Duration;
 
 use crate::proxy::{client::Cut, policy::CloseCodes};
 
-/// After one side has ended, or both were told to, there is so much time for last words.
-pub(in crate::proxy) const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long the other side may take to close after one has ended, or both after a Close.
+pub(in crate::proxy) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a WebSocket ended. The closed list behind the label `cause` of `syncgate_websockets_ended_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Farewells {
         }
     }
 
-    /// What both sides are told when the gateway ends a socket.
+    /// The close codes for both sides when the gateway ends a WebSocket.
     pub(super) const fn of(self, cut: Cut) -> Farewell {
         let (code, reason) = match cut {
             Cut::TokenEnd => (self.token_end, "token expired"),
@@ -82,7 +82,7 @@ impl Farewells {
         Farewell { code, reason }
     }
 
-    /// What a client is told whose upstream is gone.
+    /// The close code for a client whose upstream is gone.
     pub(super) const fn upstream_lost(self) -> Farewell {
         Farewell { code: self.upstream_lost, reason: "the service behind the gateway is gone" }
     }

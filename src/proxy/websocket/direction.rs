@@ -1,4 +1,5 @@
-//! One direction of a tunnel: what comes from one side is passed on to the other, and both hear of the end between two frames.
+//! One direction of a tunnel: input from one side is passed on to the other, and both are notified of the end between two
+//! frames.
 
 use std::{
     future::poll_fn,
@@ -21,17 +22,17 @@ use tokio::{
 };
 
 use crate::proxy::websocket::{
-    close::{Farewell, LAST_WORDS, Side},
+    close::{CLOSE_TIMEOUT, Farewell, Side},
     frames::{self, FrameTracker, Towards},
 };
 
-/// Most bytes that are read at once.
+/// Maximum bytes that are read at once.
 const PIECE: usize = 16 * 1024;
 
 /// How one direction stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum Stop {
-    /// Where it comes from has no more to say; or it was told to stop, and has.
+    /// Its source has ended; or it was told to stop, and has.
     Ended,
     /// The connection that it comes from broke.
     ReadFailed,
@@ -44,7 +45,7 @@ pub(in crate::proxy) enum Stop {
 /// What both directions know.
 pub(in crate::proxy) struct Shared {
     pub(super) activity: Activity,
-    /// Who said Close before the other did.
+    /// Which side sent Close first.
     pub(super) first_close: OnceLock<Side>,
     /// Whose connection ended before the other's did.
     first_left: OnceLock<Side>,
@@ -96,7 +97,7 @@ impl Direction<'_> {
                 }
                 if self.towards == Towards::Client && matches!(stop, Stop::Ended | Stop::ReadFailed) {
                     // However that goes, the upstream is what stopped first.
-                    drop(tokio::time::timeout(LAST_WORDS, self.tell_lost(&mut way)).await);
+                    drop(tokio::time::timeout(CLOSE_TIMEOUT, self.tell_lost(&mut way)).await);
                 } else if stop == Stop::Ended {
                     drop(tokio::time::timeout(self.write_timeout, way.to.shutdown()).await);
                 }
@@ -163,7 +164,7 @@ impl Direction<'_> {
         let _ = closing.wait_for(Option::is_some).await;
     }
 
-    /// Passes bytes on, or, if it is told to say goodbye before all of them are taken, the frame under way alone.
+    /// Passes bytes on, or, if it is told to say goodbye before all of them are taken, the frame in progress alone.
     async fn pass_on<W: AsyncWrite + Unpin>(&self, way: &mut Way<W>, bytes: &[u8]) -> Result<Passed, Stop> {
         let passing = async {
             let (mut rest, mut passed) = (bytes, Passed::Whole);
@@ -192,7 +193,7 @@ impl Direction<'_> {
         Ok(passed)
     }
 
-    /// Finishes the frame under way, says Close and nothing after it, and hears the other side out.
+    /// Finishes the frame in progress, says Close and nothing after it, and hears the other side out.
     async fn say_goodbye<W: AsyncWrite + Unpin>(&self, from: &mut (impl AsyncRead + Unpin), way: &mut Way<W>) -> io::Result<()> {
         while !way.frames.is_between_frames() {
             let piece = read_piece(from).await?;

@@ -1,13 +1,14 @@
-//! WebSocket frames (RFC 6455 section 5), as far as a tunnel must know them: where one ends, and the few that the gateway sends itself.
+//! WebSocket frames (RFC 6455 section 5), as far as a tunnel needs them: where one ends, and the few that the gateway sends
+//! itself.
 //!
-//! Pure. A control frame may stand between any two frames, also within a fragmented message, but never inside a frame. So a tunnel that
-//! has something to say must know where the frames end that it carries.
+//! Pure. A control frame may come between any two frames, also within a fragmented message, but never inside a frame. So a
+//! tunnel that sends its own frames must know where the relayed ones end.
 
 /// Follows the frames in one direction of a tunnel.
 #[derive(Clone, Debug, Default)]
 pub(in crate::proxy) struct FrameTracker {
     /// The header of the current frame, as far as it has come.
-    header: [u8; LONGEST_HEADER],
+    header: [u8; MAX_HEADER_BYTES],
     header_bytes: usize,
     /// Bytes of the payload that are still to come, once the header is complete.
     payload_left: u64,
@@ -18,7 +19,7 @@ pub(in crate::proxy) struct FrameTracker {
 /// The opcode of a Close (RFC 6455 section 5.2).
 const CLOSE: u8 = 0x8;
 /// Two bytes, eight of length, four of mask.
-const LONGEST_HEADER: usize = 14;
+const MAX_HEADER_BYTES: usize = 14;
 
 impl FrameTracker {
     /// Whether the last byte seen was the last of a frame, or none was seen yet.
@@ -26,7 +27,7 @@ impl FrameTracker {
         self.header_bytes == 0
     }
 
-    /// Whether a Close was among what came, or is under way.
+    /// Whether a Close was among what came, or is in progress.
     pub(in crate::proxy) fn has_closed(&self) -> bool {
         self.has_closed
     }
@@ -39,7 +40,7 @@ impl FrameTracker {
         }
     }
 
-    /// How many of these bytes belong to the frame under way; 0 between frames.
+    /// How many of these bytes belong to the frame in progress; 0 between frames.
     pub(in crate::proxy) fn rest_of_frame(&self, bytes: &[u8]) -> usize {
         let mut ahead = self.clone();
         let mut count = 0;
@@ -75,7 +76,7 @@ impl FrameTracker {
     /// Length of the header, as far as its first two bytes tell.
     fn header_length(&self) -> usize {
         if self.header_bytes < 2 {
-            return LONGEST_HEADER;
+            return MAX_HEADER_BYTES;
         }
         let mask = if self.header[1] & 0x80 == 0 { 0 } else { 4 };
         let length = match self.header[1] & 0x7f {
@@ -108,9 +109,9 @@ pub(super) enum Towards {
 /// A Close frame with a status code (RFC 6455 section 7.4) and a short reason.
 pub(in crate::proxy) fn close(code: u16, reason: &str, towards: Towards) -> Vec<u8> {
     /// Payload of a control frame less the code.
-    const LONGEST_REASON: usize = 123;
+    const MAX_REASON_BYTES: usize = 123;
     let mut payload = code.to_be_bytes().to_vec();
-    payload.extend(reason.bytes().take(LONGEST_REASON));
+    payload.extend(reason.bytes().take(MAX_REASON_BYTES));
     control(0x88, &payload, towards)
 }
 

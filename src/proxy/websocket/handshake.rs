@@ -1,7 +1,7 @@
-//! The handshake of a WebSocket with the upstream. What happens after the 101 is in [`pump`](super::pump).
+//! The handshake of a WebSocket with the upstream. After the 101, [`pump`](super::pump) takes over.
 //!
-//! The tunnel is ours, not Pingora's: Pingora 0.9.1 ends a tunnel silently if the upstream answers 101 before the (empty) request body was
-//! passed on, which on a busy machine loses one socket in four.
+//! The tunnel is ours, not Pingora's: Pingora 0.9.1 ends a tunnel silently if the upstream answers 101 before the (empty)
+//! request body was passed on, which on a busy machine loses one WebSocket in four.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(in crate::proxy) struct Answered {
     upstream: UpstreamSession,
 }
 
-/// Shakes hands on a new connection, for a client whose handshake demands this `Sec-WebSocket-Accept`. All errors are the upstream's.
+/// Shakes hands on a new connection, for a client whose handshake requires this `Sec-WebSocket-Accept`. All errors are the upstream's.
 pub(in crate::proxy) async fn shake_hands(
     stream: Stream,
     peer: &HttpPeer,
@@ -85,6 +85,5 @@ pub(in crate::proxy) async fn relay_answer(client: &mut ClientSession, answered:
 /// Waits for the upstream, for so long.
 async fn within<T>(limit: Option<Duration>, exceeded: ErrorType, work: impl Future<Output = Result<T>>) -> Result<T> {
     let done = tokio::time::timeout(limit.unwrap_or(Duration::MAX), work).await;
-    done.unwrap_or_else(|_| Err(Error::explain(exceeded, "the upstream neither says nor takes anything")))
-        .map_err(|error| error.into_up())
+    done.unwrap_or_else(|_| Err(Error::explain(exceeded, "the upstream neither sends nor reads"))).map_err(|error| error.into_up())
 }

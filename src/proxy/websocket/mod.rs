@@ -7,7 +7,7 @@ pub(in crate::proxy) mod handshake;
 mod pump;
 
 pub(in crate::proxy) use self::{
-    close::{Farewells, LAST_WORDS, Side, SocketEnd},
+    close::{CLOSE_TIMEOUT, Farewells, Side, SocketEnd},
     handshake::Handshake,
     pump::{Bounds, Ends, carry},
 };

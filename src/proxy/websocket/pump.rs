@@ -1,8 +1,9 @@
-//! What a WebSocket carries, in both directions, and how it ends.
+//! Relays a WebSocket in both directions, until its end.
 //!
-//! A tunnel ends when one side ends it, when a side takes nothing for long, when the token does or its key is trusted no longer, at its
-//! greatest age, at shutdown, or when neither side has sent anything for long. In all cases but the first both sides are told by a Close
-//! frame, which may only stand between two frames; in the first the client is, if the upstream has left without one.
+//! A tunnel ends when one side ends it, when a side does not read for too long, when its token expires or the token's key is no
+//! longer trusted, at its maximum age, at shutdown, or when neither side has sent anything for too long. In all cases but the
+//! first both sides get a Close frame, which may only be sent between two frames; in the first the client gets one if the
+//! upstream disconnected without one.
 
 use std::{pin::pin, time::Duration};
 
@@ -14,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 use crate::proxy::{
     client::{ClientStream, Cut},
     websocket::{
-        close::{Farewells, LAST_WORDS, Side, SocketEnd},
+        close::{CLOSE_TIMEOUT, Farewells, Side, SocketEnd},
         direction::{Direction, Shared, Stop, drain},
         frames::Towards,
     },
 };
 
-/// How long an upstream that takes nothing more may still be heard.
-const STILL_TO_COME: Duration = Duration::from_millis(250);
+/// How long an upstream that no longer reads may still send.
+const LAST_READ_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Both ends of a tunnel, with what was read behind the handshake.
 pub(in crate::proxy) struct Ends {
@@ -29,7 +30,7 @@ pub(in crate::proxy) struct Ends {
     pub(in crate::proxy) from_client: Option<Bytes>,
     pub(in crate::proxy) upstream: Stream,
     pub(in crate::proxy) from_upstream: Option<Bytes>,
-    /// What they are told at the end.
+    /// Their close codes at the end.
     pub(in crate::proxy) farewells: Farewells,
 }
 
@@ -41,7 +42,7 @@ pub(in crate::proxy) struct Bounds {
     pub(in crate::proxy) idle: Duration,
     /// How often both sides are pinged; never if none.
     pub(in crate::proxy) ping_every: Option<Duration>,
-    /// How long a side may take nothing of what is sent to it.
+    /// How long a side may stop reading.
     pub(in crate::proxy) write_timeout: Duration,
     /// Cancelled when the gateway stops.
     pub(in crate::proxy) stopping: CancellationToken,
@@ -49,7 +50,7 @@ pub(in crate::proxy) struct Bounds {
 
 /// Carries bytes both ways to the end, and says why that came.
 ///
-/// `untrusted` resolves when the key behind the socket is trusted no longer.
+/// `untrusted` resolves when the key behind the socket is no longer trusted.
 pub(in crate::proxy) async fn carry(ends: Ends, bounds: Bounds, untrusted: impl Future<Output = ()>) -> SocketEnd {
     let shared = Shared::new();
     let farewells = ends.farewells;
@@ -83,7 +84,7 @@ pub(in crate::proxy) async fn carry(ends: Ends, bounds: Bounds, untrusted: impl 
         stop = &mut down => (Towards::Client, stop),
         cut = gateway_ends_it => {
             tell(farewells.of(cut));
-            drop(tokio::time::timeout(LAST_WORDS, async { tokio::join!(up, down) }).await);
+            drop(tokio::time::timeout(CLOSE_TIMEOUT, async { tokio::join!(up, down) }).await);
             return SocketEnd::Cut(cut);
         }
     };
@@ -95,7 +96,7 @@ pub(in crate::proxy) async fn carry(ends: Ends, bounds: Bounds, untrusted: impl 
             (Towards::Upstream, Stop::Ended) => drop(down.await),
             (Towards::Upstream, Stop::WriteFailed) => {
                 // What the upstream said last may still be on its way.
-                if tokio::time::timeout(STILL_TO_COME, &mut down).await.is_err() {
+                if tokio::time::timeout(LAST_READ_TIMEOUT, &mut down).await.is_err() {
                     tell(farewells.upstream_lost());
                     down.await;
                 }
@@ -116,7 +117,7 @@ pub(in crate::proxy) async fn carry(ends: Ends, bounds: Bounds, untrusted: impl 
             }
         }
     };
-    drop(tokio::time::timeout(LAST_WORDS, last_words).await);
+    drop(tokio::time::timeout(CLOSE_TIMEOUT, last_words).await);
     end
 }
 

@@ -1,4 +1,4 @@
-//! [`Cipher`]: the ciphers that key files are encrypted with.
+//! [`Cipher`]: the ciphers of encrypted key files.
 
 use aes::{Aes128, Aes192, Aes256};
 use camellia::{Camellia128, Camellia192, Camellia256};

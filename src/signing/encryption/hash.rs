@@ -1,4 +1,4 @@
-//! [`enum@Hash`]: the hash functions of key files, and what is derived with them.
+//! [`enum@Hash`]: the hash functions of key files, and key derivation with them.
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;

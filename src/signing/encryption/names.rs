@@ -1,4 +1,4 @@
-//! What the identifiers of schemes, ciphers and hash functions are called, and which of them openssl reads.
+//! The names of schemes, ciphers and hash functions by identifier, and which of them openssl supports.
 
 use pkcs8::ObjectIdentifier;
 
@@ -39,7 +39,7 @@ fn name(oid: ObjectIdentifier) -> (Option<&'static str>, Openssl) {
 }
 
 const NAMES: &[(&str, &str, Openssl)] = &[
-    // Of what is supported too: it may stand in a place where it is not.
+    // Of what is supported too: it may be in a place where it is not.
     ("1.2.840.113549.1.5.1", "pbeWithMD2AndDES-CBC", Openssl::Never),
     ("1.2.840.113549.1.5.4", "pbeWithMD2AndRC2-CBC", Openssl::Never),
     ("1.2.840.113549.1.5.12", "PBKDF2", Openssl::Default),

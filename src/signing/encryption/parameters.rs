@@ -1,4 +1,4 @@
-//! What stands in the identifier of a scheme, read into a [`Scheme`].
+//! Parses the parameters of a scheme into a [`Scheme`].
 
 use der::{AnyRef, Decode, Sequence, asn1::OctetStringRef};
 use pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier};
@@ -36,7 +36,7 @@ struct PbeParameters<'a> {
     rounds: u32,
 }
 
-/// RFC 8018 A.4 and A.5: PBES2 and PBMAC1 have the same shape.
+/// RFC 8018 A.4 and A.5: PBES2 and PBMAC1 have the same structure.
 #[derive(Sequence)]
 pub(in crate::signing) struct TwoAlgorithms<'a> {
     pub(in crate::signing) kdf: AlgorithmIdentifierRef<'a>,
@@ -120,8 +120,8 @@ impl<'a> Kdf<'a> {
                 let ScryptParameters { salt, cost, block, parallel, .. } = parameters(algorithm)?;
                 let wrong = || ParameterProblem::Damaged("the parameters of scrypt are out of range".to_owned());
                 // 128 bytes each; as much memory as 1.5 GiB would be no key file's.
-                const MOST_BLOCKS: u64 = 4 << 20;
-                let blocks = cost.checked_mul(u64::from(block)).filter(|blocks| *blocks <= MOST_BLOCKS && cost.is_power_of_two());
+                const MAX_BLOCKS: u64 = 4 << 20;
+                let blocks = cost.checked_mul(u64::from(block)).filter(|blocks| *blocks <= MAX_BLOCKS && cost.is_power_of_two());
                 let work = blocks.ok_or_else(wrong)?.saturating_mul(u64::from(parallel));
                 let log = u8::try_from(cost.ilog2()).map_err(|_| wrong())?;
                 let params = scrypt::Params::new(log, block, parallel).map_err(|_| wrong())?;
@@ -131,7 +131,7 @@ impl<'a> Kdf<'a> {
         }
     }
 
-    /// Bytes of the key, where that is said.
+    /// Length of the key in bytes, if given.
     pub(in crate::signing) fn length(&self) -> Option<u32> {
         match self {
             Self::Pbkdf2 { length, .. } => *length,
@@ -140,7 +140,7 @@ impl<'a> Kdf<'a> {
     }
 }
 
-/// The cipher of PBES2 and its initialisation vector. `length` is that of the key, where the key derivation says so.
+/// The cipher of PBES2 and its initialisation vector. `length` is that of the key, if the key derivation gives it.
 fn cipher<'a>(algorithm: &AlgorithmIdentifierRef<'a>, length: Option<u32>) -> Outcome<(Cipher, &'a [u8])> {
     let iv = || Ok::<_, ParameterProblem>(parameters::<&OctetStringRef>(algorithm)?.as_bytes());
     let (cipher, iv) = match algorithm.oid.to_string().as_str() {
@@ -170,7 +170,9 @@ fn cipher<'a>(algorithm: &AlgorithmIdentifierRef<'a>, length: Option<u32>) -> Ou
         _ => return Err(unsupported("PBES2 with the cipher", algorithm.oid)),
     };
     if iv.len() != cipher.iv_length() {
-        return Err(ParameterProblem::Damaged("the initialisation vector has another length than the cipher needs".to_owned()));
+        return Err(ParameterProblem::Damaged(
+            "the initialisation vector does not have the length that the cipher needs".to_owned(),
+        ));
     }
     // Of a longer one the first bytes are taken.
     if length.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length < cipher.key_length())) {

@@ -208,7 +208,7 @@ fn the_algorithm_must_fit_the_key() {
                 Err(error) => {
                     assert!(!fitting.contains(&name.as_str()), "{key}: {name}");
                     let text = format!(
-                        "holds a key of type {key}, which cannot sign {name}: set signing.algorithm to {}, or give another key",
+                        "contains a key of type {key}, which cannot sign {name}: set signing.algorithm to {}, or use another key",
                         fitting.join(", ")
                     );
                     assert_eq!(error.to_string(), format!("{} {text}", openssl.path("key.pem").display()));
@@ -256,7 +256,7 @@ fn a_key_for_pss_alone_signs_with_pss_and_nothing_else() {
                 Err(error) => {
                     assert!(!fitting.contains(&name.as_str()), "{restrictions}: {error}");
                     let text = format!(
-                        "holds a key of type RSA-PSS, which cannot sign {name}: set signing.algorithm to {}",
+                        "contains a key of type RSA-PSS, which cannot sign {name}: set signing.algorithm to {}",
                         fitting.join(", ")
                     );
                     assert!(error.to_string().contains(&text), "{error}");
@@ -290,7 +290,7 @@ fn a_key_for_pss_alone_signs_with_pss_and_nothing_else() {
         make_pss(&openssl, &restrictions);
         let problem = openssl.problem("key.pem", None);
         assert_eq!(problem, KeyProblem::PssRestriction(words.to_owned()));
-        assert!(problem.to_string().ends_with("make a key with `syncgate keys generate --out NEW`"), "{problem}");
+        assert!(problem.to_string().ends_with("create a key with `syncgate keys generate --out NEW`"), "{problem}");
     }
 }
 
@@ -340,5 +340,5 @@ fn generated_keys_are_of_the_kind_that_was_asked_for() {
         assert!(!format!("{key:?} {:?}", key.signer()).contains("PRIVATE"));
     }
     let error = PrivateKeyPem::generate(NewKey::Ec(521)).unwrap_err();
-    assert_eq!(error.to_string(), "an EC key of 521 bits cannot be made: choose 256 or 384");
+    assert_eq!(error.to_string(), "an EC key of 521 bits is not supported; accepted: 256 or 384");
 }

@@ -181,24 +181,24 @@ fn keys_in_der_are_read_and_what_is_no_private_key_is_said_to_be_none() {
         openssl.run(command);
         opens_as(&openssl, command, "", &public);
     }
-    const EITHER: &str = "a certificate, or a request for one";
+    const EITHER: &str = "a certificate, or a certificate request";
     for (command, der, pem) in [
         ("x509 -in mycert.pem", EITHER, "a certificate"),
         ("rsa -in mycert.pem -pubout", "a public key", "a public key"),
         ("rsa -in mycert.pem -RSAPublicKey_out", "a public key", "a public key"),
         ("crl2pkcs7 -nocrl -certfile mycert.pem", "certificates (PKCS#7)", "certificates (PKCS#7)"),
-        ("req -new -key mycert.pem -subj /CN=contoso", EITHER, "a request for a certificate"),
+        ("req -new -key mycert.pem -subj /CN=contoso", EITHER, "a certificate request"),
     ] {
         for (form, what) in [("DER", der), ("PEM", pem)] {
             openssl.run(&format!("{command} -outform {form} -out key.file"));
             let problem = openssl.problem("key.file", None);
             assert_eq!(problem, KeyProblem::NotThePrivateKey(what), "{command} {form}");
-            assert_eq!(problem.to_string(), format!("holds {what}; the private key belongs here"));
+            assert_eq!(problem.to_string(), format!("contains {what}; it must contain the private key"));
         }
     }
     for (public, what) in [
-        ("ssh-rsa AAAAB3NzaC1yc2E alice@contoso.com\n", "is a public key of OpenSSH: the private key belongs here"),
-        (r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, "is a JWK of a public key: the private key belongs here"),
+        ("ssh-rsa AAAAB3NzaC1yc2E alice@contoso.com\n", "is an OpenSSH public key: the private key is needed"),
+        (r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, "is a JWK of a public key: the private key is needed"),
     ] {
         openssl.write("key.file", public);
         assert_eq!(openssl.problem("key.file", None).to_string(), what);
@@ -258,7 +258,7 @@ fn a_file_with_pbmac1_opens_and_its_mac_counts() {
     openssl.run("pkcs12 -nomacver -in key.file -nodes -passin pass:1234 -out plain.file");
     let public = openssl.public_of("plain.file");
     opens_as(&openssl, "RFC 9879", "1234", &public);
-    // The last bytes are `NOT USED`, in place of a salt, behind the MAC.
+    // The last bytes are `NOT USED`, instead of a salt, behind the MAC.
     let mut damaged = file.to_vec();
     let mac = damaged.len() - 20;
     damaged[mac] ^= 1;

@@ -13,7 +13,7 @@ use crate::token::{
 
 /// The form of a token.
 pub(super) fn compact_form(limits: &TokenLimits) -> String {
-    format!("three segments in base64url, at most {} bytes; a header that asks for nothing special", limits.token)
+    format!("three base64url segments, at most {} bytes; a header without critical parameters", limits.token)
 }
 
 /// The form of these bytes, which may be anything.
@@ -42,7 +42,7 @@ pub(super) fn payload_of(payload: &[u8]) -> String {
     }
 }
 
-/// "is" to "are" and so on: said of the bytes.
+/// "is" to "are" and so on, for a plural of bytes.
 fn in_plural(trouble: &str) -> String {
     let (verb, rest) = trouble.split_once(' ').unwrap_or((trouble, ""));
     let verb = match verb {
@@ -54,7 +54,7 @@ fn in_plural(trouble: &str) -> String {
     format!("{verb} {rest}")
 }
 
-/// Every `iss` that is taken.
+/// Every accepted `iss`.
 pub(super) fn trusted(issuers: &[TrustedIssuer]) -> String {
     let of_each: Vec<_> = issuers.iter().map(|issuer| format!("{}: {}", issuer.name(), iss_of(issuer))).collect();
     of_each.join("; ")
@@ -63,11 +63,11 @@ pub(super) fn trusted(issuers: &[TrustedIssuer]) -> String {
 /// Where the token says it comes from.
 pub(super) fn origin(token: &UnverifiedToken<'_>) -> String {
     let tenant = token.get("tid").map(|tenant| format!(", tid {}", claim(Some(tenant))));
-    let around = if token.is_signed_request() { "; it is a signed request, and the token stands in its claim at" } else { "" };
+    let around = if token.is_signed_request() { "; it is a signed request, whose claim at holds the token" } else { "" };
     format!("iss {}{}{around}", claim(token.get("iss")), tenant.unwrap_or_default())
 }
 
-/// What a route demands.
+/// What a route requires.
 pub(super) fn demanded(demands: &PermissionSettings) -> String {
     let mut parts = Vec::new();
     let mut part = |what: &str, values: &[String]| {
@@ -86,7 +86,7 @@ pub(super) fn demanded(demands: &PermissionSettings) -> String {
         NonceRule::Forbidden => parts.push("no nonce".to_owned()),
         NonceRule::EqualsHeader(name) => parts.push(format!("a nonce that equals the header {name}")),
     }
-    if parts.is_empty() { "nothing beyond a verified token".to_owned() } else { parts.join("; ") }
+    if parts.is_empty() { "nothing but a verified token".to_owned() } else { parts.join("; ") }
 }
 
 /// What the token brings for it.
@@ -95,7 +95,7 @@ pub(super) fn granted(verified: &VerifiedToken, demands: &Demands<'_>) -> String
     let texts = |what: &str, texts: Vec<&str>| {
         if texts.is_empty() { format!("no {what}") } else { format!("{what} {}", list(texts)) }
     };
-    const ELSEWHERE: &str = ": left out of the token, since the user has too many groups";
+    const ELSEWHERE: &str = ": not in the token, since the user has too many groups";
     let elsewhere = |is_elsewhere: bool| if is_elsewhere { ELSEWHERE } else { "" };
     let roles = texts("roles", verified.roles().collect()) + elsewhere(verified.roles_stand_elsewhere());
     let mut parts = vec![texts("scopes", verified.scopes().collect()), roles];
@@ -172,7 +172,7 @@ impl Findings<'_> {
             Check::SenderConstraint => if settings.takes_sender_constrained { "any" } else { "no cnf" }.to_owned(),
             Check::GroupOverage => if settings.takes_group_overage { "any" } else { "all groups in the token" }.to_owned(),
             Check::UserId => match &settings.user_id {
-                UserIdRule::Claims(names) if names.len() > 1 => format!("{}, which must agree", names.join(", else ")),
+                UserIdRule::Claims(names) if names.len() > 1 => format!("{}, which must agree", names.join(", or else ")),
                 UserIdRule::Claims(names) => names.concat(),
                 UserIdRule::Template(template) => template.clone(),
             },
@@ -184,18 +184,18 @@ impl Findings<'_> {
                         let mut reasons: Vec<_> = self.keys.skipped.iter().map(|key| key.reason.label()).collect();
                         reasons.sort_unstable();
                         reasons.dedup();
-                        format!("a key of the issuer; none that it publishes can be used: {}", reasons.join(", "))
+                        format!("a key of the issuer; none of its published keys can be used: {}", reasons.join(", "))
                     }
-                    0 => "a key of the issuer; there is none".to_owned(),
+                    0 => "a key of the issuer; it has none".to_owned(),
                     1 => format!("the key {names}"),
                     number => format!("one of {number} keys: {names}"),
                 }
             }
             Check::KeyIssuer => {
                 let cloud = settings.cloud_instance.as_ref().map(|cloud| format!(" and cloud {}", quoted(cloud)));
-                format!("a key of the token's issuer{}, or one that names none", cloud.unwrap_or_default())
+                format!("a key of the token's issuer{}, or one without an issuer", cloud.unwrap_or_default())
             }
-            Check::Signature => "one that the key verifies".to_owned(),
+            Check::Signature => "valid for the key".to_owned(),
         }
     }
 
@@ -218,7 +218,7 @@ impl Findings<'_> {
             Check::IssuedAt => moment("iat"),
             Check::Lifetime => match (token.date("exp"), token.date("iat")) {
                 (Ok(Some(expiry)), Ok(Some(issued_at))) => span(expiry.since(issued_at)),
-                _ => "unknown, without exp and iat".to_owned(),
+                _ => "unknown without exp and iat".to_owned(),
             },
             Check::Audience => match (token.get("aud"), token.get("client_id")) {
                 (None, Some(client)) => format!("none, client_id {}", claim(Some(client))),
@@ -232,7 +232,7 @@ impl Findings<'_> {
             }
             Check::Kind => match TokenKind::told(token, &self.issuer.settings().role_claim) {
                 Ok((kind, sign)) => format!("{}: {sign}", kind_name(kind)),
-                Err(_) => format!("it cannot be told: {}", self.malformed()),
+                Err(_) => format!("unknown: {}", self.malformed()),
             },
             Check::SenderConstraint => match token.get("cnf") {
                 None => "no cnf".to_owned(),
@@ -246,8 +246,8 @@ impl Findings<'_> {
                 let elsewhere = |name: &&str| token.stands_elsewhere(name);
                 let role_claim = self.issuer.settings().role_claim.as_str();
                 match ["groups", role_claim].iter().find(|name| elsewhere(name)) {
-                    Some(name) => format!("{name} was left out of the token, since the user has too many groups"),
-                    None => "nothing was left out".to_owned(),
+                    Some(name) => format!("{name} is not in the token, since the user has too many groups"),
+                    None => "complete".to_owned(),
                 }
             }
             Check::UserId => self.user_id(),
@@ -255,8 +255,8 @@ impl Findings<'_> {
             Check::KeyIssuer => {
                 self.found_key().map_or_else(|| "none".to_owned(), |key| binding(key, self.issuer.settings().binds_keys))
             }
-            Check::Signature if outcome == Outcome::Passed => "it holds".to_owned(),
-            Check::Signature => "it does not hold".to_owned(),
+            Check::Signature if outcome == Outcome::Passed => "valid".to_owned(),
+            Check::Signature => "not valid".to_owned(),
         }
     }
 
@@ -265,7 +265,7 @@ impl Findings<'_> {
         let name = self.token.malformed_claim(&self.issuer.settings().role_claim);
         let told = name.and_then(|name| {
             let found = match self.token.get(name)? {
-                Value::Array(_) => "an array that holds other things than strings",
+                Value::Array(_) => "an array that does not hold only strings",
                 value => form::type_of(value),
             };
             Some(format!("the claim {name} is {found}"))
@@ -332,7 +332,7 @@ impl Findings<'_> {
 /// The `iss` that an issuer takes.
 fn iss_of(issuer: &TrustedIssuer) -> String {
     match &issuer.settings().issuer {
-        IssuerRule::Discovered => "what its discovery document names, which is not known here".to_owned(),
+        IssuerRule::Discovered => "the issuer in its discovery document, which is not known here".to_owned(),
         IssuerRule::Exact(issuers) => list(issuers),
         IssuerRule::Template { patterns, tenants: TenantRule::Any } => format!("{} for any tid", list(patterns)),
         IssuerRule::Template { patterns, tenants: TenantRule::Only(tenants) } => {

@@ -1,4 +1,4 @@
-//! What is wrong with the form of a token, as it is: for texts that no check can look into.
+//! What is wrong with the format of a token that cannot be parsed.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -10,7 +10,7 @@ use crate::token::{
 /// Why these bytes are no token, in fixed words.
 pub(super) fn token_trouble(bytes: &[u8], limits: &TokenLimits, rejection: Rejection) -> String {
     if bytes.len() > limits.token {
-        return format!("more than the {} bytes that `token.max_bytes` permits", limits.token);
+        return format!("more than the limit of {} bytes (`token.max_bytes`)", limits.token);
     }
     let segments: Vec<&[u8]> = bytes.split(|byte| *byte == b'.').collect();
     match segments.as_slice() {
@@ -22,11 +22,11 @@ pub(super) fn token_trouble(bytes: &[u8], limits: &TokenLimits, rejection: Rejec
             let trouble =
                 named.iter().find_map(|(name, text)| segment_trouble(text).map(|trouble| format!("the {name} {trouble}")));
             trouble.or_else(|| header_trouble(header)).unwrap_or_else(|| match rejection {
-                Rejection::TokenTooLarge => "its header or its kid is longer than `token` permits".to_owned(),
+                Rejection::TokenTooLarge => "its header or its kid is longer than the limits of `token`".to_owned(),
                 other => other.label().to_owned(),
             })
         }
-        _ => "so it is no JWT".to_owned(),
+        _ => "so it is not a JWT".to_owned(),
     }
 }
 
@@ -35,13 +35,13 @@ fn segment_trouble(text: &[u8]) -> Option<&'static str> {
     if text.is_empty() {
         Some("is empty")
     } else if text.ends_with(b"=") {
-        Some("ends in padding (=), which a JWT has not")
+        Some("ends in padding (=), which a JWT does not have")
     } else if has(u8::is_ascii_whitespace) {
         Some("has a space or a line break in it")
     } else if has(|byte| matches!(byte, b'+' | b'/')) {
-        Some("has + or / in it: base64, where a JWT has base64url")
+        Some("has + or / in it: it is base64, but a JWT uses base64url")
     } else if has(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_')) {
-        Some("has a character that base64url has not")
+        Some("has a character that is not base64url")
     } else if URL_SAFE_NO_PAD.decode(text).is_err() {
         Some("is cut short, or its last character is wrong")
     } else {
@@ -69,24 +69,24 @@ fn header_trouble(header: &[u8]) -> Option<String> {
     }
 }
 
-/// Why a text is no JSON object without duplicates.
+/// Why a text is not JSON object without duplicates.
 pub(super) fn json_trouble(text: &[u8], error: JsonError) -> String {
     if error == JsonError::Duplicate {
-        return "has a member twice".to_owned();
+        return "has a duplicate member".to_owned();
     }
     if text.starts_with(b"\xef\xbb\xbf") {
         return "begins with a byte order mark".to_owned();
     }
     if let Err(error) = std::str::from_utf8(text) {
-        return format!("is no UTF-8 at byte {}", error.valid_up_to() + 1);
+        return format!("is not UTF-8 at byte {}", error.valid_up_to() + 1);
     }
     match serde_json::from_slice::<serde_json::Value>(text) {
         Ok(serde_json::Value::Object(_)) => "is nested too deeply".to_owned(),
-        Ok(_) => "is JSON, but no object".to_owned(),
+        Ok(_) => "is JSON, but not an object".to_owned(),
         Err(error) if error.to_string().contains("surrogate") || error.to_string().contains("hex escape") => {
-            format!("has half a surrogate pair (\\ud800 to \\udfff) at line {}, column {}", error.line(), error.column())
+            format!("has a lone surrogate (\\ud800 to \\udfff) at line {}, column {}", error.line(), error.column())
         }
-        Err(error) => format!("is no JSON at line {}, column {}", error.line(), error.column()),
+        Err(error) => format!("is not JSON at line {}, column {}", error.line(), error.column()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! [`Explanation`]: why a token is accepted or refused, check by check, for an operator.
 //!
-//! It walks the code that decides about requests and writes down what each check expected and what it found. It goes on after the
-//! first failure, so that one look shows everything that is wrong. It shows the header members and claims that checks read, never
-//! the signature, and no claim that looks like a token itself. Every text of the token is quoted, escaped and cut.
+//! It runs the code that decides about requests and records what each check expected and found. It continues after the first
+//! failure, so that everything that is wrong is shown at once. It shows the header members and claims that checks read, never
+//! the signature, and no claim that looks like a token itself. All text from the token is quoted, escaped and truncated.
 
 mod findings;
 mod form;
@@ -23,7 +23,7 @@ pub struct Circumstances<'a> {
     pub limits: &'a TokenLimits,
     /// The keys of the issuer that [`Explanation::issuer_of`] names.
     pub keys: KeysAtHand<'a>,
-    /// What a route demands, if one is looked at.
+    /// What a route requires, if one is checked.
     pub demands: Option<Demands<'a>>,
     /// When the token comes.
     pub now: Timestamp,
@@ -44,12 +44,12 @@ pub struct KeysAtHand<'a> {
     pub missing: Option<&'a str>,
 }
 
-/// What a route demands of the token, and the request's part of it.
+/// What a route requires of the token, and the request's part of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Demands<'a> {
     /// The route's rule.
     pub permission: &'a Permission,
-    /// The value of the header that the route names for the nonce.
+    /// The value of the route's nonce header.
     pub nonce: Option<&'a [u8]>,
 }
 
@@ -84,9 +84,9 @@ pub enum Outcome {
     Passed,
     /// It does not.
     Failed(Rejection),
-    /// It cannot be told, since keys are missing.
+    /// Unknown, since keys are missing.
     Unknown,
-    /// It was not made, since it rests on another one that does not hold.
+    /// It was not made, since it depends on another one that failed.
     NotMade,
 }
 
@@ -97,7 +97,7 @@ pub enum Verdict {
     Accepted,
     /// Refuse it.
     Refused(Rejection),
-    /// That depends on keys that are not at hand.
+    /// That depends on keys that are not available.
     Unknown,
 }
 
@@ -127,7 +127,7 @@ impl Explanation {
     pub fn change(&self, step: &Step) -> Option<&'static str> {
         match (step.name, step.outcome) {
             ("claims", Outcome::Failed(Rejection::ClaimsMalformed)) => Some(
-                "Provider: the payload must be one JSON object in UTF-8, without a byte order mark. Nothing can be read from this one.",
+                "Provider: the payload must be one JSON object in UTF-8, without a byte order mark. This one cannot be parsed.",
             ),
             (_, Outcome::Failed(rejection)) => Some(rejection.remedy_of(self.provider)),
             (_, Outcome::Unknown) => Some(Rejection::KeysUnavailable.remedy_of(self.provider)),
@@ -156,7 +156,7 @@ impl Explanation {
         let Ok(bearer) = bearer else { return };
         let token = UnverifiedToken::open(&bearer);
         let payload = findings::payload_of(bearer.payload());
-        self.note("claims", "a JSON object in which no member appears twice".into(), payload, &token);
+        self.note("claims", "a JSON object without duplicate members".into(), payload, &token);
         let Ok(token) = token else { return };
         let chosen = TrustedIssuer::choose(around.issuers, &token);
         let found = findings::origin(&token);
@@ -194,7 +194,7 @@ impl Explanation {
                 Err(Rejection::UnknownIssuer) if is_undiscovered(issuer) => Outcome::Unknown,
                 Err(rejection) => Outcome::Failed(rejection),
             };
-            let found = if outcome == Outcome::NotMade { "not looked at".to_owned() } else { findings.found(check, outcome) };
+            let found = if outcome == Outcome::NotMade { "not checked".to_owned() } else { findings.found(check, outcome) };
             self.steps.push(Step { name: check.label(), expected: findings.expected(check), found, outcome });
         }
     }
@@ -225,7 +225,7 @@ impl Explanation {
     }
 }
 
-/// Whether the `iss` of this issuer stands in a discovery document that is not at hand.
+/// Whether the `iss` of this issuer is in a discovery document that is not available.
 fn is_undiscovered(issuer: &TrustedIssuer) -> bool {
     issuer.settings().issuer == IssuerRule::Discovered
 }

@@ -1,13 +1,13 @@
-//! How values of a token are written: quoted, in printable ASCII, and not endless.
+//! How values of a token are written: quoted, in printable ASCII, and truncated.
 
 use std::time::Duration;
 
 use crate::token::{Timestamp, json::Value};
 
-/// Most characters of one value.
-const LONGEST: usize = 120;
-/// Most elements of a list.
-const MOST: usize = 8;
+/// Maximum number of characters of one value.
+const MAX_CHARS: usize = 120;
+/// Maximum number of elements of a list.
+const MAX_ELEMENTS: usize = 8;
 
 /// A text in quotes. What looks like a token is not shown: providers put tokens of theirs into claims.
 pub(super) fn quoted(text: &str) -> String {
@@ -15,7 +15,7 @@ pub(super) fn quoted(text: &str) -> String {
         return "(a token, not shown)".to_owned();
     }
     let mut quoted = String::from("\"");
-    for letter in text.chars().take(LONGEST) {
+    for letter in text.chars().take(MAX_CHARS) {
         match letter {
             '"' | '\\' => quoted.extend(['\\', letter]),
             ' '..='~' => quoted.push(letter),
@@ -23,7 +23,7 @@ pub(super) fn quoted(text: &str) -> String {
         }
     }
     quoted.push('"');
-    if text.chars().nth(LONGEST).is_some() {
+    if text.chars().nth(MAX_CHARS).is_some() {
         quoted.push_str("...");
     }
     quoted
@@ -32,8 +32,8 @@ pub(super) fn quoted(text: &str) -> String {
 /// Texts in quotes, with commas between them.
 pub(super) fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
     let quoted: Vec<_> = texts.into_iter().map(|text| self::quoted(text.as_ref())).collect();
-    let more = quoted.len().saturating_sub(MOST);
-    let shown = quoted.into_iter().take(MOST).collect::<Vec<_>>().join(", ");
+    let more = quoted.len().saturating_sub(MAX_ELEMENTS);
+    let shown = quoted.into_iter().take(MAX_ELEMENTS).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn claim(value: Option<&Value<'_>>) -> String {
         Some(Value::Null) => "null".to_owned(),
         Some(Value::Bool(value)) => value.to_string(),
         Some(Value::Number(number)) => number.to_string(),
-        Some(Value::Array(_)) => "an array that holds other things than strings".to_owned(),
+        Some(Value::Array(_)) => "an array that does not hold only strings".to_owned(),
         Some(Value::Object(_)) => "an object".to_owned(),
     }
 }

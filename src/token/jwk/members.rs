@@ -1,4 +1,4 @@
-//! Members of a JWK, with their types checked. One that is null is not there.
+//! Members of a JWK, with their types checked. A null member counts as absent.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 

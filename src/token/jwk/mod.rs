@@ -1,7 +1,7 @@
-//! One JWK (RFC 7517) to [`VerificationKey`], or the reason why it is skipped.
+//! From one JWK (RFC 7517) to [`VerificationKey`], or the reason why it is skipped.
 //!
-//! A key is parsed once, when its document arrives, for each algorithm that its type, its curve and its own `alg` permit; a request
-//! then only verifies. The algorithms of one key never reach the numbers of another.
+//! A key is parsed once, when its document is fetched, for each algorithm that its type, its curve and its own `alg` permit; a
+//! request then only verifies. The algorithms of one type of key are never used with another.
 
 #[cfg(test)]
 mod absent_tests;
@@ -27,9 +27,9 @@ pub use self::skip_reason::SkipReason;
 use self::{parsed_key::ParsedKey, public_key::PublicKey};
 use crate::token::{BearerToken, Party, Rejection, algorithm_from_name, json::Object};
 
-/// Longest `kid` of a key, in bytes: the most that [`TokenLimits::kid`](crate::token::TokenLimits::kid) can be set to.
+/// Maximum length of a key's `kid`, in bytes: the largest value that [`TokenLimits::kid`](crate::token::TokenLimits::kid) can be set to.
 const MAX_KID: usize = 4 * 1024;
-/// Longest JWK whose text is kept, in bytes. The longest ones of real providers, with a certificate, have 3 KiB.
+/// Maximum size of a JWK whose text is kept, in bytes. The longest ones of real providers, with a certificate, have 3 KiB.
 const MAX_DOCUMENT: usize = 16 * 1024;
 
 /// A public key of an issuer, parsed once, ready to verify.
@@ -53,7 +53,7 @@ pub struct VerificationKey {
 impl VerificationKey {
     /// Reads one JWK. Members that are not known are ignored (RFC 7517 section 4), and so are those that are null.
     ///
-    /// A key with its private half in the document is not used: whoever read the document can sign with it.
+    /// A key whose private part is in the document is not used: anyone who read the document can sign with it.
     pub(in crate::token) fn from_jwk(jwk: &Object<'_>) -> Result<Self, SkipReason> {
         let key_type = KeyType::from_jwk(jwk)?;
         check_purpose(jwk)?;
@@ -168,7 +168,7 @@ impl VerificationKey {
         [kid, x5t, x5t_s256, issuer, cloud, self.party.as_ref().map(Party::as_str)]
     }
 
-    /// An order that has nothing to do with where the key stands in its document.
+    /// An order that has nothing to do with where the key is in its document.
     pub(crate) fn compare(&self, other: &Self) -> std::cmp::Ordering {
         self.id.0.cmp(&other.id.0).then_with(|| self.names().cmp(&other.names()))
     }
@@ -186,7 +186,7 @@ impl VerificationKey {
 
 /// From the members, from `x5c`, or from both if they agree.
 ///
-/// An unreadable `x5c` beside complete members takes nothing away: the same document vouches for both.
+/// An unreadable `x5c` beside complete members removes nothing: the same document vouches for both.
 fn public_key(jwk: &Object<'_>, key_type: KeyType) -> Result<PublicKey, SkipReason> {
     match (PublicKey::from_members(jwk, key_type)?, certificate::leaf_key(jwk)) {
         (Some(key), Some(Ok(certified))) if key != certified => Err(SkipReason::CertificateMismatch),

@@ -1,4 +1,4 @@
-//! [`PublicKey`]: the numbers of a key, from members or a certificate.
+//! [`PublicKey`]: the parameters of a key, from members or a certificate.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;

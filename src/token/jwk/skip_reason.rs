@@ -11,7 +11,7 @@ pub enum SkipReason {
     CertificateMismatch,
     /// Another key of the same type has the same `kid`. Neither is used.
     DuplicateKid,
-    /// A member stands twice (RFC 7517 section 4).
+    /// A member appears twice (RFC 7517 section 4).
     DuplicateMember,
     /// The point does not lie on its curve.
     EcPointInvalid,
@@ -47,7 +47,7 @@ pub enum SkipReason {
     RsaTooLarge,
     /// The RSA modulus has fewer than 2048 bits (RFC 7518 section 3.3).
     RsaTooSmall,
-    /// A symmetric key: whoever can read it could sign with it.
+    /// A symmetric key: anyone who can read it could sign with it.
     Symmetric,
     /// `alg` is none that the gateway verifies: encryption, HMAC, ES512, ES256K or unknown.
     UnsupportedAlgorithm,

@@ -12,7 +12,7 @@ use crate::token::{
     },
 };
 
-/// The claims that the profile names, for this identity, and whether a default stands in one because what it would be made of stands
+/// The claims that the profile names, for this identity, and whether a default is in one because what it would be made of stands
 /// elsewhere.
 ///
 /// Errors: [`Rejection::PowerfulClaim`] if a value that comes from the client's token would grant power.
@@ -30,7 +30,7 @@ pub(super) fn fill(profile: &MintingProfile, user: &dyn Subject) -> Result<(Map<
 struct Filling<'a> {
     profile: &'a MintingProfile,
     user: &'a dyn Subject,
-    /// Whether a value was wanted that stands elsewhere.
+    /// Whether a value was wanted that is elsewhere.
     is_short: Cell<bool>,
 }
 

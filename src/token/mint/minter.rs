@@ -1,4 +1,4 @@
-//! [`Minter`]: a [`Subject`] to a [`UserToken`] of our own.
+//! [`Minter`]: from a [`VerifiedToken`] to our own [`UserToken`].
 
 use std::fmt;
 

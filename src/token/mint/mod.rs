@@ -1,12 +1,12 @@
-//! What a minted token says, and the minting of it.
+//! The contents of a minted token, and minting it.
 //!
 //! ```text
 //! config: "${claim:dept:-none}" -> ClaimValue -> MintingProfile -> Minter
 //! Subject + Minter + TokenSigner + now -> claims (checked for power) -> UserToken
 //! ```
 //!
-//! A minted token says what its profile names and nothing else. Who signs in at the provider may have chosen the values of some
-//! claims, so a value that grants power in a known backend comes from the config alone: see [`power`].
+//! A minted token contains what its profile names and nothing else. Users may have chosen the values of some claims at the
+//! provider, so a value that grants power in a known backend comes only from the config: see [`power`].
 
 mod claims;
 mod minter;

@@ -1,4 +1,4 @@
-//! [`Place`]: `${...}` in a claim, where something of the verified identity goes.
+//! [`Place`]: a variable `${...}` in a claim, replaced by a value of the verified identity.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::token::json::EXACT;
 pub struct Place {
     /// Where the value comes from.
     pub source: Source,
-    /// What stands there when the source has nothing, or null. In the text it is JSON if it can be read as JSON, else it is text.
+    /// What is there when the source has nothing, or null. In the text it is JSON if it can be read as JSON, else it is text.
     pub default: Option<Value>,
 }
 
@@ -35,7 +35,7 @@ pub enum Source {
 }
 
 impl Place {
-    /// Parses what stands between the braces. The error says what is wrong with it.
+    /// Parses the text between the braces. The error says what is wrong with it.
     pub(in crate::token) fn parse(text: &str) -> Result<Self, &'static str> {
         let (source, default) = match text.split_once(DEFAULT) {
             Some((source, default)) => (source, Some(default)),

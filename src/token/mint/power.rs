@@ -1,4 +1,4 @@
-//! What grants power in known backends: such a value is minted only if it stands in the config, fixed or in a table.
+//! What grants power in known backends: such a value is minted only if it is in the config, fixed or in a table.
 //!
 //! | backend | what |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | Hasura | `admin` in `x-hasura-…role…` |
 //! | Couchbase Sync Gateway | the channel `*` |
 //!
-//! Backends can be told to read another claim, or text with JSON in it. So the words that mean power nowhere but in a backend are
-//! refused wherever they come from a client's token, as a word of any text.
+//! Backends can be configured to read another claim, or text that contains JSON. So words that grant power only in a backend
+//! are refused wherever they come from a client's token, as a word in any text.
 
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ fn granted_by_text(claim: &str, text: &str) -> Option<&'static str> {
 }
 
 impl MintingProfile {
-    /// Claims that may come from the config alone, and have a value from the identity in this profile.
+    /// Claims that may only come from the config, but have a value from the identity in this profile.
     pub fn wrongly_derived(&self) -> Vec<&str> {
         let mut found = Vec::new();
         self.each_leaf(&mut |claim, leaf| {
@@ -109,7 +109,7 @@ impl MintingProfile {
         pieces.iter().map(piece).collect()
     }
 
-    /// Every value that is no list and no object, with the name of the claim or member that it stands under.
+    /// Every value that is not a list and no object, with the name of the claim or member that it is under.
     fn each_leaf<'p>(&'p self, visit: &mut impl FnMut(&'p str, &'p ClaimValue)) {
         fn walk<'p>(claim: &'p str, value: &'p ClaimValue, visit: &mut impl FnMut(&'p str, &'p ClaimValue)) {
             match value {

@@ -1,4 +1,4 @@
-//! [`MintingProfile`]: what the tokens for one kind of backend say.
+//! [`MintingProfile`]: the contents of the tokens for one kind of backend.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -23,7 +23,7 @@ pub struct MintingProfile {
     pub lifetime: Lifetime,
     /// Life of a token with [`Lifetime::Ttl`]. Default 300 s; 30 s to 24 h.
     pub ttl: Duration,
-    /// Most `exp` - `iat`, for backends that refuse more; none: the client's token alone decides. At least 60 s.
+    /// Maximum `exp` - `iat`, for backends that refuse more; none: the client's token alone decides. At least 60 s.
     pub max_lifetime: Option<Duration>,
     /// How far `iat` is set back, for backends with slow clocks. Default 10 s; 0 to 300 s.
     pub backdate: Duration,

@@ -1,4 +1,4 @@
-//! [`ClaimValue`]: what the config says a claim is to be.
+//! [`ClaimValue`]: the configured value of a claim.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -9,9 +9,9 @@ use crate::token::{Place, Source};
 /// The value of a minted claim, as configured.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClaimValue {
-    /// A text without places, a number, a truth value or null, as it stands.
+    /// A text without places, a number, a truth value or null, unchanged.
     Fixed(Value),
-    /// A place alone: its value keeps its type. If it has none, the claim is left out.
+    /// A variable alone: its value keeps its type. Without a value the claim is omitted.
     Place(Place),
     /// Text with places in it: texts go in as they are, other values as JSON. If a place has no value, the claim is left out.
     Text(Vec<Piece>),
@@ -24,7 +24,7 @@ pub enum ClaimValue {
 /// A piece of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Piece {
-    /// Text as it stands. Never empty.
+    /// Text unchanged. Never empty.
     Literal(String),
     /// A place.
     Place(Place),
@@ -36,10 +36,10 @@ pub enum ClaimValueError {
     /// `${` without `}`.
     #[error("has ${{ without }}; a literal ${{ is written $${{")]
     Unclosed,
-    /// What stands between the braces is wrong.
+    /// The text between the braces is wrong.
     #[error("${{{place}}} {wrong}")]
     Place {
-        /// What stands there.
+        /// What is there.
         place: String,
         /// What is wrong with it.
         wrong: &'static str,
@@ -83,7 +83,7 @@ impl ClaimValue {
         }
     }
 
-    /// The place with the user id, alone.
+    /// Only the variable with the user id.
     pub fn user_id() -> Self {
         Self::Place(Place { source: Source::UserId, default: None })
     }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever text stands in the config: it is refused, or it means the same when it is printed and read again.
+        /// Whatever text is in the config: it is refused, or it means the same when it is printed and read again.
         #[test]
         fn what_is_read_survives_printing(text in "([${}a:-]|\\$\\{|user_id|claim:x|\\}|\"|[^\\p{Cc}]){0,12}") {
             if let Ok(value) = read(json!(text)) {

@@ -21,33 +21,33 @@ fn the_form_is_told_as_it_is() {
         assert!(found.ends_with(trouble), "{found}");
     };
     ends(b2c().bytes(""), "0 bytes, 1 segment, nothing");
-    ends(b2c().bytes("a.b"), "2 segments, so it is no JWT");
+    ends(b2c().bytes("a.b"), "2 segments, so it is not a JWT");
     ends(b2c().bytes("Bearer eyJ.A.A"), "the header has a space or a line break in it");
-    ends(b2c().bytes("\"eyJ.A.A\""), "the header has a character that base64url has not");
-    ends(b2c().token(|token| token.replacen('.', "=.", 1)), "the header ends in padding (=), which a JWT has not");
-    ends(b2c().token(|token| token + "=="), "the signature ends in padding (=), which a JWT has not");
+    ends(b2c().bytes("\"eyJ.A.A\""), "the header has a character that is not base64url");
+    ends(b2c().token(|token| token.replacen('.', "=.", 1)), "the header ends in padding (=), which a JWT does not have");
+    ends(b2c().token(|token| token + "=="), "the signature ends in padding (=), which a JWT does not have");
     ends(b2c().token(|token| token.replacen('.', ".\n", 1)), "the payload has a space or a line break in it");
-    ends(b2c().token(|token| token.replacen('.', ".+", 1)), "the payload has + or / in it: base64, where a JWT has base64url");
+    ends(b2c().token(|token| token.replacen('.', ".+", 1)), "the payload has + or / in it: it is base64, but a JWT uses base64url");
     ends(b2c().token(|token| token.rsplit_once('.').unwrap().0.to_owned() + "."), "the signature is empty");
     ends(b2c().token(|token| token[..token.len() - 1].to_owned()), "the signature is cut short, or its last character is wrong");
     ends(b2c().header("kid", 7), "kid in the header is a number, not a string");
     ends(b2c().header("typ", json!(["JWT"])), "typ in the header is an array, not a string");
     ends(b2c().header("crit", json!(["x"])), "the header has crit");
-    ends(b2c().raw_header("{\"alg\":\"RS256\""), "the header is no JSON at line 1, column 14");
-    ends(b2c().raw_header("{\"alg\":\"RS256\",\"alg\":\"RS256\"}"), "the header has a member twice");
+    ends(b2c().raw_header("{\"alg\":\"RS256\""), "the header is not JSON at line 1, column 14");
+    ends(b2c().raw_header("{\"alg\":\"RS256\",\"alg\":\"RS256\"}"), "the header has a duplicate member");
     ends(b2c().raw_header("{}"), "the header has no alg");
-    ends(b2c().claim("x", "a".repeat(16 * 1024)), "more than the 16384 bytes that `token.max_bytes` permits");
-    ends(b2c().header("kid", "a".repeat(513)), "its header or its kid is longer than `token` permits");
+    ends(b2c().claim("x", "a".repeat(16 * 1024)), "more than the limit of 16384 bytes (`token.max_bytes`)");
+    ends(b2c().header("kid", "a".repeat(513)), "its header or its kid is longer than the limits of `token`");
 }
 
 #[test]
 fn a_payload_that_is_no_claims_is_told_as_it_is() {
     for (payload, trouble) in [
         ("\u{feff}{}", "5 bytes, which begin with a byte order mark"),
-        (r#"{"x":"\ud800"}"#, "14 bytes, which have half a surrogate pair (\\ud800 to \\udfff) at line 1, column 13"),
-        ("[]", "2 bytes, which are JSON, but no object"),
-        ("{", "1 byte, which is no JSON at line 1, column 1"),
-        (r#"{"a":1,"a":2}"#, "13 bytes, which have a member twice"),
+        (r#"{"x":"\ud800"}"#, "14 bytes, which have a lone surrogate (\\ud800 to \\udfff) at line 1, column 13"),
+        ("[]", "2 bytes, which are JSON, but not an object"),
+        ("{", "1 byte, which is not JSON at line 1, column 1"),
+        (r#"{"a":1,"a":2}"#, "13 bytes, which have a duplicate member"),
     ] {
         let attempt = b2c().raw_payload(payload);
         assert_eq!(step(&attempt, "claims").found, trouble);
@@ -63,7 +63,7 @@ fn a_payload_that_is_no_claims_is_told_as_it_is() {
         crate::token::testing::base64url(b"{\"a\":\"\xe9\"}")
     );
     let signature = crate::token::testing::base64url(RSA.sign(Algorithm::RS256, signed.as_bytes()));
-    assert_eq!(step(&b2c().bytes(format!("{signed}.{signature}")), "claims").found, "9 bytes, which are no UTF-8 at byte 7");
+    assert_eq!(step(&b2c().bytes(format!("{signed}.{signature}")), "claims").found, "9 bytes, which are not UTF-8 at byte 7");
 }
 
 #[test]
@@ -75,31 +75,31 @@ fn a_claim_of_the_wrong_type_is_named_and_not_shown() {
         found
     };
     for name in ["nonce", "azp", "appid", "client_id", "cid", "idtyp", "gty"] {
-        assert_eq!(told(name, json!({}), "kind"), format!("it cannot be told: the claim {name} is an object"));
+        assert_eq!(told(name, json!({}), "kind"), format!("unknown: the claim {name} is an object"));
     }
-    assert_eq!(told("roles", json!({ "Writer": true }), "kind"), "it cannot be told: the claim roles is an object");
+    assert_eq!(told("roles", json!({ "Writer": true }), "kind"), "unknown: the claim roles is an object");
     assert_eq!(
         told("roles", json!(["Writer", 77]), "kind"),
-        "it cannot be told: the claim roles is an array that holds other things than strings"
+        "unknown: the claim roles is an array that does not hold only strings"
     );
-    assert_eq!(told("scp", json!(true), "kind"), "it cannot be told: the claim scp is true or false");
+    assert_eq!(told("scp", json!(true), "kind"), "unknown: the claim scp is true or false");
 }
 
 #[test]
 fn the_sign_that_told_the_kind_is_said() {
     let kind = |attempt: Attempt| step(&attempt, "kind").found;
     let plain = || entra().without("scp").without("roles").without("azp");
-    assert_eq!(kind(plain()), "an id token: nothing says access token: no scp or scope, no typ at+jwt, no client_id");
-    assert_eq!(kind(plain().claim("typ", "Bearer")), "an access token of a user: token_use or typ says so");
+    assert_eq!(kind(plain()), "an id token: no sign of an access token: no scp or scope, no typ at+jwt, no client_id");
+    assert_eq!(kind(plain().claim("typ", "Bearer")), "an access token of a user: token_use or typ");
     assert_eq!(
         kind(b2c().claim("events", json!({}))),
         "another kind of token: the claim events: a logout token or a security event"
     );
-    assert_eq!(kind(b2c().without("tfp")), "a token of an application: of B2C, and neither tfp nor acr names a policy");
+    assert_eq!(kind(b2c().without("tfp")), "a token of an application: B2C, and neither tfp nor acr names a policy");
     let signed_request = b2c().without("iss").claim("at", "a.b.c").explain();
     assert_eq!(signed_request.verdict(), Verdict::Refused(Rejection::OtherKind));
     let found = &signed_request.decisive().unwrap().found;
-    assert_eq!(found, "iss none; it is a signed request, and the token stands in its claim at");
+    assert_eq!(found, "iss none; it is a signed request, whose claim at holds the token");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn keys_that_are_published_and_not_used_are_told_where_there_is_no_other() {
         [SkippedKey { kid: None, reason: SkipReason::MemberType }, SkippedKey { kid: None, reason: SkipReason::RsaTooSmall }];
     let explanation = attempt.explain_with(&[attempt.issuer()], None, &skipped);
     let key = explanation.steps.iter().find(|step| step.name == "key").unwrap();
-    assert_eq!(key.expected, "a key of the issuer; none that it publishes can be used: member_type, rsa_too_small");
+    assert_eq!(key.expected, "a key of the issuer; none of its published keys can be used: member_type, rsa_too_small");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn remedies_are_followed() {
     };
     let own = || jwk_with(&[("issuer", json!(format!("https://login.microsoftonline.com/{TENANT}/v2.0")))]);
     let foreign = jwk_with(&[("issuer", json!("https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0"))]);
-    followed(version_1().jwks([foreign]), Rejection::KeyOfOtherIssuer, "take the keys of the tenant and cloud", |attempt| {
+    followed(version_1().jwks([foreign]), Rejection::KeyOfOtherIssuer, "use the keys of the tenant and cloud", |attempt| {
         attempt.jwks([jwk_with(&[("issuer", json!(format!("https://login.microsoftonline.com/{TENANT}/v2.0")))])])
     });
     assert!(version_1().jwks([own()]).run().is_ok());
@@ -158,7 +158,7 @@ fn remedies_are_followed() {
         "list their `client_id` in `client_ids`",
         |a| a.rule(|rules| rules.client_ids.push(CLIENT.into())),
     );
-    followed(b2c().without("scp"), Rejection::IdToken, "put a `scope` into it", |attempt| attempt.claim("scope", "x"));
+    followed(b2c().without("scp"), Rejection::IdToken, "add a `scope` to it", |attempt| attempt.claim("scope", "x"));
     followed(b2c().without("scp"), Rejection::IdToken, "`typ: at+jwt`", |attempt| attempt.header("typ", "at+jwt"));
     followed(b2c().without("tfp"), Rejection::AppOnlyToken, "client credentials", |attempt| attempt.claim("acr", "B2C_1A_x"));
     let bound = b2c().claim("cnf", json!({ "jkt": "x" })).rule(|rules| rules.takes_sender_constrained = false);

@@ -1,6 +1,6 @@
 //! Hostile tokens with the exact reason for which each is refused, and the shapes that must be accepted.
 //!
-//! Each row changes one thing in a token that is accepted otherwise, and signs the result anew unless it says so: what a row
+//! Each row changes one thing in a token that is accepted otherwise, and signs the result again unless it says so: what a row
 //! asserts is the check that it names, not a broken signature.
 
 mod accepted;

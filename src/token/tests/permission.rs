@@ -1,4 +1,4 @@
-//! Verified tokens that lack what a route demands.
+//! Verified tokens that lack what a route requires.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::token::{ClaimRule, NonceRule, Permission, PermissionSettings, Rejection::*};
 
-/// A claim that is demanded, in a token without it.
+/// A claim that is required, in a token without it.
 fn overage(name: &str, names: Value) -> Attempt {
     let rule = ClaimRule { claim: name.to_owned(), values: vec!["Admins".to_owned()] };
     entra()
@@ -100,7 +100,7 @@ fn rule(claim: &str, values: &[&str]) -> ClaimRule {
     ClaimRule { claim: claim.to_owned(), values: owned(values) }
 }
 
-/// A token with the claim `tier` on a route that demands one of these values of it.
+/// A token with the claim `tier` on a route that requires one of these values of it.
 fn claim(value: Value, values: &[&str]) -> Attempt {
     b2c()
         .claim("tier", value)

@@ -94,7 +94,7 @@ pub(super) fn rows() -> Vec<Row> {
     rows
 }
 
-/// The row's header and payload are bytes, of which one is no UTF-8.
+/// The row's header and payload are bytes, of which one is not UTF-8.
 fn invalid_utf8(name: &'static str, parts: impl Fn(Vec<u8>, Vec<u8>) -> (Vec<u8>, Vec<u8>), expected: Rejection) -> Row {
     let bad = [&br#"{"alg":"RS256","x":""#[..], &[0xc3, 0x28], &br#""}"#[..]].concat();
     let (header, payload) = parts(bad, b"{}".to_vec());

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 /// A server that says nothing for so long will not.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One answer.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub fn end_of_head(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|position| position + 4)
 }
 
-/// A connection to one server, made anew when the server has closed it.
+/// A connection to one server, made again when the server has closed it.
 pub struct Connection {
     server: SocketAddr,
     is_kept: bool,
@@ -55,12 +55,12 @@ impl Connection {
     /// Sends a request; none where the server closes without an answer.
     pub async fn ask(&mut self, request: &[u8]) -> Option<Answer> {
         let is_kept = self.stream.is_some();
-        match tokio::time::timeout(PATIENCE, self.try_ask(request)).await {
+        match tokio::time::timeout(TIMEOUT, self.try_ask(request)).await {
             Ok(Some(answer)) => Some(answer),
             // It may have been closed while it waited.
             Ok(None) if is_kept => {
                 self.stream = None;
-                let answer = tokio::time::timeout(PATIENCE, self.try_ask(request)).await.ok().flatten();
+                let answer = tokio::time::timeout(TIMEOUT, self.try_ask(request)).await.ok().flatten();
                 if answer.is_none() {
                     self.stream = None;
                 }

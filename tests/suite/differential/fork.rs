@@ -75,7 +75,7 @@ async fn serve(mut stream: TcpStream, setups: Vec<Setup>) -> Option<()> {
     }
 }
 
-/// What stands between the first space of a request and the last one of its first line.
+/// The text between the first space of a request and the last one of its first line.
 fn target(request: &[u8]) -> &[u8] {
     let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let start = line.iter().position(|byte| *byte == b' ').map_or(0, |space| space + 1);

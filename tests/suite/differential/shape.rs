@@ -8,7 +8,7 @@ use super::request::{Family, Handler, Request, Seen};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
     Nothing,
-    /// A good token without the role that is demanded.
+    /// A good token without the role that is required.
     TokenWithoutRole,
 }
 

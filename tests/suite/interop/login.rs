@@ -90,7 +90,7 @@ fn certify(folder: &TempDir) -> (PathBuf, String, String) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // What Python's default demands of an authority.
+    // What Python's default requires of an authority.
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     ca.distinguished_name.push(DnType::CommonName, "Contoso CA");
     let ca_file = folder.path().join("ca.pem");

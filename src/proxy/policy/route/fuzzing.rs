@@ -1,4 +1,4 @@
-//! The routes a request is held to, without a connection.
+//! The routes a request is checked against, without a connection.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl Routing {
         Some(Self(RouteTable::new(routes.iter().map(ready).collect())))
     }
 
-    /// The names of the routes that a request is held to, in order of importance.
+    /// The names of the routes that a request is checked against, in order of importance.
     ///
     /// # Errors
     /// Why it is not forwarded whatever token it has.

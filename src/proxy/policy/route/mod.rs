@@ -1,7 +1,8 @@
-//! Which route a request takes: by host, path and method; and what the route demands.
+//! Which route a request takes: by host, path and method; and what the route requires.
 //!
-//! The most specific route wins. A path that servers may read in several ways is held to the rules of every route that any of them may take it
-//! to, or refused: no spelling of a path gets round the rules of the route it ends up at. `docs/routes.md` says this for operators.
+//! The most specific route wins. A path that servers may read in several ways is checked against the rules of every route that
+//! any of them may map it to, or refused: no spelling of a path bypasses the rules of its route. `docs/routes.md` describes
+//! this for operators.
 
 #[cfg(feature = "fuzzing")]
 pub(in crate::proxy) mod fuzzing;
@@ -53,7 +54,7 @@ pub(in crate::proxy) struct Route {
     pub(in crate::proxy) token_out: Option<TokenPlace>,
     pub(in crate::proxy) user_query: Option<String>,
     pub(in crate::proxy) allowed_origins: AllowedOrigins,
-    /// What browsers are told, where the route serves pages of other origins.
+    /// The CORS headers, if the route serves pages of other origins.
     pub(in crate::proxy) cors: Option<Cors>,
     pub(in crate::proxy) errors: ErrorShape,
     pub(in crate::proxy) close_codes: CloseCodes,
@@ -152,7 +153,7 @@ impl Route {
     }
 }
 
-/// What clients may not say on a route: the configured names, and the headers that the token stands in.
+/// What clients may not say on a route: the configured names, and the headers that the token is in.
 fn strip_list(settings: &RouteSettings, headers: &HeaderSettings) -> StripList {
     /// Headers in which backends take a credential that they verify themselves.
     const CREDENTIALS: [&str; 2] = ["authorization", "x-realm-access-token"];

@@ -1,4 +1,4 @@
-//! Paths that a request names beside its target, in its header: where a copy is to be, or what is to be copied. A request is a matter of their
+//! Paths that a request names in its header: the destination or the source of a copy. The request is checked against their
 //! routes too.
 
 use http::{HeaderMap, HeaderValue};
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// More places that a relative path may begin at are not looked into.
-const MOST_BASES: usize = 64;
+const MAX_BASES: usize = 64;
 
 /// A path that a request names beside its target.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,9 +24,9 @@ struct OtherPath {
 }
 
 impl RouteTable {
-    /// The route of a request with a header in which [`Fields::names_path`](crate::proxy::http::Fields::names_path) was found: that of
-    /// its target, held to those of all paths that it names. `COPY` writes to its `Destination`, and `MOVE` deletes too (RFC 4918 sections
-    /// 9.8 and 9.9); an `Upload-Concat` of tus reads all that it lists.
+    /// The route of a request with a header in which [`Fields::names_path`](crate::proxy::http::Fields::names_path) was found: that
+    /// of its target, checked against those of all paths that it names. `COPY` writes to its `Destination`, and `MOVE` deletes too
+    /// (RFC 4918 sections 9.8 and 9.9); an `Upload-Concat` of tus reads all that it lists.
     ///
     /// # Errors
     /// As [`find`](Self::find); [`Rejection::AmbiguousPath`] where such a path is on another host, cannot be read, or no route takes it.
@@ -112,8 +112,8 @@ fn parts(value: &HeaderValue) -> Option<Vec<&[u8]>> {
 
 /// What a reference may be for servers, by a request for `path`. None if it is at another host, or cannot be read.
 ///
-/// CouchDB takes all that has no scheme for the name of a document, beside the one that is copied; OpenStack's object store for one below the
-/// account.
+/// CouchDB takes all that has no scheme for the name of a document, beside the one that is copied; OpenStack's object store for one
+/// below the account.
 fn readings(host: &str, path: &[u8], reference: &[u8], method: &'static str, paths: &mut Vec<OtherPath>) -> Option<()> {
     let reference = reference.split(|byte| *byte == b'?').next()?.trim_ascii();
     if let Some(rest) = reference.strip_prefix(b"http://").or_else(|| reference.strip_prefix(b"https://")) {
@@ -129,7 +129,7 @@ fn readings(host: &str, path: &[u8], reference: &[u8], method: &'static str, pat
     }
     let (is_absolute, rest) = reference.strip_prefix(b"/").map_or((false, reference), |rest| (true, rest));
     let slashes: Vec<_> = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).collect();
-    if slashes.len() > MOST_BASES {
+    if slashes.len() > MAX_BASES {
         return None;
     }
     for (index, slash) in slashes.iter().enumerate() {

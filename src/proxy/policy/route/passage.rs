@@ -1,4 +1,4 @@
-//! The rights to be forwarded that do not come from the exchange. Only a route that permits them makes them.
+//! The rights to be forwarded that do not come from the exchange. Only a route that permits them creates them.
 
 use super::{Access, OnInvalid, Route};
 use crate::{
@@ -42,7 +42,7 @@ impl Route {
         passes.then_some(Passage { keeps_credentials: false, is_preflight: true })
     }
 
-    /// The right of a WebSocket whose token was refused with this: only where the route says so, and only for an invalid token.
+    /// The right of a WebSocket whose token was refused with this: only if the route permits it, and only for an invalid token.
     pub(in crate::proxy) fn placeholder(&self, rejection: Rejection) -> Option<Placeholder> {
         let is_invalid = rejection.status() == 401 && rejection != Rejection::MissingToken;
         (self.on_invalid == OnInvalid::LetBackendRefuse && is_invalid).then_some(Placeholder { rejection })

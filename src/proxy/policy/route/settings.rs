@@ -1,4 +1,4 @@
-//! What a route is told.
+//! The settings of a route.
 
 use crate::{
     endpoint::EndpointSettings,
@@ -30,7 +30,7 @@ pub struct RouteSettings {
     pub upstream: usize,
     /// Index into the minting profiles.
     pub profile: usize,
-    /// Whether a token is demanded.
+    /// Whether a token is required.
     pub access: Access,
     /// What the token must permit.
     pub permission: Permission,
@@ -42,9 +42,9 @@ pub struct RouteSettings {
     pub user_query: Option<String>,
     /// Web pages that may open sockets, whose cookie counts for more than reading, and that `cors` is for.
     pub allowed_origins: AllowedOrigins,
-    /// What pages of other origins are told. None: nothing; a preflight is a request like any other.
+    /// CORS for pages of other origins. None: no CORS; a preflight is a request like any other.
     pub cors: Option<CorsSettings>,
-    /// The shape of refusals.
+    /// The format of refusals.
     pub errors: ErrorShape,
     /// What becomes of a WebSocket whose token is invalid.
     pub on_invalid: OnInvalid,
@@ -71,13 +71,13 @@ impl ResourceSettings {
     }
 }
 
-/// Whether a route demands a token.
+/// Whether a route requires a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
     /// Yes.
     #[default]
     Protected,
-    /// No. Whoever asks is forwarded.
+    /// No. Every request is forwarded.
     Public {
         /// Whether `Authorization` and what else holds a credential is forwarded as it came, rather than dropped.
         pass_authorization: bool,

@@ -1,14 +1,15 @@
-//! A path as servers may take it apart: decoded as often as that goes, cut into segments at all that may be a slash.
+//! A path as servers may parse it: decoded until nothing is left to decode, split into segments at everything that may be a
+//! slash.
 //!
-//! No spelling is read in one way here. Of each segment is said what it may be: this name or that, nothing, the way up.
+//! No single reading is chosen. Each segment gets the set of what it may be: this name or that, nothing, the way up.
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
 /// Longer paths, and paths of more segments, are not looked into.
-const MOST_BYTES: usize = 2 * 1_024;
-const MOST_SEGMENTS: usize = 64;
+const MAX_BYTES: usize = 2 * 1_024;
+const MAX_SEGMENTS: usize = 64;
 /// How often a path may be encoded.
-const MOST_DECODINGS: usize = 4;
+const MAX_DECODINGS: usize = 4;
 
 /// Stands for a sign that some servers leave out.
 const IGNORED: char = '\0';
@@ -26,7 +27,7 @@ pub(super) struct Segment {
     skeleton: String,
     /// Where in the skeleton the name may end.
     ends: Vec<usize>,
-    /// Whether it may be nothing: no segment at all, or one that means the place where it stands.
+    /// Whether it may be nothing: no segment at all, or one that means the place where it is.
     pub(super) may_be_nothing: bool,
     /// Whether it may be nothing though no server leaves out signs that are plain in a segment.
     may_be_empty: bool,
@@ -139,7 +140,7 @@ pub(super) fn segments(path: &[u8]) -> Option<Vec<Segment>> {
         segment.may_be_empty |= is_behind_end;
         is_behind_end = segment.is_joined && (is_behind_end || segment.may_be_last);
         segments.push(segment);
-        if segments.len() > MOST_SEGMENTS {
+        if segments.len() > MAX_SEGMENTS {
             return None;
         }
         let Some((slash, behind)) = behind.split_first() else { return Some(segments) };
@@ -170,7 +171,8 @@ pub(super) fn may_have_authority(path: &[u8]) -> bool {
     }
 }
 
-/// Whether two bytes may begin an escape of what servers take for a slash: of `/`, `\\`, `%`, or of a character beyond ASCII that is folded into one.
+/// Whether two bytes may begin an escape of what servers take for a slash: of `/`, `\\`, `%`, or of a character beyond ASCII that
+/// is folded into one.
 fn is_of_slash(pair: &[u8]) -> bool {
     matches!(pair, b"%2" | b"%5" | b"%e" | b"%E" | b"%u" | b"%U")
 }
@@ -199,7 +201,7 @@ impl Letter {
 }
 
 fn letters(path: &[u8]) -> Option<Vec<Letter>> {
-    if path.len() > MOST_BYTES {
+    if path.len() > MAX_BYTES {
         return None;
     }
     let mut bytes = path.to_vec();
@@ -207,7 +209,7 @@ fn letters(path: &[u8]) -> Option<Vec<Letter>> {
     let mut decodings = 0;
     while decode(&mut bytes, &mut of_each, decodings + 1)? {
         decodings += 1;
-        if decodings > MOST_DECODINGS {
+        if decodings > MAX_DECODINGS {
             return None;
         }
     }
@@ -227,8 +229,8 @@ fn letters(path: &[u8]) -> Option<Vec<Letter>> {
     Some(letters)
 }
 
-/// Decodes once, in place: for the `time`th time, which is noted of each byte that comes of it. Says whether there was anything to decode; none
-/// if what is there has no one meaning.
+/// Decodes once, in place: for the `time`th time, which is noted of each byte that comes of it. Says whether there was anything to
+/// decode; none if what is there has no one meaning.
 fn decode(bytes: &mut Vec<u8>, of_each: &mut Vec<usize>, time: usize) -> Option<bool> {
     str::from_utf8(bytes).ok()?;
     if !bytes.contains(&b'%') {
@@ -279,7 +281,7 @@ fn fold(letter: char, mut push: impl FnMut(char)) {
     }
 }
 
-/// Characters that nobody sees, which some servers and file systems leave out.
+/// Invisible characters, which some servers and file systems ignore.
 fn is_ignorable(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'

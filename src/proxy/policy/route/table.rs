@@ -32,7 +32,7 @@ pub(in crate::proxy) struct RouteTable {
 #[derive(Clone, Debug)]
 pub(in crate::proxy) struct Found<'a> {
     pub(in crate::proxy) route: &'a Arc<Route>,
-    /// Others whose permission is demanded too, since the path may be one of theirs.
+    /// Others whose permission is required too, since the path may be one of theirs.
     pub(in crate::proxy) also: Vec<&'a Arc<Route>>,
 }
 

@@ -1,11 +1,11 @@
-//! The paths of all routes, segment by segment; and where in them a path may lead, whoever reads it.
+//! The paths of all routes, segment by segment, and the nodes that a path may reach in any reading.
 
 use std::collections::HashMap;
 
 use super::spelling::{self, Match, Segment};
 
 /// More places than that are not followed.
-const MOST_PLACES: usize = 32;
+const MAX_PLACES: usize = 32;
 
 /// The root is the first node.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Tree {
             if segment.may_be_last {
                 next.iter().for_each(|place| add(&mut ends, *place));
             }
-            if next.len() > MOST_PLACES {
+            if next.len() > MAX_PLACES {
                 return None;
             }
             places = next;
@@ -117,7 +117,7 @@ impl Tree {
             return to(place);
         }
         if depth == Depth::BeforeAuthority {
-            // What stands before a slash that some do not see is no authority for those.
+            // The text before a slash that some do not see is no authority for those.
             to(if segment.is_joined { place } else { Place::ROOT });
         } else if segment.may_be_nothing && node == 0 {
             to(Place { depth: Depth::BeforeAuthority, ..place });

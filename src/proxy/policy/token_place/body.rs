@@ -1,4 +1,4 @@
-//! A token in a JSON body: the login of Realm, and what is like it.
+//! A token in a JSON body: the login of Realm, and similar ones.
 
 use std::ops::Range;
 
@@ -10,8 +10,8 @@ use crate::{
     token::{Rejection, is_strict_object, one_token},
 };
 
-/// Most bytes of a body that holds a token. It is read whole before anything is forwarded.
-pub(in crate::proxy) const MOST_BODY_BYTES: usize = 64 * 1024;
+/// Maximum bytes of a body that holds a token. It is read whole before anything is forwarded.
+pub(in crate::proxy) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// A member of a JSON object in the body, in its outermost level.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +59,9 @@ impl BodyPlace {
     /// Reads a whole body.
     ///
     /// # Errors
-    /// [`Rejection::BodyMalformed`] for what is no JSON object, has a member twice at any level, or one that is to be read in two cases, or lacks a member;
-    /// [`Rejection::LoginNotAllowed`] for a value of the condition that is not listed; [`Rejection::AuthorizationMalformed`] for a
-    /// member that is no token.
+    /// [`Rejection::BodyMalformed`] for a body that is not a JSON object, has a duplicate member at any level, or one that differs
+    /// only in case, or lacks a member; [`Rejection::LoginNotAllowed`] for a value of the condition that is not listed;
+    /// [`Rejection::AuthorizationMalformed`] for a member that is not a token.
     pub(in crate::proxy) fn read(&self, body: &[u8]) -> Result<BodyContent, Rejection> {
         let text = str::from_utf8(body).ok().filter(|_| is_strict_object(body)).ok_or(Rejection::BodyMalformed)?;
         let members = Members::of(text).map_err(|_| Rejection::BodyMalformed)?;
@@ -87,7 +87,7 @@ impl BodyPlace {
 }
 
 impl BodyToken {
-    /// The body with another token in place of this one. All else stays byte for byte.
+    /// The body with another token instead of this one. All else stays byte for byte.
     pub(in crate::proxy) fn replaced(&self, token: &str) -> String {
         json_member::replaced(&self.text, &self.value, token)
     }
@@ -96,7 +96,7 @@ impl BodyToken {
 /// Whether headers announce a JSON body in UTF-8 that is not compressed. A backend might read anything else as another body than we do.
 ///
 /// # Errors
-/// [`Rejection::BodyNotJson`]; [`Rejection::BodyTooLarge`] for a length beyond [`MOST_BODY_BYTES`].
+/// [`Rejection::BodyNotJson`]; [`Rejection::BodyTooLarge`] for a length beyond [`MAX_BODY_BYTES`].
 pub(in crate::proxy) fn check_headers(headers: &HeaderMap) -> Result<(), Rejection> {
     let codings = headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
     if !list(codings).all(|coding| coding.eq_ignore_ascii_case(b"identity")) {
@@ -108,7 +108,7 @@ pub(in crate::proxy) fn check_headers(headers: &HeaderMap) -> Result<(), Rejecti
         _ => return Err(Rejection::BodyNotJson),
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > MOST_BODY_BYTES) { Err(Rejection::BodyTooLarge) } else { Ok(()) }
+    if length.is_some_and(|length| length > MAX_BODY_BYTES) { Err(Rejection::BodyTooLarge) } else { Ok(()) }
 }
 
 fn is_json(media_type: &str) -> bool {

@@ -1,6 +1,7 @@
 //! A token in a cookie (RFC 6265 section 5.4).
 //!
-//! Names have case. But what PHP reads as the same name (`my.sid` as `my_sid`, in old versions also decoded) is a second cookie of it.
+//! Names are case-sensitive. But a name that PHP reads as the same (`my.sid` as `my_sid`, in old versions also decoded) is a
+//! second cookie of that name.
 
 use std::ops::Range;
 
@@ -20,7 +21,7 @@ pub(super) struct InCookies {
     pub(super) token: Vec<u8>,
     /// All cookies in one line; several headers mean the same as one (RFC 9113 section 8.2.3).
     line: Vec<u8>,
-    /// Where the token stands in it.
+    /// Where the token is in it.
     value: Range<usize>,
 }
 
@@ -44,7 +45,7 @@ pub(super) fn find(headers: &HeaderMap, name: &str) -> Result<Option<InCookies>,
     Ok(Some(InCookies { token, line, value }))
 }
 
-/// All cookies with another token in place of the one that was found.
+/// All cookies with another token instead of the one that was found.
 pub(super) fn replaced(found: &InCookies, token: &str) -> Vec<u8> {
     let before = found.line.get(..found.value.start).unwrap_or_default();
     let after = found.line.get(found.value.end..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A token in a header of its own (RFC 6750 section 2.1, RFC 9110 section 11.4).
+//! A token in a header (RFC 6750 section 2.1, RFC 9110 section 11.4).
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 

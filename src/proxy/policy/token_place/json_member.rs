@@ -1,11 +1,11 @@
-//! A string member of a JSON object: found, and replaced so that the rest stays byte for byte.
+//! Finds a string member of a JSON object, and replaces it so that the rest stays the same byte for byte.
 
 use std::ops::Range;
 
 use crate::token::RawMembers;
 
 /// Most members. Whoever sends more wants to keep the gateway busy.
-const MOST_MEMBERS: usize = 1_024;
+const MAX_MEMBERS: usize = 1_024;
 
 /// The outermost members of a JSON object, none of them twice.
 #[derive(Debug)]
@@ -14,15 +14,15 @@ pub(super) struct Members<'a> {
     members: RawMembers<'a>,
 }
 
-/// Why a text is not taken.
+/// Why a text is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotOneObject;
 
 impl<'a> Members<'a> {
-    /// Reads the outermost members. Errors: no JSON object, or a member that stands twice in it; an escaped name counts as what it
+    /// Reads the outermost members. Errors: no JSON object, or a member that appears twice in it; an escaped name counts as what it
     /// means.
     pub(super) fn of(text: &'a str) -> Result<Self, NotOneObject> {
-        RawMembers::of(text, MOST_MEMBERS).map(|members| Self { text, members }).ok_or(NotOneObject)
+        RawMembers::of(text, MAX_MEMBERS).map(|members| Self { text, members }).ok_or(NotOneObject)
     }
 
     /// That no other member is this one for readers that know no case in names, as Go's `encoding/json` and ASP.NET Core by default.
@@ -31,8 +31,8 @@ impl<'a> Members<'a> {
         if self.members.names().any(is_other) { Err(NotOneObject) } else { Ok(()) }
     }
 
-    /// A member that is a string, and the place of its value; none if it is not there. Errors: no string, or a member that differs from it in
-    /// case alone.
+    /// A member that is a string, and the place of its value; none if it is not there. Errors: no string, or a member that differs
+    /// from it in case alone.
     pub(super) fn string(&self, name: &str) -> Result<Option<(String, Range<usize>)>, NotOneObject> {
         self.check_spelling(name)?;
         let Some(raw) = self.members.get(name) else { return Ok(None) };
@@ -48,7 +48,7 @@ fn folded(name: &str) -> impl Iterator<Item = char> {
     name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
-/// The text with another string as the value that stands there.
+/// The text with another string as the value that is there.
 pub(super) fn replaced(text: &str, value: &Range<usize>, new: &str) -> String {
     let before = text.get(..value.start).unwrap_or_default();
     let after = text.get(value.end..).unwrap_or_default();

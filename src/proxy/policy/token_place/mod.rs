@@ -1,7 +1,7 @@
 //! Where a token sits in a request: a header, a query parameter, a WebSocket subprotocol, a cookie, a member of a JSON body.
 //!
-//! Finding a token and putting another one in its place are pure functions, one file for each kind of place. The rest of the request
-//! stays byte for byte as it was.
+//! Finding a token and replacing it are pure functions, one file for each kind of place. The rest of the request stays the same
+//! byte for byte.
 
 mod body;
 mod cookie;
@@ -24,7 +24,7 @@ use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 
 pub use self::body::{BodyCondition, BodyPlace};
 pub(in crate::proxy) use self::{
-    body::{BodyContent, MOST_BODY_BYTES, PassedBody, check_headers as check_body_headers},
+    body::{BodyContent, MAX_BODY_BYTES, PassedBody, check_headers as check_body_headers},
     new_token::NewToken,
     query::{url_without, value as query_value},
     rewrite::Rewrite,
@@ -39,7 +39,7 @@ pub enum TokenPlace {
     Header {
         /// Its name.
         name: HeaderName,
-        /// What stands before the token, with a space. Case does not matter in what clients send. None: the token alone.
+        /// The text before the token, with a space. Case does not matter in what clients send. None: the token alone.
         scheme: Option<String>,
     },
     /// A query parameter of this name.
@@ -103,7 +103,7 @@ pub(in crate::proxy) struct Found<'a, 'p> {
 ///
 /// # Errors
 /// [`Rejection::AmbiguousToken`] where two places hold one, or one place two; [`Rejection::MissingToken`] where none does;
-/// [`Rejection::AuthorizationMalformed`] for a place that cannot be read. What stands in a header is not looked at here: most often it is
+/// [`Rejection::AuthorizationMalformed`] for a place that cannot be read. What is in a header is not looked at here: most often it is
 /// the token that the connection brought last, and anything else the exchange looks at.
 pub(in crate::proxy) fn find<'a, 'p>(places: &'p [TokenPlace], parts: Parts<'a>) -> Result<Found<'a, 'p>, Rejection> {
     let mut found = None;

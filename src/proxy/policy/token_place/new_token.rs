@@ -1,10 +1,10 @@
-//! [`NewToken`]: the token that is put in place of the client's, and header values that are secret as it is.
+//! [`NewToken`]: the token that replaces the client's, and header values that are as secret.
 
 use http::HeaderValue;
 
 use crate::token::Rejection;
 
-/// A token to be put in place of the client's: `Bearer <token>`, as a header value.
+/// A token to be put instead of the client's: `Bearer <token>`, as a header value.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::proxy) struct NewToken<'a>(&'a HeaderValue);
 

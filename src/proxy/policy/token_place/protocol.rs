@@ -8,7 +8,7 @@ use http::{HeaderMap, header::SEC_WEBSOCKET_PROTOCOL};
 use super::{ProtocolForm, Trace, zero};
 use crate::token::{Rejection, one_token};
 
-/// What stands before the token in the form of Kubernetes.
+/// The text before the token in the form of Kubernetes.
 const KUBERNETES: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// The token in this form.
@@ -38,7 +38,7 @@ pub(super) fn find<'a>(headers: &HeaderMap, form: &ProtocolForm) -> Result<Optio
     Ok(token.map(Cow::Owned))
 }
 
-/// The value with this token: in place of the one that is there, or else at the end.
+/// The value with this token: instead of the one that is there, or else at the end.
 pub(super) fn with(headers: &HeaderMap, form: &ProtocolForm, token: &str) -> Result<String, Rejection> {
     let (at, element, whole) = match form {
         ProtocolForm::Zero => return zero::replaced(headers, token),

@@ -1,7 +1,8 @@
 //! A token in a query parameter.
 //!
-//! Names are compared decoded, and in the ways that servers are known to read them: `;` separates too, `token[]` is `token`, `access.token`
-//! is `access_token`, case may not count. A request with two parameters that any server may take for the token is refused.
+//! Names are compared decoded, and in the ways that servers are known to read them: `;` separates too, `token[]` is `token`,
+//! `access.token` is `access_token`, case may be ignored. A request with two parameters that any server may take as the token
+//! is refused.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -18,7 +19,7 @@ use crate::token::{Rejection, one_token};
 pub(super) struct InQuery<'a> {
     /// The token, decoded.
     pub(super) token: Cow<'a, [u8]>,
-    /// Where its value stands in the target.
+    /// Where its value is in the target.
     pub(super) value: Range<usize>,
 }
 
@@ -54,7 +55,7 @@ pub(in crate::proxy) fn value<'a>(target: &'a [u8], name: &str) -> Option<Cow<'a
     parameter(target, name).ok()?.map(|found| found.token)
 }
 
-/// The target with another token as the value that stands there.
+/// The target with another token as the value that is there.
 pub(super) fn replaced(target: &[u8], value: &Range<usize>, token: &str) -> Vec<u8> {
     let before = target.get(..value.start).unwrap_or_default();
     let after = target.get(value.end..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! [`Rewrite`]: what a request is changed to on its way upstream.
+//! [`Rewrite`]: the changes to a request on its way upstream.
 
 use std::ptr;
 
@@ -25,7 +25,7 @@ pub(in crate::proxy) struct Rewrite {
     pub(in crate::proxy) headers: Vec<(HeaderName, Option<HeaderValue>)>,
     /// The whole body, if it was read.
     pub(in crate::proxy) body: Option<Bytes>,
-    /// The subprotocol that the client offered in place of ours, where its backend answers with what was offered.
+    /// The subprotocol that the client offered instead of ours, where its backend answers with what was offered.
     pub(in crate::proxy) offered: Option<HeaderValue>,
     /// Whether the token was put into something that backends are known to send back.
     pub(in crate::proxy) may_come_back: bool,
@@ -33,7 +33,7 @@ pub(in crate::proxy) struct Rewrite {
 
 impl Rewrite {
     /// Puts another token where the upstream looks: where the client's was found, if `to` is none. Takes the client's out, and whatever
-    /// else stands in the places where clients put tokens.
+    /// else is in the places where clients put tokens.
     pub(in crate::proxy) fn exchange(
         found: &TokenPlace,
         places: &[TokenPlace],
@@ -56,8 +56,8 @@ impl Rewrite {
         Ok(rewrite)
     }
 
-    /// Takes out what holds the client's token beside its place, which is another one than the gateway looks in. Of cookies, subprotocols and
-    /// parameters those alone that hold it go; of all else the whole line.
+    /// Takes out what holds the client's token beside its place, which is another one than the gateway looks in. Of cookies,
+    /// subprotocols and parameters those alone that hold it go; of all else the whole line.
     ///
     /// # Errors
     /// [`Rejection::AmbiguousToken`] for a path that holds it: without it, it would be another path.
@@ -121,7 +121,7 @@ impl Rewrite {
         Ok(())
     }
 
-    /// Takes out whatever stands in these places.
+    /// Takes out whatever is in these places.
     pub(in crate::proxy) fn drop_all(places: &[TokenPlace], parts: Parts<'_>) -> Result<Self, Rejection> {
         let mut rewrite = Self::default();
         rewrite.take_all(places, parts)?;

@@ -1,4 +1,4 @@
-//! Finds a token where it should not be, however that place spells it.
+//! Finds a token where it should not be, in any encoding.
 
 use std::{borrow::Cow, fmt};
 

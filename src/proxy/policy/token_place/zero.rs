@@ -1,4 +1,4 @@
-//! The form of Zero: `Sec-WebSocket-Protocol` is `encodeURIComponent(base64(JSON))`, and the JSON has the token as `authToken`.
+//! Zero's format: `Sec-WebSocket-Protocol` is `encodeURIComponent(base64(JSON))`, and the JSON has the token as `authToken`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_PROTOCOL};

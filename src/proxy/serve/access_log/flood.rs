@@ -1,4 +1,4 @@
-//! [`Flood`]: how many refusals are logged a second, and what is said of the others. Pure.
+//! [`Flood`]: how many refusals are logged per second, and the summary of the others. Pure.
 
 /// Seconds that the ends of two requests may be out of order.
 const APART: u64 = 60;
@@ -6,7 +6,7 @@ const APART: u64 = 60;
 /// The refusals of this second.
 #[derive(Debug)]
 pub(super) struct Flood {
-    /// Most lines in one second.
+    /// Maximum number of lines in one second.
     most: u32,
     /// Since the epoch.
     second: u64,
@@ -14,7 +14,7 @@ pub(super) struct Flood {
     left_out: LeftOut,
 }
 
-/// Refusals without a line of their own, by reason.
+/// Refusals without a log line, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LeftOut(Vec<(&'static str, u64)>);
 
@@ -30,7 +30,7 @@ impl Flood {
 
     /// Whether a refusal for this reason, in this second, gets a line. If not, it is counted.
     pub(super) fn admits(&mut self, second: u64, reason: &'static str) -> bool {
-        // Threads are a little apart. A clock that was set back by more begins anew.
+        // Threads are a little apart. A clock that was set back by more begins again.
         if second > self.second || second < self.second.saturating_sub(APART) {
             (self.second, self.logged) = (second, 0);
         }

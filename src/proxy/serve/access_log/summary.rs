@@ -1,4 +1,4 @@
-//! The line that stands for refusals without one.
+//! The line that summarises refusals without one.
 
 use std::{
     io::{self, Write},

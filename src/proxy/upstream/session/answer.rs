@@ -1,4 +1,4 @@
-//! An answer, read from bytes: header by header, then its body piece by piece. Pure.
+//! A response, parsed from bytes: header by header, then its body piece by piece. Pure.
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
@@ -11,7 +11,7 @@ use super::{Malformed, framing::AnswerBody, head::AnswerHead};
 pub(in crate::proxy) enum Piece {
     /// A header. Behind one of an interim answer (1xx) comes another.
     Header {
-        /// Without the fields that concern this connection alone, but for a switch of protocols.
+        /// Without connection-specific fields, except for a switch of protocols.
         header: Box<ResponseHeader>,
         /// The `Date` of a final answer, which is not in the header.
         date: Option<HeaderValue>,
@@ -39,7 +39,7 @@ impl Piece {
 /// What has been read of an answer, and what it has said so far.
 #[derive(Debug)]
 pub(in crate::proxy) struct AnswerReader {
-    /// What the upstream has sent and nobody has taken.
+    /// Bytes from the upstream that have not been processed.
     unread: Bytes,
     /// Whether the request's method is HEAD, whose answer has no body.
     answers_head: bool,

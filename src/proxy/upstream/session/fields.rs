@@ -1,4 +1,4 @@
-//! [`Fields`]: the fields of an answer's header, as they were read.
+//! [`Fields`]: the fields of a response's header, as received.
 
 use httparse::Header;
 

@@ -1,4 +1,4 @@
-//! Where a body ends (RFC 9112 sections 6 and 7), for what is read and for what is written. Pure.
+//! Where a body ends (RFC 9112 sections 6 and 7), for reading and writing. Pure.
 
 use bytes::{Buf as _, Bytes};
 use http::StatusCode;
@@ -7,15 +7,15 @@ use httparse::Status;
 use super::{Malformed, fields::Fields};
 use crate::proxy::http::list;
 
-/// Most bytes of the line before a chunk, which may carry extensions.
-const LONGEST_CHUNK_LINE: usize = 4 * 1024;
-/// Most bytes of all extensions of a body.
-const MOST_EXTENSIONS: usize = 16 * 1024;
-/// Most bytes of what follows the last chunk.
-const LONGEST_TRAILER: usize = 64 * 1024;
+/// Maximum bytes of the line before a chunk, which may carry extensions.
+const MAX_CHUNK_LINE_BYTES: usize = 4 * 1024;
+/// Maximum bytes of all extensions of a body.
+const MAX_EXTENSION_BYTES: usize = 16 * 1024;
+/// Maximum bytes of what follows the last chunk.
+const MAX_TRAILER_BYTES: usize = 64 * 1024;
 const LINE_END: &[u8] = b"\r\n";
 
-/// The body of an answer, as far as it has been taken.
+/// The progress of a response's body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AnswerBody {
     /// So many bytes are still to come.
@@ -82,7 +82,7 @@ impl AnswerBody {
         }
     }
 
-    /// Whether all of it has been taken.
+    /// Whether it is complete.
     pub(super) fn is_done(&self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunks { at: Position::Done, .. }) | Self::Closed)
     }
@@ -97,7 +97,7 @@ impl AnswerBody {
 }
 
 impl Chunks {
-    pub(super) const BEGIN: Self = Self { at: Position::Line, extensions: MOST_EXTENSIONS };
+    pub(super) const BEGIN: Self = Self { at: Position::Line, extensions: MAX_EXTENSION_BYTES };
 
     fn take(&mut self, unread: &mut Bytes) -> Result<Option<Bytes>, Malformed> {
         self.pass(unread)?;
@@ -123,7 +123,7 @@ impl Chunks {
                     self.extensions = self.extensions.checked_sub(extensions).ok_or(too_much)?;
                     unread.advance(line);
                     self.at =
-                        if size == 0 { Position::Trailer { room: LONGEST_TRAILER, searched: 0 } } else { Position::Data(size) };
+                        if size == 0 { Position::Trailer { room: MAX_TRAILER_BYTES, searched: 0 } } else { Position::Data(size) };
                 }
                 Position::Data(_) | Position::Done => return Ok(()),
                 Position::DataEnd => match unread.get(..LINE_END.len()) {
@@ -131,7 +131,7 @@ impl Chunks {
                         unread.advance(LINE_END.len());
                         self.at = Position::Line;
                     }
-                    Some(_) => return Err(Malformed::of("a chunk longer than it says")),
+                    Some(_) => return Err(Malformed::of("a chunk longer than its size")),
                     None => return Ok(()),
                 },
                 Position::Trailer { room, searched } => {
@@ -155,7 +155,7 @@ impl Chunks {
 
 /// How long the line before a chunk is, and the chunk. None: there is more to come.
 fn chunk_line(bytes: &[u8]) -> Result<Option<(usize, u64)>, Malformed> {
-    let malformed = Malformed::of("a chunk without a proper size");
+    let malformed = Malformed::of("a chunk without a valid size");
     // The parser takes no digit for a zero, and a line's end for a part of an extension.
     if bytes.first().is_some_and(|first| !first.is_ascii_hexdigit()) {
         return Err(malformed);
@@ -163,9 +163,9 @@ fn chunk_line(bytes: &[u8]) -> Result<Option<(usize, u64)>, Malformed> {
     match httparse::parse_chunk_size(bytes) {
         Ok(Status::Complete((line, size))) => {
             let is_one_line = bytes.iter().take(line).filter(|byte| **byte == b'\n').count() == 1;
-            if is_one_line && line <= LONGEST_CHUNK_LINE { Ok(Some((line, size))) } else { Err(malformed) }
+            if is_one_line && line <= MAX_CHUNK_LINE_BYTES { Ok(Some((line, size))) } else { Err(malformed) }
         }
-        Ok(Status::Partial) if bytes.len() <= LONGEST_CHUNK_LINE => Ok(None),
+        Ok(Status::Partial) if bytes.len() <= MAX_CHUNK_LINE_BYTES => Ok(None),
         _ => Err(malformed),
     }
 }
@@ -225,8 +225,9 @@ fn count_down(left: &mut u64, there: usize) -> usize {
     count
 }
 
-/// Whether an answer comes in chunks. Said twice it is meant once, since it must not be applied twice (RFC 9112 section 7); `identity`, which
-/// HTTP/1.1 had before, says nothing. Any other coding would have to be undone, or told to a client that did not ask for it.
+/// Whether an answer comes in chunks. Said twice it is meant once, since it must not be applied twice (RFC 9112 section 7);
+/// `identity`, which HTTP/1.1 had before, says nothing. Any other coding would have to be undone, or told to a client that did not
+/// ask for it.
 pub(super) fn is_chunked(fields: Fields<'_>) -> Result<bool, Malformed> {
     let mut values = fields.values("transfer-encoding").peekable();
     if values.peek().is_none() {
@@ -244,13 +245,13 @@ pub(super) fn is_chunked(fields: Fields<'_>) -> Result<bool, Malformed> {
     if is_said { Ok(is_chunked) } else { Err(Malformed::of("a Transfer-Encoding without a coding")) }
 }
 
-/// One length, however often it is said, and what was said of it before.
+/// One length, even if repeated, compared with earlier ones.
 pub(super) fn content_length<'a>(
     mut length: Option<u64>,
     values: impl Iterator<Item = &'a [u8]>,
 ) -> Result<Option<u64>, Malformed> {
     for digits in values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
-        let said = number(digits).ok_or(Malformed::of("a length that is no number"))?;
+        let said = number(digits).ok_or(Malformed::of("a length that is not a number"))?;
         if *length.get_or_insert(said) != said {
             return Err(Malformed::of("more than one length"));
         }
@@ -323,10 +324,10 @@ mod tests {
 
     #[test]
     fn what_are_no_chunks_is_refused() {
-        let long_line = format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(LONGEST_CHUNK_LINE));
-        let long_trailer = format!("0\r\nX: {}\r\n\r\n", "x".repeat(LONGEST_TRAILER));
+        let long_line = format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(MAX_CHUNK_LINE_BYTES));
+        let long_trailer = format!("0\r\nX: {}\r\n\r\n", "x".repeat(MAX_TRAILER_BYTES));
         let many_extensions = format!("1;{}\r\nx\r\n", "x".repeat(1_000)).repeat(17) + "0\r\n\r\n";
-        let many_trailers = format!("0\r\n{}\r\n", "X: x\r\n".repeat(LONGEST_TRAILER / 6 + 1));
+        let many_trailers = format!("0\r\n{}\r\n", "X: x\r\n".repeat(MAX_TRAILER_BYTES / 6 + 1));
         for body in [
             "\r\n\r\n",
             ";\r\n\r\n",
@@ -338,11 +339,11 @@ mod tests {
             "2\r\nabc\r\n0\r\n\r\n",
             "10000000000000000\r\n",
             &long_line,
-            &long_line[..LONGEST_CHUNK_LINE + 2],
+            &long_line[..MAX_CHUNK_LINE_BYTES + 2],
             &long_trailer,
             &many_extensions,
             &many_trailers,
-            &long_trailer[..LONGEST_TRAILER + 4],
+            &long_trailer[..MAX_TRAILER_BYTES + 4],
         ] {
             let mut unread = Bytes::from(body.to_owned());
             let mut chunks = chunks();

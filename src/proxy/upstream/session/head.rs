@@ -1,4 +1,4 @@
-//! The header of an answer (RFC 9112 sections 4 to 6), read from bytes. Pure.
+//! The header of a response (RFC 9112 sections 4 to 6), parsed from bytes. Pure.
 
 use std::{iter, mem::MaybeUninit};
 
@@ -14,12 +14,12 @@ use super::{
 };
 use crate::proxy::http::{hop_by_hop, list};
 
-/// Most bytes of a header.
-const LONGEST: usize = 256 * 1024;
-/// Most fields of one.
-const MOST_FIELDS: usize = 256;
-/// Most that it may say of its connection: each field is compared with each.
-const MOST_OPTIONS: usize = 32;
+/// Maximum bytes of a header.
+const MAX_HEADER_BYTES: usize = 256 * 1024;
+/// Maximum number of fields of one.
+const MAX_FIELDS: usize = 256;
+/// Maximum number of its connection options: each field is compared with each.
+const MAX_OPTIONS: usize = 32;
 /// Fields that an answer gets on its way to a client: `Date`, `Connection`, and what says where its body ends.
 const ROOM: usize = 3;
 
@@ -40,7 +40,7 @@ impl AnswerHead {
     /// Takes a header off the beginning of what was read; `answers_head` says that the request's method was HEAD. None: there is more
     /// to come.
     pub(super) fn take(unread: &mut Bytes, answers_head: bool) -> Result<Option<Self>, Malformed> {
-        let mut room = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+        let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut parsed = Response::new(&mut []);
         let mut parser = ParserConfig::default();
         // As lenient as other proxies are with servers.
@@ -50,12 +50,11 @@ impl AnswerHead {
             other => unreadable(&parser, unread, other),
         };
         let length = match parser.parse_response_with_uninit_headers(&mut parsed, unread, &mut room).map_err(malformed)? {
-            Status::Complete(length) if length <= LONGEST => length,
-            Status::Partial if unread.len() <= LONGEST => return Ok(None),
+            Status::Complete(length) if length <= MAX_HEADER_BYTES => length,
+            Status::Partial if unread.len() <= MAX_HEADER_BYTES => return Ok(None),
             _ => return Err(Malformed::of("the header is longer than 256 KiB")),
         };
-        let status =
-            parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed::of("there is no such status"))?;
+        let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed::of("an invalid status"))?;
         let fields = Fields::of(parsed.headers);
         let connection = match status {
             StatusCode::SWITCHING_PROTOCOLS => None,
@@ -70,12 +69,12 @@ impl AnswerHead {
     }
 }
 
-/// Says which line of a header cannot be read, and why; nothing of what stands there.
+/// Says which line of a header cannot be read, and why; nothing of what is there.
 #[cold]
 fn unreadable(parser: &ParserConfig, bytes: &[u8], error: httparse::Error) -> Malformed {
     let ends: Vec<_> = bytes.iter().zip(1..).filter_map(|(byte, end)| (*byte == b'\n').then_some(end)).collect();
     let is_readable = |end: &usize| {
-        let mut room = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+        let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let beginning = bytes.get(..*end).unwrap_or(bytes);
         parser.parse_response_with_uninit_headers(&mut Response::new(&mut []), beginning, &mut room).is_ok()
     };
@@ -90,8 +89,8 @@ struct Connection<'a> {
 
 impl<'a> Connection<'a> {
     fn of(fields: Fields<'a>) -> Result<Self, Malformed> {
-        let options: Vec<_> = list(fields.values("connection")).take(MOST_OPTIONS + 1).collect();
-        if options.len() > MOST_OPTIONS { Err(Malformed::of("it says too much of its connection")) } else { Ok(Self { options }) }
+        let options: Vec<_> = list(fields.values("connection")).take(MAX_OPTIONS + 1).collect();
+        if options.len() > MAX_OPTIONS { Err(Malformed::of("too many Connection options")) } else { Ok(Self { options }) }
     }
 
     /// RFC 9112 section 9.3.
@@ -117,7 +116,7 @@ fn header(
     bytes: &Bytes,
     connection: Option<&Connection<'_>>,
 ) -> Result<(Box<ResponseHeader>, Option<HeaderValue>), Malformed> {
-    let malformed = |_| Malformed::of("the header holds what no header may");
+    let malformed = |_| Malformed::of("the header has an invalid field");
     let mut header = ResponseHeader::build(status, Some(fields.all().len() + ROOM)).map_err(malformed)?;
     header.set_reason_phrase(reason).map_err(malformed)?;
     // These say nothing of a body (RFC 9110 section 8.6, RFC 9112 section 6.1), and whoever believes them waits for one.
@@ -343,16 +342,16 @@ mod tests {
     #[test]
     fn a_header_has_its_bounds() {
         let long = |length: usize| format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(length));
-        assert!(take(&long(LONGEST - 100)).is_ok());
-        assert!(take(&long(LONGEST)).is_err());
-        let unfinished = Bytes::from(long(LONGEST).trim_end().to_owned());
+        assert!(take(&long(MAX_HEADER_BYTES - 100)).is_ok());
+        assert!(take(&long(MAX_HEADER_BYTES)).is_err());
+        let unfinished = Bytes::from(long(MAX_HEADER_BYTES).trim_end().to_owned());
         assert!(AnswerHead::take(&mut unfinished.clone(), false).is_err());
         let many = |count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(count));
-        assert!(take(&many(MOST_FIELDS)).is_ok());
-        assert!(take(&many(MOST_FIELDS + 1)).is_err());
+        assert!(take(&many(MAX_FIELDS)).is_ok());
+        assert!(take(&many(MAX_FIELDS + 1)).is_err());
         let options = |count: usize| format!("HTTP/1.1 200 OK\r\nConnection: {}\r\n\r\n", "a,".repeat(count));
-        assert!(take(&options(MOST_OPTIONS)).is_ok());
-        assert!(take(&options(MOST_OPTIONS + 1)).is_err());
+        assert!(take(&options(MAX_OPTIONS)).is_ok());
+        assert!(take(&options(MAX_OPTIONS + 1)).is_err());
     }
 
     proptest::proptest! {

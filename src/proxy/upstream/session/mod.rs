@@ -1,8 +1,9 @@
-//! A connection to an upstream, while one request and its answer are on it (RFC 9112).
+//! A connection to an upstream during one request and its response (RFC 9112).
 //!
-//! In place of Pingora's session for this side, which wants a copy of the client's header to change, copies the answer's, and makes that one
-//! without room for the fields that every answer gets on its way. Here is what reads and writes. [`request`] makes a request's header, [`head`]
-//! parses an answer's with its [`fields`], [`framing`] finds where bodies end, [`answer`] puts these two together; they are pure.
+//! It replaces Pingora's session for this side, which needs its own copy of the client's header, copies the response's, and
+//! creates that without room for the fields that every response gets on its way. This module reads and writes. [`request`]
+//! builds a request's header, [`head`] parses a response's with its [`fields`], [`framing`] finds where bodies end, [`answer`]
+//! combines these two; they are pure.
 
 mod answer;
 mod fields;
@@ -31,8 +32,8 @@ pub(in crate::proxy) use self::{
     request::UpstreamRequest,
 };
 
-/// Most bytes that are read at once.
-const MOST_READ: usize = 64 * 1024;
+/// Maximum bytes that are read at once.
+const MAX_READ_BYTES: usize = 64 * 1024;
 /// A part of a body, and what frames it.
 const PARTS: usize = 4;
 
@@ -81,7 +82,7 @@ impl UpstreamSession {
             return Ok(());
         }
         let (before, part, after) = self.request_body.frame(part);
-        let too_short = || Error::explain(ErrorType::WriteError, "the body is shorter than it was said to be");
+        let too_short = || Error::explain(ErrorType::WriteError, "the body is shorter than declared");
         let end = if is_last { self.request_body.end().ok_or_else(too_short)? } else { b"" };
         self.queued = Some([before, part, Bytes::from_static(after), Bytes::from_static(end)]);
         Ok(())
@@ -95,7 +96,7 @@ impl UpstreamSession {
         self.poll_write(task).map_err(|error| Error::because(ErrorType::WriteError, "sending a request", error))
     }
 
-    /// How many bytes the upstream has taken.
+    /// How many bytes have been written to the upstream.
     pub(in crate::proxy) fn sent(&self) -> u64 {
         self.sent
     }
@@ -117,7 +118,8 @@ impl UpstreamSession {
     /// What comes next of the answer.
     ///
     /// # Errors
-    /// What was read is no answer, or the connection is lost. The request may be sent again (`ReusedOnly`) where nothing of an answer came.
+    /// What was read is not an answer, or the connection is lost. The request may be sent again (`ReusedOnly`) where nothing of an
+    /// answer came.
     pub(in crate::proxy) fn poll_read(&mut self, task: &mut Context<'_>) -> Poll<Result<Piece>> {
         loop {
             if let Some(piece) =
@@ -140,7 +142,7 @@ impl UpstreamSession {
         self.answer.is_persistent().then_some(self.stream)
     }
 
-    /// The connection after a switch of protocols, with what came behind the header.
+    /// The connection after a switch of protocols, with the bytes received after the header.
     pub(in crate::proxy) fn into_switched(self) -> (Stream, Option<Bytes>) {
         (self.stream, Some(self.answer.into_unread()).filter(|bytes| !bytes.is_empty()))
     }
@@ -161,7 +163,7 @@ impl UpstreamSession {
 
     /// Reads what is there. While it waits it holds no buffer, since an answer may be long in coming.
     fn poll_read_more(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut room = [MaybeUninit::uninit(); MOST_READ];
+        let mut room = [MaybeUninit::uninit(); MAX_READ_BYTES];
         let mut piece = ReadBuf::uninit(&mut room);
         ready!(Pin::new(&mut self.stream).poll_read(task, &mut piece))?;
         self.answer.append(piece.filled());

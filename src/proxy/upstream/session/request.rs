@@ -1,4 +1,4 @@
-//! The header of a request as its upstream sees it: the client's, with changes. Pure.
+//! The header of a request as its upstream gets it: the client's, with changes. Pure.
 
 use std::iter;
 
@@ -27,7 +27,7 @@ pub(in crate::proxy) struct UpstreamRequest {
 
 impl UpstreamRequest {
     /// Writes the client's header with these changes, and without what is unwanted unless it is changed. How the body is framed is said
-    /// anew, whatever the client says of it.
+    /// again, whatever the client says of it.
     ///
     /// # Errors
     /// A target that cannot be written, or a length that is none.
@@ -81,7 +81,7 @@ impl HeadWriter {
     fn begin(method: &str, target: &[u8]) -> Result<Self, Malformed> {
         // They would end the target, or the line (RFC 9112 section 3).
         if target.is_empty() || target.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r' | b' ')) {
-            return Err(Malformed::of("a target that is none"));
+            return Err(Malformed::of("an invalid target"));
         }
         let mut head = Self { bytes: Vec::with_capacity(USUAL_LENGTH), length: None };
         head.put(&[method.as_bytes(), b" ", target, b" HTTP/1.1\r\n"]);
@@ -93,7 +93,7 @@ impl HeadWriter {
         if name == header::CONTENT_LENGTH {
             self.length = content_length(self.length, iter::once(value.as_bytes()))?;
         } else if name != header::TRANSFER_ENCODING {
-            // It is the name that was looked at, however the spelling was come by.
+            // It is the name that was checked, however the spelling was come by.
             let is_same = |spelled: &&[u8]| spelled.eq_ignore_ascii_case(name.as_str().as_bytes());
             self.put(&[spelled.filter(is_same).unwrap_or(spelling(name)), b": ", value.as_bytes(), b"\r\n"]);
         }

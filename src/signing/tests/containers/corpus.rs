@@ -14,14 +14,14 @@ const WORDS: &[(&str, &str, bool)] = &[
     ("mac(sha3-512,", "a MAC with SHA3-512", false),
     ("mac(md4,", "a MAC with MD4", false),
     ("cert&key(pbeWithMD2AndDES-CBC", "the scheme pbeWithMD2AndDES-CBC", true),
-    ("pass-mac(ascii),pass-cipher(ascii2)", "was made with one passphrase for the file and another one for the key in it", true),
+    ("pass-mac(ascii),pass-cipher(ascii2)", "has one passphrase for the file and another for the key in it", true),
     (
         "rsa(2048,sha256),cert(pbeWithSHAAnd40BitRC2-CBC,salt(8),iter(2048)),mac(",
-        "holds a certificate; the private key belongs here",
+        "contains a certificate; it must contain the private key",
         true,
     ),
-    ("rsa-pss(2048,sha256,restrict)", "for SHA-256 with a mask of SHA-256 and a salt of at least 40 bytes alone", true),
-    ("dsa(1024", "holds a private key of type DSA", true),
+    ("rsa-pss(2048,sha256,restrict)", "restricted to SHA-256 with a mask of SHA-256 and a salt of at least 40 bytes", true),
+    ("dsa(1024", "contains a private key of type DSA", true),
 ];
 
 /// Fewer opened would be a step back.

@@ -62,12 +62,12 @@ fn a_pem_that_was_changed_on_its_way_is_named_and_put_right() {
         ("is text in UTF-16", [&[0xfe, 0xff][..], &utf16(u16::to_be_bytes)].concat()),
         ("is text in UTF-16", utf16(u16::to_le_bytes)),
         ("is text in UTF-16", utf16(u16::to_be_bytes)),
-        ("has the two characters \\n in place of each line end", text.replace('\n', "\\n").into_bytes()),
-        ("has the two characters \\n in place of each line end", text.replace('\n', "\\r\\n").into_bytes()),
-        ("stands in quotes", format!("\"{text}\"\n").into_bytes()),
-        ("stands in quotes", format!("'{}'", text.trim_end()).into_bytes()),
-        ("has blanks, or nothing, in place of its line ends", text.replace('\n', " ").into_bytes()),
-        ("has blanks, or nothing, in place of its line ends", text.replace('\n', "").into_bytes()),
+        ("has the two characters \\n instead of line breaks", text.replace('\n', "\\n").into_bytes()),
+        ("has the two characters \\n instead of line breaks", text.replace('\n', "\\r\\n").into_bytes()),
+        ("is enclosed in quotes", format!("\"{text}\"\n").into_bytes()),
+        ("is enclosed in quotes", format!("'{}'", text.trim_end()).into_bytes()),
+        ("has spaces, or nothing, instead of line breaks", text.replace('\n', " ").into_bytes()),
+        ("has spaces, or nothing, instead of line breaks", text.replace('\n', "").into_bytes()),
         ("is base64 of a PEM", base64(text.as_bytes()).into_bytes()),
         ("is base64 of a binary file (a PKCS#12 or a key in DER)", base64(&read("key.pfx")).into_bytes()),
         ("is base64 of a binary file (a PKCS#12 or a key in DER)", [base64(&read("key.der")).as_bytes(), b"\n"].concat()),
@@ -94,9 +94,9 @@ fn keys_of_other_programs_are_named_and_converted() {
     for (command, what) in [
         (
             "rsa -provider legacy -provider default -in mycert.pem -outform PVK -pvk-none -out key.file",
-            "is a private key of Microsoft's tools (PVK)",
+            "is a Microsoft private key (PVK)",
         ),
-        ("rsa -in mycert.pem -outform MSBLOB -out key.file", "is a private key of Microsoft's tools (a key blob)"),
+        ("rsa -in mycert.pem -outform MSBLOB -out key.file", "is a Microsoft private key (a key blob)"),
     ] {
         openssl.run(command);
         let problem = openssl.problem("key.file", None);
@@ -107,7 +107,7 @@ fn keys_of_other_programs_are_named_and_converted() {
         for kind in ["rsa -b 2048", "ecdsa -b 256"] {
             shell(&openssl, &format!("rm -f key.file*; ssh-keygen -q -t {kind} -N '' -f key.file"));
             let problem = openssl.problem("key.file", None);
-            assert!(problem.to_string().starts_with("is a key of OpenSSH: "), "{problem}");
+            assert!(problem.to_string().starts_with("is an OpenSSH key: "), "{problem}");
             let command = problem.to_string();
             let command = command.split('`').nth(1).unwrap().replace("OLD", "key.file").replace("NEW", "new.file");
             shell(&openssl, &format!("{command} -P '' -N ''"));
@@ -144,12 +144,12 @@ fn keys_of_other_programs_are_named_and_converted() {
 #[test]
 fn what_cannot_be_converted_is_named_at_least() {
     for (content, what) in [
-        (&b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQ=="[..], "is a key of PGP: "),
-        (b"PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n", "is a key of PuTTY: "),
-        (b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n", "is a key in the form of ssh.com: "),
-        (b"<RSAKeyValue><Modulus>", "is a key of .NET in XML: "),
-        (b"{\"keys\":[]}", "is no key file that is known here; accepted: "),
-        (b"-----BEGIN PGP", "is no key file that is known here; accepted: "),
+        (&b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQ=="[..], "is a PGP key: "),
+        (b"PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n", "is a PuTTY key: "),
+        (b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n", "is a key in ssh.com's format: "),
+        (b"<RSAKeyValue><Modulus>", "is a .NET key in XML: "),
+        (b"{\"keys\":[]}", "is not a known kind of key file; accepted: "),
+        (b"-----BEGIN PGP", "is not a known kind of key file; accepted: "),
     ] {
         let problem = SigningKey::parse(content, None, None).unwrap_err();
         assert!(problem.to_string().starts_with(what), "{problem}");
