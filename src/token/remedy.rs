@@ -31,7 +31,7 @@ impl Rejection {
             Self::BodyTimeout => "Client: send the body at once. Config: raise `listen.body_timeout` for bad networks.",
             Self::BodyTooLarge => "Client: send a smaller login, at most 64 KiB.",
             Self::CallerUnauthenticated => {
-                "Caller: send the credentials that the endpoint's `clients` or `callers` name. Config: compare the file of the secret; two lines are taken while it is changed."
+                "Client: send the credentials that the endpoint's `clients` or `callers` name. Config: compare the file of the secret, which may hold an old and a new one in two lines."
             }
             Self::ClaimNotAllowed => "Provider: put the claim into access tokens. Config: correct `claims` of the route.",
             Self::ClaimsMalformed => {
@@ -42,7 +42,7 @@ impl Rejection {
             }
             Self::DuplicateMember => "Provider: a member appears twice in the token, so it is ambiguous. Check the custom claims.",
             Self::EndpointRequestMalformed => {
-                "Caller: send what docs/endpoints.md shows for this endpoint: each parameter once, in the body, in its media type."
+                "Client: send what docs/endpoints.md shows for this endpoint: each parameter once, in the body, in its media type."
             }
             Self::Expired => {
                 "Client: get a new token before the old one expires. If it is new, compare the clocks of this machine and of the issuer."

@@ -161,10 +161,10 @@ fn sign_in(section: &mut Section<'_>, dialect: Dialect, issuers: &[&str]) -> Sig
     };
     let callers = section.required("callers", who).map(|field| field.elements()).unwrap_or_default();
     let user_id = if is_entra { None } else { section.text("user_id", &CLAIM) };
-    let tenants = if is_entra { section.texts("tenants", &GUID) } else { Vec::new() };
-    if is_entra && tenants.is_empty() {
-        section.missing("tenants", "the ids of the tenants whose users sign in");
-    }
+    let tenants = match is_entra {
+        true => section.required("tenants", "the ids of the tenants whose users sign in").map(|field| field.texts(&GUID)),
+        false => None,
+    };
     SignInSettings {
         dialect,
         callers: callers.into_iter().filter_map(|field| caller(field.section(), issuers)).collect(),
@@ -175,7 +175,7 @@ fn sign_in(section: &mut Section<'_>, dialect: Dialect, issuers: &[&str]) -> Sig
         deadline: section.duration("deadline", DEADLINE, Duration::from_millis(100)..=Duration::from_secs(20)),
         on_failure: section.choice("on_failure", &ON_FAILURE, OnFailure::default()),
         user_message: section.text("user_message", &TEXT).unwrap_or_else(|| USER_MESSAGE.to_owned()),
-        tenants,
+        tenants: tenants.unwrap_or_default(),
         applications: if is_entra { section.texts("applications", &GUID) } else { Vec::new() },
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{TENANT_ID, bad_minting, bad_routes, config, parse, problems, with};
+use super::{TENANT_ID, bad_endpoints, bad_minting, bad_routes, config, parse, problems, with};
 
 const KEY_URL: &str = "accepted: https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])";
 const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
@@ -249,12 +249,14 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row("/threads", json!(1025), "threads: 1025 is too large; accepted: 0 to 1024 (default 0)"),
         row("/listen", json!([]), "listen: is not a mapping; accepted: keys with values, indented"),
         row("/admin", json!("127.0.0.1:9090"), "admin: is not a mapping; accepted: keys with values, indented"),
+        row("/issuers/0/for", json!("users"), "issuers[0].for: \"users\" is not known; accepted: routes, endpoints"),
         row("/routes", json!([{ "name": "a", "mint": "couch" }]), "routes[0].mint: there is no profile couch; accepted: default"),
         row("/signing", json!("signing.pem"), "signing: is not a mapping; accepted: keys with values, indented"),
         row("/upstream", json!("http://127.0.0.1"), "upstream: is not a mapping; accepted: keys with values, indented"),
         row("/issuers", json!("b2c"), "issuers: is not a mapping; accepted: keys with values, indented"),
     ];
     rows.extend(bad_routes::rows());
+    rows.extend(bad_endpoints::rows());
     rows.extend(bad_minting::rows());
     rows
 }

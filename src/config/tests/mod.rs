@@ -1,6 +1,7 @@
 //! Tests of the config as a whole: text in, settings or findings out.
 
 /// Bad values of how keys arrive, and of who may change that.
+mod bad_endpoints;
 mod bad_key_sources;
 /// Of these, those for minting.
 mod bad_minting;

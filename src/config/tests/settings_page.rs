@@ -40,7 +40,7 @@ const SECTIONS: [(&str, &str); 19] = [
 ];
 
 /// Settings whose default depends on others, or is too long for a table.
-const WITHOUT_ONE_DEFAULT: [&str; 14] = [
+const WITHOUT_ONE_DEFAULT: [&str; 15] = [
     "headers.strip",
     "issuers[].audiences",
     "issuers[].discovery",
@@ -50,6 +50,7 @@ const WITHOUT_ONE_DEFAULT: [&str; 14] = [
     "issuers[].preset",
     "issuers[].user_id",
     "routes[].endpoint.callers",
+    "routes[].endpoint.tenants",
     "routes[].endpoint.type",
     "routes[].name",
     "routes[].upstream",
