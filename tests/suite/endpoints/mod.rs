@@ -136,7 +136,7 @@ impl Desk {
 
     /// Tokens that were signed so far.
     pub fn signed(&self) -> f64 {
-        self.kit.metric("syncgate_exchange_duration_seconds_count", &[("step", "mint")])
+        self.kit.metric("syncgate_exchange_duration_seconds_count", &[("stage", "mint")])
     }
 
     /// Refusals of this kind so far.
