@@ -6,7 +6,7 @@ use super::{ALICE, Desk, JSON, NEW_SECRET, SECRET, basic, body, claims, event};
 use crate::recorder::claims_of;
 
 /// The token in an answer of Entra's event.
-fn provided(answer: &Value) -> Option<&str> {
+pub fn provided(answer: &Value) -> Option<&str> {
     assert_eq!(answer["data"]["@odata.type"], "microsoft.graph.onTokenIssuanceStartResponseData");
     let actions = answer["data"]["actions"].as_array().unwrap();
     assert_eq!(
