@@ -292,3 +292,20 @@ async fn nothing_is_minted_while_the_keys_of_callers_are_unavailable() {
     Caller::Entra.signs_in(&desk).await.is_alice(&desk);
     desk.stop().await;
 }
+
+#[tokio::test]
+async fn a_caller_whose_new_key_does_not_come_is_refused_and_no_sign_in_goes_on_for_it() {
+    let more = json!({ "entra": { "deadline": "200ms" } });
+    let desk = Desk::start_unready(more, json!({}), DemoIssuer::start().await.unwrap(), on_demand).await;
+    desk.kit.await_ready().await;
+    desk.callers.rotate().await.unwrap();
+    desk.callers.retire();
+    behaves(&desk.callers, &Behaviour::Silent);
+    let answer = desk.kit.raw(Caller::Entra.request(&desk).as_bytes()).await;
+    assert_eq!((answer.status, &body(&answer)["error"]["code"]), (503, &json!("key_not_fetched_yet")), "{}", answer.text());
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!((desk.signed(), desk.refused("signing_overloaded")), (0.0, 0.0));
+    let outcome = Caller::Entra.signs_in(&desk).await;
+    assert_eq!(outcome.sign_in, SignIn::Fails, "{outcome:?}");
+    desk.stop().await;
+}
