@@ -1,6 +1,7 @@
 //! What the gateway answers itself, over real sockets: the token exchange, the calls of Microsoft's sign-ins, the documents.
 
 mod documents;
+mod microsoft;
 mod refusals;
 mod sign_in;
 mod token_exchange;
@@ -9,6 +10,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use serde_json::{Value, json};
 use syncgate::{
+    config::Config,
     demo::{
         DemoIssuer,
         world::{WorldOptions, trust},
@@ -47,9 +49,20 @@ impl Desk {
 
     /// The same, with more keys of the routes themselves.
     pub async fn start_with(more: Value, of_routes: Value) -> Self {
+        let desk = Self::start_unready(more, of_routes, DemoIssuer::start().await.unwrap(), |_| {}).await;
+        desk.kit.await_ready().await;
+        desk
+    }
+
+    /// The same with a changed config, and with this issuer of callers, whose keys need not be there yet.
+    pub async fn start_unready(
+        more: Value,
+        of_routes: Value,
+        callers: DemoIssuer,
+        adjust: impl FnOnce(&mut Config) + Send + 'static,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let secret_file = secret(&folder, "secret", &format!("{SECRET}\n{NEW_SECRET}\n"));
-        let callers = DemoIssuer::start().await.unwrap();
         let basic = json!({ "basic": { "username": "b2c", "password_file": secret_file } });
         let all = json!([basic, { "bearer": { "secret_file": secret_file } },
                          { "api_key": { "header": "x-api-key", "secret_file": secret_file } }]);
@@ -113,9 +126,9 @@ impl Desk {
             config.profiles = settings.profiles;
             config.issuers[0].rules.kept_claims = settings.issuers[0].rules.kept_claims.clone();
             config.issuers.push(caller);
+            adjust(config);
         });
-        let kit = Kit::start_unready(options).await;
-        kit.await_ready().await;
+        let kit = Box::pin(Kit::start_unready(options)).await;
         Self { kit, callers, _folder: folder }
     }
 
@@ -136,7 +149,7 @@ impl Desk {
 
     /// Tokens that were signed so far.
     pub fn signed(&self) -> f64 {
-        self.kit.metric("syncgate_exchange_duration_seconds_count", &[("step", "mint")])
+        self.kit.metric("syncgate_exchange_duration_seconds_count", &[("stage", "mint")])
     }
 
     /// Refusals of this kind so far.

@@ -1,8 +1,9 @@
 //! Programs that nobody here wrote, from npm and PyPI, with the gateway between them: `tests/interop`.
 //!
-//! Needs Node 20 or newer with npm; the logins need Python 3.10 or newer, too. `installed.rs` says what happens without them.
+//! Needs Node 20 or newer with npm; the logins and one of the exchanges need Python 3.10 or newer, too. `installed.rs` says what happens without them.
 
 mod backends;
+mod exchange;
 mod feeds;
 mod login;
 
