@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::Failure,
+    cli::{Failure, logging},
+    config::{LogFormat, LogLevel, LogSettings},
     demo::{
         World,
         guide::guide,
@@ -32,11 +33,13 @@ impl DemoArgs {
 }
 
 async fn show(look: Look) -> Result<(), Failure> {
+    // What goes wrong, such as a login for which the gateway mints no token, and nothing else between the commands.
+    let _log = logging::start(&LogSettings { format: LogFormat::Text, level: LogLevel::Warn, ..LogSettings::default() });
     let (places, taken) = Places::friendly();
     for port in taken {
         say(&format!("Port {port} is in use: another one is used.\n"));
     }
-    let world = World::start(WorldOptions::default().places(places)).await.map_err(cannot_start)?;
+    let world = World::start(WorldOptions::default().places(places).endpoints()).await.map_err(cannot_start)?;
     say(&guide(&world.places(), &world.issuer, look));
     say(&look.dim("\nPress Ctrl-C to stop.\n"));
     let ended = stop_signal().await;
@@ -45,7 +48,7 @@ async fn show(look: Look) -> Result<(), Failure> {
 }
 
 async fn check(look: Look) -> Result<(), Failure> {
-    let world = World::start(WorldOptions::default()).await.map_err(cannot_start)?;
+    let world = World::start(WorldOptions::default().endpoints()).await.map_err(cannot_start)?;
     let outcome = story::play(&world, &mut |progress| tell(progress, look)).await;
     world.stop().await;
     match outcome {

@@ -31,4 +31,5 @@ pub use load::{ConfigError, Loaded, Report};
 pub use outside::{Reference, Target};
 pub use print::{Effective, Written};
 pub use problem::{Findings, Position, Problem};
+pub use read::metadata::token_endpoint_metadata;
 pub use settings::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings};

@@ -6,11 +6,12 @@
 //! ```text
 //! DemoIssuer   tokens of any kind, key rotation, a hostile provider on command
 //! DemoBackend  verifies with the pinned key by itself, remembers what it received
-//! World        both, with the gateway between them
+//! World        both, with the gateway between them, and its endpoints if wanted
 //! story        plays a client of the world and checks what everybody saw
 //! ```
 
 pub mod backend;
+mod endpoints;
 pub mod guide;
 mod http;
 pub mod issuer;

@@ -15,8 +15,8 @@ use crate::{
     admin::{AdminSettings, credential::Credential},
     config::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings},
     demo::{
-        DemoBackend, DemoIssuer, DemoKey, FREE_PORT,
-        issuer::{Behaviour, Endpoint, IssuerOptions},
+        DemoBackend, DemoIssuer, DemoKey, FREE_PORT, endpoints,
+        issuer::{Behaviour, Endpoint, IssuerOptions, SignInCall},
     },
     exchange::CacheSettings,
     jwks::{JwksSettings, KeySource},
@@ -80,13 +80,15 @@ pub struct WorldOptions {
     places: Places,
     issuer: IssuerOptions,
     issuer_behaviour: Behaviour,
+    has_endpoints: bool,
     adjust: Box<dyn FnOnce(&mut Config) + Send>,
 }
 
 impl Default for WorldOptions {
     fn default() -> Self {
         let issuer_behaviour = Behaviour::Normal;
-        Self { places: Places::FREE, issuer: IssuerOptions::default(), issuer_behaviour, adjust: Box::new(|_| {}) }
+        let (places, issuer) = (Places::FREE, IssuerOptions::default());
+        Self { places, issuer, issuer_behaviour, has_endpoints: false, adjust: Box::new(|_| {}) }
     }
 }
 
@@ -106,6 +108,13 @@ impl WorldOptions {
     /// How the issuer's discovery document and key set answer when the gateway starts.
     pub fn issuer_behaves(mut self, behaviour: Behaviour) -> Self {
         self.issuer_behaviour = behaviour;
+        self
+    }
+
+    /// Gives the gateway endpoints of its own behind the other routes (`/token`, `/mint/b2c`, `/.well-known/jwks.json`), and has the issuer call
+    /// the second whenever a user logs in.
+    pub fn endpoints(mut self) -> Self {
+        self.has_endpoints = true;
         self
     }
 
@@ -133,8 +142,8 @@ pub struct World {
     pub gateway: Gateway,
     /// What the backend pins.
     pub pinned_key_pem: String,
-    /// Holds the gateway's signing key and the operators' credential, in a directory that only this user can open. Dropping it removes
-    /// them.
+    /// Holds the gateway's signing key, the operators' credential and the password of the issuer's call, in a directory that only this user
+    /// can open. Dropping it removes them.
     _key_dir: TempDir,
 }
 
@@ -159,8 +168,19 @@ impl World {
             .map_err(|error| io::Error::other(error.to_string()))
             .map_err(part("the credential"))?;
         config.admin.credential_file = Some(credential_file);
+        let mut password = None;
+        if options.has_endpoints {
+            let file = key_dir.path().join("sign-in-password");
+            password = Some(endpoints::make_password(&file).map_err(part("the password of the issuer's call"))?);
+            config.proxy.routes.extend(endpoints::routes(options.places.gateway, file));
+        }
         (options.adjust)(&mut config);
         let gateway = Gateway::start(config).await?;
+        if let Some(password) = password {
+            let url = format!("http://{}{}", gateway.address(), endpoints::MINT);
+            let (username, claim) = (endpoints::CALLER.to_owned(), endpoints::CLAIM.to_owned());
+            issuer.call_at_sign_in(SignInCall { url, username, password, claim }).map_err(part("the issuer's call"))?;
+        }
         Ok(Self { issuer, backend, gateway, pinned_key_pem, _key_dir: key_dir })
     }
 

@@ -14,7 +14,10 @@ use std::{
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("cli", &["admin", "config", "demo", "endpoint", "jwks", "metrics", "proxy", "server", "signing", "terminal", "token"]),
-    ("demo", &["admin", "config", "exchange", "jwks", "proxy", "server", "signing", "terminal", "token"]),
+    (
+        "demo",
+        &["admin", "config", "endpoint", "exchange", "jwks", "private_file", "proxy", "server", "signing", "terminal", "token"],
+    ),
     ("server", &["admin", "config", "exchange", "jwks", "metrics", "proxy", "signing", "token"]),
     ("endpoint", &["exchange", "private_file", "token"]),
     ("proxy", &["endpoint", "exchange", "metrics", "private_file", "tls", "token"]),

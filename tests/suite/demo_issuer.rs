@@ -5,9 +5,13 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, errors::ErrorKind};
 use serde_json::{Value, json};
-use syncgate::demo::{
-    DemoIssuer, DemoKey, http_client,
-    issuer::{Behaviour, Endpoint},
+use syncgate::{
+    demo::{
+        DemoIssuer, DemoKey, World, http_client,
+        issuer::{Behaviour, Endpoint, SignInCall},
+        world::WorldOptions,
+    },
+    private_file::Secret,
 };
 use tokio::time::timeout;
 
@@ -101,6 +105,42 @@ async fn the_token_endpoint_answers_a_b2c_access_token() {
     assert_eq!(id.len(), 36);
     assert_eq!(id.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
     assert_ne!(id, issuer.user_id("bob"));
+}
+
+/// A login as an app does it: the claims of the access token, verified.
+async fn log_in(issuer: &DemoIssuer) -> Value {
+    let form = [("grant_type", "password"), ("username", "alice"), ("password", "any")];
+    let answer = http_client().unwrap().post(issuer.token_url()).form(&form).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let answer: Value = answer.json().await.unwrap();
+    verify(issuer, answer["access_token"].as_str().unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_login_brings_a_token_for_the_backend_and_goes_on_where_there_is_none() {
+    let world = World::start(WorldOptions::default().endpoints()).await.unwrap();
+    let claims = log_in(&world.issuer).await;
+    let token = claims["syncToken"].as_str().unwrap();
+    let url = format!("http://{}/whoami", world.backend.address());
+    let answer = http_client().unwrap().get(url).bearer_auth(token).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.json::<Value>().await.unwrap()["userId"], world.issuer.user_id("alice"));
+
+    // A wrong password; another status; an answer without the claim, and one that is no JSON; nobody there.
+    let jwks = world.issuer.keys_url();
+    let urls = [
+        world.url("/mint/b2c"),
+        jwks,
+        world.issuer.door_url("retire"),
+        world.admin_url("/livez"),
+        "http://127.0.0.1:0/".to_owned(),
+    ];
+    for url in urls {
+        let (username, password, claim) = ("b2c".to_owned(), Secret::of(&[b'x'; 32]).unwrap(), "syncToken".to_owned());
+        world.issuer.call_at_sign_in(SignInCall { url: url.clone(), username, password, claim }).unwrap();
+        assert_eq!(log_in(&world.issuer).await.get("syncToken"), None, "{url}");
+    }
+    world.stop().await;
 }
 
 #[tokio::test]

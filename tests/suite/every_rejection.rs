@@ -10,7 +10,11 @@ use syncgate::{
     token::{IssuerRule, Permission, PermissionSettings, Rejection},
 };
 
-use crate::{kit::Kit, recorder::routes};
+use crate::{
+    endpoints::{self, Desk, exchange, form},
+    kit::Kit,
+    recorder::routes,
+};
 
 const FORM: &[(&str, Rejection)] = &[
     ("GET /docs%0a HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::AmbiguousPath),
@@ -132,6 +136,27 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
     assert_refused(&kit, &request, Rejection::IssuerMismatch).await;
     produced.insert(Rejection::IssuerMismatch);
     kit.stop().await;
+
+    let desk = Desk::start(json!({})).await;
+    let token = desk.kit.issuer.token("alice").sign();
+    let good = exchange(&token);
+    let with = |name: &'static str, value: &'static str| {
+        let rest = good.iter().copied().filter(|(known, _)| *known != name);
+        form(&rest.chain([(name, value)]).collect::<Vec<_>>())
+    };
+    for (body, rejection) in [
+        (String::new(), Rejection::EndpointRequestMalformed),
+        (with("grant_type", "password"), Rejection::GrantTypeUnsupported),
+        (with("subject_token_type", "urn:ietf:params:oauth:token-type:saml2"), Rejection::SubjectTokenUnsupported),
+        (with("audience", "another"), Rejection::TargetUnknown),
+        (with("scope", "docs.delete"), Rejection::ScopeNotGranted),
+        (with("client_secret", "a secret that nobody could check"), Rejection::CallerUnauthenticated),
+    ] {
+        assert!((400..500).contains(&desk.post("/token", &[endpoints::FORM], &body).await.status), "{body}");
+        desk.kit.eventually(|| desk.refused(rejection.label()) >= 1.0).await;
+        produced.insert(rejection);
+    }
+    desk.stop().await;
 
     // No refresh is allowed, so nobody can say whether the provider has the key by now.
     let kit = Kit::start_with(|config| {

@@ -63,8 +63,9 @@ fn one_sentence_stands_for_all_that_the_config_decides_before_the_signature() {
         .filter(|rejection| rejection.status() == 401 && rejection.description() != "the token is not accepted")
         .map(|rejection| rejection.label())
         .collect();
-    // The form of the token, its dates, Microsoft Graph; what comes after the signature; no token at all.
+    // The credentials of an endpoint's caller; the form of the token, its dates, Microsoft Graph; what comes after the signature; no token at all.
     let own = [
+        "caller_unauthenticated",
         "duplicate_member",
         "expired",
         "expiry_missing",

@@ -33,7 +33,7 @@ pub(in crate::config) fn routes<'f>(
     let mut found = Vec::new();
     for (element, route) in routes {
         let of_token_endpoint = match &route.endpoint {
-            Some(EndpointSettings::TokenExchange(settings)) => of_token_endpoint(route, settings, key_set),
+            Some(EndpointSettings::TokenExchange(settings)) => token_endpoint_metadata(route, settings, key_set),
             _ => None,
         };
         let of_resource = route.resource.as_ref().and_then(|resource| of_resource(element, route, resource, issuers));
@@ -42,8 +42,12 @@ pub(in crate::config) fn routes<'f>(
     found
 }
 
-/// The metadata of a token endpoint (RFC 8414 section 2).
-fn of_token_endpoint(route: &RouteSettings, settings: &TokenExchangeSettings, key_set: Option<&str>) -> Option<RouteSettings> {
+/// The route of a token endpoint's metadata (RFC 8414 section 2), if the endpoint names its issuer. `key_set`: the path of our public key.
+pub fn token_endpoint_metadata(
+    route: &RouteSettings,
+    settings: &TokenExchangeSettings,
+    key_set: Option<&str>,
+) -> Option<RouteSettings> {
     let issuer = Url::parse(settings.issuer.as_ref()?).ok()?;
     let origin = issuer.origin().ascii_serialization();
     let has_clients = |with_secret: bool| settings.clients.iter().any(|client| client.secret_file.is_some() == with_secret);

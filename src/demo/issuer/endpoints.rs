@@ -35,23 +35,25 @@ pub(super) fn router(state: Arc<State>) -> Router {
 }
 
 async fn discovery(From(state): From<Arc<State>>, Path(place): Path<Place>) -> Response {
-    let document = || json_document(&Discovery::of(&state));
+    let document = async { json_document(&Discovery::of(&state)) };
     answer(&state, Endpoint::Discovery, &place, document).await
 }
 
 async fn keys(From(state): From<Arc<State>>, Path(place): Path<Place>) -> Response {
-    let document = || match **state.behaviours[Endpoint::Keys as usize].load() {
-        Behaviour::X5cOnly => match KeySet::of_certificates(&state.keys.load()) {
-            Ok(set) => json_document(&set),
-            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-        },
-        _ => json_document(&KeySet::of(&state.keys.load())),
+    let document = async {
+        match **state.behaviours[Endpoint::Keys as usize].load() {
+            Behaviour::X5cOnly => match KeySet::of_certificates(&state.keys.load()) {
+                Ok(set) => json_document(&set),
+                Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+            },
+            _ => json_document(&KeySet::of(&state.keys.load())),
+        }
     };
     answer(&state, Endpoint::Keys, &place, document).await
 }
 
 async fn token(From(state): From<Arc<State>>, Path(place): Path<Place>, Form(request): Form<TokenRequest>) -> Response {
-    answer(&state, Endpoint::Token, &place, || grant(&state, &request)).await
+    answer(&state, Endpoint::Token, &place, grant(&state, &request)).await
 }
 
 /// What the resource owner password grant asks for (RFC 6749 section 4.3.2). Any password will do.
@@ -61,7 +63,7 @@ struct TokenRequest {
     username: Option<String>,
 }
 
-fn grant(state: &State, request: &TokenRequest) -> Response {
+async fn grant(state: &State, request: &TokenRequest) -> Response {
     let refuse = |error: &str, description: &str| {
         (StatusCode::BAD_REQUEST, Json(json!({"error": error, "error_description": description}))).into_response()
     };
@@ -72,9 +74,15 @@ fn grant(state: &State, request: &TokenRequest) -> Response {
         return refuse("invalid_request", "username is missing or longer than 64 bytes");
     };
     let lifetime = state.options.token_lifetime;
+    let mut token = state.token(user);
+    if let Some(calls) = state.sign_in.load_full()
+        && let Some((claim, value)) = calls.claim_for(&state.user_id(user), user).await
+    {
+        token = token.claim(claim, value);
+    }
     let now = Timestamp::from(std::time::SystemTime::now());
     Json(json!({
-        "access_token": state.token(user).sign(),
+        "access_token": token.sign(),
         "token_type": "Bearer",
         "not_before": now.as_seconds(),
         "expires_in": lifetime.as_secs(),
@@ -127,24 +135,24 @@ impl Place {
 }
 
 /// Counts the request and answers it the way the endpoint has been told to.
-async fn answer(state: &State, endpoint: Endpoint, place: &Place, normal: impl Fn() -> Response) -> Response {
+async fn answer(state: &State, endpoint: Endpoint, place: &Place, normal: impl Future<Output = Response>) -> Response {
     if !place.is_of(state) {
         return StatusCode::NOT_FOUND.into_response();
     }
     state.fetches[endpoint as usize].fetch_add(1, Ordering::SeqCst);
     let behaviour = state.behaviours[endpoint as usize].load_full();
     match &*behaviour {
-        Behaviour::Normal | Behaviour::X5cOnly => normal(),
+        Behaviour::Normal | Behaviour::X5cOnly => normal.await,
         Behaviour::Status(code) => StatusCode::from_u16(*code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response(),
         Behaviour::Slow(delay) => {
             tokio::time::sleep(*delay).await;
-            normal()
+            normal.await
         }
         Behaviour::Silent => std::future::pending().await,
         Behaviour::Document(text) => json_text(text.clone()),
         Behaviour::InvalidJson => json_text(r#"{"keys":["#.into()),
         Behaviour::EmptySet => json_text(r#"{"keys":[]}"#.into()),
-        Behaviour::Oversized(bytes) => padded(normal(), *bytes),
+        Behaviour::Oversized(bytes) => padded(normal.await, *bytes),
         Behaviour::Redirect(url) => match HeaderValue::from_str(url) {
             Ok(url) => (StatusCode::FOUND, [(header::LOCATION, url)]).into_response(),
             Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

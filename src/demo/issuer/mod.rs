@@ -4,6 +4,7 @@
 
 mod documents;
 mod endpoints;
+mod sign_in;
 mod token;
 
 use std::{
@@ -16,9 +17,11 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+pub use sign_in::SignInCall;
 pub use token::TokenBuilder;
 
+use self::sign_in::Calls;
 use crate::demo::{
     DemoKey, FREE_PORT,
     http::{HttpServer, Port},
@@ -112,6 +115,7 @@ struct State {
     keys_made: AtomicUsize,
     behaviours: [ArcSwap<Behaviour>; 3],
     fetches: [AtomicU64; 3],
+    sign_in: ArcSwapOption<Calls>,
 }
 
 /// A running issuer. Dropping it stops it.
@@ -139,6 +143,7 @@ impl DemoIssuer {
             keys_made: AtomicUsize::new(1),
             behaviours: Default::default(),
             fetches: Default::default(),
+            sign_in: ArcSwapOption::empty(),
         });
         let server = HttpServer::start(port, endpoints::router(state.clone()))?;
         Ok(Self { state, server })
@@ -222,6 +227,13 @@ impl DemoIssuer {
     /// Changes how an endpoint answers from now on.
     pub fn behave(&self, endpoint: Endpoint, behaviour: Behaviour) {
         self.state.behaviours[endpoint as usize].store(Arc::new(behaviour));
+    }
+
+    /// Has its policy make this call whenever a user logs in from now on, and put what it gets into the access token. Where the call fails,
+    /// the token has no such claim. Tokens of [`token`](Self::token) never have it.
+    pub fn call_at_sign_in(&self, call: SignInCall) -> io::Result<()> {
+        self.state.sign_in.store(Some(Arc::new(Calls::new(call)?)));
+        Ok(())
     }
 
     /// How often an endpoint was asked, whatever it answered.

@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
@@ -15,7 +16,7 @@ use tokio_tungstenite::{
 };
 
 use super::{Unexpected, same};
-use crate::demo::{MetricsText, World, http_client};
+use crate::demo::{MetricsText, World, endpoints::CLAIM, http_client};
 
 pub(super) struct Client<'a> {
     pub(super) world: &'a World,
@@ -27,6 +28,8 @@ pub(super) struct Client<'a> {
 pub(super) struct User {
     pub(super) id: String,
     pub(super) token: String,
+    /// The token for the backend that the issuer's policy got at the gateway, out of the other one.
+    pub(super) for_backend: Option<String>,
 }
 
 impl<'a> Client<'a> {
@@ -42,7 +45,12 @@ impl<'a> Client<'a> {
         same("status of the token endpoint", StatusCode::OK, answer.status())?;
         let answer: Value = answer.json().await?;
         let token = answer["access_token"].as_str().ok_or_else(|| Unexpected::new("an access_token", &answer))?;
-        Ok(User { id: self.world.issuer.user_id(name), token: token.to_owned() })
+        let for_backend = claim(token, CLAIM);
+        if for_backend.is_some() {
+            // The gateway counts the issuer's call with the others.
+            self.count(200);
+        }
+        Ok(User { id: self.world.issuer.user_id(name), token: token.to_owned(), for_backend })
     }
 
     /// Asks the gateway, with this as `Authorization`.
@@ -64,6 +72,21 @@ impl<'a> Client<'a> {
         let answer = request.send().await?;
         self.count(answer.status().as_u16());
         Ok(answer)
+    }
+
+    /// Sends a form to the gateway.
+    pub(super) async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Result<Response, Unexpected> {
+        let answer = self.http.post(self.world.url(path)).form(form).send().await?;
+        self.count(answer.status().as_u16());
+        Ok(answer)
+    }
+
+    /// Reads JSON at the backend itself, without the gateway.
+    pub(super) async fn get_at_backend(&self, path: &str, token: &str) -> Result<Value, Unexpected> {
+        let url = format!("http://{}{path}", self.world.backend.address());
+        let answer = self.http.get(url).bearer_auth(token).send().await?;
+        same(&format!("status of GET {path} at the backend"), StatusCode::OK, answer.status())?;
+        Ok(answer.json().await?)
     }
 
     /// Reads JSON through the gateway.
@@ -107,6 +130,12 @@ impl<'a> Client<'a> {
     fn count(&self, status: u16) {
         *self.answers.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() += 1;
     }
+}
+
+/// A claim that is a text, as an app reads its own token: without a look at the signature.
+fn claim(token: &str, name: &str) -> Option<String> {
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?).ok()?;
+    claims[name].as_str().map(str::to_owned)
 }
 
 /// An open WebSocket that speaks JSON.

@@ -4,6 +4,7 @@
 
 mod client;
 mod devices;
+mod endpoints;
 mod operator;
 mod refusals;
 mod rotation;
@@ -42,7 +43,7 @@ pub enum Progress<'a> {
     Holds(&'a str),
 }
 
-/// Plays the whole story in a world that nobody else uses. Rotates the issuer's key.
+/// Plays the whole story in a world with [endpoints](crate::demo::world::WorldOptions::endpoints) that nobody else uses. Rotates the issuer's key.
 pub async fn play(world: &World, tell: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<(), Mismatch> {
     let mut story = Story { tell };
     let client = story.step("A client that can reach the gateway", async { Client::new(world) }).await?;
@@ -55,6 +56,13 @@ pub async fn play(world: &World, tell: &mut (dyn FnMut(Progress<'_>) + Send)) ->
     story.step("A change ends the long-poll of another device", devices::long_poll(&client, &alice)).await?;
     story.step("A change arrives on the continuous feed", devices::continuous_feed(&client, &alice)).await?;
     story.step("Changes travel both ways over WebSocket", devices::sockets(&client, &alice)).await?;
+    let step = "Alice's sign-in calls the gateway, and her token carries one for the backend";
+    let for_backend = story.step(step, endpoints::sign_in(&client)).await?;
+    let straight = endpoints::straight_to_the_backend(&client, &alice, &for_backend);
+    story.step("The backend takes it, without the gateway", straight).await?;
+    let exchanged =
+        story.step("A token is exchanged at /token, and the backend takes it", endpoints::exchange(&client, &alice)).await?;
+    story.step("The key set has the key that signed it", endpoints::key_set(&client, &exchanged)).await?;
     story.step("The backend saw only userId, signed by the key it pins", devices::received(&client, &[&alice, &bob])).await?;
 
     let refusals = story.step("An attacker prepares forged tokens", async { refusals::all(&client, &alice) }).await?;
@@ -62,6 +70,8 @@ pub async fn play(world: &World, tell: &mut (dyn FnMut(Progress<'_>) + Send)) ->
         let step = format!("Refused and not seen by the backend: {}", refusal.what);
         story.step(&step, refusal.check(&client)).await?;
     }
+    let step = "Refused, and nothing is minted: a call of the mint endpoint without the policy's credentials";
+    story.step(step, endpoints::strangers(&client, &alice)).await?;
     story.step("The issuer rotates its key under load: no valid token is refused", rotation::under_load(&client)).await?;
     story.step("A token of the old key is accepted after the key has left the set", rotation::after_retirement(&client)).await?;
     story.step("The metrics show all of this", operator::metrics(&client, &start)).await
