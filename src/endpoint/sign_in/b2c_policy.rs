@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Said, correlation_id, status, text, user_id};
+use super::{Said, status};
 use crate::{endpoint::Reply, token::Rejection};
 
 /// What B2C takes an error for that has something to tell the user.
@@ -11,12 +11,7 @@ const CONFLICT: StatusCode = StatusCode::CONFLICT;
 
 /// `SendClaimsIn: Body`: a member for each input claim, by its `PartnerClaimType`.
 pub(super) fn read(claims: Map<String, Value>, user_id_claim: &str) -> Result<Said, Rejection> {
-    Ok(Said {
-        user_id: user_id(&claims, user_id_claim)?,
-        name: text(&claims, "displayName"),
-        correlation_id: correlation_id(&claims, "correlationId"),
-        claims,
-    })
+    Said::flat(claims, user_id_claim)
 }
 
 /// A member for each output claim; without the token the policy goes on, and the claim has no value.

@@ -47,6 +47,18 @@ enum Failure {
     NotMinted(Rejection),
 }
 
+impl Said {
+    /// What B2C sends: a member for each claim.
+    fn flat(claims: Map<String, Value>, user_id_claim: &str) -> Result<Self, Rejection> {
+        Ok(Self {
+            user_id: user_id(&claims, user_id_claim)?,
+            name: text(&claims, "displayName"),
+            correlation_id: correlation_id(&claims, "correlationId"),
+            claims,
+        })
+    }
+}
+
 impl SignIn {
     pub(super) fn new(settings: &SignInSettings, callers: Callers) -> Self {
         Self { settings: settings.clone(), callers }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Said, correlation_id, status, text, user_id};
+use super::{Said, status};
 use crate::{endpoint::Reply, token::Rejection};
 
 /// The steps in which there is a user with an object id; the second is the older name of the first.
@@ -16,12 +16,7 @@ pub(super) fn read(claims: Map<String, Value>, user_id_claim: &str) -> Result<Sa
         Some(Some(step)) if STEPS.contains(&step) => {}
         Some(_) => return Err(Rejection::EndpointRequestMalformed),
     }
-    Ok(Said {
-        user_id: user_id(&claims, user_id_claim)?,
-        name: text(&claims, "displayName"),
-        correlation_id: correlation_id(&claims, "correlationId"),
-        claims,
-    })
+    Said::flat(claims, user_id_claim)
 }
 
 /// `Continue`, with the claim or without.
