@@ -21,7 +21,9 @@ mod settings;
 mod sign_in;
 mod token_exchange;
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use std::sync::Mutex;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use self::{callers::Callers, documents::Document, sign_in::SignIn, token_exchange::TokenExchange};
 pub use self::{
@@ -32,7 +34,7 @@ pub use self::{
     },
 };
 use crate::{
-    exchange::{Exchange, ProfileId},
+    exchange::{Exchange, LastToken, ProfileId},
     private_file::SecretError,
     token::{Permission, Rejection, Timestamp},
 };
@@ -49,6 +51,8 @@ pub struct Call<'a> {
     pub headers: &'a HeaderMap,
     /// The whole body; more than [`MAX_BODY_BYTES`] need not be read to be refused.
     pub body: &'a [u8],
+    /// The client's token of the requests before this one on its connection.
+    pub last_token: &'a Mutex<LastToken>,
     /// When it came.
     pub now: Timestamp,
 }
@@ -128,7 +132,7 @@ pub fn examine_exchange(settings: &TokenExchangeSettings, body: &[u8]) -> Result
 /// The one value of a header that may be there.
 ///
 /// Errors: [`Rejection::EndpointRequestMalformed`] if there are several.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue>, Rejection> {
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Rejection> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value),
@@ -138,7 +142,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue
 
 /// Whether the body is of this media type, in UTF-8 if it says so, and not compressed.
 fn has_media_type(headers: &HeaderMap, wanted: &str) -> bool {
-    let (Ok(Some(value)), false) = (only(headers, "content-type"), headers.contains_key(header::CONTENT_ENCODING)) else {
+    let (Ok(Some(value)), false) = (only(headers, &header::CONTENT_TYPE), headers.contains_key(header::CONTENT_ENCODING)) else {
         return false;
     };
     let Ok(text) = value.to_str() else { return false };

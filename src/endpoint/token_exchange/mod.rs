@@ -7,19 +7,20 @@ mod clients;
 mod refusal;
 mod request;
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use serde_json::json;
+use serde::Serialize;
 
 pub(super) use self::refusal::refuse;
 use self::{
     clients::{Client, Clients},
-    request::{Request, TokenType},
+    request::Request,
 };
 use crate::{
     endpoint::{Call, Reply, TargetSettings, Terms, TokenExchangeSettings, form::Form, has_media_type},
     exchange::{Admission, Exchange, ProfileId},
     private_file::SecretError,
-    token::{Lifetime, Rejection, VerifiedToken},
+    token::{Lifetime, Rejection, Timestamp, VerifiedToken},
 };
 
 /// The media type of a request (RFC 8693 section 2.1).
@@ -32,11 +33,16 @@ pub(super) struct TokenExchange {
     clients: Clients,
 }
 
-/// A token that was exchanged.
-struct Granted {
-    admission: Admission,
-    issued: TokenType,
-    scope: Option<String>,
+/// A token that was exchanged (RFC 8693 section 2.2.1).
+#[derive(Serialize)]
+struct Granted<'a> {
+    access_token: &'a str,
+    issued_token_type: &'a str,
+    token_type: &'a str,
+    /// Seconds.
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
 }
 
 impl TokenExchange {
@@ -45,23 +51,11 @@ impl TokenExchange {
     }
 
     pub(super) async fn answer(&self, call: Call<'_>, terms: Terms<'_>, exchange: &Exchange) -> Reply {
-        let granted = match self.exchange(call, terms, exchange).await {
-            Ok(granted) => granted,
-            Err(Rejection::CallerUnauthenticated) => return refusal::unauthenticated(call.headers),
-            Err(rejection) => return refuse(rejection),
-        };
-        let Granted { admission, issued, scope } = granted;
-        let token = admission.authorization().to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
-        let mut body = json!({
-            "access_token": token,
-            "issued_token_type": issued.name(),
-            "token_type": "Bearer",
-            "expires_in": admission.expires().since(call.now).as_secs(),
-        });
-        if let (Some(scope), Some(members)) = (scope, body.as_object_mut()) {
-            members.insert("scope".to_owned(), scope.into());
+        match self.exchange(call, terms, exchange).await {
+            Ok(body) => Reply::text(StatusCode::OK, body),
+            Err(Rejection::CallerUnauthenticated) => refusal::unauthenticated(call.headers),
+            Err(rejection) => refuse(rejection),
         }
-        Reply::json(StatusCode::OK, &body)
     }
 
     /// Whether a request makes sense, whatever its token and its client's secret are worth.
@@ -75,7 +69,8 @@ impl TokenExchange {
         profile(&settings.targets, &request).map(drop)
     }
 
-    async fn exchange(&self, call: Call<'_>, terms: Terms<'_>, exchange: &Exchange) -> Result<Granted, Rejection> {
+    /// The body of the answer.
+    async fn exchange(&self, call: Call<'_>, terms: Terms<'_>, exchange: &Exchange) -> Result<Bytes, Rejection> {
         if *call.method != Method::POST {
             return Err(Rejection::MethodNotAllowed);
         }
@@ -86,7 +81,7 @@ impl TokenExchange {
         let client = self.clients.authenticate(call.headers, &form)?;
         let request = Request::read(&form)?;
         let profile = profile(&self.targets, &request)?.unwrap_or(terms.profile);
-        let identity = exchange.identify(request.subject_token.as_bytes(), call.now).await?;
+        let identity = exchange.identify_next(call.last_token, request.subject_token.as_bytes(), call.now).await?;
         let user = identity.verified();
         check_client(&client, user)?;
         terms.permission.check(user, None)?;
@@ -98,8 +93,21 @@ impl TokenExchange {
         if !exchange.trusts(&identity, call.now) {
             return Err(Rejection::UnknownKey);
         }
-        Ok(Granted { admission, issued: request.issued, scope: request.scope.map(str::to_owned) })
+        granted(&admission, &request, call.now)
     }
+}
+
+/// What a client is told of its token. That it cannot be would be our own mistake.
+fn granted(admission: &Admission, request: &Request<'_>, now: Timestamp) -> Result<Bytes, Rejection> {
+    let authorization = std::str::from_utf8(admission.authorization().as_bytes()).ok();
+    let granted = Granted {
+        access_token: authorization.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Rejection::SigningFailed)?,
+        issued_token_type: request.issued.name(),
+        token_type: "Bearer",
+        expires_in: admission.expires().since(now).as_secs(),
+        scope: request.scope,
+    };
+    serde_json::to_vec(&granted).map(Bytes::from).map_err(|_| Rejection::SigningFailed)
 }
 
 /// What is asked for by `audience` and `resource`, which must mean the same if both are there.
