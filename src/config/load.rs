@@ -25,7 +25,7 @@ use crate::{
         },
         reading::Reading,
     },
-    endpoint::EndpointSettings,
+    endpoint::{EndpointSettings, PARTIES},
     proxy::{ProxySettings, RouteSettings},
     signing::SigningSettings,
     token::{MintingProfile, Source},
@@ -183,9 +183,10 @@ fn config(root: &Node, reading: &Reading) -> Config {
     }
     let signing = signing::signing(root.section("signing"));
     let mut profiles = mint::profiles(&mut root, signing.algorithm);
-    let upstreams = upstreams::upstreams(&mut root);
+    let root_routes = root.field("routes");
+    let upstreams = upstreams::upstreams(&mut root, routes::forwards(root_routes.as_ref()));
     let routes = routes::routes(
-        root.field("routes"),
+        root_routes,
         &Rest { upstreams: &upstreams, issuers: &issuers, algorithm: signing.algorithm },
         &mut profiles,
     );
@@ -254,7 +255,7 @@ fn kept_claims(routes: &[RouteSettings], profiles: &[MintingProfile], name_claim
     // Where an exchange asks which client a token was made for.
     let asks =
         |route: &&RouteSettings| matches!(&route.endpoint, Some(EndpointSettings::TokenExchange(one)) if !one.clients.is_empty());
-    let parties = routes.iter().filter(asks).flat_map(|_| ["azp", "appid", "client_id", "cid"]);
+    let parties = routes.iter().filter(asks).flat_map(|_| PARTIES);
     let names: BTreeSet<_> = demanded.chain(parties).chain(minted).map(str::to_owned).collect();
     names.into_iter().collect()
 }

@@ -67,9 +67,11 @@ impl fmt::Display for Effective<'_> {
         yaml.close();
         mint::print_signing(&config.signing, &mut yaml);
         mint::print_profiles(&config.profiles, &mut yaml);
-        yaml.open("upstreams");
-        config.proxy.upstreams.iter().for_each(|upstream| print_upstream(upstream, &mut yaml));
-        yaml.close();
+        if !config.proxy.upstreams.is_empty() {
+            yaml.open("upstreams");
+            config.proxy.upstreams.iter().for_each(|upstream| print_upstream(upstream, &mut yaml));
+            yaml.close();
+        }
         yaml.open("routes");
         config.proxy.routes.iter().for_each(|route| print_route(route, config, &mut yaml));
         yaml.close();

@@ -114,7 +114,7 @@ impl Known {
             }),
             Proof::Bearer(secrets) => bearer(headers).is_some_and(|said| is_one(secrets, said)),
             Proof::ApiKey { header, keys } => {
-                only(headers, header.as_str()).ok().flatten().is_some_and(|said| is_one(keys, said.as_bytes()))
+                only(headers, header).ok().flatten().is_some_and(|said| is_one(keys, said.as_bytes()))
             }
             Proof::Issuer(_) => false,
         }
@@ -139,7 +139,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// What the only `Authorization` says after this scheme (RFC 9110 section 11.4).
 fn after<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a [u8]> {
-    let value = only(headers, header::AUTHORIZATION.as_str()).ok()??.as_bytes();
+    let value = only(headers, &header::AUTHORIZATION).ok()??.as_bytes();
     let (said, rest) = value.split_at_checked(scheme.len())?;
     let rest = rest.strip_prefix(b" ")?.trim_ascii();
     said.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)

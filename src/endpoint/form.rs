@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use crate::token::Rejection;
+use crate::endpoint::Refusal;
 
 /// Most parameters.
 const MAX_PARAMETERS: usize = 64;
@@ -16,15 +16,18 @@ pub(super) struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 impl<'a> Form<'a> {
     /// Reads a body.
     ///
-    /// Errors: [`Rejection::EndpointRequestMalformed`] if it is not UTF-8, has a broken escape, a control character, or a parameter twice.
-    pub(super) fn parse(body: &'a [u8]) -> Result<Self, Rejection> {
-        let text = std::str::from_utf8(body).map_err(|_| Rejection::EndpointRequestMalformed)?;
+    /// Errors: a malformed request if it is not UTF-8, has a broken escape, a control character, or a parameter twice.
+    pub(super) fn parse(body: &'a [u8]) -> Result<Self, Refusal> {
+        let text = std::str::from_utf8(body).map_err(|_| NO_FORM)?;
         let mut parameters: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (Some(name), Some(value)) = (decode(name), decode(value)) else { return Err(Rejection::EndpointRequestMalformed) };
-            if parameters.len() == MAX_PARAMETERS || parameters.iter().any(|(known, _)| *known == name) {
-                return Err(Rejection::EndpointRequestMalformed);
+            let (Some(name), Some(value)) = (decode(name), decode(value)) else { return Err(NO_FORM) };
+            if parameters.len() == MAX_PARAMETERS {
+                return Err(Refusal::malformed("the form has too many parameters"));
+            }
+            if parameters.iter().any(|(known, _)| *known == name) {
+                return Err(twice(&name));
             }
             parameters.push((name, value));
         }
@@ -37,9 +40,30 @@ impl<'a> Form<'a> {
     }
 }
 
+const NO_FORM: Refusal = Refusal::malformed("the body is not a valid form in UTF-8");
+
+/// Names that we know are told; what else a client has written is not repeated.
+fn twice(name: &str) -> Refusal {
+    Refusal::malformed(match name {
+        "grant_type" => "grant_type is given twice",
+        "subject_token" => "subject_token is given twice",
+        "subject_token_type" => "subject_token_type is given twice",
+        "audience" => "audience is given twice",
+        "resource" => "resource is given twice",
+        "scope" => "scope is given twice",
+        "client_id" => "client_id is given twice",
+        "client_secret" => "client_secret is given twice",
+        _ => "a parameter is given twice",
+    })
+}
+
 /// A name or value of a form, also of one half of Basic credentials, which RFC 6749 section 2.3.1 has written like that.
 pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
     let bytes = text.as_bytes();
+    // A token has nothing to decode. Without an early exit, so that many bytes are looked at together.
+    if bytes.iter().fold(true, |so_far, byte| so_far & byte.is_ascii_graphic() & (*byte != b'%') & (*byte != b'+')) {
+        return Some(text.into());
+    }
     let is_escape = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
     if !bytes.iter().enumerate().all(|(at, byte)| *byte != b'%' || is_escape(at)) {
         return None;
@@ -54,6 +78,7 @@ pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::Rejection;
 
     #[test]
     fn parameters_are_decoded() {
@@ -78,7 +103,12 @@ mod tests {
             b"a&a",
             many.as_bytes(),
         ] {
-            assert_eq!(Form::parse(body).err(), Some(Rejection::EndpointRequestMalformed), "{}", body.escape_ascii());
+            assert_eq!(
+                Form::parse(body).err().map(|refusal| refusal.rejection),
+                Some(Rejection::EndpointRequestMalformed),
+                "{}",
+                body.escape_ascii()
+            );
         }
     }
 }

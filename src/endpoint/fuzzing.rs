@@ -15,7 +15,7 @@ pub fn hold_exchange(body: &[u8]) -> Result<(), String> {
         targets: vec![TargetSettings { name: "db".to_owned(), profile: 0 }],
         ..TokenExchangeSettings::default()
     };
-    if examine_exchange(&settings, body).is_err() {
+    if examine_exchange(&settings, body).request.is_err() {
         return Ok(());
     }
     let all = |wanted: &str| {

@@ -9,30 +9,35 @@
 //!
 //! One [`Call`] in, one [`Reply`] out, in the protocol's own shape, whatever happens. No socket, no clock. The proxy's routes lead here;
 //! nothing that comes here goes upstream. Tokens come from the [`exchange`](crate::exchange) alone: for the verified token of a client, or
-//! for a user whom an authenticated [`Caller`](callers::Caller) vouches for.
+//! for a user whom an authenticated `Caller` vouches for.
 
 mod callers;
 mod documents;
 mod form;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod refusal;
 mod reply;
 mod settings;
 mod sign_in;
 mod token_exchange;
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use std::sync::Mutex;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use self::{callers::Callers, documents::Document, sign_in::SignIn, token_exchange::TokenExchange};
 pub use self::{
+    refusal::Refusal,
     reply::Reply,
     settings::{
         CallerSettings, ClientSettings, Dialect, EndpointSettings, OnFailure, SignInSettings, TargetSettings,
         TokenExchangeSettings, UserIds,
     },
+    token_exchange::{ClientFound, Examination, PARTIES, examine_exchange, exchange_error},
 };
 use crate::{
-    exchange::{Exchange, ProfileId},
+    exchange::{Exchange, LastToken, ProfileId},
     private_file::SecretError,
     token::{Permission, Rejection, Timestamp},
 };
@@ -51,6 +56,8 @@ pub struct Call<'a> {
     pub headers: &'a HeaderMap,
     /// The whole body.
     pub body: &'a [u8],
+    /// The client's token of the requests before this one on its connection.
+    pub last_token: &'a Mutex<LastToken>,
     /// When it came.
     pub now: Timestamp,
 }
@@ -118,25 +125,17 @@ impl Endpoint {
     /// Refuses a request whose body did not come whole, or not in time.
     pub fn refuse(&self, rejection: Rejection) -> Reply {
         match &self.kind {
-            Kind::TokenExchange(_) => token_exchange::refuse(rejection),
-            Kind::SignIn(endpoint) => endpoint.refuse(rejection),
+            Kind::TokenExchange(_) => token_exchange::refuse(rejection.into()),
+            Kind::SignIn(endpoint) => endpoint.refuse(rejection.into()),
             Kind::Document(_) => documents::refuse(rejection),
         }
     }
 }
 
-/// Whether the body of an exchange makes sense to a token endpoint of these settings, whatever its token and its client's secret are worth.
-/// For operators who ask why an exchange was refused.
-///
-/// Errors: the [`Rejection`] that a client would meet.
-pub fn examine_exchange(settings: &TokenExchangeSettings, body: &[u8]) -> Result<(), Rejection> {
-    TokenExchange::examine(settings, body)
-}
-
 /// The one value of a header that may be there.
 ///
 /// Errors: [`Rejection::EndpointRequestMalformed`] if there are several.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue>, Rejection> {
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Rejection> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value),
@@ -146,7 +145,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue
 
 /// Whether the body is of this media type, in UTF-8 if it says so, and not compressed.
 fn has_media_type(headers: &HeaderMap, wanted: &str) -> bool {
-    let (Ok(Some(value)), false) = (only(headers, "content-type"), headers.contains_key(header::CONTENT_ENCODING)) else {
+    let (Ok(Some(value)), false) = (only(headers, &header::CONTENT_TYPE), headers.contains_key(header::CONTENT_ENCODING)) else {
         return false;
     };
     let Ok(text) = value.to_str() else { return false };

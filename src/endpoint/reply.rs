@@ -22,6 +22,11 @@ pub struct Reply {
 impl Reply {
     /// A JSON answer that nobody may store.
     pub(super) fn json(status: StatusCode, body: &Value) -> Self {
+        Self::text(status, Bytes::from(body.to_string()))
+    }
+
+    /// The same with a body that is written already.
+    pub(super) fn text(status: StatusCode, body: Bytes) -> Self {
         Self {
             status,
             headers: vec![
@@ -29,7 +34,7 @@ impl Reply {
                 (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
                 (header::PRAGMA, HeaderValue::from_static("no-cache")),
             ],
-            body: Bytes::from(body.to_string()),
+            body,
             rejection: None,
         }
     }

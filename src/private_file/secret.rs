@@ -23,10 +23,15 @@ pub enum SecretError {
     File(#[from] PrivateFileError),
     /// It holds something else.
     #[error(
-        "{0} holds no secret: accepted are one or two lines (the second for a change of the secret), each of 32 or more printable ASCII \
+        "{path} {problem}: accepted are one or two lines (the second while the secret is changed), each of 32 or more printable ASCII \
          characters without spaces; make one with `openssl rand -base64 33 | tr +/ -_`"
     )]
-    Content(String),
+    Content {
+        /// The file.
+        path: String,
+        /// What is wrong, as the end of a sentence that starts with the file.
+        problem: String,
+    },
 }
 
 /// A secret that two parties know. It cannot be printed.
@@ -42,9 +47,18 @@ impl Secret {
     /// The one or two secrets in a file, a line for each: with two, either is the right one while both sides change over.
     pub fn read_all(path: &Path) -> Result<Vec<Self>, SecretError> {
         let data = read(path, MAX_FILE_BYTES)?;
-        let lines = data.strip_suffix(b"\n").unwrap_or(&data).split(|byte| *byte == b'\n');
-        let secrets: Option<Vec<_>> = lines.map(|line| Self::of(line.strip_suffix(b"\r").unwrap_or(line))).collect();
-        secrets.filter(|secrets| secrets.len() <= 2).ok_or_else(|| SecretError::Content(path.display().to_string()))
+        let wrong = |problem: String| SecretError::Content { path: path.display().to_string(), problem };
+        let lines: Vec<_> = data.trim_ascii_end().split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).collect();
+        if lines.len() > 2 {
+            return Err(wrong(format!("has {} lines", lines.len())));
+        }
+        let secret = |(number, line): (usize, &&[u8])| {
+            Self::of(line).ok_or_else(|| match line.len() {
+                length @ ..MIN_LENGTH => wrong(format!("has {length} characters in line {}", number + 1)),
+                _ => wrong(format!("has a space or another character that is not accepted in line {}", number + 1)),
+            })
+        };
+        lines.iter().enumerate().map(secret).collect()
     }
 
     /// Whether somebody who says this knows it. Takes as long for a near miss as for a far one.
@@ -87,6 +101,7 @@ mod tests {
             (format!("{one}\n"), vec![&one]),
             (format!("{one}\r\n{two}\r\n"), vec![&one, &two]),
             (format!("{one}\n{two}"), vec![&one, &two]),
+            (format!("{one}\n{two}\n\n"), vec![&one, &two]),
         ] {
             let secrets = read_of(&content).unwrap();
             assert_eq!(secrets.len(), known.len());
@@ -102,12 +117,12 @@ mod tests {
             String::new(),
             "short\n".to_owned(),
             format!("{fine}\nshort"),
-            format!("{fine}\n\n"),
+            format!("{fine}\n\n{fine}"),
             format!("{fine}\n{fine}\n{fine}"),
             "a b".repeat(20),
             "\u{e9}".repeat(40),
         ] {
-            assert!(matches!(read_of(&content), Err(SecretError::Content(_))), "{content:?}");
+            assert!(matches!(read_of(&content), Err(SecretError::Content { .. })), "{content:?}");
         }
     }
 }

@@ -44,6 +44,7 @@ pub(crate) use algorithm::{Scheme, algorithms_of, public_key_algorithms, signing
 pub(crate) use bearer::one_token;
 pub use bearer::{BearerToken, TokenLimits};
 pub use claims::UnverifiedToken;
+pub(crate) use explanation::quoted;
 pub use explanation::{Circumstances, Demands, Explanation, KeysAtHand, Outcome, Step, Verdict};
 pub(crate) use guid::{GUID_BYTES, is_guid, is_tenant_id};
 pub use issuer::{IssuerRule, IssuerSettings, Provider, TakenAt, TenantRule, TrustedIssuer};

@@ -12,6 +12,7 @@ use std::{
 };
 
 use self::{
+    exchange::Exchange,
     pasted::{Pasted, token_in},
     report::Report,
 };
@@ -41,6 +42,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   pbpaste | syncgate explain --config gateway.yaml --route default
+  pbpaste | syncgate explain --config gateway.yaml --route token     (the form of a token exchange)
   syncgate explain gateway.yaml --jwks keys.json --now 2026-03-01T12:00:00Z < token.txt")]
 pub(super) struct ExplainArgs {
     /// The config file (YAML).
@@ -80,6 +82,7 @@ impl ExplainArgs {
         if self.nonce.is_some() && route.is_none() {
             return Err(Failure::Trouble("--nonce is for a route: add --route NAME".to_owned()));
         }
+        route.map_or(Ok(()), exchange::check_route)?;
         let Pasted { token, around, form } = read_token()?;
         let now = self.now.unwrap_or_else(|| SystemTime::now().into());
         let (issuers, keys) = self.issuers_and_keys(&issuers_at(&config, route), &config.token_limits, &token, now)?;
@@ -101,10 +104,15 @@ impl ExplainArgs {
                 now,
             },
         );
-        if let Some(form) = form {
-            explanation.steps.insert(0, exchange::step(route, &form)?);
+        let mut missing = missing;
+        if let Some(form) = &form {
+            let Exchange { before, after, unknown } = Exchange::examine(route, form, &token, &config.token_limits)?;
+            explanation.steps.splice(0..0, before);
+            explanation.steps.extend(after);
+            missing = missing.or(unknown);
         }
-        let report = Report::new(&explanation, route.map(|route| route.name.as_str()), &around, now);
+        let answers = exchange::error(route);
+        let report = Report::new(&explanation, route.map(|route| route.name.as_str()), &around, now, answers);
         print(&match self.json {
             true => report.json(),
             false => report.text(if io::stdout().is_terminal() { Look::Terminal } else { Look::Plain }),

@@ -1,5 +1,8 @@
 //! Finds the token in pasted text: header lines, quotes, whole responses of a token endpoint, wrapped lines.
 
+/// What is said of a pasted exchange.
+pub(super) const EXCHANGE: &str = "a token exchange, whose subject_token is checked";
+
 /// A token as found, and the text around it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pasted {
@@ -17,7 +20,7 @@ pub(super) fn token_in(text: &[u8]) -> Pasted {
     let mut text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii();
     let mut owned: Vec<u8>;
     if let Some(token) = of_form(text) {
-        return Pasted { token, around: vec!["a form; its subject_token is looked at"], form: Some(text.to_vec()) };
+        return Pasted { token, around: vec![EXCHANGE], form: Some(text.to_vec()) };
     }
     if let Some(token) = of_answer(text) {
         around.push("a JSON object, whose access_token is checked");

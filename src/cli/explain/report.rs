@@ -2,10 +2,14 @@
 
 use serde::Serialize;
 
+use super::pasted::EXCHANGE;
 use crate::{
     terminal::Look,
     token::{Explanation, Outcome, Rejection, Step, Timestamp, Verdict},
 };
+
+/// The status and the error that a client gets for a reason.
+pub(super) type Answers = fn(Rejection) -> (u16, Option<&'static str>);
 
 /// What `syncgate explain` prints. The JSON has these members, in this order; those that have no value are null.
 #[derive(Debug, Serialize)]
@@ -40,7 +44,13 @@ struct Check<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(explanation: &'a Explanation, route: Option<&'a str>, around: &[&str], now: Timestamp) -> Self {
+    pub(super) fn new(
+        explanation: &'a Explanation,
+        route: Option<&'a str>,
+        around: &[&str],
+        now: Timestamp,
+        answers: Answers,
+    ) -> Self {
         let input = (!around.is_empty()).then(|| around.join(", "));
         let (verdict, rejection) = match explanation.verdict() {
             Verdict::Accepted => ("accepted", None),
@@ -50,8 +60,8 @@ impl<'a> Report<'a> {
         Self {
             verdict,
             reason: rejection.map(Rejection::label),
-            status: rejection.map(Rejection::status),
-            error: rejection.and_then(Rejection::error),
+            status: rejection.map(|rejection| answers(rejection).0),
+            error: rejection.and_then(|rejection| answers(rejection).1),
             now: now.to_string(),
             issuer: explanation.issuer.as_deref(),
             route,
@@ -68,7 +78,10 @@ impl<'a> Report<'a> {
     pub(super) fn text(&self, look: Look) -> String {
         let mut text = String::new();
         if let Some(input) = &self.input {
-            text += &format!("Found around the token: {input}. The gateway accepts only the token itself.\n\n");
+            text += &match input.as_str() {
+                EXCHANGE => format!("Read as {input}.\n\n"),
+                _ => format!("Found around the token: {input}. The gateway accepts only the token itself.\n\n"),
+            };
         }
         let mut decided = false;
         for check in &self.checks {

@@ -79,19 +79,19 @@ fn collect(node: &Node, path: &mut Vec<String>, keys: &mut BTreeSet<Vec<String>>
 const LEAST: &str = "{issuers: [{name: a, issuer: https://a.invalid, jwks_uri: https://a.invalid/keys, audiences: [a]}], \
                      signing: {key_file: a}, upstream: {url: 'http://a.invalid'}}";
 
+/// A route that the gateway answers itself, for the defaults of `endpoint`.
+const ENDPOINT: &str = "routes: [{name: a, path: /a, endpoint: {type: b2c_policy, callers: [{bearer: {secret_file: a}}]}}]}";
+
 /// What is in a printed config: each setting, its value as text, and the lines that it takes.
 type Settings = Vec<(Vec<String>, String, BTreeSet<usize>)>;
 
 /// The printout with a comment on each line that holds a default, or what a preset gave. It means the same.
 pub(super) fn marked(config: &Config, written: &Written) -> String {
     let printed = Effective(config).to_string();
-    let defaults: BTreeSet<(Vec<String>, String)> = match Config::parse(LEAST, Path::new("/")) {
-        Ok(least) => {
-            let settings = settings(&Effective(&least.config).to_string());
-            settings.into_iter().map(|(path, value, _)| (general(&path), value)).collect()
-        }
-        Err(_) => BTreeSet::new(),
-    };
+    let with_endpoint = format!("{}, {ENDPOINT}", LEAST.trim_end_matches('}').to_owned() + "}");
+    let is_of_endpoint = |path: &[String]| path.get(1).is_some_and(|key| key == "endpoint");
+    let of_endpoint = defaults_of(&with_endpoint).filter(|(path, _)| is_of_endpoint(path));
+    let defaults: BTreeSet<_> = defaults_of(LEAST).chain(of_endpoint).collect();
     // A line may hold several settings; it has a mark if all of them have it.
     let mut marks: BTreeMap<usize, Option<&str>> = BTreeMap::new();
     for (path, value, lines) in settings(&printed) {
@@ -115,6 +115,12 @@ pub(super) fn marked(config: &Config, written: &Written) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The settings of a config that gives as little as it can.
+fn defaults_of(text: &str) -> impl Iterator<Item = (Vec<String>, String)> + use<> {
+    let printed = Config::parse(text, Path::new("/")).map(|least| Effective(&least.config).to_string()).unwrap_or_default();
+    settings(&printed).into_iter().map(|(path, value, _)| (general(&path), value))
 }
 
 /// The path under which its default is found: names that the file chooses stand for any.

@@ -22,7 +22,7 @@ use crate::{
         TokenExchangeSettings, UserIds,
     },
     proxy::RouteSettings,
-    token::{Permission, TakenAt},
+    token::{Permission, TakenAt, TokenKeyId},
 };
 
 /// What an endpoint can be.
@@ -85,6 +85,14 @@ pub(in crate::config) fn route(
     route.endpoint = endpoint(field, profiles, &callers);
     match &route.endpoint {
         Some(EndpointSettings::KeySet) => {
+            let without_kid = profiles.iter().filter(|profile| profile.settings.key_id == TokenKeyId::None);
+            let names: Vec<_> = without_kid.map(|profile| profile.settings.name.as_str()).collect();
+            if !names.is_empty() {
+                field.warning(format!(
+                    "tokens of the profiles {} have no kid, by which many readers of key sets find the key; set kid: thumbprint",
+                    names.join(", ")
+                ));
+            }
             section.refuse("mint", "a key set is the same for all profiles");
             refuse_permission(&mut section, "anybody may read a key set");
         }

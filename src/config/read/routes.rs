@@ -46,6 +46,12 @@ const CLOSE_CODE: Format<Option<u16>> =
 
 const METHOD: Format<String> = Format { accepted: "a method in capitals, such as POST", shown: true, parse: method };
 
+/// Whether any of the routes forwards, rather than being answered by the gateway itself.
+pub(in crate::config) fn forwards(field: Option<&Field<'_>>) -> bool {
+    let has_endpoint = |element: &Field<'_>| element.is_mapping() && element.section().field("endpoint").is_some();
+    field.is_none_or(|field| !field.is_list() || !field.elements().iter().all(has_endpoint))
+}
+
 /// What of the rest of the file a route may name.
 pub(in crate::config) struct Rest<'r, 'f> {
     pub(in crate::config) upstreams: &'r [Upstream<'f>],

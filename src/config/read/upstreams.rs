@@ -26,9 +26,11 @@ pub(in crate::config) struct Upstream<'a> {
     pub(in crate::config) field: Field<'a>,
 }
 
-pub(in crate::config) fn upstreams<'a>(root: &mut Section<'a>) -> Vec<Upstream<'a>> {
+/// `is_needed`: whether any route forwards.
+pub(in crate::config) fn upstreams<'a>(root: &mut Section<'a>, is_needed: bool) -> Vec<Upstream<'a>> {
     let (one, several) = (root.field("upstream"), root.field("upstreams"));
     match (one, several) {
+        (None, None) if !is_needed => Vec::new(),
         (None, None) => {
             root.missing("upstream", "the backend that requests are forwarded to; at least `url: http://host:port`");
             Vec::new()

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     endpoint::{
-        Call, Dialect, OnFailure, Reply, SignInSettings, UserIds,
+        Call, Dialect, OnFailure, Refusal, Reply, SignInSettings, UserIds,
         callers::{Caller, Callers},
         has_media_type,
     },
@@ -42,20 +42,15 @@ struct Said {
 /// Why there is no token.
 enum Failure {
     /// Whoever calls is not authenticated, or says nothing that could be understood.
-    Refused(Rejection),
+    Refused(Refusal),
     /// The caller is known, and no token can be minted for the user.
     NotMinted(Rejection),
 }
 
 impl Said {
     /// What B2C sends: a member for each claim.
-    fn flat(claims: Map<String, Value>, user_id_claim: &str) -> Result<Self, Rejection> {
-        Ok(Self {
-            user_id: user_id(&claims, user_id_claim)?,
-            name: text(&claims, "displayName"),
-            correlation_id: correlation_id(&claims, "correlationId"),
-            claims,
-        })
+    fn flat(claims: Map<String, Value>, user_id_claim: &str) -> Result<Self, Refusal> {
+        Ok(Self { user_id: user_id(&claims, user_id_claim)?, name: text(&claims, "displayName"), correlation_id: None, claims })
     }
 }
 
@@ -69,20 +64,20 @@ impl SignIn {
         let due = Instant::now() + self.settings.deadline;
         match self.mint(call, profile, exchange, due).await {
             Ok(token) => self.granted(token.as_str()),
-            Err(Failure::Refused(rejection)) => self.refuse(rejection),
+            Err(Failure::Refused(refusal)) => self.refuse(refusal),
             Err(Failure::NotMinted(rejection)) => self.not_minted(rejection),
         }
     }
 
     /// Refuses a call.
-    pub(super) fn refuse(&self, rejection: Rejection) -> Reply {
+    pub(super) fn refuse(&self, refusal: Refusal) -> Reply {
         let reply = match self.settings.dialect {
-            Dialect::B2cPolicy => b2c_policy::refused(rejection, &self.settings.user_message),
-            Dialect::B2cUserFlow => user_flow::refused(rejection, &self.settings.user_message),
-            Dialect::Entra => entra::refused(rejection),
+            Dialect::B2cPolicy => b2c_policy::refused(refusal, &self.settings.user_message),
+            Dialect::B2cUserFlow => user_flow::refused(refusal, &self.settings.user_message),
+            Dialect::Entra => entra::refused(refusal),
         };
-        let reply = reply.because(rejection);
-        match rejection {
+        let reply = reply.because(refusal.rejection);
+        match refusal.rejection {
             Rejection::MethodNotAllowed => reply.with(header::ALLOW, HeaderValue::from_static("POST")),
             Rejection::CallerUnauthenticated if self.callers.have_passwords() => {
                 reply.with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"sign-in\", charset=\"UTF-8\""))
@@ -93,26 +88,37 @@ impl SignIn {
     }
 
     async fn mint(&self, call: Call<'_>, profile: ProfileId, exchange: &Exchange, due: Instant) -> Result<UserToken, Failure> {
-        let refused = Failure::Refused;
+        let refused = |rejection: Rejection| Failure::Refused(rejection.into());
         if *call.method != Method::POST {
             return Err(refused(Rejection::MethodNotAllowed));
         }
         let caller = timeout_at(due, self.callers.authenticate(call.headers, exchange, call.now)).await;
         // Only keys are waited for. Nobody knows yet who calls, so this is no sign-in that may go on.
         let caller = caller.unwrap_or(Err(Rejection::KeyNotFetchedYet)).map_err(refused)?;
-        if !has_media_type(call.headers, "application/json") {
-            return Err(refused(Rejection::BodyNotJson));
-        }
-        let said = read(call.body, &self.settings).map_err(refused)?;
-        let correlation_id = said.correlation_id.clone().unwrap_or_default();
-        let minted = async {
-            let user = self.user(&caller, said, call)?;
-            exchange.vouch(user, profile, call.now).await
+        let said = match has_media_type(call.headers, "application/json") {
+            true => read(call.body, &self.settings),
+            false => Err((Rejection::BodyNotJson.into(), None)),
         };
-        let minted = timeout_at(due, minted).await.unwrap_or(Err(Rejection::SigningOverloaded));
-        let result = minted.as_ref().map_or_else(|rejection| rejection.label(), |_| "minted");
-        tracing::info!(caller = caller.name(), correlation_id, result, "a sign-in asked for a user's token");
-        minted.map_err(Failure::NotMinted)
+        let (minted, correlation_id) = match said {
+            Ok(mut said) => {
+                let correlation_id = said.correlation_id.take();
+                let minting = async {
+                    let user = self.user(&caller, said, call)?;
+                    exchange.vouch(user, profile, call.now).await
+                };
+                let minted = timeout_at(due, minting).await.unwrap_or(Err(Rejection::SigningOverloaded));
+                (minted.map_err(Failure::NotMinted), correlation_id)
+            }
+            Err((refusal, correlation_id)) => (Err(Failure::Refused(refusal)), correlation_id),
+        };
+        let result = match &minted {
+            Ok(_) => "minted",
+            Err(Failure::Refused(Refusal { rejection, .. }) | Failure::NotMinted(rejection)) => rejection.label(),
+        };
+        let detail = if let Err(Failure::Refused(refusal)) = &minted { refusal.description() } else { "" };
+        let correlation_id = correlation_id.unwrap_or_default();
+        tracing::info!(caller = caller.name(), correlation_id, result, detail, "a sign-in requested a user's token");
+        minted
     }
 
     /// The user whom the caller vouches for.
@@ -143,9 +149,9 @@ impl SignIn {
     fn not_minted(&self, rejection: Rejection) -> Reply {
         let OnFailure::Omit = self.settings.on_failure else {
             return match self.settings.dialect {
-                Dialect::B2cPolicy => b2c_policy::failed(rejection, &self.settings.user_message),
+                Dialect::B2cPolicy => b2c_policy::failed(rejection.into(), &self.settings.user_message),
                 Dialect::B2cUserFlow => user_flow::failed(&self.settings.user_message),
-                Dialect::Entra => entra::refused(rejection),
+                Dialect::Entra => entra::refused(rejection.into()),
             }
             .because(rejection);
         };
@@ -158,20 +164,28 @@ impl SignIn {
     }
 }
 
-/// Reads the body of a call.
-fn read(body: &[u8], settings: &SignInSettings) -> Result<Said, Rejection> {
-    let body = strict_object(body).ok_or(Rejection::BodyMalformed)?;
-    match settings.dialect {
-        Dialect::B2cPolicy => b2c_policy::read(body, &settings.user_id),
+/// Reads the body of a call. Of one that is refused, its correlation id.
+fn read(body: &[u8], settings: &SignInSettings) -> Result<Said, (Refusal, Option<String>)> {
+    let body = strict_object(body).ok_or((Rejection::BodyMalformed.into(), None))?;
+    let correlation_id = match settings.dialect {
+        Dialect::B2cPolicy | Dialect::B2cUserFlow => correlation_id(&body, "correlationId"),
+        Dialect::Entra => entra::correlation_id(&body),
+    };
+    let said = match settings.dialect {
+        Dialect::B2cPolicy => Said::flat(body, &settings.user_id),
         Dialect::B2cUserFlow => user_flow::read(body, &settings.user_id),
         Dialect::Entra => entra::read(body, settings),
+    };
+    match said {
+        Ok(said) => Ok(Said { correlation_id, ..said }),
+        Err(refusal) => Err((refusal, correlation_id)),
     }
 }
 
 /// The user id in the body of a call, for the fuzzing.
 #[cfg(feature = "fuzzing")]
-pub(super) fn user_id_of(body: &[u8], settings: &SignInSettings) -> Result<Option<String>, Rejection> {
-    read(body, settings).map(|said| said.user_id)
+pub(super) fn user_id_of(body: &[u8], settings: &SignInSettings) -> Result<Option<String>, Refusal> {
+    read(body, settings).map(|said| said.user_id).map_err(|(refusal, _)| refusal)
 }
 
 /// A member that is a text.
@@ -188,11 +202,11 @@ fn correlation_id(object: &Map<String, Value>, name: &str) -> Option<String> {
 /// The user id: a text, or nothing at all.
 ///
 /// Errors: [`Rejection::BodyMalformed`] for anything else.
-fn user_id(object: &Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {
+fn user_id(object: &Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
     match object.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(id)) => Ok(Some(id.clone())),
-        Some(_) => Err(Rejection::BodyMalformed),
+        Some(_) => Err(Refusal::of(Rejection::BodyMalformed, "the user id is not a text")),
     }
 }
 

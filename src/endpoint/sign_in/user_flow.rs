@@ -4,17 +4,17 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{Said, status};
-use crate::{endpoint::Reply, token::Rejection};
+use crate::endpoint::{Refusal, Reply};
 
 /// The steps in which there is a user with an object id; the second is the older name of the first.
 const STEPS: [&str; 2] = ["PreTokenIssuance", "PreTokenApplicationClaims"];
 
 /// A member for each claim and attribute. A connector that is set for another step is a mistake that its administrator should see.
-pub(super) fn read(claims: Map<String, Value>, user_id_claim: &str) -> Result<Said, Rejection> {
+pub(super) fn read(claims: Map<String, Value>, user_id_claim: &str) -> Result<Said, Refusal> {
     match claims.get("step").map(Value::as_str) {
         None => {}
         Some(Some(step)) if STEPS.contains(&step) => {}
-        Some(_) => return Err(Rejection::EndpointRequestMalformed),
+        Some(_) => return Err(Refusal::malformed("the step is not PreTokenIssuance")),
     }
     Said::flat(claims, user_id_claim)
 }
@@ -27,9 +27,15 @@ pub(super) fn granted(token: Option<(&String, &str)>) -> Value {
 }
 
 /// A call that is refused. A mistake in it is a `ValidationError`, which wants 400 in both places.
-pub(super) fn refused(rejection: Rejection, user_message: &str) -> Reply {
-    let status = status(rejection);
-    let mut body = json!({ "version": "1.0.0", "status": status.as_u16(), "code": rejection.label(), "userMessage": user_message });
+pub(super) fn refused(refusal: Refusal, user_message: &str) -> Reply {
+    let status = status(refusal.rejection);
+    let mut body = json!({
+        "version": "1.0.0",
+        "status": status.as_u16(),
+        "code": refusal.rejection.label(),
+        "userMessage": user_message,
+        "developerMessage": refusal.description(),
+    });
     if let (StatusCode::BAD_REQUEST, Some(members)) = (status, body.as_object_mut()) {
         members.insert("action".to_owned(), "ValidationError".into());
     }

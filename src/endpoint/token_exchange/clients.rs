@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 use crate::{
     endpoint::{
-        ClientSettings,
+        ClientSettings, Refusal,
         callers::{basic, is_one},
         form::{Form, decode},
     },
@@ -34,6 +34,9 @@ pub(super) enum Client<'a> {
     Confidential,
 }
 
+/// Whichever half is wrong.
+const UNAUTHENTICATED: Refusal = Refusal::of(Rejection::CallerUnauthenticated, Rejection::CallerUnauthenticated.description());
+
 impl Clients {
     pub(super) fn new(settings: &[ClientSettings]) -> Result<Self, SecretError> {
         let known = |client: &ClientSettings| {
@@ -47,20 +50,20 @@ impl Clients {
     /// form; by `client_id` alone for a public client.
     ///
     /// Errors: [`Rejection::CallerUnauthenticated`], whichever half is wrong; [`Rejection::EndpointRequestMalformed`] for two ways at once.
-    pub(super) fn authenticate(&self, headers: &HeaderMap, form: &Form<'_>) -> Result<Client<'_>, Rejection> {
+    pub(super) fn authenticate(&self, headers: &HeaderMap, form: &Form<'_>) -> Result<Client<'_>, Refusal> {
         let (id, secret) = (form.get("client_id"), form.get("client_secret"));
         let has_header = headers.contains_key(http::header::AUTHORIZATION);
         if form.get("client_assertion").is_some() {
-            return Err(Rejection::CallerUnauthenticated);
+            return Err(UNAUTHENTICATED);
         }
         if !has_header {
             return self.find(id, secret);
         }
         if secret.is_some() {
-            return Err(Rejection::EndpointRequestMalformed);
+            return Err(Refusal::malformed("the client authenticates in two ways"));
         }
-        let credentials = basic(headers).ok_or(Rejection::CallerUnauthenticated)?;
-        let (name, password) = credentials.split_once(':').ok_or(Rejection::CallerUnauthenticated)?;
+        let credentials = basic(headers).ok_or(UNAUTHENTICATED)?;
+        let (name, password) = credentials.split_once(':').ok_or(UNAUTHENTICATED)?;
         // RFC 6749 has them encoded as in a form; some libraries do so, and others do not.
         let decoded = decode(name).zip(decode(password));
         let decoded = decoded.as_ref().map(|(name, password)| (name.as_ref(), password.as_ref()));
@@ -68,16 +71,18 @@ impl Clients {
         let found = ways.map(|(name, password)| (name, self.find(Some(name), Some(password))));
         let mut found = found.filter_map(|(name, client)| client.ok().map(|client| (name, client)));
         match found.next() {
-            Some((name, _)) if id.is_some_and(|id| id != name) => Err(Rejection::EndpointRequestMalformed),
+            Some((name, _)) if id.is_some_and(|id| id != name) => {
+                Err(Refusal::malformed("client_id is not that of the credentials"))
+            }
             Some((_, client)) => Ok(client),
-            None => Err(Rejection::CallerUnauthenticated),
+            None => Err(UNAUTHENTICATED),
         }
     }
 
-    fn find(&self, id: Option<&str>, secret: Option<&str>) -> Result<Client<'_>, Rejection> {
+    pub(super) fn find(&self, id: Option<&str>, secret: Option<&str>) -> Result<Client<'_>, Refusal> {
         if self.0.is_empty() {
             // A secret that nobody could check is a mistake that should be seen.
-            return if secret.is_none() { Ok(Client::Anybody) } else { Err(Rejection::CallerUnauthenticated) };
+            return if secret.is_none() { Ok(Client::Anybody) } else { Err(UNAUTHENTICATED) };
         }
         // Each is compared, so that the time does not tell which half is wrong.
         let is = |known: &&Known| {
@@ -91,7 +96,7 @@ impl Clients {
         match found {
             Some(known) if known.secrets.is_empty() => Ok(Client::Public(&known.id)),
             Some(_) => Ok(Client::Confidential),
-            None => Err(Rejection::CallerUnauthenticated),
+            None => Err(UNAUTHENTICATED),
         }
     }
 }

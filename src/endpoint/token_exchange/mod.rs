@@ -4,22 +4,25 @@
 //! verification and one signature at most.
 
 mod clients;
+mod examine;
 mod refusal;
 mod request;
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use serde_json::json;
+use serde::Serialize;
 
+pub use self::examine::{ClientFound, Examination, examine_exchange, exchange_error};
 pub(super) use self::refusal::refuse;
 use self::{
     clients::{Client, Clients},
-    request::{Request, TokenType},
+    request::Request,
 };
 use crate::{
-    endpoint::{Call, Reply, TargetSettings, Terms, TokenExchangeSettings, form::Form, has_media_type},
+    endpoint::{Call, Refusal, Reply, TargetSettings, Terms, TokenExchangeSettings, form::Form, has_media_type},
     exchange::{Admission, Exchange, ProfileId},
     private_file::SecretError,
-    token::{Lifetime, Rejection, VerifiedToken},
+    token::{Lifetime, Rejection, Timestamp, VerifiedToken},
 };
 
 /// The media type of a request (RFC 8693 section 2.1).
@@ -32,11 +35,16 @@ pub(super) struct TokenExchange {
     clients: Clients,
 }
 
-/// A token that was exchanged.
-struct Granted {
-    admission: Admission,
-    issued: TokenType,
-    scope: Option<String>,
+/// A token that was exchanged (RFC 8693 section 2.2.1).
+#[derive(Serialize)]
+struct Granted<'a> {
+    access_token: &'a str,
+    issued_token_type: &'a str,
+    token_type: &'a str,
+    /// Seconds.
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
 }
 
 impl TokenExchange {
@@ -45,83 +53,79 @@ impl TokenExchange {
     }
 
     pub(super) async fn answer(&self, call: Call<'_>, terms: Terms<'_>, exchange: &Exchange) -> Reply {
-        let granted = match self.exchange(call, terms, exchange).await {
-            Ok(granted) => granted,
-            Err(Rejection::CallerUnauthenticated) => return refusal::unauthenticated(call.headers),
-            Err(rejection) => return refuse(rejection),
-        };
-        let Granted { admission, issued, scope } = granted;
-        let token = admission.authorization().to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
-        let mut body = json!({
-            "access_token": token,
-            "issued_token_type": issued.name(),
-            "token_type": "Bearer",
-            "expires_in": admission.expires().since(call.now).as_secs(),
-        });
-        if let (Some(scope), Some(members)) = (scope, body.as_object_mut()) {
-            members.insert("scope".to_owned(), scope.into());
+        match self.exchange(call, terms, exchange).await {
+            Ok(body) => Reply::text(StatusCode::OK, body),
+            Err(Refusal { rejection: Rejection::CallerUnauthenticated, .. }) => refusal::unauthenticated(call.headers),
+            Err(refusal) => refuse(refusal),
         }
-        Reply::json(StatusCode::OK, &body)
     }
 
-    /// Whether a request makes sense, whatever its token and its client's secret are worth.
-    pub(super) fn examine(settings: &TokenExchangeSettings, body: &[u8]) -> Result<(), Rejection> {
-        let form = Form::parse(body)?;
-        let request = Request::read(&form)?;
-        let is_known = |id: &str| settings.clients.iter().any(|client| client.id == id);
-        if !settings.clients.is_empty() && form.get("client_id").is_some_and(|id| !is_known(id)) {
-            return Err(Rejection::CallerUnauthenticated);
-        }
-        profile(&settings.targets, &request).map(drop)
-    }
-
-    async fn exchange(&self, call: Call<'_>, terms: Terms<'_>, exchange: &Exchange) -> Result<Granted, Rejection> {
+    /// The body of the answer.
+    async fn exchange(&self, call: Call<'_>, terms: Terms<'_>, exchange: &Exchange) -> Result<Bytes, Refusal> {
         if *call.method != Method::POST {
-            return Err(Rejection::MethodNotAllowed);
+            return Err(Rejection::MethodNotAllowed.into());
         }
         if !has_media_type(call.headers, FORM) {
-            return Err(Rejection::EndpointRequestMalformed);
+            return Err(Refusal::malformed("the body must be application/x-www-form-urlencoded in UTF-8, not compressed"));
         }
         let form = Form::parse(call.body)?;
         let client = self.clients.authenticate(call.headers, &form)?;
         let request = Request::read(&form)?;
         let profile = profile(&self.targets, &request)?.unwrap_or(terms.profile);
-        let identity = exchange.identify(request.subject_token.as_bytes(), call.now).await?;
+        let identity = exchange.identify_next(call.last_token, request.subject_token.as_bytes(), call.now).await?;
         let user = identity.verified();
         check_client(&client, user)?;
         terms.permission.check(user, None)?;
         if !request.scopes().all(|scope| user.scopes().any(|known| known == scope)) {
-            return Err(Rejection::ScopeNotGranted);
+            return Err(Rejection::ScopeNotGranted.into());
         }
         let admission = exchange.admit(&identity, profile, Lifetime::Ttl, call.now).await?;
         // The key may have been withdrawn while the token was signed.
         if !exchange.trusts(&identity, call.now) {
-            return Err(Rejection::UnknownKey);
+            return Err(Rejection::UnknownKey.into());
         }
-        Ok(Granted { admission, issued: request.issued, scope: request.scope.map(str::to_owned) })
+        granted(&admission, &request, call.now)
     }
 }
 
+/// What a client is told of its token. That it cannot be would be our own mistake.
+fn granted(admission: &Admission, request: &Request<'_>, now: Timestamp) -> Result<Bytes, Refusal> {
+    let authorization = std::str::from_utf8(admission.authorization().as_bytes()).ok();
+    let granted = Granted {
+        access_token: authorization.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Rejection::SigningFailed)?,
+        issued_token_type: request.issued.name(),
+        token_type: "Bearer",
+        expires_in: admission.expires().since(now).as_secs(),
+        scope: request.scope,
+    };
+    serde_json::to_vec(&granted).map(Bytes::from).map_err(|_| Rejection::SigningFailed.into())
+}
+
 /// What is asked for by `audience` and `resource`, which must mean the same if both are there.
-fn profile(targets: &[TargetSettings], request: &Request<'_>) -> Result<Option<ProfileId>, Rejection> {
+fn profile(targets: &[TargetSettings], request: &Request<'_>) -> Result<Option<ProfileId>, Refusal> {
     let named = |name: Option<&str>| {
-        let target = name.map(|name| targets.iter().find(|target| target.name == name).ok_or(Rejection::TargetUnknown));
+        let target =
+            name.map(|name| targets.iter().find(|target| target.name == name).ok_or(Refusal::from(Rejection::TargetUnknown)));
         target.transpose().map(|target| target.map(|target| target.profile))
     };
     match (named(request.audience)?, named(request.resource)?) {
-        (Some(audience), Some(resource)) if audience != resource => Err(Rejection::TargetUnknown),
+        (Some(audience), Some(resource)) if audience != resource => {
+            Err(Refusal::of(Rejection::TargetUnknown, "audience and resource differ"))
+        }
         (audience, resource) => Ok(audience.or(resource).map(ProfileId)),
     }
 }
 
+const FOR_ANOTHER_CLIENT: Refusal = Refusal::of(Rejection::WrongParty, "the token was made for another client");
+
 /// A client without a secret may exchange the tokens that it was given itself, and nobody else's.
-fn check_client(client: &Client<'_>, user: &VerifiedToken) -> Result<(), Rejection> {
-    /// Where providers say which client a token was made for.
-    const PARTIES: [&str; 4] = ["azp", "appid", "client_id", "cid"];
+fn check_client(client: &Client<'_>, user: &VerifiedToken) -> Result<(), Refusal> {
     let Client::Public(id) = client else { return Ok(()) };
     let mut parties = PARTIES.into_iter().filter_map(|claim| user.claim(claim));
-    if parties.all(|party| party.as_str() == Some(id)) { Ok(()) } else { Err(Rejection::WrongParty) }
+    if parties.all(|party| party.as_str() == Some(id)) { Ok(()) } else { Err(FOR_ANOTHER_CLIENT) }
 }
 
+/// Where providers say which client a token was made for.
+pub const PARTIES: [&str; 4] = ["azp", "appid", "client_id", "cid"];
 /// Which methods it takes.
 const ALLOW: (http::HeaderName, HeaderValue) = (header::ALLOW, HeaderValue::from_static("POST"));

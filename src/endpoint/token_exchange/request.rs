@@ -1,6 +1,9 @@
 //! The parameters of an exchange (RFC 8693 section 2.1).
 
-use crate::{endpoint::form::Form, token::Rejection};
+use crate::{
+    endpoint::{Refusal, form::Form},
+    token::Rejection,
+};
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const PREFIX: &str = "urn:ietf:params:oauth:token-type:";
@@ -37,27 +40,27 @@ impl<'a> Request<'a> {
     ///
     /// Errors: [`Rejection::GrantTypeUnsupported`], [`Rejection::SubjectTokenUnsupported`] for tokens of kinds that are never taken,
     /// [`Rejection::EndpointRequestMalformed`].
-    pub(super) fn read(form: &'a Form<'_>) -> Result<Self, Rejection> {
+    pub(super) fn read(form: &'a Form<'_>) -> Result<Self, Refusal> {
         match form.get("grant_type") {
             Some(GRANT_TYPE) => {}
-            Some(_) => return Err(Rejection::GrantTypeUnsupported),
-            None => return Err(Rejection::EndpointRequestMalformed),
+            Some(_) => return Err(Rejection::GrantTypeUnsupported.into()),
+            None => return Err(Refusal::malformed("grant_type is missing")),
         }
         // Nobody acts for anybody else here.
         if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {
-            return Err(Rejection::EndpointRequestMalformed);
+            return Err(Refusal::malformed("actor_token is not supported"));
         }
-        let subject_token = form.get("subject_token").ok_or(Rejection::EndpointRequestMalformed)?;
+        let subject_token = form.get("subject_token").ok_or(Refusal::malformed("subject_token is missing"))?;
         // Whether an id token is taken is a matter of the issuer's settings.
         match form.get("subject_token_type").map(|name| name.strip_prefix(PREFIX)) {
             Some(Some("access_token" | "jwt" | "id_token")) => {}
-            Some(_) => return Err(Rejection::SubjectTokenUnsupported),
-            None => return Err(Rejection::EndpointRequestMalformed),
+            Some(_) => return Err(Rejection::SubjectTokenUnsupported.into()),
+            None => return Err(Refusal::malformed("subject_token_type is missing")),
         }
         let issued = match form.get("requested_token_type").map(|name| name.strip_prefix(PREFIX)) {
             None | Some(Some("jwt")) => TokenType::Jwt,
             Some(Some("access_token")) => TokenType::AccessToken,
-            Some(_) => return Err(Rejection::EndpointRequestMalformed),
+            Some(_) => return Err(Refusal::malformed("requested_token_type is not supported")),
         };
         let [audience, resource, scope] = ["audience", "resource", "scope"].map(|name| form.get(name));
         Ok(Self { subject_token, audience, resource, scope, issued })

@@ -1,4 +1,4 @@
-//! [`IdleTimer`]: an idle timeout that costs almost nothing while there is activity.
+//! [`LazyTimer`]: a timeout that costs almost nothing while it is moved and not exceeded.
 
 use std::{
     future::{Future as _, poll_fn},

@@ -27,7 +27,8 @@ pub(super) async fn call(client: &mut ClientSession, record: &mut RequestRecord,
             let header = client.req_header();
             // Reading the body may have taken some time.
             let now = Timestamp::from(SystemTime::now());
-            let call = Call { method: &header.method, headers: &header.headers, body: &body, now };
+            let last_token = record.state.last_token();
+            let call = Call { method: &header.method, headers: &header.headers, body: &body, last_token, now };
             match &record.route {
                 Some(route) => endpoint.answer(call, terms(route), &live.policy.exchange).await,
                 None => return Ok(()),

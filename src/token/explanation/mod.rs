@@ -8,6 +8,8 @@ mod findings;
 mod form;
 mod text;
 
+pub(crate) use self::text::quoted;
+
 use self::findings::Findings;
 use crate::token::{
     BearerToken, Check, IssuerRule, KeySet, Permission, Provider, Rejection, SkippedKey, Timestamp, TokenLimits, TrustedIssuer,

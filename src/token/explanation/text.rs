@@ -10,7 +10,7 @@ const MAX_CHARS: usize = 120;
 const MAX_ELEMENTS: usize = 8;
 
 /// A text in quotes. What looks like a token is not shown: providers put tokens of theirs into claims.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if looks_like_token(text) {
         return "(a token, not shown)".to_owned();
     }

@@ -1,4 +1,4 @@
-//! [`Minter`]: from a [`VerifiedToken`] to our own [`UserToken`].
+//! [`Minter`]: from a [`Subject`] to our own [`UserToken`].
 
 use std::fmt;
 

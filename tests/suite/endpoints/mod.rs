@@ -149,7 +149,13 @@ impl Desk {
 
     /// Tokens that were signed so far.
     pub fn signed(&self) -> f64 {
-        self.kit.metric("syncgate_exchange_duration_seconds_count", &[("stage", "mint")])
+        self.work().1
+    }
+
+    /// Verifications and signatures so far.
+    pub fn work(&self) -> (f64, f64) {
+        let count = |stage| self.kit.metric("syncgate_exchange_duration_seconds_count", &[("stage", stage)]);
+        (count("verify"), count("mint"))
     }
 
     /// Refusals of this kind so far.

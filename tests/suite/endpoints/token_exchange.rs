@@ -2,10 +2,16 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{Desk, FORM, NEW_SECRET, SECRET, basic, body, exchange, form};
-use crate::recorder::claims_of;
+use crate::{kit::Answer, recorder::claims_of};
+
+/// The token that was given.
+fn token_in(answer: &Answer) -> String {
+    body(answer)["access_token"].as_str().unwrap().to_owned()
+}
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
@@ -40,6 +46,34 @@ async fn a_clients_token_becomes_one_that_the_backend_takes() {
     parameters.push(("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"));
     let named = body(&desk.post("/token", &[FORM], &form(&parameters)).await);
     assert_eq!(named["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token");
+    desk.stop().await;
+}
+
+#[tokio::test]
+async fn an_exchange_costs_one_verification_and_one_signature_and_a_warm_one_neither() {
+    let desk = Desk::start(json!({})).await;
+    let body_of = |user: &str| form(&exchange(&desk.kit.issuer.token(user).sign()));
+    let post = async |body: &str| {
+        let answer = desk.post("/token", &[FORM], body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        token_in(&answer)
+    };
+    assert_eq!(desk.work(), (0.0, 0.0));
+    let alice = body_of("alice");
+    let minted = post(&alice).await;
+    assert_eq!(desk.work(), (1.0, 1.0));
+    for _ in 0..10 {
+        assert_eq!(post(&alice).await, minted);
+    }
+    assert_eq!(desk.work(), (1.0, 1.0));
+    // Many that bring a token at once wait for the one that is first.
+    let bob = body_of("bob");
+    let all = join_all((0..50).map(|_| post(&bob))).await;
+    assert_eq!(desk.work(), (2.0, 2.0));
+    assert!(all.iter().all(|one| *one == all[0] && *one != minted));
+    // Another profile is another signature of the same user.
+    post(&format!("{bob}&audience=couch")).await;
+    assert_eq!(desk.work(), (2.0, 3.0));
     desk.stop().await;
 }
 
@@ -164,6 +198,34 @@ async fn pages_of_listed_origins_may_ask() {
     assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (204, Some(PAGE.1)));
     let other = desk.post("/token", &[FORM, ("Origin", "https://evil.example")], &form(&exchange(&token))).await;
     assert_eq!(other.header("access-control-allow-origin"), None);
+    desk.stop().await;
+}
+
+#[tokio::test]
+async fn users_of_one_connection_are_told_apart_and_a_purge_ends_them_all() {
+    let desk = Desk::start(json!({})).await;
+    let users = ["alice", "bob"].map(|user| (user, form(&exchange(&desk.kit.issuer.token(user).sign()))));
+    let mut connection = desk.kit.connect().await;
+    let mut post = async |body: &str| {
+        let length = body.len();
+        let request =
+            format!("POST /token HTTP/1.1\r\nHost: x\r\n{}: {}\r\nContent-Length: {length}\r\n\r\n{body}", FORM.0, FORM.1);
+        connection.write(request.as_bytes()).await;
+        desk.kit.within(connection.answer()).await.unwrap()
+    };
+    for turn in [0, 0, 1, 0, 1, 1] {
+        let (user, request) = &users[turn];
+        let answer = post(request).await;
+        assert_eq!(claims_of(&desk.kit, &token_in(&answer))["userId"], desk.kit.issuer.user_id(user));
+    }
+    assert_eq!(desk.work(), (2.0, 2.0));
+    let mut config = desk.kit.gateway.config();
+    config.issuers[0].jwks.deny_kids = vec![desk.kit.issuer.signing_key().kid().to_owned()];
+    desk.kit.gateway.reload(Ok(config)).unwrap();
+    for (_, request) in &users {
+        let answer = post(request).await;
+        assert_eq!((answer.status, body(&answer)["error"].as_str()), (400, Some("invalid_request")));
+    }
     desk.stop().await;
 }
 
