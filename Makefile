@@ -130,7 +130,7 @@ bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes d
 bench-peers-pgo: release-pgo ## Like bench-peers, with a gateway built by release-pgo in addition
 	@$(MAKE) --no-print-directory bench-peers PEERS="-- --profiled $(PGO)/syncgate"
 
-bench-instructions: deps ## Count the instructions of a request and of a verification; fails beyond 3 % over the figures
+bench-instructions: deps ## Count the instructions of a request, an exchange and a verification; fails beyond 3 % over the figures
 	@$(INSTALL) valgrind valgrind
 	$(CARGO) bench --locked --bench instructions
 

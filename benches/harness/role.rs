@@ -10,11 +10,13 @@ use std::{
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use syncgate::{
-    config::{LogFormat, LogLevel, LogSettings},
+    config::{Config, LogFormat, LogLevel, LogSettings},
     demo::{FREE_PORT, World, http_client, world, world::WorldOptions},
+    endpoint::{EndpointSettings, TokenExchangeSettings},
     metrics::Metrics,
     proxy::{Access, AccessLog, AccessLogFormat, EventLoops, ListenSettings, RouteSettings, UnauthenticatedProxyForBenches},
     server::install_crypto,
+    token::{Permission, PermissionSettings},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -38,18 +40,21 @@ pub enum Role {
     Gateway { log: bool },
     /// The gateway, whose route is public: it reads no token and forwards what came, with its log.
     Public,
+    /// The gateway as a token endpoint at `/token`, beside a route with a scope that the token lacks, with its log. It has no upstream.
+    TokenEndpoint,
     /// nginx as a plain proxy, with its log.
     Nginx,
 }
 
 impl Role {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Upstream,
         Self::Bare { log: true },
         Self::Bare { log: false },
         Self::Gateway { log: true },
         Self::Gateway { log: false },
         Self::Public,
+        Self::TokenEndpoint,
         Self::Nginx,
     ];
 
@@ -61,6 +66,7 @@ impl Role {
             Self::Gateway { log: true } => "gateway",
             Self::Gateway { log: false } => "gateway-without-log",
             Self::Public => "public",
+            Self::TokenEndpoint => "token-endpoint",
             Self::Nginx => "nginx",
         }
     }
@@ -73,6 +79,7 @@ impl Role {
             Self::Gateway { log: true } => "gateway, log",
             Self::Gateway { log: false } => "gateway, no log",
             Self::Public => "public route, log",
+            Self::TokenEndpoint => "token endpoint, log",
             Self::Nginx => "nginx, log",
         }
     }
@@ -144,8 +151,12 @@ pub fn play(part: Part) -> Result<(), Box<dyn Error>> {
     match part.role {
         Role::Upstream => Ok(runtime.block_on(serve_answers())?),
         Role::Bare { log } => runtime.block_on(serve_bare(upstream()?, log)),
-        Role::Gateway { log } => runtime.block_on(serve_gateway(upstream()?, log, Access::Protected)),
-        Role::Public => runtime.block_on(serve_gateway(upstream()?, true, Access::Public { pass_authorization: true })),
+        Role::Gateway { log } => runtime.block_on(serve_gateway(forwarding(upstream()?, Access::Protected), log)),
+        Role::Public => {
+            let access = Access::Public { pass_authorization: true };
+            runtime.block_on(serve_gateway(forwarding(upstream()?, access), true))
+        }
+        Role::TokenEndpoint => runtime.block_on(serve_gateway(token_endpoint, true)),
         Role::Nginx => nginx::play(upstream()?),
     }
 }
@@ -181,23 +192,41 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-async fn serve_gateway(address: SocketAddr, log: bool, access: Access) -> Result<(), Box<dyn Error>> {
+/// Forwards to this upstream.
+fn forwarding(upstream: SocketAddr, access: Access) -> impl FnOnce(&mut Config) + Send + 'static {
+    move |config| {
+        config.proxy.upstreams = vec![world::upstream("default", upstream)];
+        config.proxy.routes.iter_mut().for_each(|route| route.access = access);
+    }
+}
+
+/// Exchanges tokens, and refuses them everywhere else for a scope.
+fn token_endpoint(config: &mut Config) {
+    let endpoint = EndpointSettings::TokenExchange(TokenExchangeSettings::default());
+    let scope = PermissionSettings { all_scopes: vec!["docs.admin".into()], ..PermissionSettings::default() };
+    let token = RouteSettings { name: "token".into(), path: "/token".into(), exact: true, ..RouteSettings::default() };
+    config.proxy.routes.iter_mut().for_each(|route| route.permission = Permission::new(scope.clone()));
+    config.proxy.routes.push(RouteSettings { endpoint: Some(endpoint), ..token });
+    // Nothing is signed while it is measured, and no line of the log is left out.
+    config.profiles.iter_mut().for_each(|profile| profile.ttl = Duration::from_secs(24 * 3600));
+    config.log.refusals_per_second = u32::MAX;
+}
+
+/// A gateway with one event loop and this config.
+async fn serve_gateway(adjust: impl FnOnce(&mut Config) + Send + 'static, log: bool) -> Result<(), Box<dyn Error>> {
     // The world's own issuer makes the token; its backend stays idle.
     let options = WorldOptions::default().config(move |config| {
-        config.proxy.upstreams = vec![world::upstream("default", address)];
-        config.proxy.routes.iter_mut().for_each(|route| route.access = access);
         config.issuers.iter_mut().for_each(|issuer| issuer.jwks.refresh = Duration::from_secs(3600));
         config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: log, ..LogSettings::default() };
         config.threads = 1;
+        adjust(config);
     });
     let world = World::start(options).await?;
     while http_client()?.get(world.admin_url("/readyz")).send().await?.status() != 200 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let token = match access {
-        Access::Protected => short(world.issuer.token("alice")).sign(),
-        Access::Public { .. } => String::new(),
-    };
+    let is_public = world.gateway.config().proxy.routes.iter().all(|route| route.access != Access::Protected);
+    let token = if is_public { String::new() } else { short(world.issuer.token("alice")).sign() };
     announce(world.gateway.address(), &token, &world.issuer.keys_url())?;
     std::future::pending().await
 }

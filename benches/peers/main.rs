@@ -22,7 +22,7 @@ use std::{error::Error, fs, net::SocketAddr, path::PathBuf};
 
 use contender::Contender;
 use harness::{
-    closed_loop::ClosedLoop,
+    closed_loop::{ClosedLoop, Question},
     median,
     process::RoleProcess,
     role::{self, Part, Role},
@@ -167,8 +167,10 @@ fn measure_rate(contenders: &[Contender], proxies: &mut [Proxy], setting: &Setti
 /// Turns so short that what slows the machine down for a tenth of a second slows all proxies of a round. `first`: whose turn is first.
 fn measure_cpu(contenders: &[Contender], proxies: &mut [Proxy], setting: &Setting, first: usize) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let connect =
-        |contender: &Contender| runtime.block_on(ClosedLoop::connect(contender.address(), setting.connections, &contender.token));
+    let connect = |contender: &Contender| {
+        let question = Question::with_token(&contender.token);
+        runtime.block_on(ClosedLoop::connect(contender.address(), setting.connections, question))
+    };
     let mut loops = contenders.iter().map(connect).collect::<Result<Vec<_>, _>>()?;
     for round in 0..setting.cpu_rounds {
         for turn in 0..contenders.len() {

@@ -17,7 +17,7 @@ mod table;
 use std::{error::Error, path::Path, time::Duration};
 
 use harness::{
-    closed_loop::ClosedLoop,
+    closed_loop::{ClosedLoop, Question},
     process::RoleProcess,
     role::{self, Part, Role},
 };
@@ -63,7 +63,7 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
         let token = proxies.iter().map(RoleProcess::token).find(|token| !token.is_empty()).ok_or("no gateway gave a token")?;
         let connect = |proxy: &RoleProcess| {
             let own_token = if proxy.token().is_empty() { token } else { proxy.token() };
-            runtime.block_on(ClosedLoop::connect(proxy.address(), CONNECTIONS, own_token))
+            runtime.block_on(ClosedLoop::connect(proxy.address(), CONNECTIONS, Question::with_token(own_token)))
         };
         let mut loads = proxies.iter().map(connect).collect::<Result<Vec<_>, _>>()?;
         // The first rounds fill pools and caches and are not counted.

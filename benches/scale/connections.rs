@@ -48,6 +48,7 @@ pub fn measure(stage: &Stage) -> Result<Vec<Point>, Box<dyn Error>> {
         signs_es256: true,
         signing_threads: 0,
         users: 100_000,
+        callers: None,
     };
     let mut cases = Vec::new();
     for number in &numbers {

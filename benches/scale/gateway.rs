@@ -5,12 +5,14 @@ use std::{error::Error, io, net::SocketAddr, path::PathBuf, time::Duration};
 use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 use syncgate::{
-    config::{LogFormat, LogLevel, LogSettings},
+    config::{IssuerConfig, LogFormat, LogLevel, LogSettings},
     demo::{World, http_client, world, world::WorldOptions},
+    endpoint::{CallerSettings, Dialect, EndpointSettings, OnFailure, SignInSettings, UserIds},
     exchange::CacheSettings,
     jwks::{JwksSettings, KeySource},
+    proxy::RouteSettings,
     signing::{SigningKeySource, SigningSettings},
-    token::IssuerRule,
+    token::{IssuerRule, IssuerSettings, TakenAt, TokenKinds},
 };
 
 use crate::harness::{process::RoleProcess, role};
@@ -19,6 +21,16 @@ use crate::harness::{process::RoleProcess, role};
 pub const ISSUER: &str = "https://login.contoso.example/9c0c1f5e-0000-4000-8000-000000000000/v2.0/";
 /// Whom they are for.
 pub const AUDIENCE: &str = "00000000-0000-4000-8000-0000000000aa";
+
+/// The issuer of the tokens of those who call in the middle of a sign-in.
+pub const CALLERS: &str = "https://callers.contoso.example";
+/// Microsoft's service that calls custom authentication extensions.
+pub const MICROSOFT: &str = "99045fe1-7639-4a75-9d4a-577b6ca3810f";
+/// The tenant and the application whose users sign in.
+pub const TENANT: &str = "775527ff-9a37-4307-8b3d-cc311f58d925";
+pub const APPLICATION: &str = "1b3f9c9c-0000-4000-8000-5d1f2a3b4c5d";
+/// Where they call.
+pub const SIGN_INS: &str = "/mint/entra";
 
 const FLAG: &str = "--gateway";
 
@@ -37,6 +49,8 @@ pub struct Settings {
     pub signing_threads: usize,
     /// Most cached users.
     pub users: usize,
+    /// The keys of those who may call [`SIGN_INS`] as Entra does; none: it is not there.
+    pub callers: Option<PathBuf>,
 }
 
 impl Settings {
@@ -81,6 +95,10 @@ fn configure(config: &mut syncgate::config::Config, settings: Settings) {
         issuer.rules.algorithms = vec![Algorithm::RS256, Algorithm::ES256];
         issuer.jwks = JwksSettings::new(vec![KeySource::File(settings.key_set.clone())]);
     }
+    if let Some(key_set) = settings.callers {
+        config.issuers.push(callers(key_set));
+        config.proxy.routes.push(sign_ins());
+    }
     // No user token is renewed while the bench runs.
     config.profiles.iter_mut().for_each(|profile| profile.ttl = Duration::from_secs(24 * 3600));
     config.signing = SigningSettings {
@@ -92,4 +110,35 @@ fn configure(config: &mut syncgate::config::Config, settings: Settings) {
     // Room for all users: what it costs to be bounded is not the question here.
     config.cache = CacheSettings { entries: 2_000_000, bytes: 8 << 30 };
     config.log = LogSettings { format: LogFormat::Json, level: LogLevel::Info, requests: true, ..LogSettings::default() };
+}
+
+/// Whose tokens are taken of those who call: of Microsoft's service alone.
+fn callers(key_set: PathBuf) -> IssuerConfig {
+    let rules = IssuerSettings {
+        taken_at: TakenAt::Endpoints,
+        algorithms: vec![Algorithm::ES256],
+        authorized_parties: vec![MICROSOFT.into()],
+        kinds: TokenKinds { access: false, id: false, app_only: true },
+        ..IssuerSettings::new("callers", IssuerRule::Exact(vec![CALLERS.into()]), vec![AUDIENCE.into()])
+    };
+    IssuerConfig { rules, jwks: JwksSettings::new(vec![KeySource::File(key_set)]) }
+}
+
+/// The endpoint of `type: entra`. A sign-in without a token fails, so that it is seen; the rest are the defaults.
+fn sign_ins() -> RouteSettings {
+    let endpoint = EndpointSettings::SignIn(SignInSettings {
+        dialect: Dialect::Entra,
+        callers: vec![CallerSettings::Issuer("callers".into())],
+        token_claim: "syncToken".into(),
+        user_id: "objectId".into(),
+        user_ids: UserIds::Guid,
+        lifetime: Duration::from_secs(3600),
+        deadline: Duration::from_millis(700),
+        on_failure: OnFailure::Fail,
+        user_message: String::new(),
+        tenants: vec![TENANT.into()],
+        applications: vec![APPLICATION.into()],
+    });
+    let (name, path) = ("sign_ins".into(), SIGN_INS.into());
+    RouteSettings { name, path, exact: true, endpoint: Some(endpoint), ..RouteSettings::default() }
 }

@@ -1,10 +1,10 @@
 //! How the cost of a request grows with cached users and with connections, what an idle socket takes, and whether people who log in slow
-//! down those who work.
+//! down those who work: at the gateway itself, or at a provider that asks for a token in the middle.
 //!
-//! The bench starts itself again as upstream and as gateways. In `users`, `connections` and `sockets` each gateway is one process with one
-//! event loop, pinned to the last core; load and upstream share the first. In `cold` one gateway has two cores.
+//! The bench starts itself again as upstream and as gateways. In `users`, `connections`, `sockets` and `sign_ins` each gateway is one process
+//! with one event loop, pinned to the last core; load and upstream share the first. In `cold` one gateway has two cores.
 //!
-//! `cargo bench --bench scale`; with `-- users` (or `connections`, `sockets`, `cold`) only that; with `-- --test` little of everything.
+//! `cargo bench --bench scale`; with `-- users` (or `connections`, `sockets`, `cold`, `sign_ins`) only that; with `-- --test` little of everything.
 //! `-- cold --signing-threads=1` changes how many threads of the gateway sign.
 //! Points go to `target/bench/scale.json`.
 
@@ -17,6 +17,8 @@ mod harness;
 #[path = "../../examples/syncgate-load/load/mod.rs"]
 mod load;
 mod results;
+mod rounds;
+mod sign_ins;
 mod sockets;
 mod stage;
 mod users;
@@ -53,6 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // From here on this process keeps to one core.
     stage.keep_to_first_core()?;
+    if wants("sign_ins") {
+        results.sign_ins = Some(sign_ins::measure(&stage)?);
+    }
     if wants("sockets") {
         results.sockets = sockets::measure(&stage)?;
         results.save(is_test)?;
@@ -67,5 +72,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     results.save(is_test)?;
     println!("{results}");
+    if !is_test && results.sign_ins.as_ref().is_some_and(|outcome| !outcome.is_within_bounds()) {
+        return Err("sign_ins: beyond a bound".into());
+    }
     Ok(())
 }

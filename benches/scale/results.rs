@@ -4,7 +4,7 @@ use std::{fmt, fs, io, path::Path};
 
 use serde_json::json;
 
-use crate::{cold, connections, sockets, users};
+use crate::{cold, connections, sign_ins, sockets, users};
 
 /// What was measured; a part that was not is empty.
 #[derive(Debug, Default)]
@@ -13,6 +13,7 @@ pub struct Results {
     pub connections: Vec<connections::Point>,
     pub sockets: Vec<sockets::Point>,
     pub cold: Option<cold::Outcome>,
+    pub sign_ins: Option<sign_ins::Outcome>,
 }
 
 impl Results {
@@ -30,6 +31,7 @@ impl Results {
             ("connections", !self.connections.is_empty(), json!(self.connections)),
             ("sockets", !sockets.is_empty(), json!(sockets)),
             ("cold", self.cold.is_some(), json!(self.cold)),
+            ("sign_ins", self.sign_ins.is_some(), json!(self.sign_ins)),
         ] {
             if is_there {
                 all[name] = points;
@@ -52,7 +54,11 @@ impl fmt::Display for Results {
             writeln!(out)?;
         }
         self.write_sockets(out)?;
-        self.cold.iter().try_for_each(|cold| write_cold(out, cold))
+        self.cold.iter().try_for_each(|cold| write_cold(out, cold))?;
+        if self.cold.is_some() && self.sign_ins.is_some() {
+            writeln!(out)?;
+        }
+        self.sign_ins.iter().try_for_each(|sign_ins| write!(out, "{sign_ins}"))
     }
 }
 

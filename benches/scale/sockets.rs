@@ -34,8 +34,16 @@ pub fn measure(stage: &Stage) -> Result<Vec<Point>, Box<dyn Error>> {
     let upstream = RoleProcess::spawn(&[FLAG.to_owned(), stage.own_core().to_string()])?;
     let key = stage.key_file(NewKey::Ec(256))?;
     let cores = vec![stage.gateway_core()];
-    let settings =
-        Settings { cores, upstream: upstream.address(), key_set, key, signs_es256: true, signing_threads: 0, users: 100_000 };
+    let settings = Settings {
+        cores,
+        upstream: upstream.address(),
+        key_set,
+        key,
+        signs_es256: true,
+        signing_threads: 0,
+        users: 100_000,
+        callers: None,
+    };
     let gateway = settings.start()?;
     let shared = stage.shared(tokens)?;
     let url = format!("http://{}/live", gateway.address()).parse()?;

@@ -45,6 +45,20 @@ pub struct Stage {
     folder: TempDir,
 }
 
+/// What clients ask for.
+pub struct Ask {
+    pub method: Method,
+    pub path: &'static str,
+    /// In JSON; empty: none.
+    pub body: Bytes,
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        Self { method: Method::GET, path: "/docs/42?include=meta", body: Bytes::new() }
+    }
+}
+
 impl Stage {
     pub fn set(is_test: bool) -> Result<Self, Box<dyn Error>> {
         install_crypto();
@@ -104,11 +118,25 @@ impl Stage {
 
     /// Clients of a gateway, without connections.
     pub fn clients(&self, gateway: &RoleProcess, shared: &Shared, count: usize) -> Result<Vec<HttpClient>, Box<dyn Error>> {
-        let url = format!("http://{}/docs/42?include=meta", gateway.address()).parse()?;
-        let headers = ["Accept: application/json".to_owned(), "User-Agent: bench/1".to_owned()];
+        self.clients_that(gateway, shared, count, &Ask::default())
+    }
+
+    /// Clients that ask for this.
+    pub fn clients_that(
+        &self,
+        gateway: &RoleProcess,
+        shared: &Shared,
+        count: usize,
+        ask: &Ask,
+    ) -> Result<Vec<HttpClient>, Box<dyn Error>> {
+        let url = format!("http://{}{}", gateway.address(), ask.path).parse()?;
+        let mut headers = vec!["Accept: application/json".to_owned(), "User-Agent: bench/1".to_owned()];
+        if !ask.body.is_empty() {
+            headers.push("Content-Type: application/json".to_owned());
+        }
         let target = Arc::new(self.runtime.block_on(Target::resolve(&url, &headers, None))?);
         let token_header = shared.tokens.name.clone();
-        let question = Arc::new(Question { target, method: Method::GET, body: Bytes::new(), token_header });
+        let question = Arc::new(Question { target, method: ask.method.clone(), body: ask.body.clone(), token_header });
         Ok((0..count).map(|_| HttpClient::new(Arc::clone(&question))).collect())
     }
 

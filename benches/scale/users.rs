@@ -62,6 +62,7 @@ pub fn measure(stage: &Stage) -> Result<Vec<Point>, Box<dyn Error>> {
         signs_es256: true,
         signing_threads: 0,
         users: 2 * most,
+        callers: None,
     };
     let mut cases = Vec::new();
     for users in numbers {

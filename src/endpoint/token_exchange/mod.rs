@@ -10,7 +10,7 @@ mod request;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use serde::Serialize;
+use serde_json::Value;
 
 pub use self::examine::{ClientFound, Examination, examine_exchange, exchange_error};
 pub(super) use self::refusal::refuse;
@@ -33,18 +33,6 @@ const FORM: &str = "application/x-www-form-urlencoded";
 pub(super) struct TokenExchange {
     targets: Vec<TargetSettings>,
     clients: Clients,
-}
-
-/// A token that was exchanged (RFC 8693 section 2.2.1).
-#[derive(Serialize)]
-struct Granted<'a> {
-    access_token: &'a str,
-    issued_token_type: &'a str,
-    token_type: &'a str,
-    /// Seconds.
-    expires_in: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
 }
 
 impl TokenExchange {
@@ -88,17 +76,20 @@ impl TokenExchange {
     }
 }
 
-/// What a client is told of its token. That it cannot be would be our own mistake.
+/// What a client is told of its token (RFC 8693 section 2.2.1).
+///
+/// Errors: none, unless we have minted what is no token.
 fn granted(admission: &Admission, request: &Request<'_>, now: Timestamp) -> Result<Bytes, Refusal> {
     let authorization = std::str::from_utf8(admission.authorization().as_bytes()).ok();
-    let granted = Granted {
-        access_token: authorization.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Rejection::SigningFailed)?,
-        issued_token_type: request.issued.name(),
-        token_type: "Bearer",
-        expires_in: admission.expires().since(now).as_secs(),
-        scope: request.scope,
-    };
-    serde_json::to_vec(&granted).map(Bytes::from).map_err(|_| Rejection::SigningFailed.into())
+    let token = authorization.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Rejection::SigningFailed)?;
+    let issued = request.issued.name();
+    let left = admission.expires().since(now).as_secs();
+    // Most of it is the token, in which there is nothing to escape (RFC 7515 section 7.1): it is not looked at byte by byte.
+    let scope = request.scope.map(|scope| format!(",\"scope\":{}", Value::from(scope))).unwrap_or_default();
+    let body = format!(
+        "{{\"access_token\":\"{token}\",\"issued_token_type\":\"{issued}\",\"token_type\":\"Bearer\",\"expires_in\":{left}{scope}}}"
+    );
+    Ok(Bytes::from(body))
 }
 
 /// What is asked for by `audience` and `resource`, which must mean the same if both are there.
