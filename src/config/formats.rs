@@ -73,6 +73,13 @@ pub(super) const UPSTREAM_URL: Format<Url> = Format {
     parse: upstream_url,
 };
 
+/// The path of a route.
+pub(super) const ROUTE_PATH: Format<String> = Format {
+    accepted: "a path such as / or /db: segments of A-Z a-z 0-9 - . _ ~ : @ $ + , = and no trailing slash",
+    shown: true,
+    parse: route_path,
+};
+
 fn check(fine: bool, text: &str, wrong: &'static str) -> Result<String, &'static str> {
     if fine { Ok(text.to_owned()) } else { Err(wrong) }
 }
@@ -121,6 +128,30 @@ fn text(text: &str) -> Result<String, &'static str> {
 
 fn path(text: &str) -> Result<String, &'static str> {
     check((1..=MAX_PATH_BYTES).contains(&text.len()), text, "is empty or too long")
+}
+
+/// Only what means the same under every reading: no escapes, no dot segments, no empty segments.
+fn route_path(text: &str) -> Result<String, &'static str> {
+    if text == "/" {
+        return Ok(text.to_owned());
+    }
+    let rest = text.strip_prefix('/').ok_or("does not start with a slash")?;
+    if text.len() > 1_024 {
+        return Err("is longer than 1024 bytes");
+    }
+    if text.contains(['*', '{']) {
+        return Err(
+            "has a wildcard, which is not supported; /api matches /api and everything below it (with exact: true, only /api)",
+        );
+    }
+    if rest.ends_with('/') {
+        return Err("ends with a slash; /db matches /db, /db/ and everything below");
+    }
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'$' | b'+' | b',' | b'=')
+    };
+    let fine = rest.split('/').all(|part| !matches!(part, "" | "." | "..") && part.bytes().all(plain));
+    if fine { Ok(text.to_owned()) } else { Err("has an ambiguous character or segment") }
 }
 
 fn claim(text: &str) -> Result<String, &'static str> {

@@ -25,10 +25,10 @@ use crate::{
         },
         reading::Reading,
     },
-    endpoint::{EndpointSettings, PARTIES},
+    endpoint::{CLIENT_CLAIMS, EndpointSettings, TENANT},
     proxy::{ProxySettings, RouteSettings},
     signing::SigningSettings,
-    token::{MintingProfile, Source},
+    token::{MintingProfile, Source, TakenAt},
 };
 
 /// Maximum number of issuers: each is a task that fetches, and a token may have to be compared with each.
@@ -194,7 +194,10 @@ fn config(root: &Node, reading: &Reading) -> Config {
     mint::check_use(&profiles, &routes);
     let profiles: Vec<_> = profiles.into_iter().map(|profile| profile.settings).collect();
     let keep = |mut issuer: Issuer<'_>| {
-        issuer.config.rules.kept_claims = kept_claims(&routes, &profiles, &issuer.config.rules.name_claim);
+        issuer.config.rules.kept_claims = match issuer.config.rules.taken_at {
+            TakenAt::Routes => kept_claims(&routes, &profiles, &issuer.config.rules.name_claim),
+            TakenAt::Endpoints => vec![TENANT.to_owned()],
+        };
         issuer.config
     };
     let issuers = issuers.into_iter().map(keep).collect();
@@ -255,7 +258,7 @@ fn kept_claims(routes: &[RouteSettings], profiles: &[MintingProfile], name_claim
     // Where an exchange asks which client a token was made for.
     let asks =
         |route: &&RouteSettings| matches!(&route.endpoint, Some(EndpointSettings::TokenExchange(one)) if !one.clients.is_empty());
-    let parties = routes.iter().filter(asks).flat_map(|_| PARTIES);
+    let parties = routes.iter().filter(asks).flat_map(|_| CLIENT_CLAIMS);
     let names: BTreeSet<_> = demanded.chain(parties).chain(minted).map(str::to_owned).collect();
     names.into_iter().collect()
 }

@@ -30,16 +30,26 @@ enum Proof {
     Issuer(String),
 }
 
+/// The claim that names the tenant of a token of Microsoft.
+pub const TENANT: &str = "tid";
+
 /// An authenticated caller. What it says of a user is worth as much as our own key: only [`Callers::authenticate`] makes one.
 #[derive(Debug)]
 pub(super) struct Caller<'a> {
     name: &'a str,
+    /// The tenant of its token, if it has one.
+    tenant: Option<String>,
 }
 
 impl Caller<'_> {
     /// Its name in logs.
     pub(super) fn name(&self) -> &str {
         self.name
+    }
+
+    /// The tenant that it speaks for; none where its credentials do not say.
+    pub(super) fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
     }
 
     /// The user whom it vouches for.
@@ -72,7 +82,7 @@ impl Callers {
         // Each of them is compared, so that the time does not tell which one was nearly right.
         let found = self.0.iter().filter(|known| known.is_proven(headers)).fold(None, |first, known| first.or(Some(known)));
         if let Some(known) = found {
-            return Ok(Caller { name: &known.name });
+            return Ok(Caller { name: &known.name, tenant: None });
         }
         let issuers = || self.0.iter().filter_map(|known| if let Proof::Issuer(name) = &known.proof { Some(name) } else { None });
         let Some(token) = bearer(headers).filter(|_| issuers().next().is_some()) else {
@@ -80,7 +90,8 @@ impl Callers {
         };
         let identity = exchange.identify_caller(token, now).await?;
         let known = issuers().find(|name| **name == **identity.verified().issuer_name());
-        known.map(|name| Caller { name }).ok_or(Rejection::CallerUnauthenticated)
+        let tenant = identity.verified().claim(TENANT).and_then(Value::as_str).map(str::to_owned);
+        known.map(|name| Caller { name, tenant }).ok_or(Rejection::CallerUnauthenticated)
     }
 
     /// Whether one of them says a name and a password, so that a refusal asks for that.

@@ -13,7 +13,7 @@ use crate::{
     token::Rejection,
 };
 
-/// How long readers keep a document. After a change of the key they see it that late, so two are published in time.
+/// How long readers keep a document; they see a change that late.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Document {
         }
         let text = match self {
             // A shared secret has no public half: the set is empty.
-            Self::KeySet => Bytes::from(json!({ "keys": Vec::from_iter(exchange.signing_jwk()) }).to_string()),
+            Self::KeySet => Bytes::from(json!({ "keys": exchange.signing_jwks() }).to_string()),
             Self::Fixed(text) => text.clone(),
         };
         let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&SHA256, &text).as_ref().get(..12).unwrap_or_default()));

@@ -28,13 +28,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use self::{callers::Callers, documents::Document, sign_in::SignIn, token_exchange::TokenExchange};
 pub use self::{
+    callers::TENANT,
     refusal::Refusal,
     reply::Reply,
     settings::{
         CallerSettings, ClientSettings, Dialect, EndpointSettings, OnFailure, SignInSettings, TargetSettings,
         TokenExchangeSettings, UserIds,
     },
-    token_exchange::{ClientFound, Examination, PARTIES, examine_exchange, exchange_error},
+    token_exchange::{CLIENT_CLAIMS, ClientFound, Examination, examine_exchange, exchange_error, is_made_for},
 };
 use crate::{
     exchange::{Exchange, LastToken, ProfileId},
@@ -58,6 +59,17 @@ pub struct Call<'a> {
     pub body: &'a [u8],
     /// The client's token of the requests before this one on its connection.
     pub last_token: &'a Mutex<LastToken>,
+    /// When it came.
+    pub now: Timestamp,
+}
+
+/// A request whose body has not been read.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The header.
+    pub headers: &'a HeaderMap,
     /// When it came.
     pub now: Timestamp,
 }
@@ -111,6 +123,22 @@ impl Endpoint {
             Kind::SignIn(_) => Some(MAX_SIGN_IN_BYTES),
             Kind::Document(_) => None,
         }
+    }
+
+    /// Refuses what the header of a request already tells is of no use, before its body is read: nobody without credentials has the gateway
+    /// wait for a body of a sign-in, or keep one.
+    ///
+    /// Errors: the refusal.
+    pub async fn check_header(&self, head: Head<'_>, exchange: &Exchange) -> Result<(), Reply> {
+        let Some(limit) = self.body_limit(head.method) else { return Ok(()) };
+        if let Kind::SignIn(endpoint) = &self.kind {
+            endpoint.check_header(head.headers, exchange, head.now).await?;
+        }
+        let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|length| length > limit) {
+            return Err(self.refuse(Rejection::BodyTooLarge));
+        }
+        Ok(())
     }
 
     /// Answers.

@@ -44,6 +44,8 @@ pub(super) struct Minted {
     pub(super) authorization: HeaderValue,
     /// Its own `exp`.
     pub(super) expires: Timestamp,
+    /// From when on it is due to be renewed.
+    pub(super) due: Timestamp,
     /// From when on it is not used: never later than its own `exp`.
     pub(super) usable_until: Timestamp,
     /// From when on a request has it renewed in the background, in milliseconds since the epoch; each attempt puts it off.
@@ -115,7 +117,7 @@ impl Minted {
 /// A request may go upstream, with this user token. Only the exchange makes one.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    minted: Arc<Minted>,
+    pub(super) minted: Arc<Minted>,
     end: Timestamp,
 }
 

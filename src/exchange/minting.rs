@@ -1,6 +1,7 @@
 //! The second layer: from an [`Identity`] and a profile to a user token, signed on the pool.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     metrics::{Histogram, IntCounter, Metrics},
     signing::SigningKey,
-    token::{AssertedUser, Lifetime, Minter, MintingProfile, Rejection, Timestamp, UserToken},
+    token::{AssertedUser, Lifetime, Minter, MintingProfile, Rejection, Timestamp, TokenKeyId, UserToken},
 };
 
 /// A token is renewed when this part of its life is left ...
@@ -186,6 +187,25 @@ impl Minting {
         Ok(token)
     }
 
+    /// The same admission with a new token, if its own is due to be renewed. Without one within the time for signatures, the old one serves.
+    pub(super) async fn renewed(
+        &self,
+        admission: Admission,
+        identity: &Arc<Identity>,
+        profile: ProfileId,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> Admission {
+        if now < admission.minted.due {
+            return admission;
+        }
+        let renewal = self.renew(identity, profile, lifetime, &admission.minted, now);
+        let _ = timeout(Exchange::SIGNING_TIMEOUT, renewal).await;
+        let order = self.order(identity, profile, lifetime).ok();
+        let minted = order.and_then(|order| self.look_up(order.slot, now));
+        minted.map_or(admission, |minted| Admission::new(minted, identity.verified.end()))
+    }
+
     /// Replaces a token, unless it was replaced already.
     async fn renew(
         &self,
@@ -253,13 +273,23 @@ impl Minting {
         }
     }
 
-    /// The public half of the key that signs; none for a shared secret.
-    pub(super) fn jwk(&self) -> Option<serde_json::Value> {
+    /// The public half of the key that signs, once for each `kid` that tokens name it by; nothing for a shared secret.
+    pub(super) fn jwks(&self) -> Vec<serde_json::Value> {
         let active = self.active.load();
-        let public = active.key.public()?;
-        let mut jwk = public.jwk();
-        jwk.as_object_mut()?.insert("kid".to_owned(), public.thumbprint().into());
-        Some(jwk)
+        let Some(public) = active.key.public() else { return Vec::new() };
+        let kid = |profile: &MintingProfile| match &profile.key_id {
+            TokenKeyId::Text(text) => text.clone(),
+            TokenKeyId::None | TokenKeyId::Thumbprint => public.thumbprint().to_owned(),
+        };
+        let kids: BTreeSet<_> = self.profiles.iter().map(kid).collect();
+        let named = |kid: String| {
+            let mut jwk = public.jwk();
+            if let Some(members) = jwk.as_object_mut() {
+                members.insert("kid".to_owned(), kid.into());
+            }
+            jwk
+        };
+        kids.into_iter().map(named).collect()
     }
 
     /// The thumbprint of the key that signs (RFC 7638); none for a shared secret.
@@ -281,7 +311,7 @@ impl Minted {
         } else {
             (Timestamp::MAX, expires)
         };
-        Self { authorization, expires, usable_until, renew_at: AtomicI64::new(renew_at.as_millis()), key }
+        Self { authorization, expires, due: renew_at, usable_until, renew_at: AtomicI64::new(renew_at.as_millis()), key }
     }
 
     /// Whether the caller is to renew it. Of several callers one is told so, and again none before the pause is over.

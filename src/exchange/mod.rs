@@ -185,6 +185,18 @@ impl Exchange {
         }
     }
 
+    /// As [`admit`](Self::admit), for those who keep the token: one that is due to be renewed is not given out if another can be had.
+    pub async fn admit_renewed(
+        &self,
+        identity: &Arc<Identity>,
+        profile: ProfileId,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> Result<Admission, Rejection> {
+        let admission = self.admit(identity, profile, lifetime, now).await?;
+        Ok(self.minting.renewed(admission, identity, profile, lifetime, now).await)
+    }
+
     /// Signs with another key from now on. Nothing that the old key signed is used again; identities stay.
     pub fn replace_signing_key(&self, key: SigningKey) {
         self.minting.replace_key(key);
@@ -195,9 +207,10 @@ impl Exchange {
         self.minting.thumbprint()
     }
 
-    /// The public half of the key that signs, as a JWK (RFC 7517) with its thumbprint as `kid`; none where it is a shared secret.
-    pub fn signing_jwk(&self) -> Option<serde_json::Value> {
-        self.minting.jwk()
+    /// The public half of the key that signs, as JWKs (RFC 7517): one for each `kid` that tokens name it by, the thumbprint where they name
+    /// none. Nothing for a shared secret.
+    pub fn signing_jwks(&self) -> Vec<serde_json::Value> {
+        self.minting.jwks()
     }
 
     /// Drops every cached identity that can no longer be used: ended, of a key that is not trusted any more, of settings that are not in

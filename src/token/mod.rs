@@ -63,4 +63,5 @@ pub use rejection::Rejection;
 pub(crate) use tenant::{CLOUDS, Cloud};
 pub use time::Timestamp;
 pub use user_id::UserIdRule;
+pub(crate) use user_id::names_nobody;
 pub use verifier::{Check, VerifiedToken};

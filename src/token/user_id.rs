@@ -96,10 +96,15 @@ fn joined(parts: &[Part], token: &UnverifiedToken<'_>) -> Result<String, Rejecti
 fn claim<'s>(token: &'s UnverifiedToken<'_>, name: &str) -> Result<Option<&'s str>, Rejection> {
     match token.get(name) {
         None => Ok(None),
-        Some(Value::String(value)) if value.starts_with(B2C_CONSTANT) => Ok(None),
+        Some(Value::String(value)) if names_nobody(value) => Ok(None),
         Some(Value::String(value)) if is_valid(value) => Ok(Some(value)),
         Some(_) => Err(Rejection::UserIdInvalid),
     }
+}
+
+/// Whether it is what B2C writes where it has no id: one id for everybody.
+pub(crate) fn names_nobody(id: &str) -> bool {
+    id.starts_with(B2C_CONSTANT)
 }
 
 /// Whether a text can be a user id.

@@ -3,8 +3,8 @@
 use crate::{
     cli::Failure,
     endpoint::{
-        ClientFound, Dialect, EndpointSettings, Examination, PARTIES, Refusal, TokenExchangeSettings, examine_exchange,
-        exchange_error,
+        CLIENT_CLAIMS, ClientFound, Dialect, EndpointSettings, Examination, Refusal, TokenExchangeSettings, examine_exchange,
+        exchange_error, is_made_for,
     },
     proxy::RouteSettings,
     token::{BearerToken, Outcome, Rejection, Step, TokenLimits, UnverifiedToken, quoted},
@@ -122,16 +122,14 @@ fn client_step(settings: &TokenExchangeSettings, client: &ClientFound, unknown: 
 
 /// The token of a public client must have been made for it.
 fn binding_step(id: &str, token: Option<&UnverifiedToken<'_>>) -> Step {
-    let claim = |name: &&str| token.and_then(|token| token.claim(name));
-    let parties: Vec<_> = PARTIES.iter().filter_map(|name| claim(name).map(|value| (*name, value))).collect();
-    let fits = parties.iter().all(|(_, party)| party.as_str() == Some(id));
-    let found: Vec<_> =
-        parties.iter().map(|(name, party)| format!("{name} {}", quoted(party.as_str().unwrap_or_default()))).collect();
+    let claim = |name: &str| token.and_then(|token| token.claim(name));
+    let shown = |name: &&str| claim(name).map(|value| format!("{name} {}", quoted(value.as_str().unwrap_or(&value.to_string()))));
+    let found: Vec<_> = CLIENT_CLAIMS.iter().filter_map(shown).collect();
     Step {
         name: "token_client",
-        expected: format!("none, or {}", quoted(id)),
-        found: if found.is_empty() { "none".to_owned() } else { found.join(", ") },
-        outcome: if fits { Outcome::Passed } else { Outcome::Failed(Rejection::WrongParty) },
+        expected: format!("made for {}", quoted(id)),
+        found: if found.is_empty() { "no claim that names a client".to_owned() } else { found.join(", ") },
+        outcome: if is_made_for(id, claim) { Outcome::Passed } else { Outcome::Failed(Rejection::WrongParty) },
     }
 }
 

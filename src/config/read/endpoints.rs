@@ -9,6 +9,7 @@ use crate::{
         outside::Target,
         read::{
             browsers::browsers,
+            identity,
             issuers::Issuer,
             metadata,
             mint::{Profile, profile_named},
@@ -22,7 +23,7 @@ use crate::{
         TokenExchangeSettings, UserIds,
     },
     proxy::RouteSettings,
-    token::{Permission, TakenAt, TokenKeyId},
+    token::{Permission, TakenAt, TokenKeyId, UserIdRule},
 };
 
 /// What an endpoint can be.
@@ -83,6 +84,16 @@ pub(in crate::config) fn route(
     let callers = issuers.iter().map(|issuer| &issuer.config.rules).filter(|rules| rules.taken_at == TakenAt::Endpoints);
     let callers: Vec<_> = callers.map(|rules| rules.name.as_str()).collect();
     route.endpoint = endpoint(field, profiles, &callers);
+    let joined = |issuer: &&Issuer<'_>| {
+        let rules = &issuer.config.rules;
+        rules.taken_at == TakenAt::Routes && matches!(rules.user_id, UserIdRule::Template(_))
+    };
+    if let (Some(EndpointSettings::SignIn(_)), Some(issuer)) = (&route.endpoint, issuers.iter().find(joined)) {
+        field.warning(format!(
+            "users of the issuer {} have a joined id on routes, and the id that the caller names here: one person gets two ids",
+            issuer.config.rules.name
+        ));
+    }
     match &route.endpoint {
         Some(EndpointSettings::KeySet) => {
             let without_kid = profiles.iter().filter(|profile| profile.settings.key_id == TokenKeyId::None);
@@ -168,7 +179,14 @@ fn sign_in(section: &mut Section<'_>, dialect: Dialect, issuers: &[&str]) -> Sig
         "who may ask, such as `basic`"
     };
     let callers = section.required("callers", who).map(|field| field.elements()).unwrap_or_default();
-    let user_id = if is_entra { None } else { section.text("user_id", &CLAIM) };
+    let user_id = if is_entra { None } else { section.field("user_id") };
+    let user_id = user_id.and_then(|field| {
+        let claim = field.text(&CLAIM)?;
+        if identity::is_chosen(&claim) {
+            field.problem(format!("{claim} can be chosen or changed by users; accepted: an id of the directory, such as objectId"));
+        }
+        Some(claim)
+    });
     let tenants = match is_entra {
         true => section.required("tenants", "the ids of the tenants whose users sign in").map(|field| field.texts(&GUID)),
         false => None,
@@ -176,7 +194,7 @@ fn sign_in(section: &mut Section<'_>, dialect: Dialect, issuers: &[&str]) -> Sig
     SignInSettings {
         dialect,
         callers: callers.into_iter().filter_map(|field| caller(field.section(), issuers)).collect(),
-        token_claim: section.text("token_claim", &CLAIM).unwrap_or_else(|| TOKEN_CLAIM.to_owned()),
+        token_claim: token_claim(section, dialect),
         user_id: user_id.unwrap_or_else(|| USER_ID.to_owned()),
         user_ids: section.choice("user_ids", &USER_IDS, UserIds::default()),
         lifetime: section.duration("lifetime", LIFETIME, Duration::from_secs(60)..=Duration::from_secs(3_600)),
@@ -186,6 +204,19 @@ fn sign_in(section: &mut Section<'_>, dialect: Dialect, issuers: &[&str]) -> Sig
         tenants: tenants.unwrap_or_default(),
         applications: if is_entra { section.texts("applications", &GUID) } else { Vec::new() },
     }
+}
+
+fn token_claim(section: &mut Section<'_>, dialect: Dialect) -> String {
+    /// Members of the answer that mean something to a user flow.
+    const OF_THE_PROTOCOL: [&str; 5] = ["version", "action", "status", "code", "userMessage"];
+    let Some(field) = section.field("token_claim") else { return TOKEN_CLAIM.to_owned() };
+    let claim = field.text(&CLAIM).unwrap_or_default();
+    if dialect == Dialect::B2cUserFlow && OF_THE_PROTOCOL.contains(&claim.as_str()) {
+        field.problem(format!(
+            "{claim} belongs to the protocol; accepted: the name of a custom attribute, such as extension_SyncToken"
+        ));
+    }
+    claim
 }
 
 /// One of those who may call, in one of four ways.
@@ -215,7 +246,25 @@ fn basic(mut section: Section<'_>) -> Option<CallerSettings> {
 }
 
 fn api_key(mut section: Section<'_>) -> Option<CallerSettings> {
-    let header = section.required("header", "the header with the key, such as x-api-key").and_then(|field| field.text(&HEADER));
+    /// What HTTP itself says, and what proxies write.
+    const TAKEN: [&str; 9] = [
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "proxy-authorization",
+        "transfer-encoding",
+    ];
+    let header = section.required("header", "the header with the key, such as x-api-key").and_then(|field| {
+        let name = field.text(&HEADER)?;
+        if TAKEN.contains(&name.as_str()) {
+            field.problem(format!("{name} has a meaning of its own; accepted: a header such as x-api-key"));
+        }
+        Some(name)
+    });
     let secret_file = secret(section)?;
     Some(CallerSettings::ApiKey { header: header?.parse().ok()?, secret_file })
 }

@@ -51,6 +51,21 @@ pub(in crate::config) fn user_id(field: &Field<'_>, permitted: &Permitted) -> Op
     Some(UserIdRule::Template(text.to_owned()))
 }
 
+/// Whether users choose this claim, or it can change hands: as the user id, it would make one of them another.
+pub(in crate::config) fn is_chosen(claim: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "displayName",
+        "givenName",
+        "given_name",
+        "surname",
+        "family_name",
+        "userPrincipalName",
+        "mail",
+        "signInNames.emailAddress",
+    ];
+    MUTABLE_CLAIMS.contains(&claim) || NAMES.contains(&claim)
+}
+
 fn check_mutable(field: &Field<'_>, claim: &str, permitted: &Permitted) {
     if MUTABLE_CLAIMS.contains(&claim) && !permitted.mutable {
         field.problem(format!(

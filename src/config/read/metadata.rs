@@ -1,11 +1,17 @@
 //! Metadata that follows from other settings, and the routes at which it is read: RFC 8414 for the token endpoint, RFC 9728 for the
 //! protected resources.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use url::Url;
 
 use crate::{
-    config::{field::Field, formats::URL, read::issuers::Issuer},
+    config::{
+        field::Field,
+        formats::{ROUTE_PATH, URL},
+        read::issuers::Issuer,
+    },
     endpoint::{EndpointSettings, TokenExchangeSettings},
     proxy::{Access, ResourceSettings, RouteSettings, TokenPlace},
     token::{IssuerRule, TakenAt},
@@ -20,6 +26,12 @@ pub(in crate::config) fn resource(field: &Field<'_>) -> Option<ResourceSettings>
     let url = section.required("url", "the URL by which clients know what the route protects").and_then(|field| field.text(&URL));
     let authorization_servers = section.texts("authorization_servers", &URL).iter().map(text).collect();
     section.finish();
+    if let Some(url) = &url
+        && url.path() != "/"
+        && let Err(wrong) = (ROUTE_PATH.parse)(url.path())
+    {
+        field.problem(format!("the path of url {wrong}; accepted: {}", ROUTE_PATH.accepted));
+    }
     Some(ResourceSettings { url: text(&url?), authorization_servers })
 }
 
@@ -36,7 +48,15 @@ pub(in crate::config) fn routes<'f>(
             Some(EndpointSettings::TokenExchange(settings)) => token_endpoint_metadata(route, settings, key_set),
             _ => None,
         };
-        let of_resource = route.resource.as_ref().and_then(|resource| of_resource(element, route, resource, issuers));
+        let of_resource = route.resource.as_ref().and_then(|resource| {
+            let alike = routes.iter().map(|(_, route)| route).filter(|other| other.resource.as_ref() == Some(resource));
+            of_resource(element, route, resource, alike, issuers)
+        });
+        // Several routes may protect one resource, by method or place of the token.
+        let is_new = |route: &RouteSettings| {
+            !found.iter().any(|(_, known): &(Field<'f>, RouteSettings)| known.path == route.path && known.host == route.host)
+        };
+        let of_resource = of_resource.filter(is_new);
         found.extend(of_token_endpoint.into_iter().chain(of_resource).map(|route| (element.clone(), route)));
     }
     found
@@ -73,10 +93,11 @@ pub fn token_endpoint_metadata(
 
 /// The metadata of what a route protects (RFC 9728 section 2). Where the route does not name the authorization servers, they are the issuers
 /// that the config names exactly.
-fn of_resource(
+fn of_resource<'r>(
     element: &Field<'_>,
     route: &RouteSettings,
     resource: &ResourceSettings,
+    alike: impl Iterator<Item = &'r RouteSettings>,
     issuers: &[Issuer<'_>],
 ) -> Option<RouteSettings> {
     let url = Url::parse(&resource.url).ok()?;
@@ -92,9 +113,12 @@ fn of_resource(
         element
             .problem("resource.authorization_servers is required: no issuer is named exactly, so that its name could be published");
     }
-    let bearer_methods: Vec<_> = route.token_in.iter().filter_map(bearer_method).collect();
-    let permission = route.permission.settings();
-    let scopes: Vec<_> = permission.all_scopes.iter().chain(&permission.any_scopes).collect();
+    let (mut bearer_methods, mut scopes) = (BTreeSet::new(), BTreeSet::new());
+    for route in alike {
+        bearer_methods.extend(route.token_in.iter().filter_map(bearer_method));
+        let permission = route.permission.settings();
+        scopes.extend(permission.all_scopes.iter().chain(&permission.any_scopes));
+    }
     let mut document =
         json!({ "resource": resource.url, "authorization_servers": servers, "bearer_methods_supported": bearer_methods });
     if let (false, Some(members)) = (scopes.is_empty(), document.as_object_mut()) {

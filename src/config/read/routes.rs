@@ -5,7 +5,7 @@ use jsonwebtoken::Algorithm;
 use crate::{
     config::{
         field::Field,
-        formats::{Format, HOST, NAME, TEXT},
+        formats::{Format, HOST, NAME, ROUTE_PATH, TEXT},
         read::{
             backends::{BACKENDS, Backend},
             browsers::browsers,
@@ -34,12 +34,6 @@ pub(in crate::config) const NONE: &str = "none";
 pub(in crate::config) const AUTO: &str = "auto";
 /// Whether a route is public.
 const ACCESS: [(&str, bool); 2] = [("protected", false), ("public", true)];
-
-const PATH: Format<String> = Format {
-    accepted: "a path such as / or /db: segments of A-Z a-z 0-9 - . _ ~ : @ $ + , = and no trailing slash",
-    shown: true,
-    parse: path,
-};
 
 const CLOSE_CODE: Format<Option<u16>> =
     Format { accepted: "auto, or a close code: 1000 to 1003, 1007 to 1014, or 3000 to 4999", shown: true, parse: close_code };
@@ -99,7 +93,7 @@ fn route<'f>(mut section: Section<'f>, rest: &Rest<'_, 'f>, profiles: &mut Vec<P
         None if preset.is_none() => section.missing("name", "it appears in logs and metrics"),
         None => {}
     }
-    if let Some(path) = section.text("path", &PATH) {
+    if let Some(path) = section.text("path", &ROUTE_PATH) {
         route.path = path;
     }
     // The dot that may end a full name is not compared.
@@ -245,30 +239,6 @@ fn close_code(text: &str) -> Result<Option<u16>, &'static str> {
         Ok(code @ (1000..=1003 | 1007..=1014 | 3000..=4999)) => Ok(Some(code)),
         _ => Err("is not a valid close code"),
     }
-}
-
-/// Only what means the same under every reading: no escapes, no dot segments, no empty segments.
-fn path(text: &str) -> Result<String, &'static str> {
-    if text == "/" {
-        return Ok(text.to_owned());
-    }
-    let rest = text.strip_prefix('/').ok_or("does not start with a slash")?;
-    if text.len() > 1_024 {
-        return Err("is longer than 1024 bytes");
-    }
-    if text.contains(['*', '{']) {
-        return Err(
-            "has a wildcard, which is not supported; /api matches /api and everything below it (with exact: true, only /api)",
-        );
-    }
-    if rest.ends_with('/') {
-        return Err("ends with a slash; /db matches /db, /db/ and everything below");
-    }
-    let plain = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'$' | b'+' | b',' | b'=')
-    };
-    let fine = rest.split('/').all(|part| !matches!(part, "" | "." | "..") && part.bytes().all(plain));
-    if fine { Ok(text.to_owned()) } else { Err("has an ambiguous character or segment") }
 }
 
 fn method(text: &str) -> Result<String, &'static str> {

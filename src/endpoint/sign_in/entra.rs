@@ -18,7 +18,7 @@ const ACTION: &str = "microsoft.graph.tokenIssuanceStart.provideClaimsForToken";
 ///
 /// Errors: [`Rejection::BodyMalformed`], [`Rejection::EndpointRequestMalformed`] for another event, [`Rejection::WrongTenant`],
 /// [`Rejection::WrongParty`].
-pub(super) fn read(mut envelope: Map<String, Value>, settings: &SignInSettings) -> Result<Said, Refusal> {
+pub(super) fn read(mut envelope: Map<String, Value>, settings: &SignInSettings, of_caller: Option<&str>) -> Result<Said, Refusal> {
     if envelope.get("type").and_then(Value::as_str) != Some(EVENT) {
         return Err(OTHER_EVENT);
     }
@@ -29,6 +29,9 @@ pub(super) fn read(mut envelope: Map<String, Value>, settings: &SignInSettings) 
     let tenant = data.get("tenantId").and_then(Value::as_str).ok_or(Rejection::BodyMalformed)?;
     if !settings.tenants.iter().any(|known| known.eq_ignore_ascii_case(tenant)) {
         return Err(Refusal::of(Rejection::WrongTenant, "the tenant is not among tenants"));
+    }
+    if of_caller.is_some_and(|caller| !caller.eq_ignore_ascii_case(tenant)) {
+        return Err(Refusal::of(Rejection::WrongTenant, "the tenant is not that of the caller's token"));
     }
     let mut context = take(&mut data, "authenticationContext")?;
     if !settings.applications.is_empty() {

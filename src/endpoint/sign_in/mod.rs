@@ -7,7 +7,7 @@ mod b2c_policy;
 mod entra;
 mod user_flow;
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
@@ -18,7 +18,7 @@ use crate::{
         has_media_type,
     },
     exchange::{Exchange, ProfileId},
-    token::{AssertedUser, Rejection, UserToken, is_guid, strict_object},
+    token::{AssertedUser, Rejection, Timestamp, UserToken, is_guid, names_nobody, strict_object},
 };
 
 /// An endpoint for sign-ins.
@@ -41,10 +41,12 @@ struct Said {
 
 /// Why there is no token.
 enum Failure {
-    /// Whoever calls is not authenticated, or says nothing that could be understood.
+    /// Whoever calls is not authenticated. Why is for the log alone: nobody without credentials learns what is accepted.
+    Unauthenticated(Rejection),
+    /// The call cannot be understood.
     Refused(Refusal),
     /// The caller is known, and no token can be minted for the user.
-    NotMinted(Rejection),
+    NotMinted(Refusal),
 }
 
 impl Said {
@@ -64,8 +66,9 @@ impl SignIn {
         let due = Instant::now() + self.settings.deadline;
         match self.mint(call, profile, exchange, due).await {
             Ok(token) => self.granted(token.as_str()),
+            Err(Failure::Unauthenticated(rejection)) => self.unauthenticated(rejection),
             Err(Failure::Refused(refusal)) => self.refuse(refusal),
-            Err(Failure::NotMinted(rejection)) => self.not_minted(rejection),
+            Err(Failure::NotMinted(refusal)) => self.not_minted(refusal),
         }
     }
 
@@ -92,11 +95,9 @@ impl SignIn {
         if *call.method != Method::POST {
             return Err(refused(Rejection::MethodNotAllowed));
         }
-        let caller = timeout_at(due, self.callers.authenticate(call.headers, exchange, call.now)).await;
-        // Only keys are waited for. Nobody knows yet who calls, so this is no sign-in that may go on.
-        let caller = caller.unwrap_or(Err(Rejection::KeyNotFetchedYet)).map_err(refused)?;
+        let caller = self.authenticate(call.headers, exchange, call.now, due).await.map_err(Failure::Unauthenticated)?;
         let said = match has_media_type(call.headers, "application/json") {
-            true => read(call.body, &self.settings),
+            true => read(call.body, &self.settings, caller.tenant()),
             false => Err((Rejection::BodyNotJson.into(), None)),
         };
         let (minted, correlation_id) = match said {
@@ -104,35 +105,66 @@ impl SignIn {
                 let correlation_id = said.correlation_id.take();
                 let minting = async {
                     let user = self.user(&caller, said, call)?;
-                    exchange.vouch(user, profile, call.now).await
+                    exchange.vouch(user, profile, call.now).await.map_err(Refusal::from)
                 };
-                let minted = timeout_at(due, minting).await.unwrap_or(Err(Rejection::SigningOverloaded));
+                let minted = timeout_at(due, minting).await.unwrap_or(Err(Rejection::SigningOverloaded.into()));
                 (minted.map_err(Failure::NotMinted), correlation_id)
             }
             Err((refusal, correlation_id)) => (Err(Failure::Refused(refusal)), correlation_id),
         };
         let result = match &minted {
             Ok(_) => "minted",
-            Err(Failure::Refused(Refusal { rejection, .. }) | Failure::NotMinted(rejection)) => rejection.label(),
+            Err(Failure::Refused(refusal) | Failure::NotMinted(refusal)) => refusal.rejection.label(),
+            Err(Failure::Unauthenticated(rejection)) => rejection.label(),
         };
-        let detail = if let Err(Failure::Refused(refusal)) = &minted { refusal.description() } else { "" };
+        let detail = match &minted {
+            Err(Failure::Refused(refusal) | Failure::NotMinted(refusal)) => refusal.description(),
+            _ => "",
+        };
         let correlation_id = correlation_id.unwrap_or_default();
         tracing::info!(caller = caller.name(), correlation_id, result, detail, "a sign-in requested a user's token");
         minted
     }
 
-    /// The user whom the caller vouches for.
-    fn user(&self, caller: &Caller<'_>, said: Said, call: Call<'_>) -> Result<AssertedUser, Rejection> {
-        let id = said.user_id.ok_or(Rejection::UserIdMissing)?;
-        let is_taken = match self.settings.user_ids {
-            UserIds::Guid => is_guid(&id),
-            UserIds::Profile => !id.contains('@'),
-        };
-        if !is_taken {
-            return Err(Rejection::UserIdInvalid);
+    /// Refuses what its header already tells is no call of a known caller, before its body is read.
+    pub(super) async fn check_header(&self, headers: &HeaderMap, exchange: &Exchange, now: Timestamp) -> Result<(), Reply> {
+        let due = Instant::now() + self.settings.deadline;
+        match self.authenticate(headers, exchange, now, due).await {
+            Ok(_) => Ok(()),
+            Err(rejection) => Err(self.unauthenticated(rejection)),
         }
+    }
+
+    async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        exchange: &Exchange,
+        now: Timestamp,
+        due: Instant,
+    ) -> Result<Caller<'_>, Rejection> {
+        // Only keys are waited for. Nobody knows yet who calls, so this is no sign-in that may go on.
+        timeout_at(due, self.callers.authenticate(headers, exchange, now)).await.unwrap_or(Err(Rejection::KeyNotFetchedYet))
+    }
+
+    /// Refuses a caller.
+    fn unauthenticated(&self, rejection: Rejection) -> Reply {
+        let told = if rejection.status() == 401 { Rejection::CallerUnauthenticated } else { rejection };
+        Reply { rejection: Some(rejection), ..self.refuse(told.into()) }
+    }
+
+    /// The user whom the caller vouches for.
+    fn user(&self, caller: &Caller<'_>, said: Said, call: Call<'_>) -> Result<AssertedUser, Refusal> {
+        let id = said.user_id.ok_or(Refusal::of(Rejection::UserIdMissing, "the user id is missing"))?;
+        let id = match self.settings.user_ids {
+            // One spelling for each user.
+            UserIds::Guid if is_guid(&id) && id != NOBODY => id.to_ascii_lowercase(),
+            UserIds::Profile if !looks_like_mail(&id) && id.trim() == id => id,
+            UserIds::Guid => return Err(Refusal::of(Rejection::UserIdInvalid, "the user id is not a GUID")),
+            UserIds::Profile => return Err(Refusal::of(Rejection::UserIdInvalid, "the user id is not accepted")),
+        };
         let end = call.now.plus(self.settings.lifetime);
-        caller.user(&id, said.name.as_deref(), said.claims.into_iter().collect(), end)
+        let user = caller.user(&id, said.name.as_deref(), said.claims.into_iter().collect(), end);
+        user.map_err(|rejection| Refusal::of(rejection, "the user id is not accepted"))
     }
 
     fn granted(&self, token: &str) -> Reply {
@@ -146,26 +178,26 @@ impl SignIn {
     }
 
     /// What becomes of a sign-in without a token.
-    fn not_minted(&self, rejection: Rejection) -> Reply {
+    fn not_minted(&self, refusal: Refusal) -> Reply {
         let OnFailure::Omit = self.settings.on_failure else {
             return match self.settings.dialect {
-                Dialect::B2cPolicy => b2c_policy::failed(rejection.into(), &self.settings.user_message),
+                Dialect::B2cPolicy => b2c_policy::failed(refusal, &self.settings.user_message),
                 Dialect::B2cUserFlow => user_flow::failed(&self.settings.user_message),
-                Dialect::Entra => entra::refused(rejection.into()),
+                Dialect::Entra => entra::refused(refusal),
             }
-            .because(rejection);
+            .because(refusal.rejection);
         };
         let body = match self.settings.dialect {
             Dialect::B2cPolicy => b2c_policy::granted(None),
             Dialect::B2cUserFlow => user_flow::granted(None),
             Dialect::Entra => entra::granted(None),
         };
-        Reply { rejection: Some(rejection), ..Reply::json(StatusCode::OK, &body) }
+        Reply { rejection: Some(refusal.rejection), ..Reply::json(StatusCode::OK, &body) }
     }
 }
 
 /// Reads the body of a call. Of one that is refused, its correlation id.
-fn read(body: &[u8], settings: &SignInSettings) -> Result<Said, (Refusal, Option<String>)> {
+fn read(body: &[u8], settings: &SignInSettings, tenant: Option<&str>) -> Result<Said, (Refusal, Option<String>)> {
     let body = strict_object(body).ok_or((Rejection::BodyMalformed.into(), None))?;
     let correlation_id = match settings.dialect {
         Dialect::B2cPolicy | Dialect::B2cUserFlow => correlation_id(&body, "correlationId"),
@@ -174,7 +206,7 @@ fn read(body: &[u8], settings: &SignInSettings) -> Result<Said, (Refusal, Option
     let said = match settings.dialect {
         Dialect::B2cPolicy => Said::flat(body, &settings.user_id),
         Dialect::B2cUserFlow => user_flow::read(body, &settings.user_id),
-        Dialect::Entra => entra::read(body, settings),
+        Dialect::Entra => entra::read(body, settings, tenant),
     };
     match said {
         Ok(said) => Ok(Said { correlation_id, ..said }),
@@ -185,7 +217,15 @@ fn read(body: &[u8], settings: &SignInSettings) -> Result<Said, (Refusal, Option
 /// The user id in the body of a call, for the fuzzing.
 #[cfg(feature = "fuzzing")]
 pub(super) fn user_id_of(body: &[u8], settings: &SignInSettings) -> Result<Option<String>, Refusal> {
-    read(body, settings).map(|said| said.user_id).map_err(|(refusal, _)| refusal)
+    read(body, settings, None).map(|said| said.user_id).map_err(|(refusal, _)| refusal)
+}
+
+/// The GUID of nobody.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+/// Whether it has a sign that somebody may take for that of an e-mail address.
+fn looks_like_mail(id: &str) -> bool {
+    id.contains(['@', '\u{ff20}', '\u{fe6b}']) || id.to_ascii_lowercase().contains("%40")
 }
 
 /// A member that is a text.
@@ -205,6 +245,8 @@ fn correlation_id(object: &Map<String, Value>, name: &str) -> Option<String> {
 fn user_id(object: &Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
     match object.get(name) {
         None | Some(Value::Null) => Ok(None),
+        // What B2C writes where it has no id is the same for everybody.
+        Some(Value::String(id)) if names_nobody(id) => Ok(None),
         Some(Value::String(id)) => Ok(Some(id.clone())),
         Some(_) => Err(Refusal::of(Rejection::BodyMalformed, "the user id is not a text")),
     }

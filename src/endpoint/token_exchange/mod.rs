@@ -67,7 +67,7 @@ impl TokenExchange {
         if !request.scopes().all(|scope| user.scopes().any(|known| known == scope)) {
             return Err(Rejection::ScopeNotGranted.into());
         }
-        let admission = exchange.admit(&identity, profile, Lifetime::Ttl, call.now).await?;
+        let admission = exchange.admit_renewed(&identity, profile, Lifetime::Ttl, call.now).await?;
         // The key may have been withdrawn while the token was signed.
         if !exchange.trusts(&identity, call.now) {
             return Err(Rejection::UnknownKey.into());
@@ -112,11 +112,27 @@ const FOR_ANOTHER_CLIENT: Refusal = Refusal::of(Rejection::WrongParty, "the toke
 /// A client without a secret may exchange the tokens that it was given itself, and nobody else's.
 fn check_client(client: &Client<'_>, user: &VerifiedToken) -> Result<(), Refusal> {
     let Client::Public(id) = client else { return Ok(()) };
-    let mut parties = PARTIES.into_iter().filter_map(|claim| user.claim(claim));
-    if parties.all(|party| party.as_str() == Some(id)) { Ok(()) } else { Err(FOR_ANOTHER_CLIENT) }
+    if is_made_for(id, |claim| user.claim(claim).cloned()) { Ok(()) } else { Err(FOR_ANOTHER_CLIENT) }
+}
+
+/// Whether a token was made for this client: each claim that names a client names it. An id token may have none, and names it as its only
+/// audience (OpenID Connect Core section 2); no access token does, whose audience is an API.
+pub fn is_made_for(id: &str, claim: impl Fn(&str) -> Option<Value>) -> bool {
+    let parties: Vec<_> = PARTIES.into_iter().filter_map(&claim).collect();
+    if !parties.is_empty() {
+        return parties.iter().all(|party| party.as_str() == Some(id));
+    }
+    match claim(AUDIENCE) {
+        Some(Value::String(audience)) => audience == id,
+        Some(Value::Array(audiences)) => matches!(audiences.as_slice(), [Value::String(audience)] if audience == id),
+        _ => false,
+    }
 }
 
 /// Where providers say which client a token was made for.
-pub const PARTIES: [&str; 4] = ["azp", "appid", "client_id", "cid"];
+const PARTIES: [&str; 4] = ["azp", "appid", "client_id", "cid"];
+const AUDIENCE: &str = "aud";
+/// The claims by which is told whom a token was made for.
+pub const CLIENT_CLAIMS: [&str; 5] = [PARTIES[0], PARTIES[1], PARTIES[2], PARTIES[3], AUDIENCE];
 /// Which methods it takes.
 const ALLOW: (http::HeaderName, HeaderValue) = (header::ALLOW, HeaderValue::from_static("POST"));

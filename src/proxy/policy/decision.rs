@@ -108,7 +108,9 @@ impl Policy {
             return Err(Rejection::HeadersTooLarge);
         }
         if let Some(endpoint) = &route.endpoint {
-            return if found.also.is_empty() { Ok(Decision::Call(Arc::clone(endpoint))) } else { Err(Rejection::AmbiguousPath) };
+            // At exactly its path: a rule in front of the gateway that names it holds for every call.
+            let is_named = found.also.is_empty() && path == route.path().as_bytes();
+            return if is_named { Ok(Decision::Call(Arc::clone(endpoint))) } else { Err(Rejection::AmbiguousPath) };
         }
         route.allowed_origins.check_socket(&request.headers)?;
         decided.closes = fields.connection == Single::Often

@@ -1,13 +1,13 @@
 //! A request that an endpoint of the gateway answers: its body read whole, the reply written.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::Method;
 use pingora::{Result, http::ResponseHeader};
 
 use crate::{
-    endpoint::{Call, Endpoint, Reply, Terms},
+    endpoint::{Call, Endpoint, Head, Reply, Terms},
     proxy::{
         http::ClientSession,
         policy::Route,
@@ -20,32 +20,62 @@ use crate::{
     token::Timestamp,
 };
 
-/// Has the endpoint of its route answer a request.
-pub(super) async fn call(client: &mut ClientSession, record: &mut RequestRecord, live: &Live, endpoint: &Endpoint) -> Result<()> {
-    let reply = match body(client, live, endpoint).await {
-        Ok(body) => {
-            let header = client.req_header();
-            // Reading the body may have taken some time.
-            let now = Timestamp::from(SystemTime::now());
-            let last_token = record.state.last_token();
-            let call = Call { method: &header.method, headers: &header.headers, body: &body, last_token, now };
-            match &record.route {
-                Some(route) => endpoint.answer(call, terms(route), &live.policy.exchange).await,
-                None => return Ok(()),
-            }
-        }
-        Err(Stop::Refused(rejection)) => endpoint.refuse(rejection),
-        Err(Stop::Failed(error)) => return Err(error),
-    };
-    record.outcome = Outcome::Endpoint(reply.status.as_u16(), reply.rejection);
-    write(client, reply, record.route.as_deref()).await
+/// How long a body may take: each is small, and whoever sends it has it whole.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What there is to answer after the header of a call, and its body if one is wanted.
+pub(super) enum Heard {
+    /// The call is whole.
+    Whole(Bytes),
+    /// It is refused, or its client has left.
+    Stopped(Stopped),
 }
 
-async fn body(client: &mut ClientSession, live: &Live, endpoint: &Endpoint) -> Result<Bytes, Stop> {
-    match endpoint.body_limit(&client.req_header().method) {
-        Some(limit) => whole_body::read_up_to(client, limit, live.listen.body_timeout).await,
-        None => Ok(Bytes::new()),
+/// Why a call is not heard to its end.
+pub(super) enum Stopped {
+    /// It has its reply.
+    Replied(Reply),
+    /// The client left, or our own trouble.
+    Failed(Box<pingora::Error>),
+}
+
+/// Reads the body of a call, unless its header tells that it is refused.
+pub(super) async fn hear(client: &mut ClientSession, live: &Live, endpoint: &Endpoint) -> Heard {
+    let header = client.req_header();
+    let head = Head { method: &header.method, headers: &header.headers, now: SystemTime::now().into() };
+    if let Err(reply) = endpoint.check_header(head, &live.policy.exchange).await {
+        return Heard::Stopped(Stopped::Replied(reply));
     }
+    let Some(limit) = endpoint.body_limit(&client.req_header().method) else { return Heard::Whole(Bytes::new()) };
+    match whole_body::read_up_to(client, limit, live.listen.body_timeout.min(BODY_TIMEOUT)).await {
+        Ok(body) => Heard::Whole(body),
+        Err(Stop::Refused(rejection)) => Heard::Stopped(Stopped::Replied(endpoint.refuse(rejection))),
+        Err(Stop::Failed(error)) => Heard::Stopped(Stopped::Failed(error)),
+    }
+}
+
+/// Has the endpoint answer a call, by the settings of now.
+pub(super) async fn answer(
+    client: &mut ClientSession,
+    record: &mut RequestRecord,
+    live: &Live,
+    endpoint: &Endpoint,
+    body: Bytes,
+) -> Result<()> {
+    let Some(route) = record.route.clone() else { return Ok(()) };
+    let header = client.req_header();
+    // Reading the body may have taken some time.
+    let now = Timestamp::from(SystemTime::now());
+    let last_token = record.state.last_token();
+    let call = Call { method: &header.method, headers: &header.headers, body: &body, last_token, now };
+    let reply = endpoint.answer(call, terms(&route), &live.policy.exchange).await;
+    reply_with(client, record, reply).await
+}
+
+/// Writes a reply, and notes it.
+pub(super) async fn reply_with(client: &mut ClientSession, record: &mut RequestRecord, reply: Reply) -> Result<()> {
+    record.outcome = Outcome::Endpoint(reply.status.as_u16(), reply.rejection);
+    write(client, reply, record.route.as_deref()).await
 }
 
 fn terms(route: &Route) -> Terms<'_> {

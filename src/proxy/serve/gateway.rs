@@ -13,6 +13,7 @@ use pingora::{Result, connectors::TransportConnector};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    endpoint::Endpoint,
     metrics::Metrics,
     proxy::{
         client::{Complaints, Connection, Cut, KeyWatch, ListenSettings},
@@ -20,7 +21,7 @@ use crate::{
         policy::{Asked, Decided, Decision, Permit},
         serve::{
             answer,
-            endpoint::call,
+            endpoint::{self, Heard, Stopped},
             live::{Live, LiveProxy},
             record::{Outcome, RequestRecord},
             whole_body::{self, Stop},
@@ -153,15 +154,35 @@ impl Gateway {
                 Ok(Admitted::Answered)
             }
             // Boxed, so that the rare case does not make every request's future large.
-            Ok(Decision::Call(endpoint)) => {
-                let RequestContext { record, live, .. } = context;
-                Box::pin(call(client, record, live, &endpoint)).await.map(|()| Admitted::Answered)
-            }
+            Ok(Decision::Call(endpoint)) => Box::pin(self.call(client, context, endpoint)).await,
             // It has been asked for and given.
             Ok(Decision::NeedsBody) => self.refuse(client, context, Rejection::MissingToken).await,
             Err(Stop::Refused(rejection)) => self.refuse(client, context, rejection).await,
             Err(Stop::Failed(error)) => Err(error),
         }
+    }
+
+    /// Has an endpoint answer a request. If the settings have changed while its body came, it is decided about again: what it rests on may be
+    /// gone.
+    async fn call(&self, client: &mut ClientSession, context: &mut RequestContext, endpoint: Arc<Endpoint>) -> Result<Admitted> {
+        let body = match endpoint::hear(client, &context.live, &endpoint).await {
+            Heard::Whole(body) => body,
+            Heard::Stopped(Stopped::Failed(error)) => return Err(error),
+            Heard::Stopped(Stopped::Replied(reply)) => {
+                return endpoint::reply_with(client, &mut context.record, reply).await.map(|()| Admitted::Answered);
+            }
+        };
+        let (live, mut endpoint) = (self.live.load_full(), endpoint);
+        if !Arc::ptr_eq(&live, &context.live) {
+            context.live = live;
+            endpoint = match decide(client, context, None).await {
+                Ok(Decision::Call(endpoint)) => endpoint,
+                Ok(_) => return self.refuse(client, context, Rejection::NoRoute).await,
+                Err(rejection) => return self.refuse(client, context, rejection).await,
+            };
+        }
+        let RequestContext { record, live, .. } = context;
+        endpoint::answer(client, record, live, &endpoint, body).await.map(|()| Admitted::Answered)
     }
 
     /// Whether keys have changed since the request began, and its own is no longer trusted.

@@ -2,6 +2,7 @@
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, jwk::JwkSet};
 use serde_json::{Value, json};
+use syncgate::token::TokenKeyId;
 
 use super::{Desk, FORM, body, exchange, form};
 
@@ -24,6 +25,19 @@ async fn a_backend_that_reads_key_sets_finds_the_key_that_signs() {
     let claims =
         decode::<Value>(minted["access_token"].as_str().unwrap(), &key, &Validation::new(Algorithm::RS256)).unwrap().claims;
     assert_eq!(claims["userId"], desk.kit.issuer.user_id("alice"));
+
+    // A profile that names the key otherwise finds it under that name, too.
+    let mut config = desk.kit.gateway.config();
+    config.profiles[1].key_id = TokenKeyId::Text("pinned".into());
+    desk.kit.gateway.reload(Ok(config)).unwrap();
+    let both = body(&desk.send("GET", "/.well-known/jwks.json", &[], b"").await);
+    let mut kids: Vec<_> = both["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect();
+    kids.sort_by_key(|kid| kid.len());
+    assert_eq!(kids, ["pinned", shown["kid"].as_str().unwrap()]);
+    assert_eq!(both["keys"][0]["n"], shown["n"]);
+    let mut config = desk.kit.gateway.config();
+    config.profiles[1].key_id = TokenKeyId::None;
+    desk.kit.gateway.reload(Ok(config)).unwrap();
 
     let tag = answer.header("etag").unwrap();
     for known in [tag.to_owned(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {

@@ -13,6 +13,7 @@ use syncgate::{
     config::Config,
     demo::{
         DemoIssuer,
+        issuer::TokenBuilder,
         world::{WorldOptions, trust},
     },
     token::{TakenAt, TokenKinds},
@@ -38,7 +39,7 @@ pub struct Desk {
     pub kit: Kit,
     /// Issues the tokens of callers.
     pub callers: DemoIssuer,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Desk {
@@ -121,6 +122,7 @@ impl Desk {
         caller.rules.taken_at = TakenAt::Endpoints;
         caller.rules.kinds = TokenKinds { access: false, id: false, app_only: true };
         caller.rules.authorized_parties = vec![MICROSOFT.to_owned()];
+        caller.rules.kept_claims = settings.issuers[1].rules.kept_claims.clone();
         let options = WorldOptions::default().config(move |config| {
             config.proxy.routes = settings.proxy.routes;
             config.profiles = settings.profiles;
@@ -129,12 +131,22 @@ impl Desk {
             adjust(config);
         });
         let kit = Box::pin(Kit::start_unready(options)).await;
-        Self { kit, callers, _folder: folder }
+        Self { kit, callers, folder }
     }
 
     /// A token of Microsoft's service.
     pub fn caller_token(&self) -> String {
-        self.callers.token("service").claim("idtyp", "app").claim("azp", MICROSOFT).without("scp").sign()
+        self.service_token().sign()
+    }
+
+    /// The same, to be changed.
+    pub fn service_token(&self) -> TokenBuilder {
+        self.callers.token("service").claim("idtyp", "app").claim("azp", MICROSOFT).claim("tid", TENANT).without("scp")
+    }
+
+    /// The file with the secret of all clients and callers.
+    pub fn secret_file(&self) -> PathBuf {
+        self.folder.path().join("secret")
     }
 
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {

@@ -201,6 +201,10 @@ async fn every_bad_event_has_its_error() {
         let answer = desk.post("/mint/entra", &[JSON, ("Authorization", &caller)], &call).await;
         desk.assert_refused(answer, |body| &body["error"]["code"], expected, &call).await;
     }
+    let stranger = format!("Bearer {}", desk.service_token().claim("tid", other).sign());
+    let answer = desk.post("/mint/entra", &[JSON, ("Authorization", &stranger)], &event().to_string()).await;
+    desk.assert_refused(answer, |body| &body["error"]["code"], (401, "wrong_tenant", "wrong_tenant"), "another tenant's caller")
+        .await;
     // More than the reference shows is no mistake.
     let mut more = event();
     more["data"]["authenticationContext"]["user"]["extension_new"] = json!({ "a": [null, 1.5] });
@@ -208,7 +212,7 @@ async fn every_bad_event_has_its_error() {
     let answer = desk.post("/mint/entra", &[JSON, ("Authorization", &caller)], &more.to_string()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let signed = desk.signed();
-    let service = || desk.callers.token("service").claim("idtyp", "app").claim("azp", super::MICROSOFT).without("scp");
+    let service = || desk.service_token();
     for (token, reason) in [
         (service().claim("azp", "another").sign(), "wrong_party"),
         (service().without("azp").sign(), "wrong_party"),
@@ -220,7 +224,10 @@ async fn every_bad_event_has_its_error() {
     ] {
         let authorization = format!("Bearer {token}");
         let answer = desk.post("/mint/entra", &[JSON, ("Authorization", &authorization)], &event().to_string()).await;
-        desk.assert_refused(answer, |body| &body["error"]["code"], (401, reason, reason), reason).await;
+        // Without credentials nobody learns which issuer, audience, party or key is accepted.
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        let expected = (401, "caller_unauthenticated", reason);
+        desk.assert_refused(answer, |body| &body["error"]["code"], expected, reason).await;
     }
     let none = desk.post("/mint/entra", &[JSON], &event().to_string()).await;
     let unauthenticated = (401, "caller_unauthenticated", "caller_unauthenticated");

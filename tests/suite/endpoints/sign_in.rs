@@ -73,7 +73,7 @@ async fn entra_puts_the_token_into_its_own() {
     assert_eq!(answer.status(), 401);
     let user = format!("Bearer {}", desk.kit.issuer.token("alice").sign());
     let answer = desk.post("/mint/entra", &[JSON, ("Authorization", &user)], &event().to_string()).await;
-    assert_eq!((answer.status, &body(&answer)["error"]["code"]), (401, &json!("unknown_issuer")));
+    assert_eq!((answer.status, &body(&answer)["error"]["code"]), (401, &json!("caller_unauthenticated")));
     desk.stop().await;
 }
 
@@ -103,7 +103,7 @@ async fn a_sign_in_without_a_token_goes_on_or_fails_as_is_set() {
                     409,
                     json!({
                         "version": "1.0.0", "status": 409, "code": "user_id_invalid", "userMessage": "No sync today.",
-                        "developerMessage": "the token is not accepted",
+                        "developerMessage": "the user id is not a GUID",
                     })
                 )
             );
@@ -142,5 +142,101 @@ async fn what_a_caller_says_of_a_user_grants_no_power() {
         assert_eq!(answer.status, status, "{}", answer.text());
     }
     desk.kit.eventually(|| desk.refused("powerful_claim") == 1.0).await;
+    desk.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_has_one_id_and_nobody_has_none() {
+    let desk =
+        Desk::start(json!({ "policy": { "on_failure": "fail" }, "flow": { "on_failure": "fail", "user_ids": "profile" } })).await;
+    let basic = basic("b2c", SECRET);
+    let ask = async |path: &str, id: &str| {
+        let mut call = claims();
+        call["objectId"] = json!(id);
+        let answer = body(&desk.post(path, &[JSON, ("Authorization", &basic)], &call.to_string()).await);
+        let token = answer["syncToken"].as_str().or(answer["extension_SyncToken"].as_str()).map(str::to_owned);
+        token.map(|token| claims_of(&desk.kit, &token)["userId"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(ask("/mint/policy", &ALICE.to_uppercase()).await.as_deref(), Some(ALICE));
+    for id in ["00000000-0000-0000-0000-000000000000", "alice", "{ab3ec3b2-a435-45e4-b93a-56a005e88bb7}", ""] {
+        assert_eq!(ask("/mint/policy", id).await, None, "{id}");
+    }
+    assert_eq!(ask("/mint/flow", "alice").await.as_deref(), Some("alice"));
+    for id in [
+        "alice@contoso.com",
+        "alice\u{ff20}contoso.com",
+        "alice\u{fe6b}contoso.com",
+        "alice%40contoso.com",
+        " alice",
+        "alice ",
+        "alice\u{202e}",
+        "a\nb",
+        "Not supported currently. Use oid claim.",
+        &"x".repeat(257),
+    ] {
+        assert_eq!(ask("/mint/flow", id).await, None, "{id:?}");
+    }
+    desk.stop().await;
+}
+
+/// Whoever cannot call is told so by the header: nobody waits for a body, or keeps one.
+#[tokio::test]
+async fn nobody_waits_for_the_body_of_a_stranger() {
+    let desk = Desk::start(json!({})).await;
+    for (authorization, expect, length) in [
+        ("", "", "1000"),
+        ("Authorization: Basic YjJjOndyb25n\r\n", "", "1000"),
+        ("", "Expect: 100-continue\r\n", "1000"),
+        (&*format!("Authorization: {}\r\n", basic("b2c", SECRET)), "", "1000000"),
+    ] {
+        let mut client = desk.kit.connect().await;
+        let head = format!(
+            "POST /mint/policy HTTP/1.1\r\nHost: sync.contoso.com\r\nContent-Type: application/json\r\n{authorization}{expect}\
+             Content-Length: {length}\r\n\r\n{{"
+        );
+        client.write(head.as_bytes()).await;
+        let answer = desk.kit.within(client.answer()).await.unwrap();
+        assert_eq!(answer.status, if length == "1000" { 401 } else { 413 }, "{}", answer.text());
+    }
+    desk.stop().await;
+}
+
+/// What a call rests on may be gone when its body is there.
+#[tokio::test]
+async fn a_slow_call_is_answered_by_the_settings_of_its_end() {
+    let desk = Desk::start(json!({})).await;
+    let basic = basic("b2c", SECRET);
+    let text = claims().to_string();
+    let begin = async || {
+        let mut client = desk.kit.connect().await;
+        let head = format!(
+            "POST /mint/policy HTTP/1.1\r\nHost: sync.contoso.com\r\nContent-Type: application/json\r\nAuthorization: {basic}\r\n\
+             Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+            text.len()
+        );
+        client.write(head.as_bytes()).await;
+        desk.kit.within(client.read_until("100 Continue\r\n\r\n")).await;
+        client
+    };
+    // Nothing changes: it is served.
+    let mut client = begin().await;
+    client.write(text.as_bytes()).await;
+    assert_eq!(desk.kit.within(client.answer()).await.unwrap().status, 200);
+    // The password is replaced, and the endpoint goes.
+    for step in ["password", "endpoint"] {
+        let mut client = begin().await;
+        let mut config = desk.kit.gateway.config();
+        match step {
+            "password" => std::fs::write(desk.secret_file(), format!("{}\n", "n".repeat(40))).unwrap(),
+            _ => config.proxy.routes.retain(|route| route.name != "policy"),
+        }
+        desk.kit.gateway.reload(Ok(config)).unwrap();
+        client.write(text.as_bytes()).await;
+        let answer = desk.kit.within(client.answer()).await.unwrap();
+        assert!(matches!(answer.status, 401 | 404), "{step}: {}", answer.text());
+        std::fs::write(desk.secret_file(), format!("{SECRET}\n")).unwrap();
+        let config = desk.kit.gateway.config();
+        desk.kit.gateway.reload(Ok(config)).unwrap();
+    }
     desk.stop().await;
 }

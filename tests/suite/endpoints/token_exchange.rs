@@ -160,6 +160,16 @@ async fn clients_say_who_they_are_in_each_way_of_the_standard() {
     }
     desk.kit.eventually(|| desk.refused("wrong_party") == 1.0).await;
 
+    // Whoever a token was made for must be told by it.
+    for token in [
+        desk.kit.issuer.token("alice").without("azp"),
+        desk.kit.issuer.token("alice").claim("azp", json!(["app"])),
+        desk.kit.issuer.token("alice").claim("azp", "app").claim("appid", "another"),
+    ] {
+        let answer =
+            desk.post("/clients/token", &[FORM], &form(&[exchange(&token.sign()), vec![("client_id", "app")]].concat())).await;
+        assert_eq!((answer.status, body(&answer)["error"].as_str()), (400, Some("unauthorized_client")), "{}", answer.text());
+    }
     let refused = (401, "invalid_client".to_owned(), false);
     let challenged = (401, "invalid_client".to_owned(), true);
     let wrong = format!("{SECRET}x");
@@ -178,9 +188,56 @@ async fn clients_say_who_they_are_in_each_way_of_the_standard() {
     let twice = (400, "invalid_request".to_owned(), false);
     assert_eq!(ask(Some(&basic("server", SECRET)), &[("client_id", "app")]).await, twice);
     assert_eq!(ask(Some(&basic("server", SECRET)), &[("client_secret", SECRET)]).await, twice);
-    // Where no clients are known, whoever has a secret is told that nobody could check it.
+    // Where no clients are known, a bearer token that an app adds to all its requests is ignored, and whoever has a secret is told that nobody could check it.
     let answer = desk.post("/token", &[FORM, ("Authorization", &basic("server", SECRET))], &form(&exchange(&token))).await;
     assert_eq!((answer.status, body(&answer)["error"].as_str()), (401, Some("invalid_client")));
+    let bearer = format!("Bearer {token}");
+    assert_eq!(desk.post("/token", &[FORM, ("Authorization", &bearer)], &form(&exchange(&token))).await.status, 200);
+    desk.stop().await;
+}
+
+/// A rule in front of the gateway that names the path holds for every call.
+#[tokio::test]
+async fn an_endpoint_answers_at_no_other_spelling_of_its_path() {
+    let desk = Desk::start(json!({})).await;
+    let token = desk.kit.issuer.token("alice").sign();
+    for path in [
+        "/%74oken",
+        "/token/",
+        "//token",
+        "/./token",
+        "/x/../token",
+        "/x/%2e%2e/token",
+        "/token;a",
+        "/token%2f",
+        "/TOKEN",
+        "/token%00",
+    ] {
+        let answer = desk.post(path, &[FORM], &form(&exchange(&token))).await;
+        assert!((400..500).contains(&answer.status), "{path}: {}", answer.text());
+        assert!(!answer.text().contains("access_token"), "{path}: {}", answer.text());
+    }
+    assert_eq!((desk.signed(), desk.kit.backend.received_count()), (0.0, 0));
+    desk.stop().await;
+}
+
+/// Who keeps a token is not given one that is about to end.
+#[tokio::test]
+async fn an_exchange_gives_a_token_that_lives() {
+    let desk = Desk::start(json!({})).await;
+    let mut config = desk.kit.gateway.config();
+    // Due to be renewed at once.
+    config.profiles[0].ttl = std::time::Duration::from_secs(10);
+    desk.kit.gateway.reload(Ok(config)).unwrap();
+    let token = desk.kit.issuer.token("alice").sign();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let answer = body(&desk.post("/token", &[FORM], &form(&exchange(&token))).await);
+        assert!(answer["expires_in"].as_u64().unwrap() >= 8, "{answer}");
+        seen.insert(answer["access_token"].as_str().unwrap().to_owned());
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    }
+    assert_eq!(seen.len(), 3);
     desk.stop().await;
 }
 

@@ -111,6 +111,11 @@ impl Route {
         self.token_in.iter().find_map(|place| if let TokenPlace::Body(place) = place { Some(place) } else { None })
     }
 
+    /// Its path in the config, without a slash at the end.
+    pub(in crate::proxy) fn path(&self) -> &str {
+        &self.path
+    }
+
     fn is_public(&self) -> bool {
         self.access != Access::Protected
     }
