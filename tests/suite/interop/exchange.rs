@@ -45,6 +45,7 @@ impl Exchanges {
         let mut config = kit.gateway.config();
         config.proxy.routes = settings.proxy.routes;
         config.profiles = settings.profiles;
+        config.issuers[0].rules.kept_claims = settings.issuers[0].rules.kept_claims.clone();
         kit.gateway.reload(Ok(config)).unwrap();
         let mut server = Script::node("notes-server.mjs");
         server.tell(&json!({ "key": kit.pinned_key_pem, "keys": kit.url("/.well-known/jwks.json") })).await;
