@@ -5,6 +5,8 @@ use std::path::Path;
 use crate::{
     cli::{Failure, config_file::ConfigFile},
     config::{Config, ConfigError, Effective, Findings, Loaded, Problem, Reference, Report},
+    endpoint::EndpointSettings,
+    proxy::RouteSettings,
     signing::{SigningError, SigningKey, SigningSettings},
 };
 
@@ -86,6 +88,11 @@ fn key_reference(references: &[Reference]) -> Option<&Reference> {
     references.iter().find(|reference| keys.contains(&reference.key.as_str()))
 }
 
+/// Whether a route follows from others: nobody has written it.
+fn is_metadata(route: &RouteSettings) -> bool {
+    matches!(route.endpoint, Some(EndpointSettings::Metadata(_)))
+}
+
 /// One line that says that all is well.
 fn summary(path: &Path, config: &Config) -> String {
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
@@ -93,7 +100,7 @@ fn summary(path: &Path, config: &Config) -> String {
         "{}: ok ({}, {}, {})",
         path.display(),
         count(config.issuers.len(), "issuer"),
-        count(config.proxy.routes.len(), "route"),
+        count(config.proxy.routes.iter().filter(|route| !is_metadata(route)).count(), "route"),
         count(config.proxy.upstreams.len(), "upstream"),
     )
 }

@@ -25,7 +25,7 @@ pub enum Rejection {
     BodyNotJson,
     /// A body that must hold a token did not arrive in time.
     BodyTimeout,
-    /// A body that must hold a token is larger than 64 KiB.
+    /// A body that must hold a token is larger than 64 KiB, or a call during a sign-in larger than 16 KiB.
     BodyTooLarge,
     /// The credentials with which an endpoint is called are missing or wrong.
     CallerUnauthenticated,

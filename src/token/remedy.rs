@@ -29,7 +29,7 @@ impl Rejection {
             }
             Self::BodyNotJson => "Client: send `Content-Type: application/json` (UTF-8) without `Content-Encoding`.",
             Self::BodyTimeout => "Client: send the body at once. Config: raise `listen.body_timeout` for bad networks.",
-            Self::BodyTooLarge => "Client: send a smaller login, at most 64 KiB.",
+            Self::BodyTooLarge => "Client: send a smaller body: at most 64 KiB with a token, 16 KiB during a sign-in.",
             Self::CallerUnauthenticated => {
                 "Client: send the credentials that the endpoint's `clients` or `callers` name. Config: compare the file of the secret, which may hold an old and a new one in two lines."
             }

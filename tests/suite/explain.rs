@@ -416,3 +416,63 @@ async fn the_only_route_is_looked_at_without_being_named() {
     assert_eq!((outcome.code, &outcome.text), (Some(1), &named.text));
     assert!(outcome.text.contains("refused (missing_scope)") && !outcome.text.contains("No route was checked"), "{}", outcome.text);
 }
+
+/// The form of an exchange is checked as the token endpoint does, whose status and error it gets.
+#[tokio::test]
+async fn a_refused_exchange_is_explained() {
+    let desk = Desk::start().await;
+    let secret = "s".repeat(40);
+    std::fs::write(desk.path("secret"), &secret).unwrap();
+    std::fs::set_permissions(desk.path("secret"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let config = std::fs::read_to_string(desk.path("gateway.yaml")).unwrap();
+    let endpoint = "  - name: token\n    path: /token\n    endpoint:\n      type: token_exchange\n      targets: { db: default }\n      \
+                    clients: [{ id: app }, { id: server, secret_file: secret }]\n  - name: keys\n    path: /keys\n    endpoint: { type: jwks }\n";
+    std::fs::write(desk.path("gateway.yaml"), config + endpoint).unwrap();
+    let mut claims = desk.claims();
+    claims["azp"] = json!("app");
+    let token = desk.token(&claims).sign();
+    let ask = async |more: &[(&str, &str)], token: &str| {
+        let mut pairs = vec![
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", token),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ];
+        pairs.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
+        pairs.extend_from_slice(more);
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let outcome = desk.explain(&form, &["--route", "token", "--json"]).await;
+        let report = outcome.json();
+        let told = |key: &str| report[key].as_str().unwrap_or_default().to_owned();
+        (outcome.code, told("reason"), report["status"].as_u64().unwrap_or_default(), told("error"))
+    };
+    let app = ("client_id", "app");
+    let fine = (Some(0), String::new(), 0, String::new());
+    let refused = |reason: &str, status: u64, error: &str| (Some(1), reason.to_owned(), status, error.to_owned());
+    assert_eq!(ask(&[app], &token).await, fine);
+    assert_eq!(ask(&[app, ("audience", "db")], &token).await, fine);
+    assert_eq!(ask(&[("client_id", "server"), ("client_secret", &secret)], &token).await, fine);
+    assert_eq!(ask(&[app, ("audience", "nope")], &token).await, refused("target_unknown", 400, "invalid_target"));
+    assert_eq!(ask(&[app, ("actor_token", "x")], &token).await, refused("endpoint_request_malformed", 400, "invalid_request"));
+    assert_eq!(
+        ask(&[app, ("grant_type", "password")], &token).await,
+        refused("grant_type_unsupported", 400, "unsupported_grant_type")
+    );
+    assert_eq!(ask(&[app, ("scope", "documents.write")], &token).await, refused("scope_not_granted", 400, "invalid_scope"));
+    let unauthenticated = refused("caller_unauthenticated", 401, "invalid_client");
+    assert_eq!(ask(&[("client_id", "nobody")], &token).await, unauthenticated);
+    assert_eq!(ask(&[("client_id", "server"), ("client_secret", "wrong")], &token).await, unauthenticated);
+    claims["azp"] = json!("another");
+    let of_another = desk.token(&claims).sign();
+    assert_eq!(ask(&[app], &of_another).await, refused("wrong_party", 400, "unauthorized_client"));
+    claims["azp"] = json!("app");
+    claims["exp"] = json!(NOW - 600);
+    assert_eq!(ask(&[app], &desk.token(&claims).sign()).await, refused("expired", 400, "invalid_request"));
+    // Credentials that are not in the form are not seen here.
+    assert_eq!(ask(&[], &token).await.0, Some(2));
+    let text = desk.explain(&format!("grant_type=x&subject_token={token}"), &["--route", "token"]).await.text;
+    assert!(text.starts_with("Read as a token exchange, whose subject_token is checked."), "{text}");
+    assert!(text.contains("grant_type \"x\"") && !text.contains(&secret), "{text}");
+    // A route that takes no token says so.
+    let outcome = desk.explain(&token, &["--route", "keys"]).await;
+    assert_eq!((outcome.code, outcome.errors.contains("takes no token")), (Some(2), true), "{}", outcome.errors);
+}

@@ -1,4 +1,4 @@
-//! Tokens in queries reach no log: neither the gateway's own, nor what Pingora would write if somebody listened. (The access log is
+//! Tokens in queries, and secrets of endpoints, reach no log: neither the gateway's own, nor what Pingora would write if somebody listened. (The access log is
 //! that of a process: see `lifecycle`.)
 
 use std::{
@@ -9,6 +9,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    endpoints::{self, Desk, FORM, JSON, SECRET, basic, exchange, form},
     kit::{Kit, UPGRADE, gateway_before},
     recorder::{Recorder, gateway_with, routes},
 };
@@ -103,4 +104,40 @@ async fn a_token_in_a_query_reaches_no_log() {
         let found: Vec<_> = lines.iter().filter(|line| line.contains(secret)).collect();
         assert!(found.is_empty(), "{found:#?}");
     }
+}
+
+/// Neither what clients and callers know, nor what is minted, nor a text that a caller chooses.
+#[tokio::test]
+async fn nothing_secret_of_an_endpoint_reaches_a_log() {
+    listen_to_everything();
+    let desk = Desk::start(json!({})).await;
+    let (alice, caller) = (desk.kit.issuer.token("alice").sign(), desk.caller_token());
+    let (good, forged) = (basic("b2c", SECRET), basic("b2c", &SECRET.replace('k', "j")));
+    let mut sent = vec![alice.clone(), caller.clone(), good.clone(), forged.clone(), SECRET.to_owned()];
+    let mut call = endpoints::claims();
+    call["correlationId"] = json!("chosen\n by=the caller");
+    for (path, headers, body) in [
+        ("/token", vec![FORM], form(&exchange(&alice))),
+        ("/token", vec![FORM], format!("{}&client_secret={SECRET}", form(&exchange(&alice)))),
+        ("/clients/token", vec![FORM, ("Authorization", good.as_str())], form(&exchange(&alice))),
+        ("/mint/policy", vec![JSON, ("Authorization", good.as_str())], call.to_string()),
+        ("/mint/policy", vec![JSON, ("Authorization", forged.as_str())], call.to_string()),
+        ("/mint/flow", vec![JSON, ("x-api-key", SECRET)], "[]".to_owned()),
+        ("/mint/entra", vec![JSON, ("Authorization", &*format!("Bearer {caller}"))], endpoints::event().to_string()),
+    ] {
+        let answer = desk.post(path, &headers, &body).await;
+        let minted = answer.text().split('"').filter(|text| text.starts_with("eyJ")).map(str::to_owned).collect::<Vec<_>>();
+        sent.extend(minted);
+    }
+    assert!(sent.len() > 6, "something was minted");
+    desk.stop().await;
+    let lines = LINES.lock().unwrap().clone();
+    assert!(lines.iter().any(|line| line.contains("a sign-in requested a user's token")), "{lines:#?}");
+    for secret in
+        sent.iter().flat_map(|token| token.split(['.', ' ']).filter(|part| part.len() > 30 && !part.starts_with("eyJhbGciOi")))
+    {
+        let found: Vec<_> = lines.iter().filter(|line| line.contains(secret)).collect();
+        assert!(found.is_empty(), "{found:#?}");
+    }
+    assert!(!lines.iter().any(|line| line.contains("by=the caller")));
 }

@@ -85,3 +85,31 @@ async fn metadata_leads_to_the_endpoints_and_to_the_issuers() {
     );
     desk.stop().await;
 }
+
+/// The policy that operators copy fits the defaults of the endpoint.
+#[test]
+fn the_example_policy_asks_for_what_the_endpoint_gives() {
+    let policy = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/conf/azure/SyncgateMint.xml")).unwrap();
+    let without_comments =
+        policy.split("<!--").map(|part| part.split_once("-->").map_or(part, |(_, rest)| rest)).collect::<String>();
+    for text in [
+        "<Item Key=\"ServiceUrl\">https://sync.contoso.com/mint/b2c</Item>",
+        "<Item Key=\"SendClaimsIn\">Body</Item>",
+        "<Item Key=\"AuthenticationType\">Basic</Item>",
+        "<InputClaim ClaimTypeReferenceId=\"objectId\" />",
+        "<OutputClaim ClaimTypeReferenceId=\"syncToken\" PartnerClaimType=\"syncToken\" />",
+    ] {
+        assert_eq!(without_comments.matches(text).count(), 1, "{text}");
+    }
+    // Each element is closed, in order.
+    let mut open = Vec::new();
+    for tag in without_comments.split('<').skip(1).map(|tag| tag.split_once('>').unwrap().0) {
+        let name = tag.trim_start_matches('/').split_whitespace().next().unwrap();
+        match () {
+            () if tag.starts_with('?') || tag.ends_with('/') => {}
+            () if tag.starts_with('/') => assert_eq!(open.pop(), Some(name)),
+            () => open.push(name),
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
