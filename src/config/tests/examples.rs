@@ -52,19 +52,23 @@ fn the_examples_of_the_docs_can_be_used_as_they_stand() {
         ("signing:", "signing: { key_file: signing.pem }\n"),
         ("upstream", "upstream: { url: http://127.0.0.1:5984 }\n"),
     ];
+    const PROFILES: &str = "profiles:\n  couch: { preset: couchdb }\n  reports: { kid: thumbprint }\n";
     let mut tried = 0;
-    for page in ["backends.md", "routes.md", "key-sets.md", "load-testing.md"] {
+    for page in ["backends.md", "routes.md", "key-sets.md", "load-testing.md", "endpoints.md"] {
         let text = fs::read_to_string(folder().join("../docs").join(page)).unwrap();
         // What begins otherwise is for somebody else than the gateway.
         let ours = |text: &str| ["mint:", "routes:", "issuers:", "profiles:"].iter().any(|key| text.starts_with(key));
         for (line, block) in blocks(&text).into_iter().filter(|(_, block)| ours(block)) {
             let rest = REST.iter().filter(|(key, _)| !block.lines().any(|line| line.starts_with(key)));
             let whole: String = rest.map(|(_, text)| *text).chain([block.as_str()]).collect();
+            // The page names its profiles once, for all of its examples.
+            let whole = if page == "endpoints.md" && !block.starts_with("profiles:") { whole + PROFILES } else { whole };
             assert_eq!(problems(&whole), [""; 0], "docs/{page}:{line}\n{block}");
             tried += 1;
         }
     }
-    assert!(tried >= 14, "{tried}");
+    assert!(tried >= 20, "{tried}");
+    assert!(fs::read_to_string(folder().join("../docs/endpoints.md")).unwrap().contains(PROFILES));
 }
 
 /// A line `key: value` of the annotated example, active or not, and the comment above it.

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::Method;
-use pingora::{Error, Result, protocols::http::ReusableHttpStream};
+use pingora::{Error, Result};
 
 use crate::proxy::{
     client::{Connection, LastWork, Serve, Transport, Unreadable},
@@ -48,10 +48,12 @@ const WITHOUT_TIMEOUT: Option<u64> = Some(0);
 
 /// What becomes of a connection after a request.
 enum Next {
-    /// Another request.
-    Request(ReusableHttpStream),
+    /// Another request, if its client wants that.
+    Request,
     /// A WebSocket, to be carried to its end.
     Socket(LastWork),
+    /// Its client is still sending what nobody reads: the request, which is counted, lasts until that is over.
+    Linger(Box<RequestContext>),
     Close,
 }
 
@@ -87,17 +89,21 @@ impl Serve for Service {
                     return None;
                 }
             }
-            match self.request(client, connection, &mut timers).await {
-                Next::Request(stream) => {
-                    let (stream, read_already) = stream.into_parts();
-                    client = ClientSession::new(stream);
-                    client.set_server_keepalive(WITHOUT_TIMEOUT);
-                    if let Some(bytes) = read_already {
-                        connection.put_back(bytes);
-                    }
-                }
+            match self.request(&mut client, connection, &mut timers).await {
+                Next::Request => {}
                 Next::Socket(carried) => return Some(carried),
+                Next::Linger(_request) => {
+                    Box::pin(linger(client)).await;
+                    return None;
+                }
                 Next::Close => return None,
+            }
+            let Ok(Some(stream)) = client.reuse().await else { return None };
+            let (stream, read_already) = stream.into_parts();
+            client = ClientSession::new(stream);
+            client.set_server_keepalive(WITHOUT_TIMEOUT);
+            if let Some(bytes) = read_already {
+                connection.put_back(bytes);
             }
         }
     }
@@ -112,10 +118,10 @@ impl Serve for Service {
 }
 
 impl Service {
-    async fn request(&self, mut client: ClientSession, connection: &Arc<Connection>, timers: &mut Timers) -> Next {
-        let mut context = self.gateway.begin(&mut client, connection);
+    async fn request(&self, client: &mut ClientSession, connection: &Arc<Connection>, timers: &mut Timers) -> Next {
+        let mut context = self.gateway.begin(client, connection);
         let outcome = {
-            let mut work = pin!(self.carry_out(&mut client, &mut context, &mut timers.upstream));
+            let mut work = pin!(self.carry_out(client, &mut context, &mut timers.upstream));
             poll_fn(|task| match connection.request().told_end() {
                 Some(cause) => Poll::Ready(Err(cause)),
                 None => work.as_mut().poll(task).map(Ok),
@@ -125,24 +131,21 @@ impl Service {
         let outcome = match outcome {
             Ok(Ok(Some(carried))) => return Next::Socket(carried),
             Ok(outcome) => outcome.map(drop),
-            Err(cause) => Box::pin(self.gateway.answer_end(&mut client, &mut context, cause)).await,
+            Err(cause) => Box::pin(self.gateway.answer_end(client, &mut context, cause)).await,
         };
         let is_answered = match outcome {
             Ok(()) => true,
-            Err(error) => Box::pin(self.gateway.fail(&mut client, &error, &mut context)).await,
+            Err(error) => Box::pin(self.gateway.fail(client, &error, &mut context)).await,
         };
         if !is_answered || client.finish_body().await.is_err() {
             return Next::Close;
         }
         if !client.is_body_done() {
             context.record.conclude();
-            return Box::pin(linger(client)).await;
+            return Next::Linger(Box::new(context));
         }
         timers.keepalive = context.live.listen.keepalive_timeout;
-        match client.reuse().await {
-            Ok(Some(stream)) => Next::Request(stream),
-            Ok(None) | Err(_) => Next::Close,
-        }
+        Next::Request
     }
 
     /// Decides about a request, and forwards it if it may. What is returned carries a WebSocket to its end.
@@ -243,11 +246,10 @@ struct Failed {
 
 /// Ends a connection whose client is still sending what nobody reads. It is read for some time, and thrown away: a connection that
 /// is closed with something unread is reset, and with it goes an answer that the client has not read yet.
-async fn linger(mut client: ClientSession) -> Next {
+async fn linger(mut client: ClientSession) {
     client.shutdown().await;
     // However it ends, the connection is closed.
     let _ = client.drain_request_body().await;
-    Next::Close
 }
 
 /// Why what came in is not a request that anybody could forward. None: nothing came, or the client has left.
