@@ -56,6 +56,14 @@ fn an_answer_that_comes_late_shortens_nothing() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_lengthens_nothing_and_leaves_no_date_of_the_future() {
+    let ahead = merge(&HeldKeys::default(), &[("a", 0)], hour(100));
+    let held = merge(&ahead, &[("b", 1)], hour(0));
+    let a = held.keys.iter().find(|held| held.key.kid() == Some("a")).unwrap();
+    assert_eq!((a.first_seen, a.last_seen, a.end), (hour(0), hour(0), Some(hour(26))));
+}
+
+#[test]
 fn the_newer_form_of_a_key_replaces_the_older() {
     let held = merge(&HeldKeys::default(), &[("a", 0)], hour(0));
     let again = set(&[("a", 0)]);
