@@ -25,6 +25,7 @@ mod token_exchange;
 use std::sync::Mutex;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use tokio::time::Instant;
 
 use self::{callers::Callers, documents::Document, sign_in::SignIn, token_exchange::TokenExchange};
 pub use self::{
@@ -59,8 +60,10 @@ pub struct Call<'a> {
     pub body: &'a [u8],
     /// The client's token of the requests before this one on its connection.
     pub last_token: &'a Mutex<LastToken>,
-    /// When it came.
+    /// The time of the checks.
     pub now: Timestamp,
+    /// When its header came: what must be answered in time counts from there.
+    pub came: Instant,
 }
 
 /// A request whose body has not been read.
@@ -70,8 +73,10 @@ pub struct Head<'a> {
     pub method: &'a Method,
     /// The header.
     pub headers: &'a HeaderMap,
-    /// When it came.
+    /// The time of the checks.
     pub now: Timestamp,
+    /// When it came.
+    pub came: Instant,
 }
 
 /// What the route of an endpoint says of it.
@@ -132,7 +137,7 @@ impl Endpoint {
     pub async fn check_header(&self, head: Head<'_>, exchange: &Exchange) -> Result<(), Reply> {
         let Some(limit) = self.body_limit(head.method) else { return Ok(()) };
         if let Kind::SignIn(endpoint) = &self.kind {
-            endpoint.check_header(head.headers, exchange, head.now).await?;
+            endpoint.check_header(head, exchange).await?;
         }
         let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > limit) {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     endpoint::{
-        Call, Dialect, OnFailure, Refusal, Reply, SignInSettings, UserIds,
+        Call, Dialect, Head, OnFailure, Refusal, Reply, SignInSettings, UserIds,
         callers::{Caller, Callers},
         has_media_type,
     },
@@ -63,7 +63,7 @@ impl SignIn {
 
     pub(super) async fn answer(&self, call: Call<'_>, profile: ProfileId, exchange: &Exchange) -> Reply {
         // What takes longer is given up by the caller, and with it the sign-in.
-        let due = Instant::now() + self.settings.deadline;
+        let due = call.came + self.settings.deadline;
         match self.mint(call, profile, exchange, due).await {
             Ok(token) => self.granted(token.as_str()),
             Err(Failure::Unauthenticated(rejection)) => self.unauthenticated(rejection),
@@ -127,9 +127,9 @@ impl SignIn {
     }
 
     /// Refuses what its header already tells is no call of a known caller, before its body is read.
-    pub(super) async fn check_header(&self, headers: &HeaderMap, exchange: &Exchange, now: Timestamp) -> Result<(), Reply> {
-        let due = Instant::now() + self.settings.deadline;
-        match self.authenticate(headers, exchange, now, due).await {
+    pub(super) async fn check_header(&self, head: Head<'_>, exchange: &Exchange) -> Result<(), Reply> {
+        let due = head.came + self.settings.deadline;
+        match self.authenticate(head.headers, exchange, head.now, due).await {
             Ok(_) => Ok(()),
             Err(rejection) => Err(self.unauthenticated(rejection)),
         }

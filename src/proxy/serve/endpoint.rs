@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::Method;
 use pingora::{Result, http::ResponseHeader};
+use tokio::time::Instant;
 
 use crate::{
     endpoint::{Call, Endpoint, Head, Reply, Terms},
@@ -40,9 +41,9 @@ pub(super) enum Stopped {
 }
 
 /// Reads the body of a call, unless its header tells that it is refused.
-pub(super) async fn hear(client: &mut ClientSession, live: &Live, endpoint: &Endpoint) -> Heard {
+pub(super) async fn hear(client: &mut ClientSession, live: &Live, endpoint: &Endpoint, came: Instant) -> Heard {
     let header = client.req_header();
-    let head = Head { method: &header.method, headers: &header.headers, now: SystemTime::now().into() };
+    let head = Head { method: &header.method, headers: &header.headers, now: SystemTime::now().into(), came };
     if let Err(reply) = endpoint.check_header(head, &live.policy.exchange).await {
         return Heard::Stopped(Stopped::Replied(reply));
     }
@@ -61,13 +62,14 @@ pub(super) async fn answer(
     live: &Live,
     endpoint: &Endpoint,
     body: Bytes,
+    came: Instant,
 ) -> Result<()> {
     let Some(route) = record.route.clone() else { return Ok(()) };
     let header = client.req_header();
     // Reading the body may have taken some time.
     let now = Timestamp::from(SystemTime::now());
     let last_token = record.state.last_token();
-    let call = Call { method: &header.method, headers: &header.headers, body: &body, last_token, now };
+    let call = Call { method: &header.method, headers: &header.headers, body: &body, last_token, now, came };
     let reply = endpoint.answer(call, terms(&route), &live.policy.exchange).await;
     reply_with(client, record, reply).await
 }

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use pingora::{Result, connectors::TransportConnector};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -165,7 +166,8 @@ impl Gateway {
     /// Has an endpoint answer a request. If the settings have changed while its body came, it is decided about again: what it rests on may be
     /// gone.
     async fn call(&self, client: &mut ClientSession, context: &mut RequestContext, endpoint: Arc<Endpoint>) -> Result<Admitted> {
-        let body = match endpoint::hear(client, &context.live, &endpoint).await {
+        let came = Instant::now();
+        let body = match endpoint::hear(client, &context.live, &endpoint, came).await {
             Heard::Whole(body) => body,
             Heard::Stopped(Stopped::Failed(error)) => return Err(error),
             Heard::Stopped(Stopped::Replied(reply)) => {
@@ -182,7 +184,7 @@ impl Gateway {
             };
         }
         let RequestContext { record, live, .. } = context;
-        endpoint::answer(client, record, live, &endpoint, body).await.map(|()| Admitted::Answered)
+        endpoint::answer(client, record, live, &endpoint, body, came).await.map(|()| Admitted::Answered)
     }
 
     /// Whether keys have changed since the request began, and its own is no longer trusted.

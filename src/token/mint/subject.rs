@@ -88,7 +88,7 @@ impl AssertedUser {
     /// A user with this id, until `end`. A claim that is null, or that has a number beyond 64 bits in it, counts as missing.
     ///
     /// Errors: [`Rejection::UserIdInvalid`].
-    pub fn new(id: &str, name: Option<&str>, claims: Vec<(String, Value)>, end: Timestamp) -> Result<Self, Rejection> {
+    pub(crate) fn new(id: &str, name: Option<&str>, claims: Vec<(String, Value)>, end: Timestamp) -> Result<Self, Rejection> {
         if !user_id::is_valid(id) {
             return Err(Rejection::UserIdInvalid);
         }

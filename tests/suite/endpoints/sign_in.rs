@@ -240,3 +240,26 @@ async fn a_slow_call_is_answered_by_the_settings_of_its_end() {
     }
     desk.stop().await;
 }
+
+/// Microsoft's timeout counts from the beginning of its call, and so does the deadline.
+#[tokio::test]
+async fn the_deadline_counts_from_the_header_of_a_call() {
+    let desk = Desk::start(json!({ "policy": { "deadline": "100ms" } })).await;
+    let text = claims().to_string();
+    let mut client = desk.kit.connect().await;
+    let head = format!(
+        "POST /mint/policy HTTP/1.1\r\nHost: sync.contoso.com\r\nContent-Type: application/json\r\nAuthorization: {}\r\n\
+         Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        basic("b2c", SECRET),
+        text.len()
+    );
+    client.write(head.as_bytes()).await;
+    desk.kit.within(client.read_until("100 Continue\r\n\r\n")).await;
+    // The time has to pass.
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    client.write(text.as_bytes()).await;
+    let answer = desk.kit.within(client.answer()).await.unwrap();
+    assert_eq!((answer.status, body(&answer)), (200, json!({})));
+    desk.kit.eventually(|| desk.refused("signing_overloaded") == 1.0).await;
+    desk.stop().await;
+}
