@@ -29,14 +29,15 @@
 //! |---|---|---|
 //! | [`token`] | the core, pure: bytes to verified token, verified token to user token; every reason to refuse | nothing |
 //! | [`metrics`] | every series, declared once | nothing |
+//! | [`priority`] | threads that give way to others | nothing |
 //! | [`private_file`] | files that only their owner may read | nothing |
 //! | [`terminal`] | text for people | nothing |
 //! | [`tls`] | TLS to others: whom we trust, and the words for whom we do not | nothing |
 //! | [`jwks`] | how an issuer's keys arrive and stay | metrics, private_file, tls, token |
 //! | [`signing`] | how our own key arrives | private_file, token |
-//! | [`exchange`] | bearer token in, user token out, at full speed | jwks, metrics, signing, token |
+//! | [`exchange`] | bearer token in, user token out, at full speed | jwks, metrics, priority, signing, token |
 //! | [`endpoint`] | what the gateway answers itself: minted tokens, our public key, metadata | exchange, private_file, token |
-//! | [`proxy`] | the edge, on Pingora | endpoint, exchange, metrics, private_file, tls, token |
+//! | [`proxy`] | the edge, on Pingora | endpoint, exchange, metrics, priority, private_file, tls, token |
 //! | [`admin`] | what operators see and do | exchange, jwks, metrics, private_file, signing, token |
 //! | [`config`] | one YAML file to the settings of each room | admin, endpoint, exchange, jwks, private_file, proxy, signing, tls, token |
 //! | [`server`] | puts the rooms together | admin, config, exchange, jwks, metrics, proxy, signing, token |
@@ -60,6 +61,7 @@ pub mod exchange;
 pub mod fuzzing;
 pub mod jwks;
 pub mod metrics;
+pub mod priority;
 pub mod private_file;
 pub mod proxy;
 pub mod server;

@@ -9,19 +9,19 @@ mod displacing;
 mod event_loops;
 #[cfg(feature = "fuzzing")]
 pub(in crate::proxy) mod fuzzing;
+mod handshake;
 mod held;
 mod inbound;
 mod intake;
 mod key_watch;
 mod listener;
-#[cfg(test)]
-mod owned;
 mod request_line;
 mod request_state;
 mod serving;
 mod settings;
 mod stream;
 mod tcp;
+mod tls;
 mod transport;
 mod unreadable;
 
