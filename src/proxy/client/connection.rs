@@ -3,8 +3,12 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
+use rustls::ServerConnection;
 
-use crate::proxy::client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream};
+use crate::{
+    certificate::ClientCertificate,
+    proxy::client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream},
+};
 
 /// What is known of a connection from its beginning.
 #[derive(Clone, Debug)]
@@ -14,12 +18,36 @@ pub(in crate::proxy) struct Arrival {
     pub(in crate::proxy) peer: SocketAddr,
     /// The port that it came to.
     pub(in crate::proxy) port: u16,
+    /// What its handshake told, if it had one.
+    pub(in crate::proxy) tls: Option<Box<Secure>>,
+}
+
+/// What a TLS handshake told.
+#[derive(Clone, Debug)]
+pub(in crate::proxy) struct Secure {
+    /// The name that the client asked for, in lower case.
+    pub(in crate::proxy) server_name: Option<String>,
+    /// Whether both agreed on HTTP/2.
+    pub(in crate::proxy) is_http2: bool,
+    /// The client's certificate, if it has shown one.
+    pub(in crate::proxy) certificate: Option<ClientCertificate>,
+}
+
+impl Secure {
+    /// What this session knows.
+    pub(super) fn of(session: &ServerConnection) -> Self {
+        Self {
+            server_name: session.server_name().map(str::to_owned),
+            is_http2: session.alpn_protocol() == Some(b"h2"),
+            certificate: session.peer_certificates().and_then(ClientCertificate::of),
+        }
+    }
 }
 
 impl Arrival {
     /// A listener for IPv6 tells addresses of IPv4 as mapped ones; here they are what they are.
     pub(in crate::proxy) fn new(peer: SocketAddr, port: u16) -> Self {
-        Self { peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()), port }
+        Self { peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()), port, tls: None }
     }
 }
 

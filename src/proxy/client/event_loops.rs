@@ -39,10 +39,15 @@ impl EventLoops {
             0 => thread::available_parallelism()?.get(),
             threads => threads,
         };
+        Self::start_named("loop", threads, || {})
+    }
+
+    /// Starts threads of this name, each of which does `first` first.
+    pub(super) fn start_named(name: &str, threads: usize, first: fn()) -> io::Result<Self> {
         let (running, ended) = mpsc::channel();
         let mut started = Self { loops: Vec::with_capacity(threads), stop: CancellationToken::new(), ended };
         for number in 0..threads {
-            let handle = start(number, started.stop.clone(), running.clone())?;
+            let handle = start(format!("{name}-{number}"), first, started.stop.clone(), running.clone())?;
             started.loops.push(EventLoop { handle, connections: Arc::default() });
         }
         Ok(started)
@@ -63,9 +68,10 @@ impl Drop for EventLoops {
 }
 
 /// Starts one thread. `running` is dropped when it ends.
-fn start(number: usize, stop: CancellationToken, running: mpsc::Sender<()>) -> io::Result<Handle> {
+fn start(name: String, first: fn(), stop: CancellationToken, running: mpsc::Sender<()>) -> io::Result<Handle> {
     let (report, started) = mpsc::channel();
-    thread::Builder::new().name(format!("loop-{number}")).spawn(move || {
+    thread::Builder::new().name(name).spawn(move || {
+        first();
         // Built here, since a runtime must not be dropped on a thread that serves another.
         match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {

@@ -6,20 +6,17 @@
 use std::{io, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use rustls::{
-    ServerConfig, ServerConnection,
-    server::{Acceptor, ClientHello},
-};
+use rustls::{ServerConfig, ServerConnection, server::Acceptor};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor, server::TlsStream};
 
+use crate::certificate::{ServerTls, UNRECOGNIZED_NAME};
+
 /// What a client of plain HTTP hears.
-const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 33\r\nConnection: close\r\n\r\nThis port speaks HTTPS, not HTTP.\n";
-/// A fatal alert, `unrecognized_name` (RFC 6066 section 3).
-const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
+const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 34\r\nConnection: close\r\n\r\nThis port speaks HTTPS, not HTTP.\n";
 /// How long what a client of plain HTTP has sent is read, so that it reads the answer before the connection is reset.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -83,11 +80,8 @@ impl HandshakeFault {
     }
 }
 
-/// Does the handshake of a connection, with the config that `choose` has for its hello; without one, the name is not served.
-pub(super) async fn shake_hands(
-    mut socket: TcpStream,
-    choose: impl FnOnce(&ClientHello<'_>) -> Option<Arc<ServerConfig>>,
-) -> Result<Secured, HandshakeFault> {
+/// Does the handshake of a connection.
+pub(super) async fn shake_hands(mut socket: TcpStream, tls: &ServerTls) -> Result<Secured, HandshakeFault> {
     /// The first byte of every TLS record of a handshake (RFC 8446 section 5.1).
     const HANDSHAKE: u8 = 22;
     let mut first = [0];
@@ -102,9 +96,9 @@ pub(super) async fn shake_hands(
     }
     let fault = |error| HandshakeFault::of(&error);
     let mut start = LazyConfigAcceptor::new(Acceptor::default(), socket).await.map_err(fault)?;
-    let Some(config) = choose(&start.client_hello()) else {
+    let Some(config) = tls.config_for(&start.client_hello()) else {
         // The client may be gone; there is nobody else to tell.
-        let _ = start.io.write_all(UNRECOGNIZED_NAME).await;
+        let _ = start.io.write_all(&UNRECOGNIZED_NAME).await;
         return Err(HandshakeFault::UnknownName);
     };
     // Boxed: it is larger than all else of a handshake, and most of it is gone when the connection is served.

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use crate::certificate::TlsSettings;
+
 /// The listeners for clients, and what all their connections have in common.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListenSettings {
@@ -48,6 +50,12 @@ impl Default for ListenSettings {
 }
 
 impl ListenSettings {
+    /// Whether the listeners are where they are in `other`, each with or without TLS as there: what only a restart can change is the same.
+    pub fn has_places_of(&self, other: &Self) -> bool {
+        let places = |settings: &Self| settings.listeners.iter().map(|one| (one.address, one.tls.is_some())).collect::<Vec<_>>();
+        places(self) == places(other)
+    }
+
     /// The addresses, in order.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(|listener| listener.address)
@@ -59,6 +67,8 @@ impl ListenSettings {
 pub struct ListenerSettings {
     /// Address and port; port 0 chooses a free one. Default `0.0.0.0:8080`.
     pub address: SocketAddr,
+    /// TLS. Default: plain HTTP.
+    pub tls: Option<TlsSettings>,
 }
 
 impl Default for ListenerSettings {
@@ -70,6 +80,6 @@ impl Default for ListenerSettings {
 impl ListenerSettings {
     /// One for plain HTTP.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address }
+        Self { address, tls: None }
     }
 }
