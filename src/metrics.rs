@@ -78,6 +78,12 @@ pub struct ProxyMetrics {
     pub connections_limit: IntGauge,
     /// `syncgate_connections_full_total`: how often a client came when every connection was taken.
     pub connections_full: IntCounter,
+    /// `syncgate_tls_handshakes_total{version,kind}`: version `1.2` or `1.3`, kind `full` or `resumed`.
+    pub tls_handshakes: IntCounterVec,
+    /// `syncgate_tls_handshake_failures_total{reason}`.
+    pub tls_handshake_failures: IntCounterVec,
+    /// `syncgate_tls_unfinished_handshakes`.
+    pub tls_unfinished: IntGauge,
     /// `syncgate_unreadable_requests_total{kind}`: what clients sent that is not a request, answered 400, 405, 431 or 505.
     pub unreadable: IntCounterVec,
     /// `syncgate_unfinished_header_bytes`: bytes held of headers that are not whole yet.
@@ -225,6 +231,17 @@ impl ProxyMetrics {
                 "connections_full_total",
                 "Clients that arrived when the limit of downstream connections was reached: idle ones were closed for them, or they waited.",
             )?,
+            tls_handshakes: declare.counters(
+                "tls_handshakes_total",
+                "TLS handshakes with clients, by version and whether a session was resumed.",
+                &["version", "kind"],
+            )?,
+            tls_handshake_failures: declare.counters(
+                "tls_handshake_failures_total",
+                "TLS handshakes with clients that came to nothing, by reason.",
+                &["reason"],
+            )?,
+            tls_unfinished: declare.gauge("tls_unfinished_handshakes", "TLS handshakes in progress.")?,
             unreadable: declare.counters(
                 "unreadable_requests_total",
                 "Input of clients that is not a valid request, by kind.",

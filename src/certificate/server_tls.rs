@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -50,6 +50,11 @@ impl ServerTls {
     pub fn config_for(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
         let current = self.current.load();
         current.names.answers(hello.server_name()).then(|| Arc::clone(&current.config))
+    }
+
+    /// For a handshake as a whole.
+    pub fn handshake_timeout(&self) -> Duration {
+        self.current.load().settings.handshake_timeout
     }
 
     /// Whether a certificate is for this host: a name, or an address without brackets. The port is not part of it.

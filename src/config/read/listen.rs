@@ -60,7 +60,7 @@ fn listener(section: &mut Section<'_>, default: Option<SocketAddr>) -> ListenerS
         Some(default) => section.address("address", default),
         None => section.required_address("address").unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
     };
-    ListenerSettings { address }
+    ListenerSettings { address, tls: None }
 }
 
 /// Whether only one of two listeners could have its address.

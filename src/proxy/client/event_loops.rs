@@ -6,7 +6,7 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -29,7 +29,7 @@ pub struct EventLoops {
     loops: Vec<EventLoop>,
     stop: CancellationToken,
     /// Closed when all threads have ended.
-    ended: mpsc::Receiver<()>,
+    ended: Mutex<mpsc::Receiver<()>>,
 }
 
 impl EventLoops {
@@ -45,7 +45,7 @@ impl EventLoops {
     /// Starts threads of this name, each of which does `first` first.
     pub(super) fn start_named(name: &str, threads: usize, first: fn()) -> io::Result<Self> {
         let (running, ended) = mpsc::channel();
-        let mut started = Self { loops: Vec::with_capacity(threads), stop: CancellationToken::new(), ended };
+        let mut started = Self { loops: Vec::with_capacity(threads), stop: CancellationToken::new(), ended: Mutex::new(ended) };
         for number in 0..threads {
             let handle = start(format!("{name}-{number}"), first, started.stop.clone(), running.clone())?;
             started.loops.push(EventLoop { handle, connections: Arc::default() });
@@ -63,7 +63,7 @@ impl Drop for EventLoops {
     fn drop(&mut self) {
         self.stop.cancel();
         // Whatever this says, there is nothing more to do.
-        let _ = self.ended.recv_timeout(STOP_TIMEOUT);
+        let _ = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner).recv_timeout(STOP_TIMEOUT);
     }
 }
 

@@ -6,7 +6,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use rustls::{ServerConfig, ServerConnection, server::Acceptor};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection, server::Acceptor};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -123,6 +123,19 @@ impl Secured {
     /// The session.
     pub(super) fn session(&self) -> &ServerConnection {
         &self.session
+    }
+
+    /// The values of the labels `version` and `kind`.
+    pub(super) fn labels(&self) -> (&'static str, &'static str) {
+        let version = match self.session.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "1.3",
+            _ => "1.2",
+        };
+        let kind = match self.session.handshake_kind() {
+            Some(HandshakeKind::Resumed) => "resumed",
+            _ => "full",
+        };
+        (version, kind)
     }
 
     /// Joins socket and session on the event loop of the calling task.

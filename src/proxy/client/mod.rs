@@ -10,6 +10,7 @@ mod event_loops;
 #[cfg(feature = "fuzzing")]
 pub(in crate::proxy) mod fuzzing;
 mod handshake;
+mod handshakes;
 mod held;
 mod inbound;
 mod intake;
@@ -26,7 +27,7 @@ mod transport;
 mod unreadable;
 
 pub(in crate::proxy) use self::{
-    connection::{Arrival, Connection},
+    connection::Connection,
     cut::Cut,
     key_watch::KeyWatch,
     listener::{Listener, Port},
@@ -42,4 +43,4 @@ pub use self::{
 };
 
 #[cfg(feature = "bench")]
-pub(in crate::proxy) use self::intake::Intake;
+pub(in crate::proxy) use self::{connection::Arrival, intake::Intake};
