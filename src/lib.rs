@@ -42,7 +42,7 @@
 //! | [`admin`] | what operators see and do | exchange, jwks, metrics, private_file, signing, token |
 //! | [`config`] | one YAML file to the settings of each room | admin, certificate, endpoint, exchange, jwks, private_file, proxy, signing, tls, token |
 //! | [`server`] | puts the rooms together | admin, certificate, config, exchange, jwks, metrics, proxy, signing, token |
-//! | [`demo`] | a whole world in one process; tests and benches stand on it | admin, config, endpoint, exchange, jwks, private_file, proxy, server, signing, terminal, token |
+//! | [`demo`] | a whole world in one process; tests and benches stand on it | admin, certificate, config, endpoint, exchange, jwks, private_file, proxy, server, signing, terminal, token |
 //! | [`cli`] | one file for each sub-command | admin, certificate, config, demo, endpoint, jwks, metrics, proxy, server, signing, terminal, token |
 //!
 //! A test reads the sources and fails on an arrow that points back.

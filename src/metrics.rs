@@ -84,6 +84,8 @@ pub struct ProxyMetrics {
     pub tls_handshake_failures: IntCounterVec,
     /// `syncgate_tls_unfinished_handshakes`.
     pub tls_unfinished: IntGauge,
+    /// `syncgate_http2_connections_ended_total{reason}`: `no_error`, `disconnected`, or what the client did wrong.
+    pub http2_ended: IntCounterVec,
     /// `syncgate_unreadable_requests_total{kind}`: what clients sent that is not a request, answered 400, 405, 431 or 505.
     pub unreadable: IntCounterVec,
     /// `syncgate_unfinished_header_bytes`: bytes held of headers that are not whole yet.
@@ -242,6 +244,11 @@ impl ProxyMetrics {
                 &["reason"],
             )?,
             tls_unfinished: declare.gauge("tls_unfinished_handshakes", "TLS handshakes in progress.")?,
+            http2_ended: declare.counters(
+                "http2_connections_ended_total",
+                "Ended connections of HTTP/2, by reason.",
+                &["reason"],
+            )?,
             unreadable: declare.counters(
                 "unreadable_requests_total",
                 "Input of clients that is not a valid request, by kind.",

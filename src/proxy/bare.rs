@@ -21,9 +21,9 @@ use crate::{
     metrics::Metrics,
     proxy::{
         AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
-        client::{Arrival, Connection, Intake, KeyWatch, LastWork, Listener, Port, Serve, Transport},
+        client::{Arrival, ClientSession, Connection, Intake, KeyWatch, LastWork, Listener, Port, Serve, Transport, Unreadable},
         policy::{Route, StripList},
-        serve::{Outcome, RequestRecord, limit},
+        serve::{Outcome, RequestRecord},
         server_conf,
         upstream::{Backend, MAX_IDLE_CONNECTIONS, SystemAuthorities},
     },
@@ -113,6 +113,9 @@ impl Serve for BarePingora {
         None
     }
 
+    /// No listener of this one offers HTTP/2.
+    async fn serve_stream(&self, _session: ClientSession, _connection: &Arc<Connection>, _unreadable: Option<Unreadable>) {}
+
     async fn tend(&self) {}
 
     async fn stop(&self) {
@@ -159,7 +162,9 @@ impl ProxyHttp for Hooks {
             if client.get_keepalive_timeout() == Some(0) {
                 client.set_server_keepalive(Some(self.listen.keepalive_timeout.as_secs().max(1)));
             }
-            limit(client, &context.connection, &self.listen);
+            client.set_pipelining_enabled(true);
+            client.set_read_timeout(Some(self.listen.body_timeout));
+            context.connection.request().bound_writes(self.listen.write_timeout);
         }
         context.route = Some(Arc::clone(&self.route));
         Ok(())

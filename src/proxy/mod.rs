@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 #[doc(hidden)]
 pub use self::bare::UnauthenticatedProxyForBenches;
 pub use self::{
-    client::{EventLoops, ListenSettings, ListenerSettings},
+    client::{EventLoops, Http2Settings, ListenSettings, ListenerSettings},
     policy::{
         Access, AllowedOrigins, BodyCondition, BodyPlace, CloseCodes, CorsSettings, ErrorShape, HeaderSettings, OnInvalid,
         PreflightRule, ProtocolForm, ResourceSettings, RouteSettings, TokenPlace,

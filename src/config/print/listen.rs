@@ -31,6 +31,10 @@ pub(super) fn print_listen(listen: &ListenSettings, yaml: &mut Yaml) {
     yaml.limit("max_stream_age", listen.max_stream_age);
     yaml.duration("stream_grace", listen.stream_grace);
     yaml.limit("ping_every", listen.ping_every);
+    yaml.open("http2");
+    yaml.plain("max_streams", listen.http2.max_streams);
+    yaml.limit("max_age", listen.http2.max_age);
+    yaml.close();
     yaml.close();
 }
 

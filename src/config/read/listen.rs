@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use crate::{
     config::section::Section,
-    proxy::{ListenSettings, ListenerSettings},
+    proxy::{Http2Settings, ListenSettings, ListenerSettings},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,6 +28,17 @@ pub(in crate::config) fn listen(mut section: Section<'_>) -> ListenSettings {
         max_stream_age: section.limit("max_stream_age", SECOND..=HOUR * 24 * 30),
         stream_grace: section.duration("stream_grace", default.stream_grace, Duration::ZERO..=SECOND * 60),
         ping_every: section.limit("ping_every", SECOND..=HOUR),
+        http2: http2(section.section("http2")),
+    };
+    section.finish();
+    settings
+}
+
+fn http2(mut section: Section<'_>) -> Http2Settings {
+    let default = Http2Settings::default();
+    let settings = Http2Settings {
+        max_streams: section.number("max_streams", default.max_streams, 1..=1_000),
+        max_age: section.limit_or("max_age", default.max_age, SECOND * 60..=HOUR * 24 * 30),
     };
     section.finish();
     settings

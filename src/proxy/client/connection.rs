@@ -55,18 +55,35 @@ impl Arrival {
 #[derive(Debug)]
 pub(in crate::proxy) struct Connection {
     /// As text, for the log.
-    peer: String,
-    arrival: Arrival,
+    peer: Arc<str>,
+    arrival: Arc<Arrival>,
     stream: Option<ClientStream>,
     request: Arc<RequestState>,
-    inbound: Inbound,
+    inbound: Arc<Inbound>,
 }
 
 impl Connection {
     /// `stream` is what a tunnel goes on with.
     pub(in crate::proxy) fn new(arrival: Arrival, stream: Option<ClientStream>, header_timeout: Duration, intake: Intake) -> Self {
         let request = Arc::new(RequestState::new(header_timeout));
-        Self { peer: arrival.peer.to_string(), arrival, stream, request, inbound: Inbound::new(intake) }
+        Self {
+            peer: arrival.peer.to_string().into(),
+            arrival: Arc::new(arrival),
+            stream,
+            request,
+            inbound: Arc::new(Inbound::new(intake)),
+        }
+    }
+
+    /// The connection as one of its streams sees it, of HTTP/2: with a request of its own.
+    pub(super) fn of_stream(&self) -> Self {
+        Self {
+            peer: Arc::clone(&self.peer),
+            arrival: Arc::clone(&self.arrival),
+            stream: None,
+            request: Arc::new(self.request.of_stream()),
+            inbound: Arc::clone(&self.inbound),
+        }
     }
 
     /// What is known of it from its beginning.

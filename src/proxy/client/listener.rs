@@ -26,7 +26,7 @@ use crate::{
             event_loops::{EventLoop, EventLoops},
             handshakes::Handshakes,
             key_watch::KeyWatch,
-            serving::{Serve, Serving},
+            serving::{Ending, Serve, Serving},
             settings::ListenSettings,
             stream::ClientStream,
         },
@@ -56,8 +56,7 @@ pub(in crate::proxy) struct Port {
 /// What all connections of one run share.
 struct Run {
     connections: TaskTracker,
-    /// Cancelled when the grace is over.
-    cut: CancellationToken,
+    ending: Ending,
     max_connections: usize,
     places: Arc<Semaphore>,
     full: RateLimit,
@@ -111,7 +110,7 @@ impl<S: Serve> Listener<S> {
         self.metrics().proxy.connections_limit.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
         let run = Arc::new(Run {
             connections: TaskTracker::new(),
-            cut: CancellationToken::new(),
+            ending: Ending::default(),
             max_connections,
             places: Arc::new(Semaphore::new(max_connections)),
             full: RateLimit::every(LOG_INTERVAL),
@@ -121,6 +120,7 @@ impl<S: Serve> Listener<S> {
             () = stop.cancelled() => {}
         }
         drop(ports);
+        run.ending.stopping.cancel();
         for worker in &self.workers {
             worker.service.stop().await;
         }
@@ -128,7 +128,7 @@ impl<S: Serve> Listener<S> {
         if tokio::time::timeout(grace, run.connections.wait()).await.is_err() {
             let connections = run.connections.len();
             tracing::warn!(connections, "the grace period is over; the remaining connections are closed");
-            run.cut.cancel();
+            run.ending.cut.cancel();
             run.connections.wait().await;
         }
     }
@@ -158,7 +158,7 @@ impl<S: Serve> Listener<S> {
             let Some(handshakes) = &this.handshakes else { return };
             let shaken = tokio::select! {
                 shaken = handshakes.shake_hands(stream, &tls, this.metrics()) => shaken,
-                () = within.cut.cancelled() => None,
+                () = within.ending.cut.cancelled() => None,
             };
             if let Some(secured) = shaken {
                 arrival.tls = Some(Box::new(Secure::of(secured.session())));
@@ -178,11 +178,11 @@ impl<S: Serve> Listener<S> {
     ) {
         let Some(worker) = self.least_busy() else { return };
         let (taken_on, service, open) = (worker.event_loop.take_on(), Arc::clone(&worker.service), Arc::clone(&worker.open));
-        let (this, cut) = (Arc::clone(self), run.cut.clone());
+        let (this, run_of_it) = (Arc::clone(self), Arc::clone(run));
         let serving = async move {
             let Newcomer { stream, arrival, place, counted } = newcomer;
             match into_stream(stream) {
-                Ok(stream) => this.serving.serve(&*service, stream, arrival, &open, &cut).await,
+                Ok(stream) => this.serving.serve(&*service, stream, arrival, &open, &run_of_it.ending).await,
                 Err(error) => tracing::debug!(%error, "a connection cannot be registered for polling"),
             }
             drop((place, counted, taken_on));

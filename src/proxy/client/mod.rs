@@ -12,6 +12,7 @@ pub(in crate::proxy) mod fuzzing;
 mod handshake;
 mod handshakes;
 mod held;
+mod http2;
 mod inbound;
 mod intake;
 mod key_watch;
@@ -19,6 +20,7 @@ mod listener;
 mod request_line;
 mod request_state;
 mod serving;
+mod session;
 mod settings;
 mod stream;
 mod tcp;
@@ -33,13 +35,14 @@ pub(in crate::proxy) use self::{
     listener::{Listener, Port},
     request_state::RequestState,
     serving::{LastWork, Serve},
+    session::ClientSession,
     stream::ClientStream,
     transport::Transport,
     unreadable::{Complaints, Unreadable},
 };
 pub use self::{
     event_loops::EventLoops,
-    settings::{ListenSettings, ListenerSettings},
+    settings::{Http2Settings, ListenSettings, ListenerSettings},
 };
 
 #[cfg(feature = "bench")]

@@ -30,6 +30,23 @@ pub struct ListenSettings {
     pub stream_grace: Duration,
     /// How often both sides of a WebSocket are pinged. Default never; 1 s to 1 h.
     pub ping_every: Option<Duration>,
+    /// Connections of HTTP/2.
+    pub http2: Http2Settings,
+}
+
+/// Connections of HTTP/2, which TLS listeners offer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http2Settings {
+    /// Requests at a time on one connection. Default 100; 1 to 1,000.
+    pub max_streams: usize,
+    /// After which time a client has to open a new connection for further requests. Default 1 h; 1 min to 30 d, or none.
+    pub max_age: Option<Duration>,
+}
+
+impl Default for Http2Settings {
+    fn default() -> Self {
+        Self { max_streams: 100, max_age: Some(Duration::from_secs(3_600)) }
+    }
 }
 
 impl Default for ListenSettings {
@@ -45,6 +62,7 @@ impl Default for ListenSettings {
             max_stream_age: None,
             stream_grace: Duration::from_secs(2),
             ping_every: None,
+            http2: Http2Settings::default(),
         }
     }
 }
