@@ -7,12 +7,14 @@ mod listening;
 mod panics;
 mod prune;
 mod route;
+mod secure;
 
 pub use listening::Listening;
 pub use panics::count_panic;
 use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
 pub use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 pub use route::RouteMetrics;
+pub use secure::SecureMetrics;
 
 /// From 10 microseconds: a cached exchange costs about one, a verification fifty, an RSA-4096 signature several thousand.
 const EXCHANGE_BUCKETS: &[f64] =
@@ -31,6 +33,8 @@ pub struct Metrics {
     registry: Registry,
     /// Requests and connections.
     pub proxy: ProxyMetrics,
+    /// TLS and HTTP/2 with clients.
+    pub secure: SecureMetrics,
     /// Tokens verified and minted.
     pub exchange: ExchangeMetrics,
     /// Key sets of the issuers.
@@ -78,14 +82,6 @@ pub struct ProxyMetrics {
     pub connections_limit: IntGauge,
     /// `syncgate_connections_full_total`: how often a client came when every connection was taken.
     pub connections_full: IntCounter,
-    /// `syncgate_tls_handshakes_total{version,kind}`: version `1.2` or `1.3`, kind `full` or `resumed`.
-    pub tls_handshakes: IntCounterVec,
-    /// `syncgate_tls_handshake_failures_total{reason}`.
-    pub tls_handshake_failures: IntCounterVec,
-    /// `syncgate_tls_unfinished_handshakes`.
-    pub tls_unfinished: IntGauge,
-    /// `syncgate_http2_connections_ended_total{reason}`: `no_error`, `disconnected`, or what the client did wrong.
-    pub http2_ended: IntCounterVec,
     /// `syncgate_unreadable_requests_total{kind}`: what clients sent that is not a request, answered 400, 405, 431 or 505.
     pub unreadable: IntCounterVec,
     /// `syncgate_unfinished_header_bytes`: bytes held of headers that are not whole yet.
@@ -164,6 +160,7 @@ impl Metrics {
         let declare = Declare(&registry);
         let metrics = Self {
             proxy: ProxyMetrics::new(&declare)?,
+            secure: SecureMetrics::new(&declare)?,
             exchange: ExchangeMetrics::new(&declare)?,
             jwks: JwksMetrics::new(&declare)?,
             accept_errors: declare.counters(
@@ -232,22 +229,6 @@ impl ProxyMetrics {
             connections_full: declare.counter(
                 "connections_full_total",
                 "Clients that arrived when the limit of downstream connections was reached: idle ones were closed for them, or they waited.",
-            )?,
-            tls_handshakes: declare.counters(
-                "tls_handshakes_total",
-                "TLS handshakes with clients, by version and whether a session was resumed.",
-                &["version", "kind"],
-            )?,
-            tls_handshake_failures: declare.counters(
-                "tls_handshake_failures_total",
-                "TLS handshakes with clients that came to nothing, by reason.",
-                &["reason"],
-            )?,
-            tls_unfinished: declare.gauge("tls_unfinished_handshakes", "TLS handshakes in progress.")?,
-            http2_ended: declare.counters(
-                "http2_connections_ended_total",
-                "Ended connections of HTTP/2, by reason.",
-                &["reason"],
             )?,
             unreadable: declare.counters(
                 "unreadable_requests_total",

@@ -17,10 +17,11 @@ const UNKNOWN: &str = "zzzzzzzzzzzz";
 const ENDPOINT: &str = "/routes/0/endpoint";
 
 /// Every mapping of the file whose keys are fixed, as the page writes it, and as a JSON pointer into [`bases`].
-const SECTIONS: [(&str, &str); 20] = [
+const SECTIONS: [(&str, &str); 21] = [
     ("", ""),
     ("listen.", "/listen"),
     ("listen.also[].", "/listen/also/0"),
+    ("listen.http2.", "/listen/http2"),
     ("admin.", "/admin"),
     ("issuers[].", "/issuers/0"),
     ("issuers[].unknown_kid.", "/issuers/0/unknown_kid"),

@@ -60,7 +60,7 @@ impl Handshakes {
 
     /// Does a handshake, and counts it.
     pub(super) async fn shake_hands(&self, socket: std::net::TcpStream, tls: &ServerTls, metrics: &Metrics) -> Option<Secured> {
-        let unfinished = self.begin(&metrics.proxy.tls_unfinished);
+        let unfinished = self.begin(&metrics.secure.unfinished);
         let shaking = async {
             let socket = TcpStream::from_std(socket).map_err(|_| HandshakeFault::Closed)?;
             shake_hands(socket, tls).await
@@ -72,11 +72,11 @@ impl Handshakes {
         match shaken {
             Ok(secured) => {
                 let (version, kind) = secured.labels();
-                metrics.proxy.tls_handshakes.with_label_values(&[version, kind]).inc();
+                metrics.secure.handshakes.with_label_values(&[version, kind]).inc();
                 Some(secured)
             }
             Err(fault) => {
-                metrics.proxy.tls_handshake_failures.with_label_values(&[fault.label()]).inc();
+                metrics.secure.handshake_failures.with_label_values(&[fault.label()]).inc();
                 None
             }
         }

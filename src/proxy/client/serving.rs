@@ -100,7 +100,7 @@ impl Serving {
             self.until_cut(work.map(|()| None).boxed(), None, connection.request(), ending, stream_grace).await;
         };
         let ended = http2::drive(stream, connection, &listen, &ending.stopping, serve_stream).await;
-        self.metrics.proxy.http2_ended.with_label_values(&[ended]).inc();
+        self.metrics.secure.http2_ended.with_label_values(&[ended]).inc();
     }
 
     /// Does the work on a request, or on one request after another, until its deadline cuts it, or the end of the run.

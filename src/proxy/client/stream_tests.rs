@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use pingora::http::ResponseHeader;
+use pingora::{http::ResponseHeader, protocols::http::v1::server::HttpSession};
 use rustls::{
     ClientConfig, RootCertStore, SupportedProtocolVersion,
     crypto::aws_lc_rs::default_provider,
@@ -22,14 +22,11 @@ use super::*;
 use crate::{
     certificate::{PairFiles, ServerTls, TlsSettings},
     metrics::IntGauge,
-    proxy::{
-        client::{
-            connection::{Arrival, Connection},
-            handshake::shake_hands,
-            intake::Intake,
-            transport::Transport,
-        },
-        http::ClientSession,
+    proxy::client::{
+        connection::{Arrival, Connection},
+        handshake::shake_hands,
+        intake::Intake,
+        transport::Transport,
     },
 };
 
@@ -158,7 +155,7 @@ async fn requests_come_over_each() {
         let connection =
             Arc::new(Connection::new(Arrival::new(address, 80), Some(stream.clone()), Duration::from_secs(10), intake));
         connection.request().bound_writes(Duration::from_secs(10));
-        let mut session = ClientSession::new(Box::new(Transport::new(stream, connection)));
+        let mut session = HttpSession::new(Box::new(Transport::new(stream, connection)));
         client.write_all(b"GET /a HTTP/1.1\r\nHost: contoso.com\r\n\r\n").await.unwrap();
         assert!(soon(session.read_request()).await.unwrap().is_some());
         assert_eq!(session.req_header().raw_path(), b"/a");
