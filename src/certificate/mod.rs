@@ -8,14 +8,19 @@ mod error;
 mod life;
 mod names;
 mod pair;
+mod policies;
+mod series;
 mod server_tls;
 mod settings;
+mod trust;
 mod watch;
 
 pub use client::ClientCertificate;
 pub use error::{CertificateError, FileProblem};
 pub use server_tls::{Prepared, ServerTls, UNRECOGNIZED_NAME};
-pub use settings::{ClientCertificateSettings, DefaultCertificate, MinVersion, PairFiles, TlsSettings};
+pub use settings::{ClientCertificateSettings, ClientMode, ClientRules, DefaultCertificate, MinVersion, PairFiles, TlsSettings};
 
+#[cfg(test)]
+mod clients_tests;
 #[cfg(test)]
 mod testing;
