@@ -3,6 +3,7 @@
 //! No sockets: the edge accepts, reads the client's hello and asks [`ServerTls`]. Certificates are files that are looked at every
 //! two seconds; a pair that does not fit is waited for while the old one serves.
 
+mod check;
 mod client;
 mod error;
 mod life;
@@ -15,6 +16,7 @@ mod settings;
 mod trust;
 mod watch;
 
+pub use check::{check_pair, check_rules};
 pub use client::ClientCertificate;
 pub use error::{CertificateError, FileProblem};
 pub use server_tls::{Prepared, ServerTls, UNRECOGNIZED_NAME};

@@ -74,12 +74,8 @@ impl ServerTls {
     /// What is to think about, one line for each.
     pub fn warnings(&self) -> Vec<String> {
         let current = self.current.load();
-        let of = |pair: &Arc<Pair>| {
-            let file = pair.files.chain.display().to_string();
-            pair.warnings.iter().map(|warning| format!("{file}: {warning}")).collect::<Vec<_>>()
-        };
-        let of_clients = current.trusts.0.iter().flatten().flat_map(|trust| trust.warnings.iter().cloned());
-        current.pairs.iter().flat_map(of).chain(of_clients).collect()
+        let of_clients = current.trusts.0.iter().flatten().flat_map(|trust| &trust.warnings);
+        current.pairs.iter().flat_map(|pair| &pair.warnings).chain(of_clients).cloned().collect()
     }
 
     /// Reads and checks what other settings name. Nothing is changed yet.

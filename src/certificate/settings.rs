@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 /// What a TLS listener shows and demands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
     /// The certificates, each found by the names in it. Several may have the same name, such as P-256 beside RSA: the client's
     /// signature schemes decide.

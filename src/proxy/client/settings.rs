@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use crate::certificate::TlsSettings;
+
 /// The listeners for clients, and what all their connections have in common.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListenSettings {
@@ -59,6 +61,8 @@ impl ListenSettings {
 pub struct ListenerSettings {
     /// Address and port; port 0 chooses a free one. Default `0.0.0.0:8080`.
     pub address: SocketAddr,
+    /// TLS. Default: plain HTTP.
+    pub tls: Option<TlsSettings>,
 }
 
 impl Default for ListenerSettings {
@@ -70,6 +74,6 @@ impl Default for ListenerSettings {
 impl ListenerSettings {
     /// One for plain HTTP.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address }
+        Self { address, tls: None }
     }
 }
