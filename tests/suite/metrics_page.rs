@@ -29,9 +29,10 @@ fn declared() -> BTreeSet<String> {
     let source = read("src/metrics.rs");
     let (_, declarations) = source.split_once("let declare = Declare(&registry);").unwrap();
     let (declarations, _) = declarations.split_once("struct Declare").unwrap();
-    let secure = read("src/metrics/secure.rs");
-    let (_, secure) = secure.split_once("Ok(Self {").unwrap();
-    let declarations = &[declarations, secure].concat();
+    let mut declarations = declarations.to_owned();
+    for part in ["src/metrics/certificates.rs", "src/metrics/secure.rs"] {
+        declarations.push_str(read(part).split_once("Ok(Self {").unwrap().1);
+    }
     let row = |call: &str| {
         let call: &str = call.split(")?").next().unwrap();
         let kind = match call.trim_start().trim_start_matches('.').split('(').next().unwrap() {

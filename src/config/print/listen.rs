@@ -1,7 +1,7 @@
 //! The listeners of the printout.
 
 use crate::{
-    config::print::yaml::Yaml,
+    config::print::{tls::print_tls, yaml::Yaml},
     proxy::{ListenSettings, ListenerSettings},
 };
 
@@ -39,4 +39,8 @@ pub(super) fn print_listen(listen: &ListenSettings, yaml: &mut Yaml) {
 }
 
 /// Those of one listener, but for its address.
-fn keys(_listener: &ListenerSettings, _yaml: &mut Yaml) {}
+fn keys(listener: &ListenerSettings, yaml: &mut Yaml) {
+    if let Some(tls) = &listener.tls {
+        print_tls(tls, yaml);
+    }
+}

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    config::section::Section,
+    config::{read::tls, section::Section},
     proxy::{Http2Settings, ListenSettings, ListenerSettings},
 };
 
@@ -71,7 +71,8 @@ fn listener(section: &mut Section<'_>, default: Option<SocketAddr>) -> ListenerS
         Some(default) => section.address("address", default),
         None => section.required_address("address").unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
     };
-    ListenerSettings { address, tls: None }
+    let tls = section.field("tls").map(|field| tls::settings(&field));
+    ListenerSettings { address, tls }
 }
 
 /// Whether only one of two listeners could have its address.

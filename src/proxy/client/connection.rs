@@ -24,6 +24,7 @@ pub(in crate::proxy) struct Arrival {
 
 /// What a TLS handshake told.
 #[derive(Clone, Debug)]
+#[allow(dead_code)] // For policies of client certificates.
 pub(in crate::proxy) struct Secure {
     /// The name that the client asked for, in lower case.
     pub(in crate::proxy) server_name: Option<String>,

@@ -14,6 +14,7 @@ use crate::proxy::client::{http2::StreamSession, transport::Transport};
 
 /// One request of a client and its response. The session with an upstream is in
 /// [`upstream::session`](crate::proxy::upstream::session).
+#[expect(clippy::large_enum_variant)] // Moved once a connection; an allocation would be one for each request.
 pub(in crate::proxy) enum ClientSession {
     /// HTTP/1.0 or 1.1: one request after another. Pingora's, since it knows all that matters for request smuggling.
     Http1(HttpSession),

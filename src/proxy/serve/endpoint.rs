@@ -99,7 +99,7 @@ async fn write(client: &mut ClientSession, reply: Reply, route: Option<&Route>) 
     let writing = async {
         client.write_header(Box::new(header), without_body).await?;
         if !without_body {
-            client.write_body(reply.body.into(), true).await?;
+            client.write_body(reply.body, true).await?;
         }
         client.finish_body().await.map(drop)
     };
