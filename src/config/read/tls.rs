@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     certificate::{ClientCertificateSettings, ClientMode, ClientRules, DefaultCertificate, MinVersion, PairFiles, TlsSettings},
     config::{field::Field, formats::Format, outside::Target, section::Section},
+    proxy::ForwardCertificate,
 };
 
 /// Maximum number of names with rules for client certificates of their own.
@@ -13,6 +14,11 @@ const MAX_NAMES: usize = 64;
 pub(in crate::config) const MIN_VERSIONS: [(&str, MinVersion); 2] = [("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)];
 pub(in crate::config) const CLIENT_MODES: [(&str, ClientMode); 3] =
     [("none", ClientMode::None), ("optional", ClientMode::Optional), ("required", ClientMode::Required)];
+
+/// Whether a route requires a client certificate.
+pub(in crate::config) const CLIENT_CERTIFICATE: [(&str, bool); 2] = [("optional", false), ("required", true)];
+pub(in crate::config) const FORWARD_CERTIFICATE: [(&str, ForwardCertificate); 3] =
+    [("none", ForwardCertificate::None), ("certificate", ForwardCertificate::Certificate), ("chain", ForwardCertificate::Chain)];
 
 /// What a client gets that names no host, or one without a certificate.
 const DEFAULT: Format<DefaultCertificate> =

@@ -3,6 +3,22 @@ use serde_json::{Value, json};
 use super::{config, printout::round_trip, problems, with};
 use crate::certificate::{ClientMode, DefaultCertificate, MinVersion};
 
+/// The bad values of callers that show a certificate.
+pub(super) fn of_callers() -> Vec<(&'static str, Value, String)> {
+    let caller = |certificate: Value, text: &str| {
+        let endpoint = json!({ "type": "b2c_policy", "callers": [{ "certificate": certificate }] });
+        let routes = json!([{ "name": "a", "path": "/a", "endpoint": endpoint }]);
+        ("/routes", routes, format!("routes[0].endpoint.callers[0].certificate{text}"))
+    };
+    vec![
+        caller(json!({}), ": does not say which certificate it is; accepted: sha256, names, or both"),
+        caller(
+            json!({ "sha256": "0:1" }),
+            ".sha256: \"0:1\" is not a SHA-256; accepted: the SHA-256 of the certificate, 64 hexadecimal digits",
+        ),
+    ]
+}
+
 /// The bad values of TLS on a listener.
 pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
     let pair = json!({ "chain_file": "a.pem", "key_file": "a.key" });

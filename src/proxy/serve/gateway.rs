@@ -166,7 +166,7 @@ impl Gateway {
     /// gone.
     async fn call(&self, client: &mut ClientSession, context: &mut RequestContext, endpoint: Arc<Endpoint>) -> Result<Admitted> {
         let came = Instant::now();
-        let body = match endpoint::hear(client, &context.live, &endpoint, came).await {
+        let body = match endpoint::hear(client, &context.record, &context.live, &endpoint, came).await {
             Heard::Whole(body) => body,
             Heard::Stopped(Stopped::Failed(error)) => return Err(error),
             Heard::Stopped(Stopped::Replied(reply)) => {
@@ -225,7 +225,10 @@ impl Gateway {
     /// When the request's connection ends, and why then: with what the request rests on, or at the greatest age of a stream.
     pub(super) fn end(&self, context: &RequestContext) -> (Timestamp, Cut) {
         let permit = context.record.permit.as_ref();
+        let certificate_end = context.record.connection.arrival().certificate_end();
         let token_end = permit.and_then(Permit::end);
+        let token_end = token_end.map(|end| certificate_end.map_or(end, |certificate| end.min(certificate)));
+        let token_end = token_end.or(certificate_end.filter(|_| permit.is_some()));
         let age_limit = match permit.and_then(Permit::left_for) {
             Some(_) => Some(LEFT_TO_BACKEND_TIMEOUT),
             None => context.live.listen.max_stream_age,
@@ -256,6 +259,7 @@ async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: 
         request: client.req_header(),
         body,
         last_token: record.state.last_token(),
+        certificate: record.connection.arrival().certificate(now),
         now: Timestamp::from(now),
     };
     let Decided { route, identity, closes, outcome } = live.policy.decide(asked).await;
