@@ -52,7 +52,7 @@ async fn each(proxy: &Proxy, is_http2: bool, token: &str, count: usize) -> Resul
 
 /// A connection that is kept open.
 enum Held {
-    Http1(#[expect(dead_code, reason = "open until it is dropped")] TlsStream<TcpStream>),
+    Http1(#[expect(dead_code, reason = "open until it is dropped")] Box<TlsStream<TcpStream>>),
     Http2(#[expect(dead_code, reason = "as above")] h2::client::SendRequest<Bytes>, JoinHandle<()>),
 }
 
@@ -82,7 +82,7 @@ async fn open(proxy: &Proxy, is_http2: bool, token: &str, count: usize) -> Resul
 async fn ask(mut stream: TlsStream<TcpStream>, token: &str) -> Result<Held, Box<dyn Error>> {
     stream.write_all(format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await?;
     let read = stream.read(&mut [0; 4_096]).await?;
-    if read == 0 { Err("closed".into()) } else { Ok(Held::Http1(stream)) }
+    if read == 0 { Err("closed".into()) } else { Ok(Held::Http1(Box::new(stream))) }
 }
 
 async fn ask_by_http2(stream: TlsStream<TcpStream>, token: &str) -> Result<Held, Box<dyn Error>> {

@@ -7,6 +7,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 mod idle;
+#[allow(dead_code, reason = "no peer verifies here")]
 #[path = "../peers/issuer.rs"]
 mod issuer;
 mod proxy;

@@ -79,7 +79,7 @@ impl UnauthenticatedProxyForBenches {
     /// Serves until `stop`, as [`Proxy::run`](super::Proxy::run) does.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         let resolver = tokio::spawn(self.upstream.keep_resolved(stop.clone()));
-        self.listener.run(vec![Port { socket, number: 0, tls: None }], stop, grace).await;
+        self.listener.run(vec![Port { socket, number: 0, tls: None, redirect_port: None }], stop, grace).await;
         resolver.abort();
     }
 }

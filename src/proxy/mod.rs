@@ -124,11 +124,12 @@ impl Proxy {
     /// Serves on these sockets, one for each listener in order, until `stop`, then drains: returns as soon as nothing is in progress, after `grace` at the latest. If it
     /// is dropped before, connections are cut.
     pub async fn run(self, sockets: Vec<TcpListener>, stop: CancellationToken, grace: Duration) {
-        let port = |(socket, tls): (TcpListener, &Option<Arc<ServerTls>>)| {
+        let listeners = self.live.listen.load_full();
+        let port = |((socket, tls), settings): ((TcpListener, &Option<Arc<ServerTls>>), &ListenerSettings)| {
             let number = socket.local_addr().map_or(0, |address| address.port());
-            Port { socket, number, tls: tls.clone() }
+            Port { socket, number, tls: tls.clone(), redirect_port: settings.redirect_port }
         };
-        let ports = sockets.into_iter().zip(self.live.certificates()).map(port).collect();
+        let ports = sockets.into_iter().zip(self.live.certificates()).zip(&listeners.listeners).map(port).collect();
         self.live.start_resolving(stop.clone());
         let mut watching = JoinSet::new();
         for tls in self.live.certificates().iter().flatten() {

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use rustls::ServerConnection;
 
 use crate::{
-    certificate::ClientCertificate,
+    certificate::{ClientCertificate, ServerTls},
     proxy::client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream},
     token::Timestamp,
 };
@@ -25,12 +25,15 @@ pub(in crate::proxy) struct Arrival {
     pub(in crate::proxy) port: u16,
     /// What its handshake told, if it had one.
     pub(in crate::proxy) tls: Option<Box<Secure>>,
+    /// Where the listener only sends clients on: to https, at this port.
+    pub(in crate::proxy) redirect_port: Option<u16>,
 }
 
 /// What a TLS handshake told.
 #[derive(Clone, Debug)]
-#[allow(dead_code)] // For policies of client certificates.
 pub(in crate::proxy) struct Secure {
+    /// How the listener answers handshakes.
+    pub(in crate::proxy) listener: Arc<ServerTls>,
     /// The name that the client asked for, in lower case.
     pub(in crate::proxy) server_name: Option<String>,
     /// Whether both agreed on HTTP/2.
@@ -41,8 +44,9 @@ pub(in crate::proxy) struct Secure {
 
 impl Secure {
     /// What this session knows.
-    pub(super) fn of(session: &ServerConnection) -> Self {
+    pub(super) fn of(session: &ServerConnection, listener: Arc<ServerTls>) -> Self {
         Self {
+            listener,
             server_name: session.server_name().map(str::to_owned),
             is_http2: session.alpn_protocol() == Some(b"h2"),
             certificate: session.peer_certificates().and_then(ClientCertificate::of),
@@ -53,7 +57,7 @@ impl Secure {
 impl Arrival {
     /// A listener for IPv6 tells addresses of IPv4 as mapped ones; here they are what they are.
     pub(in crate::proxy) fn new(peer: SocketAddr, port: u16) -> Self {
-        Self { peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()), port, tls: None }
+        Self { peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()), port, tls: None, redirect_port: None }
     }
 
     /// The certificate that the client has shown in the handshake, unless it has ended since.

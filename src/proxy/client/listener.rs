@@ -51,6 +51,8 @@ pub(in crate::proxy) struct Port {
     pub(in crate::proxy) number: u16,
     /// How handshakes are answered; none: the port is for plain HTTP.
     pub(in crate::proxy) tls: Option<Arc<ServerTls>>,
+    /// Where clients are sent on, if nothing else is done for them: to https, at this port.
+    pub(in crate::proxy) redirect_port: Option<u16>,
 }
 
 /// What all connections of one run share.
@@ -141,7 +143,8 @@ impl<S: Serve> Listener<S> {
             let Some(place) = self.place(run).await else { return };
             self.metrics().proxy.connections_accepted.inc();
             let counted = Counted::new(&self.metrics().proxy.connections);
-            let newcomer = Newcomer { stream, arrival: Arrival::new(peer, port.number), place, counted };
+            let arrival = Arrival { redirect_port: port.redirect_port, ..Arrival::new(peer, port.number) };
+            let newcomer = Newcomer { stream, arrival, place, counted };
             match &port.tls {
                 None => self.hand_over(newcomer, run, |stream| TcpStream::from_std(stream).map(ClientStream::from)),
                 Some(tls) => self.shake_hands(newcomer, Arc::clone(tls), run),
@@ -161,7 +164,7 @@ impl<S: Serve> Listener<S> {
                 () = within.ending.cut.cancelled() => None,
             };
             if let Some(secured) = shaken {
-                arrival.tls = Some(Box::new(Secure::of(secured.session())));
+                arrival.tls = Some(Box::new(Secure::of(secured.session(), tls)));
                 let newcomer = Newcomer { stream: secured, arrival, place, counted };
                 this.hand_over(newcomer, &within, |secured| secured.into_stream().map(ClientStream::from));
             }

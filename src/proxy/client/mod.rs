@@ -29,7 +29,7 @@ mod transport;
 mod unreadable;
 
 pub(in crate::proxy) use self::{
-    connection::Connection,
+    connection::{Arrival, Connection, Secure},
     cut::Cut,
     key_watch::KeyWatch,
     listener::{Listener, Port},
@@ -46,4 +46,4 @@ pub use self::{
 };
 
 #[cfg(feature = "bench")]
-pub(in crate::proxy) use self::{connection::Arrival, intake::Intake};
+pub(in crate::proxy) use self::intake::Intake;

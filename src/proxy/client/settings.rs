@@ -70,7 +70,9 @@ impl Default for ListenSettings {
 impl ListenSettings {
     /// Whether the listeners are where they are in `other`, each with or without TLS as there: what only a restart can change is the same.
     pub fn has_places_of(&self, other: &Self) -> bool {
-        let places = |settings: &Self| settings.listeners.iter().map(|one| (one.address, one.tls.is_some())).collect::<Vec<_>>();
+        let places = |settings: &Self| {
+            settings.listeners.iter().map(|one| (one.address, one.tls.is_some(), one.redirect_port)).collect::<Vec<_>>()
+        };
         places(self) == places(other)
     }
 
@@ -87,6 +89,8 @@ pub struct ListenerSettings {
     pub address: SocketAddr,
     /// TLS. Default: plain HTTP.
     pub tls: Option<TlsSettings>,
+    /// Clients are sent on to https at this port, and nothing else is done for them. Only without TLS. Default: they are served.
+    pub redirect_port: Option<u16>,
 }
 
 impl Default for ListenerSettings {
@@ -98,6 +102,6 @@ impl Default for ListenerSettings {
 impl ListenerSettings {
     /// One for plain HTTP.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address, tls: None }
+        Self { address, tls: None, redirect_port: None }
     }
 }

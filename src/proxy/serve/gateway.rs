@@ -9,18 +9,21 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http::{StatusCode, header};
 use pingora::{Result, connectors::TransportConnector};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    endpoint::Endpoint,
+    certificate::ServerTls,
+    endpoint::{Endpoint, Reply},
     metrics::Metrics,
     proxy::{
         client::{ClientSession, Complaints, Connection, Cut, KeyWatch, ListenSettings},
         policy::{Asked, Decided, Decision, Permit},
         serve::{
             answer,
+            door::{self, AtDoor},
             endpoint::{self, Heard, Stopped},
             live::{Live, LiveProxy},
             record::{Outcome, RequestRecord},
@@ -59,6 +62,8 @@ pub(in crate::proxy) struct Gateway {
     pub(super) stopping: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
     pub(super) complaints: Arc<Complaints>,
+    /// How the listeners with TLS answer handshakes.
+    pub(super) certificates: Arc<[Arc<ServerTls>]>,
 }
 
 /// One request while it lasts.
@@ -101,8 +106,8 @@ impl Gateway {
         connector: Arc<TransportConnector>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let live = Arc::clone(&live.live);
-        Self { live, key_watch, connector, stopping: CancellationToken::new(), metrics, complaints: Arc::default() }
+        let (live, certificates) = (Arc::clone(&live.live), live.certificates().iter().flatten().cloned().collect());
+        Self { live, key_watch, connector, stopping: CancellationToken::new(), metrics, complaints: Arc::default(), certificates }
     }
 
     /// Begins with a request whose header has been read: it is counted, and the client's connection gets its limits.
@@ -128,6 +133,9 @@ impl Gateway {
 
     /// Decides about a request, and answers it unless it is to go upstream.
     pub(super) async fn admit(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Admitted> {
+        if let Some(met) = door::met(client, context.record.connection.arrival()) {
+            return Box::pin(self.turn_away(met, client, context)).await;
+        }
         let decided = match decide(client, context, None).await {
             // Boxed, so that the rare case does not make every request's future large.
             Ok(Decision::NeedsBody) => Box::pin(decide_by_body(client, context)).await,
@@ -159,6 +167,18 @@ impl Gateway {
             Ok(Decision::NeedsBody) => self.refuse(client, context, Rejection::MissingToken).await,
             Err(Stop::Refused(rejection)) => self.refuse(client, context, rejection).await,
             Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Answers a request that goes no further than its listener.
+    async fn turn_away(&self, met: AtDoor, client: &mut ClientSession, context: &mut RequestContext) -> Result<Admitted> {
+        match door::location(met, client, &self.certificates) {
+            Err(rejection) => self.refuse(client, context, rejection).await,
+            Ok(location) => {
+                let headers = vec![(header::LOCATION, location)];
+                let reply = Reply { status: StatusCode::PERMANENT_REDIRECT, headers, body: Bytes::new(), rejection: None };
+                endpoint::reply_with(client, &mut context.record, reply).await.map(|()| Admitted::Answered)
+            }
         }
     }
 
