@@ -1,4 +1,4 @@
 //! HTTP/2 with clients: over TLS, by ALPN, with the client of the h2 crate.
 
-mod client;
+pub mod client;
 mod streams;
