@@ -9,12 +9,14 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http::{HeaderValue, StatusCode, header};
 use pingora::{Result, connectors::TransportConnector};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    endpoint::Endpoint,
+    certificate::ServerTls,
+    endpoint::{Endpoint, Reply},
     metrics::Metrics,
     proxy::{
         client::{ClientSession, Complaints, Connection, Cut, KeyWatch, ListenSettings},
@@ -59,6 +61,8 @@ pub(in crate::proxy) struct Gateway {
     pub(super) stopping: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
     pub(super) complaints: Arc<Complaints>,
+    /// The listeners for which certificates may be issued.
+    issuing: Arc<[Arc<ServerTls>]>,
 }
 
 /// One request while it lasts.
@@ -101,8 +105,9 @@ impl Gateway {
         connector: Arc<TransportConnector>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let live = Arc::clone(&live.live);
-        Self { live, key_watch, connector, stopping: CancellationToken::new(), metrics, complaints: Arc::default() }
+        let (live, certificates) = (Arc::clone(&live.live), live.certificates());
+        let issuing = certificates.iter().flatten().cloned().collect();
+        Self { live, key_watch, connector, stopping: CancellationToken::new(), metrics, complaints: Arc::default(), issuing }
     }
 
     /// Begins with a request whose header has been read: it is counted, and the client's connection gets its limits.
@@ -128,6 +133,12 @@ impl Gateway {
 
     /// Decides about a request, and answers it unless it is to go upstream.
     pub(super) async fn admit(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Admitted> {
+        if let Some(text) = self.challenge(client, context) {
+            let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+            let reply = Reply { status: StatusCode::OK, headers: vec![kind], body: text.into(), rejection: None };
+            let replying = Box::pin(endpoint::reply_with(client, &mut context.record, reply));
+            return replying.await.map(|()| Admitted::Answered);
+        }
         let decided = match decide(client, context, None).await {
             // Boxed, so that the rare case does not make every request's future large.
             Ok(Decision::NeedsBody) => Box::pin(decide_by_body(client, context)).await,
@@ -160,6 +171,13 @@ impl Gateway {
             Err(Stop::Refused(rejection)) => self.refuse(client, context, rejection).await,
             Err(Stop::Failed(error)) => Err(error),
         }
+    }
+
+    /// The answer to an authority that asks over plain HTTP whether a name is ours, before it issues a certificate.
+    fn challenge(&self, client: &ClientSession, context: &RequestContext) -> Option<String> {
+        let is_asked = !self.issuing.is_empty() && context.record.connection.arrival().tls.is_none();
+        let path = client.req_header().raw_path();
+        self.issuing.iter().filter(|_| is_asked).find_map(|tls| tls.http_challenge(path))
     }
 
     /// Has an endpoint answer a request. If the settings have changed while its body came, it is decided about again: what it rests on may be
