@@ -1,18 +1,20 @@
 //! Every series the gateway exports, declared in one place. Handles are resolved at start, not per request.
 //!
-//! Label values come from closed lists: names in the config, enums, numbers that we choose. Never a path, a user, a `kid` or
+//! Label values come from closed lists: names in the config, addresses of upstreams, enums, numbers that we choose. Never a path, a user, a `kid` or
 //! other client input.
 
 mod listening;
 mod panics;
 mod prune;
 mod route;
+mod upstreams;
 
 pub use listening::Listening;
 pub use panics::count_panic;
 use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
 pub use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 pub use route::RouteMetrics;
+pub use upstreams::{AddressSample, MAX_ADDRESS_SERIES, UpstreamMetrics, UpstreamSample};
 
 /// From 10 microseconds: a cached exchange costs about one, a verification fifty, an RSA-4096 signature several thousand.
 const EXCHANGE_BUCKETS: &[f64] =
@@ -31,6 +33,8 @@ pub struct Metrics {
     registry: Registry,
     /// Requests and connections.
     pub proxy: ProxyMetrics,
+    /// The addresses of upstreams.
+    pub upstreams: UpstreamMetrics,
     /// Tokens verified and minted.
     pub exchange: ExchangeMetrics,
     /// Key sets of the issuers.
@@ -156,6 +160,7 @@ impl Metrics {
         let declare = Declare(&registry);
         let metrics = Self {
             proxy: ProxyMetrics::new(&declare)?,
+            upstreams: UpstreamMetrics::new(&declare)?,
             exchange: ExchangeMetrics::new(&declare)?,
             jwks: JwksMetrics::new(&declare)?,
             accept_errors: declare.counters(

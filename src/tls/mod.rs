@@ -5,6 +5,7 @@
 //! accept it too. Name and dates are checked in both cases.
 
 mod authorities;
+mod client_certificate;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod loopback;
@@ -14,6 +15,7 @@ mod verifier;
 mod words;
 
 pub use authorities::{Authorities, AuthoritiesProblem};
+pub use client_certificate::{ClientCertificate, ClientCertificateProblem};
 pub use loopback::is_loopback;
 pub use words::explain;
 

@@ -22,4 +22,5 @@ pub(super) mod presets;
 pub(super) mod routes;
 pub(super) mod signing;
 pub(super) mod trust;
+mod upstream_url;
 pub(super) mod upstreams;
