@@ -21,7 +21,7 @@ use crate::{
     metrics::Metrics,
     proxy::{
         AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
-        client::{Connection, Intake, KeyWatch, LastWork, Listener, Serve, Transport},
+        client::{Arrival, Connection, Intake, KeyWatch, LastWork, Listener, Port, Serve, Transport},
         policy::{Route, StripList},
         serve::{Outcome, RequestRecord, limit},
         server_conf,
@@ -78,7 +78,7 @@ impl UnauthenticatedProxyForBenches {
     /// Serves until `stop`, as [`Proxy::run`](super::Proxy::run) does.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         let resolver = tokio::spawn(self.upstream.keep_resolved(stop.clone()));
-        self.listener.run(socket, stop, grace).await;
+        self.listener.run(vec![Port { socket, number: 0 }], stop, grace).await;
         resolver.abort();
     }
 }
@@ -137,7 +137,12 @@ impl ProxyHttp for Hooks {
     fn new_ctx(&self) -> RequestRecord {
         let nobody = || {
             let intake = Intake::new(self.listen.header_bytes, self.metrics.proxy.unfinished_header_bytes.clone());
-            Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, self.listen.header_timeout, intake))
+            Arc::new(Connection::new(
+                Arrival::new(SocketAddr::from(([0, 0, 0, 0], 0)), 0),
+                None,
+                self.listen.header_timeout,
+                intake,
+            ))
         };
         let connection = CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| nobody());
         RequestRecord::new(connection, Arc::clone(&self.metrics), self.access_log.clone())

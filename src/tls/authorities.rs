@@ -12,7 +12,7 @@ use rustls::{
     },
 };
 
-use crate::tls::{client_certificate::ClientCertificate, verifier::Verifier};
+use crate::tls::{own_certificate::OwnCertificate, verifier::Verifier};
 
 /// Some editors on Windows put it before a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -54,19 +54,7 @@ impl Authorities {
 
     /// The content of such a file.
     pub fn parse(data: &[u8]) -> Result<Self, AuthoritiesProblem> {
-        let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
-        let damaged = |number: usize, what: &dyn fmt::Display| AuthoritiesProblem::Damaged { number, what: what.to_string() };
-        let mut certificates = Vec::new();
-        for (index, certificate) in CertificateDer::pem_slice_iter(data).enumerate() {
-            certificates.push(certificate.map_err(|error| damaged(index + 1, &pem_words(&error)))?);
-        }
-        if certificates.is_empty() {
-            return Err(AuthoritiesProblem::None(hint(data)));
-        }
-        for (index, certificate) in certificates.iter().enumerate() {
-            x509_parser::parse_x509_certificate(certificate).map_err(|_| damaged(index + 1, &"is damaged"))?;
-        }
-        Self::of(certificates)
+        Self::of(certificates_of(data)?)
     }
 
     /// These certificates.
@@ -81,13 +69,18 @@ impl Authorities {
         Ok(Self { certificates, store: Arc::new(store) })
     }
 
+    /// Those whose signatures are trusted.
+    pub fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.store)
+    }
+
     /// For connections on which these certificates, and no others, are trusted. TLS 1.2 and 1.3, HTTP/1.1.
     pub fn client_config(&self) -> Result<ClientConfig, AuthoritiesProblem> {
         self.client_config_with(None)
     }
 
     /// The same, showing this certificate to servers that ask for one.
-    pub fn client_config_with(&self, own: Option<&ClientCertificate>) -> Result<ClientConfig, AuthoritiesProblem> {
+    pub fn client_config_with(&self, own: Option<&OwnCertificate>) -> Result<ClientConfig, AuthoritiesProblem> {
         let unusable = |error: &dyn fmt::Display| AuthoritiesProblem::Unusable(error.to_string());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = Arc::new(self.verifier(Arc::clone(&provider))?);
@@ -97,9 +90,7 @@ impl Authorities {
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let mut config = match own.cloned() {
-            Some(ClientCertificate { chain, key }) => {
-                builder.with_client_auth_cert(chain, key).map_err(|error| unusable(&error))?
-            }
+            Some(OwnCertificate { chain, key }) => builder.with_client_auth_cert(chain, key).map_err(|error| unusable(&error))?,
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -117,6 +108,23 @@ impl fmt::Debug for Authorities {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Authorities").field("count", &self.certificates.len()).finish_non_exhaustive()
     }
+}
+
+/// The certificates in PEM, at least one, in their order. Each can be read as X.509; nothing else of them is checked.
+pub fn certificates_of(data: &[u8]) -> Result<Vec<CertificateDer<'static>>, AuthoritiesProblem> {
+    let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
+    let damaged = |number: usize, what: &dyn fmt::Display| AuthoritiesProblem::Damaged { number, what: what.to_string() };
+    let mut certificates = Vec::new();
+    for (index, certificate) in CertificateDer::pem_slice_iter(data).enumerate() {
+        certificates.push(certificate.map_err(|error| damaged(index + 1, &pem_words(&error)))?);
+    }
+    if certificates.is_empty() {
+        return Err(AuthoritiesProblem::None(hint(data)));
+    }
+    for (index, certificate) in certificates.iter().enumerate() {
+        x509_parser::parse_x509_certificate(certificate).map_err(|_| damaged(index + 1, &"is damaged"))?;
+    }
+    Ok(certificates)
 }
 
 fn pem_words(error: &pem::Error) -> String {

@@ -5,18 +5,18 @@
 //! accept it too. Name and dates are checked in both cases.
 
 mod authorities;
-mod client_certificate;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod loopback;
+mod own_certificate;
 #[cfg(test)]
 pub(crate) mod testing;
 mod verifier;
 mod words;
 
-pub use authorities::{Authorities, AuthoritiesProblem};
-pub use client_certificate::{ClientCertificate, ClientCertificateProblem};
+pub use authorities::{Authorities, AuthoritiesProblem, certificates_of};
 pub use loopback::is_loopback;
+pub use own_certificate::{OwnCertificate, OwnCertificateProblem};
 pub use words::explain;
 
 #[cfg(test)]

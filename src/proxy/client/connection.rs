@@ -6,11 +6,29 @@ use bytes::BytesMut;
 
 use crate::proxy::client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream};
 
+/// What is known of a connection from its beginning.
+#[derive(Clone, Debug)]
+#[allow(dead_code)] // Told to upstreams.
+pub(in crate::proxy) struct Arrival {
+    /// The other end of the connection.
+    pub(in crate::proxy) peer: SocketAddr,
+    /// The port that it came to.
+    pub(in crate::proxy) port: u16,
+}
+
+impl Arrival {
+    /// A listener for IPv6 tells addresses of IPv4 as mapped ones; here they are what they are.
+    pub(in crate::proxy) fn new(peer: SocketAddr, port: u16) -> Self {
+        Self { peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()), port }
+    }
+}
+
 /// One client connection, for all who see to it.
 #[derive(Debug)]
 pub(in crate::proxy) struct Connection {
     /// As text, for the log.
     peer: String,
+    arrival: Arrival,
     stream: Option<ClientStream>,
     request: Arc<RequestState>,
     inbound: Inbound,
@@ -18,11 +36,15 @@ pub(in crate::proxy) struct Connection {
 
 impl Connection {
     /// `stream` is what a tunnel goes on with.
-    pub(in crate::proxy) fn new(peer: SocketAddr, stream: Option<ClientStream>, header_timeout: Duration, intake: Intake) -> Self {
-        // A listener for IPv6 tells addresses of IPv4 as mapped ones.
-        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    pub(in crate::proxy) fn new(arrival: Arrival, stream: Option<ClientStream>, header_timeout: Duration, intake: Intake) -> Self {
         let request = Arc::new(RequestState::new(header_timeout));
-        Self { peer: peer.to_string(), stream, request, inbound: Inbound::new(intake) }
+        Self { peer: arrival.peer.to_string(), arrival, stream, request, inbound: Inbound::new(intake) }
+    }
+
+    /// What is known of it from its beginning.
+    #[allow(dead_code)] // Told to upstreams.
+    pub(in crate::proxy) fn arrival(&self) -> &Arrival {
+        &self.arrival
     }
 
     /// The client's address and port.
@@ -69,7 +91,8 @@ mod tests {
     #[test]
     fn an_address_of_ipv4_is_told_as_one() {
         let intake = || Intake::new(1_024, IntGauge::new("held", "held").unwrap());
-        let peer = |address: &str| Connection::new(address.parse().unwrap(), None, Duration::ZERO, intake()).peer().to_owned();
+        let arrival = |address: &str| Arrival::new(address.parse().unwrap(), 8080);
+        let peer = |address: &str| Connection::new(arrival(address), None, Duration::ZERO, intake()).peer().to_owned();
         assert_eq!(peer("[::ffff:127.0.0.1]:5"), "127.0.0.1:5");
         assert_eq!(peer("[2001:db8::1]:5"), "[2001:db8::1]:5");
     }

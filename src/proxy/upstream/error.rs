@@ -4,7 +4,7 @@ use std::io;
 
 use crate::{
     private_file::PrivateFileError,
-    tls::{AuthoritiesProblem, ClientCertificateProblem},
+    tls::{AuthoritiesProblem, OwnCertificateProblem},
 };
 
 /// Why an upstream cannot be used at all.
@@ -45,13 +45,13 @@ pub enum UpstreamError {
         /// The upstream's name.
         upstream: String,
         /// What is wrong with it.
-        problem: CertificateError,
+        problem: OwnCertificateError,
     },
 }
 
 /// Why the certificate that the gateway shows to an upstream cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CertificateError {
+pub enum OwnCertificateError {
     /// The file of the certificate cannot be read.
     #[error("{path} cannot be read: {error}")]
     Read {
@@ -71,6 +71,6 @@ pub enum CertificateError {
         /// The file of the key.
         key: String,
         /// What is wrong with them.
-        problem: ClientCertificateProblem,
+        problem: OwnCertificateProblem,
     },
 }

@@ -29,7 +29,7 @@ pub(in crate::proxy) use self::{
     tls::SystemAuthorities,
 };
 pub use self::{
-    error::{CertificateError, UpstreamError},
+    error::{OwnCertificateError, UpstreamError},
     settings::{CertificateFiles, HealthSettings, HostHeader, Target, UpstreamSettings},
     tls::load_certificate,
     view::{AddressView, DrainError, UpstreamView},

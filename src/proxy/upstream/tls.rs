@@ -28,11 +28,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use crate::{
     private_file,
     proxy::upstream::{
-        error::{CertificateError, UpstreamError},
+        error::{OwnCertificateError, UpstreamError},
         place::Place,
         settings::{CertificateFiles, Target, UpstreamSettings},
     },
-    tls::{Authorities, ClientCertificate, explain},
+    tls::{Authorities, OwnCertificate, explain},
 };
 
 /// Largest file with a key. Bytes.
@@ -133,7 +133,7 @@ impl std::fmt::Debug for UpstreamTls {
 }
 
 /// What the gateway shows of itself, if it does.
-fn own_certificate(settings: &UpstreamSettings) -> Result<Option<ClientCertificate>, UpstreamError> {
+fn own_certificate(settings: &UpstreamSettings) -> Result<Option<OwnCertificate>, UpstreamError> {
     settings
         .certificate
         .as_ref()
@@ -146,12 +146,12 @@ fn own_certificate(settings: &UpstreamSettings) -> Result<Option<ClientCertifica
 ///
 /// # Errors
 /// They cannot be read, do not belong together, or are not valid now.
-pub fn load_certificate(files: &CertificateFiles) -> Result<ClientCertificate, CertificateError> {
+pub fn load_certificate(files: &CertificateFiles) -> Result<OwnCertificate, OwnCertificateError> {
     let at = |path: &Path| path.display().to_string();
     let certificate =
-        fs::read(&files.certificate).map_err(|error| CertificateError::Read { path: at(&files.certificate), error })?;
+        fs::read(&files.certificate).map_err(|error| OwnCertificateError::Read { path: at(&files.certificate), error })?;
     let key = private_file::read(&files.key, MAX_KEY_BYTES)?;
-    ClientCertificate::parse(&certificate, &key).map_err(|problem| CertificateError::Content {
+    OwnCertificate::parse(&certificate, &key).map_err(|problem| OwnCertificateError::Content {
         certificate: at(&files.certificate),
         key: at(&files.key),
         problem,

@@ -1,4 +1,4 @@
-//! [`ClientCertificate`]: what the gateway shows of itself to a server that asks for a certificate.
+//! [`OwnCertificate`]: what the gateway shows of itself to a server that asks for a certificate.
 
 use rustls::{
     InconsistentKeys,
@@ -13,14 +13,14 @@ use x509_parser::certificate::X509Certificate;
 use crate::tls::words::date;
 
 /// A certificate with those between it and an authority, and its key, which cannot be printed.
-pub struct ClientCertificate {
+pub struct OwnCertificate {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
 }
 
 /// Why they cannot be used. Each text goes on from "certificate and key" or the like.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientCertificateProblem {
+pub enum OwnCertificateProblem {
     /// The file of the certificate holds none, or is damaged.
     #[error("the file of the certificate holds no certificate that can be read; accepted: PEM")]
     NoCertificate,
@@ -44,10 +44,10 @@ pub enum ClientCertificateProblem {
     Unusable(String),
 }
 
-impl ClientCertificate {
+impl OwnCertificate {
     /// From the contents of both files, PEM. The certificate is valid now, and for clients.
-    pub fn parse(certificates: &[u8], key: &[u8]) -> Result<Self, ClientCertificateProblem> {
-        use ClientCertificateProblem::{NoCertificate, NoKey, Unequal, Unusable};
+    pub fn parse(certificates: &[u8], key: &[u8]) -> Result<Self, OwnCertificateProblem> {
+        use OwnCertificateProblem::{NoCertificate, NoKey, Unequal, Unusable};
         let chain = CertificateDer::pem_slice_iter(certificates).collect::<Result<Vec<_>, pem::Error>>();
         let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or(NoCertificate)?;
         check(chain.first().ok_or(NoCertificate)?, UnixTime::now())?;
@@ -61,20 +61,20 @@ impl ClientCertificate {
     }
 }
 
-impl Clone for ClientCertificate {
+impl Clone for OwnCertificate {
     fn clone(&self) -> Self {
         Self { chain: self.chain.clone(), key: self.key.clone_key() }
     }
 }
 
-impl std::fmt::Debug for ClientCertificate {
+impl std::fmt::Debug for OwnCertificate {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("ClientCertificate").field("certificates", &self.chain.len()).finish_non_exhaustive()
+        out.debug_struct("OwnCertificate").field("certificates", &self.chain.len()).finish_non_exhaustive()
     }
 }
 
-fn check(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), ClientCertificateProblem> {
-    use ClientCertificateProblem::{Expired, NoCertificate, NotYet, Purpose};
+fn check(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), OwnCertificateProblem> {
+    use OwnCertificateProblem::{Expired, NoCertificate, NotYet, Purpose};
     let (_, certificate): (_, X509Certificate<'_>) = x509_parser::parse_x509_certificate(certificate).map_err(|_| NoCertificate)?;
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let shown = |seconds: i64| date(u64::try_from(seconds).unwrap_or_default());
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn problem(certificate: &str, key: &str) -> String {
-        ClientCertificate::parse(certificate.as_bytes(), key.as_bytes()).unwrap_err().to_string()
+        OwnCertificate::parse(certificate.as_bytes(), key.as_bytes()).unwrap_err().to_string()
     }
 
     #[test]
@@ -114,9 +114,9 @@ mod tests {
         for purposes in [vec![], vec![ExtendedKeyUsagePurpose::ClientAuth], vec![ExtendedKeyUsagePurpose::Any]] {
             let (certificate, key) = made(|parameters| parameters.extended_key_usages = purposes);
             let (other, _) = made(|_| {});
-            let parsed = ClientCertificate::parse(format!("{certificate}{other}").as_bytes(), key.as_bytes()).unwrap();
+            let parsed = OwnCertificate::parse(format!("{certificate}{other}").as_bytes(), key.as_bytes()).unwrap();
             assert_eq!(parsed.chain.len(), 2);
-            assert_eq!(format!("{parsed:?}"), "ClientCertificate { certificates: 2, .. }");
+            assert_eq!(format!("{parsed:?}"), "OwnCertificate { certificates: 2, .. }");
         }
     }
 
