@@ -9,7 +9,8 @@ use arc_swap::ArcSwap;
 use pingora::upstreams::peer::HttpPeer;
 
 use crate::proxy::upstream::{
-    choice::{by_load, by_user, mix, untried},
+    choice::{by_load, by_user, untried},
+    hashing::mix,
     place::{Address, InFlight, Place},
     roster::Roster,
 };

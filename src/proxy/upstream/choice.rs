@@ -3,26 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::proxy::upstream::place::Place;
+use crate::proxy::upstream::{hashing::mix, place::Place};
 
 /// An address may have so many requests in flight, whatever the others have, before one of its users goes elsewhere: of fewer, the
 /// number says little.
 const MIN_LOAD_BOUND: usize = 16;
-
-/// Mixes the bits of a number (splitmix64).
-pub(super) const fn mix(number: u64) -> u64 {
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
-}
-
-/// Of texts in their order; the same in each process, so that several gateways choose alike (FNV-1a, mixed).
-pub(in crate::proxy) fn hash(texts: &[&[u8]]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    // What ends a text is in no UTF-8.
-    let text = |hash: u64, text: &&[u8]| step(text.iter().fold(hash, step), &0xff);
-    mix(texts.iter().fold(0xcbf2_9ce4_8422_2325, text))
-}
 
 /// The less loaded of two, each as probable as any other; but one that is due to be tried again comes first.
 pub(super) fn by_load(places: &[Arc<Place>], random: u64, now: impl Fn() -> u64) -> Option<&Arc<Place>> {
@@ -85,7 +70,7 @@ fn fit<'a>(places: impl Iterator<Item = &'a Arc<Place>> + Clone) -> Vec<&'a Arc<
     let asks_health = ill * 2 <= all;
     let serves = |place: &&Arc<Place>| {
         let standing = &place.standing;
-        !standing.is_draining() && !standing.refuses() && !(asks_health && standing.is_ill())
+        !(standing.is_draining() || standing.refuses() || asks_health && standing.is_ill())
     };
     let fit: Vec<_> = places.clone().filter(serves).collect();
     if !fit.is_empty() {

@@ -4,7 +4,7 @@ use pingora::upstreams::peer::HttpPeer;
 use proptest::prelude::*;
 
 use super::*;
-use crate::proxy::upstream::{place::InFlight, standing::Standing};
+use crate::proxy::upstream::{hashing::hash, place::InFlight, standing::Standing};
 
 fn places(count: usize) -> Vec<Arc<Place>> {
     (0..count).map(|number| place(&format!("10.0.0.{number}:5984"))).collect()
@@ -64,9 +64,13 @@ fn the_less_loaded_of_two_is_chosen() {
 #[test]
 fn one_that_does_not_serve_is_passed_by_until_it_is_tried_again() {
     let marks: [fn(&Standing); 4] = [
-        |standing| drop(standing.refused(0)),
+        |standing| {
+            standing.refused(0);
+        },
         |standing| standing.take_out(0),
-        |standing| drop(standing.is_well(false, 0)),
+        |standing| {
+            standing.is_well(false, 0);
+        },
         |standing| standing.drain(Duration::ZERO),
     ];
     for (number, mark) in marks.into_iter().enumerate() {
@@ -92,7 +96,9 @@ fn one_that_does_not_serve_is_passed_by_until_it_is_tried_again() {
 fn where_health_excludes_more_than_half_it_is_not_asked() {
     for (ill, expected) in [(1, 3), (2, 2), (3, 4), (4, 4)] {
         let places = places(4);
-        places.iter().take(ill).for_each(|place| drop(place.standing.is_well(false, 0)));
+        for place in places.iter().take(ill) {
+            place.standing.is_well(false, 0);
+        }
         for by_users in [false, true] {
             let counts = chosen(&places, 4_000, |number| match by_users {
                 false => by_load(&places, random(number), || 0),

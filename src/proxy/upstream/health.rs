@@ -12,7 +12,7 @@ use crate::proxy::{
     http::Changes,
     upstream::{
         backend::Backend,
-        choice::mix,
+        hashing::mix,
         place::Place,
         session::{Malformed, Piece, UpstreamRequest, UpstreamSession},
         settings::HealthSettings,

@@ -7,6 +7,7 @@ mod choice;
 mod connect;
 mod error;
 mod fault;
+mod hashing;
 mod health;
 mod place;
 mod pool;
@@ -20,9 +21,9 @@ mod view;
 
 pub(in crate::proxy) use self::{
     backend::Backend,
-    choice::hash,
     connect::connect,
     fault::UpstreamFault,
+    hashing::hash,
     place::InFlight,
     pool::Pool,
     session::{Malformed, Piece, UpstreamRequest, UpstreamSession},

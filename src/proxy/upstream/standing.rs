@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::proxy::upstream::choice::hash;
+use crate::proxy::upstream::hashing::hash;
 
 /// Milliseconds for which an address that did not accept a connection, or is being tried, is left to itself.
 const LEFT_ALONE: u64 = 10_000;
