@@ -150,7 +150,7 @@ fn own_tls(section: &mut Section<'_>, is_plain: bool) -> (Option<String>, Option
         _ => None,
     };
     if let (Some(files), Some(field)) = (&files, key_field) {
-        let target = Outside::Pair(files.clone());
+        let target = Outside::OwnPair(files.clone());
         field.reading().reference(Reference { at: field.at, key: field.key.clone(), target });
     }
     tls.finish();

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{TENANT_ID, bad_endpoints, bad_minting, bad_routes, config, parse, problems, with};
+use super::{TENANT_ID, bad_endpoints, bad_listeners, bad_minting, bad_routes, config, parse, problems, with};
 
 const KEY_URL: &str = "accepted: https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])";
 const GUID: &str = "accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000";
@@ -29,6 +29,13 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             format!("listen.address: \"localhost\" is not a valid address with a port; {}", address("0.0.0.0:8080")),
         ),
         row("/listen/also", json!([1]), "listen.also[0]: is not a mapping; accepted: keys with values, indented"),
+        row("/listen/http2", json!([1]), "listen.http2: is not a mapping; accepted: keys with values, indented"),
+        row("/listen/http2/max_streams", json!(0), "listen.http2.max_streams: 0 is too small; accepted: 1 to 1000 (default 100)"),
+        row(
+            "/listen/http2/max_age",
+            json!("59s"),
+            "listen.http2.max_age: 59s is too short; accepted: none, or 1m to 30d (default 1h)",
+        ),
         row("/listen/max_connections", json!(0), "listen.max_connections: 0 is too small; accepted: 1 to 1000000 (default 10000)"),
         row(
             "/listen/max_connections",
@@ -221,6 +228,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row("/upstream", json!("http://127.0.0.1"), "upstream: is not a mapping; accepted: keys with values, indented"),
         row("/issuers", json!("b2c"), "issuers: is not a mapping; accepted: keys with values, indented"),
     ];
+    rows.extend(bad_listeners::rows());
     rows.extend(bad_routes::rows());
     rows.extend(bad_endpoints::rows());
     rows.extend(bad_minting::rows());

@@ -6,7 +6,8 @@ use http::{StatusCode, header};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::Stream};
 
 use crate::proxy::{
-    http::{Changes, ClientSession},
+    client::ClientSession,
+    http::Changes,
     policy::Permit,
     serve::{
         failure::{Failure, failure},
