@@ -1,6 +1,6 @@
 //! Every series the gateway exports, declared in one place. Handles are resolved at start, not per request.
 //!
-//! Label values come from closed lists: names in the config, enums, numbers that we choose. Never a path, a user, a `kid` or
+//! Label values come from closed lists: names in the config, addresses of upstreams, enums, numbers that we choose. Never a path, a user, a `kid` or
 //! other client input.
 
 mod certificates;
@@ -9,6 +9,7 @@ mod panics;
 mod prune;
 mod route;
 mod secure;
+mod upstreams;
 
 pub use certificates::CertificateMetrics;
 pub use listening::Listening;
@@ -17,6 +18,7 @@ use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntGaugeVec, Op
 pub use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 pub use route::RouteMetrics;
 pub use secure::SecureMetrics;
+pub use upstreams::{AddressSample, MAX_ADDRESS_SERIES, UpstreamMetrics, UpstreamSample};
 
 /// From 10 microseconds: a cached exchange costs about one, a verification fifty, an RSA-4096 signature several thousand.
 const EXCHANGE_BUCKETS: &[f64] =
@@ -37,6 +39,8 @@ pub struct Metrics {
     pub proxy: ProxyMetrics,
     /// TLS and HTTP/2 with clients.
     pub secure: SecureMetrics,
+    /// The addresses of upstreams.
+    pub upstreams: UpstreamMetrics,
     /// Tokens verified and minted.
     pub exchange: ExchangeMetrics,
     /// Key sets of the issuers.
@@ -165,6 +169,7 @@ impl Metrics {
         let metrics = Self {
             proxy: ProxyMetrics::new(&declare)?,
             secure: SecureMetrics::new(&declare)?,
+            upstreams: UpstreamMetrics::new(&declare)?,
             exchange: ExchangeMetrics::new(&declare)?,
             jwks: JwksMetrics::new(&declare)?,
             accept_errors: declare.counters(

@@ -86,6 +86,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("tokio_tungstenite", &["demo"]),
     ("saphyr", &["config"]),
     ("clap", &["main", "cli"]),
+    ("instant_acme", &["certificate"]),
 ];
 
 struct Source {

@@ -17,11 +17,12 @@ const UNKNOWN: &str = "zzzzzzzzzzzz";
 const ENDPOINT: &str = "/routes/0/endpoint";
 
 /// Every mapping of the file whose keys are fixed, as the page writes it, and as a JSON pointer into [`bases`].
-const SECTIONS: [(&str, &str); 25] = [
+const SECTIONS: [(&str, &str); 28] = [
     ("", ""),
     ("listen.", "/listen"),
     ("listen.also[].", "/listen/also/0"),
     ("listen.tls.", "/listen/tls"),
+    ("listen.tls.acme.", "/listen/tls/acme"),
     ("listen.tls.certificates[].", "/listen/tls/certificates/0"),
     ("listen.tls.client_certificates.", "/listen/tls/client_certificates"),
     ("listen.tls.client_certificates.names[].", "/listen/tls/client_certificates/names/0"),
@@ -33,6 +34,8 @@ const SECTIONS: [(&str, &str); 25] = [
     ("signing.", "/signing"),
     ("mint.", "/mint"),
     ("upstream.", "/upstream"),
+    ("upstream.tls.", "/upstream/tls"),
+    ("upstream.health.", "/upstream/health"),
     ("routes[].", "/routes/0"),
     ("routes[].token.", "/routes/0/token"),
     ("routes[].cors.", "/routes/0/cors"),
@@ -104,7 +107,7 @@ fn bases() -> [Value; 6] {
     let mut first = small();
     first["routes"] = json!([{ "name": "a" }]);
     let pair = json!({ "chain_file": "a.pem", "key_file": "a.key" });
-    let tls = json!({ "certificates": [pair], "client_certificates": { "names": [{ "name": "a.contoso.com" }] } });
+    let tls = json!({ "certificates": [pair], "acme": { "domains": ["a.contoso.com"] }, "client_certificates": { "names": [{ "name": "a.contoso.com" }] } });
     first["listen"] = json!({ "also": [{ "address": "127.0.0.1:0" }], "tls": tls });
     let mut second = first.clone();
     second["issuers"][0] = json!({ "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "proxy": "http://proxy:1" });
@@ -139,7 +142,7 @@ fn known_keys() -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     for base in bases() {
         for (name, pointer) in SECTIONS {
-            if pointer == "/upstream" && base.get("upstream").is_none() {
+            if pointer.starts_with("/upstream") && base.get("upstream").is_none() {
                 continue;
             }
             if pointer.starts_with("/listen/") && base.get("listen").is_none() {
@@ -160,7 +163,7 @@ fn known_keys() -> BTreeSet<String> {
     let mappings: BTreeSet<_> = SECTIONS.iter().map(|(name, _)| name.trim_end_matches(['.', '[', ']'])).collect();
     known.retain(|key| {
         !mappings.contains(key.as_str())
-            || ["upstream", "routes[].cors", "routes[].endpoint", "routes[].resource"].contains(&key.as_str())
+            || ["upstream", "upstream.health", "routes[].cors", "routes[].endpoint", "routes[].resource"].contains(&key.as_str())
     });
     known
 }

@@ -1,12 +1,14 @@
 //! What is decided about a request by the listener that it came to, before any route: whether its host may come over this
-//! connection, and where plain HTTP is only sent on to https.
+//! connection, where plain HTTP is only sent on to https, and what an authority asks before it issues a certificate.
 
 use std::sync::Arc;
 
-use http::{HeaderValue, header};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
 
 use crate::{
     certificate::ServerTls,
+    endpoint::Reply,
     proxy::{
         client::{Arrival, ClientSession, Secure},
         http::Fields,
@@ -17,6 +19,8 @@ use crate::{
 
 /// What becomes of a request that goes no further.
 pub(super) enum AtDoor {
+    /// An authority asks over plain HTTP whether a name is ours, before it issues a certificate; this is the answer.
+    Challenge(String),
     /// It is sent on to https at this port.
     SendOn(u16),
     /// Its host is none for this connection.
@@ -24,11 +28,14 @@ pub(super) enum AtDoor {
 }
 
 /// What a request meets first; none: nothing.
-pub(super) fn met(client: &ClientSession, arrival: &Arrival) -> Option<AtDoor> {
-    match (&arrival.tls, arrival.redirect_port) {
-        (Some(tls), _) if is_misdirected(client, tls) => Some(AtDoor::Misdirected),
-        (None, Some(port)) => Some(AtDoor::SendOn(port)),
-        _ => None,
+pub(super) fn met(client: &ClientSession, arrival: &Arrival, listeners: &[Arc<ServerTls>]) -> Option<AtDoor> {
+    match &arrival.tls {
+        Some(tls) => is_misdirected(client, tls).then_some(AtDoor::Misdirected),
+        None => {
+            let path = client.req_header().raw_path();
+            let challenge = listeners.iter().find_map(|tls| tls.http_challenge(path));
+            challenge.map(AtDoor::Challenge).or(arrival.redirect_port.map(AtDoor::SendOn))
+        }
     }
 }
 
@@ -44,12 +51,20 @@ fn is_misdirected(client: &ClientSession, tls: &Secure) -> bool {
     target::host(Fields::of(headers).host).is_ok_and(|host| !tls.listener.is_alike(name, &host.to_ascii_lowercase()))
 }
 
-/// Where a request is sent on that goes no further, or why it is not.
-pub(super) fn location(met: AtDoor, client: &ClientSession, listeners: &[Arc<ServerTls>]) -> Result<HeaderValue, Rejection> {
-    match met {
-        AtDoor::Misdirected => Err(Rejection::Misdirected),
-        AtDoor::SendOn(port) => https_location(client, port, listeners),
-    }
+/// How a request is answered that goes no further.
+pub(super) fn reply(met: AtDoor, client: &ClientSession, listeners: &[Arc<ServerTls>]) -> Result<Reply, Rejection> {
+    let (status, field, body) = match met {
+        AtDoor::Misdirected => return Err(Rejection::Misdirected),
+        AtDoor::SendOn(port) => {
+            let location = https_location(client, port, listeners)?;
+            (StatusCode::PERMANENT_REDIRECT, (header::LOCATION, location), Bytes::new())
+        }
+        AtDoor::Challenge(text) => {
+            let kind = HeaderValue::from_static("application/octet-stream");
+            (StatusCode::OK, (header::CONTENT_TYPE, kind), text.into())
+        }
+    };
+    Ok(Reply { status, headers: vec![field], body, rejection: None })
 }
 
 /// The same target over https, if a certificate is for its host: else this would send anybody anywhere.

@@ -9,14 +9,13 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{StatusCode, header};
 use pingora::{Result, connectors::TransportConnector};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     certificate::ServerTls,
-    endpoint::{Endpoint, Reply},
+    endpoint::Endpoint,
     metrics::Metrics,
     proxy::{
         client::{ClientSession, Complaints, Connection, Cut, KeyWatch, ListenSettings},
@@ -63,7 +62,7 @@ pub(in crate::proxy) struct Gateway {
     pub(super) metrics: Arc<Metrics>,
     pub(super) complaints: Arc<Complaints>,
     /// How the listeners with TLS answer handshakes.
-    pub(super) certificates: Arc<[Arc<ServerTls>]>,
+    certificates: Arc<[Arc<ServerTls>]>,
 }
 
 /// One request while it lasts.
@@ -133,7 +132,7 @@ impl Gateway {
 
     /// Decides about a request, and answers it unless it is to go upstream.
     pub(super) async fn admit(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Admitted> {
-        if let Some(met) = door::met(client, context.record.connection.arrival()) {
+        if let Some(met) = door::met(client, context.record.connection.arrival(), &self.certificates) {
             return Box::pin(self.turn_away(met, client, context)).await;
         }
         let decided = match decide(client, context, None).await {
@@ -172,13 +171,9 @@ impl Gateway {
 
     /// Answers a request that goes no further than its listener.
     async fn turn_away(&self, met: AtDoor, client: &mut ClientSession, context: &mut RequestContext) -> Result<Admitted> {
-        match door::location(met, client, &self.certificates) {
+        match door::reply(met, client, &self.certificates) {
             Err(rejection) => self.refuse(client, context, rejection).await,
-            Ok(location) => {
-                let headers = vec![(header::LOCATION, location)];
-                let reply = Reply { status: StatusCode::PERMANENT_REDIRECT, headers, body: Bytes::new(), rejection: None };
-                endpoint::reply_with(client, &mut context.record, reply).await.map(|()| Admitted::Answered)
-            }
+            Ok(reply) => endpoint::reply_with(client, &mut context.record, reply).await.map(|()| Admitted::Answered),
         }
     }
 
