@@ -30,9 +30,9 @@ deps: ## Install what the build needs (cmake), or report what is missing
 	@command -v cc >/dev/null || { echo "A C compiler is missing: on Debian, apt-get install build-essential"; exit 1; }
 	@$(INSTALL) cmake cmake
 
-demo: deps ## Start issuer, gateway and backend in one process; Ctrl-C stops it
+demo: deps ## Start issuer, gateway and backend in one process; Ctrl-C stops it. TLS=1: with https and HTTP/2 too
 	@$(BUILDING) about two minutes
-	$(CARGO) run --locked --features demo -- demo
+	$(CARGO) run --locked --features demo -- demo $(if $(TLS),--tls)
 
 demo-check: deps ## Run the demo as a scripted client and stop at the first failed expectation
 	@$(BUILDING) about two minutes
