@@ -190,7 +190,7 @@ fn config(root: &Node, reading: &Reading) -> Config {
         &Rest { upstreams: &upstreams, issuers: &issuers, algorithm: signing.algorithm },
         &mut profiles,
     );
-    let headers = edge::headers(root.section("headers"));
+    let (headers, tell) = edge::headers(root.section("headers"));
     mint::check_use(&profiles, &routes);
     let profiles: Vec<_> = profiles.into_iter().map(|profile| profile.settings).collect();
     let keep = |mut issuer: Issuer<'_>| {
@@ -208,6 +208,7 @@ fn config(root: &Node, reading: &Reading) -> Config {
             upstreams: upstreams.into_iter().map(|upstream| upstream.settings).collect(),
             routes,
             headers,
+            tell,
             realm: root.text("realm", &REALM).unwrap_or_else(|| ProxySettings::REALM.to_owned()),
         },
         admin,

@@ -17,7 +17,7 @@ use crate::{
             routes::print_route,
             yaml::{Yaml, word},
         },
-        read::{basics, identity, issuer_rule, issuers, upstreams},
+        read::{addresses, basics, identity, issuer_rule, issuers, upstreams},
         units::show_size,
     },
     jwks::KeySource,
@@ -52,6 +52,8 @@ impl fmt::Display for Effective<'_> {
         yaml.limit("max_stream_age", listen.max_stream_age);
         yaml.duration("stream_grace", listen.stream_grace);
         yaml.limit("ping_every", listen.ping_every);
+        yaml.list("trusted_proxies", &listen.trust.proxies.ranges().iter().map(ToString::to_string).collect::<Vec<_>>());
+        yaml.text("client_address", addresses::name_of(&listen.trust.client_field));
         yaml.close();
         yaml.open("admin");
         yaml.text("address", &config.admin.address.to_string());
@@ -77,6 +79,8 @@ impl fmt::Display for Effective<'_> {
         yaml.close();
         yaml.open("headers");
         yaml.list("strip", &config.proxy.headers.strip);
+        yaml.plain("forwarded_for", word(&addresses::FORWARDED_FOR, &config.proxy.tell.forwarded_for));
+        yaml.plain("forwarded", config.proxy.tell.forwarded);
         yaml.close();
         yaml.text("realm", &config.proxy.realm);
         yaml.open("cache");

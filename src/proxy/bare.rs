@@ -21,6 +21,7 @@ use crate::{
     metrics::Metrics,
     proxy::{
         AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
+        address::{Peer, Scheme},
         client::{Connection, Intake, KeyWatch, LastWork, Listener, Serve, Transport},
         policy::{Route, StripList},
         serve::{Outcome, RequestRecord, limit},
@@ -137,7 +138,12 @@ impl ProxyHttp for Hooks {
     fn new_ctx(&self) -> RequestRecord {
         let nobody = || {
             let intake = Intake::new(self.listen.header_bytes, self.metrics.proxy.unfinished_header_bytes.clone());
-            Arc::new(Connection::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, self.listen.header_timeout, intake))
+            Arc::new(Connection::new(
+                Peer::new(SocketAddr::from(([0, 0, 0, 0], 0)), Scheme::Http),
+                None,
+                self.listen.header_timeout,
+                intake,
+            ))
         };
         let connection = CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| nobody());
         RequestRecord::new(connection, Arc::clone(&self.metrics), self.access_log.clone())

@@ -6,11 +6,13 @@
 //!   policy     the decision, without a socket
 //!   relay      to the upstream and back, both ways at once; or websocket
 //!     upstream   an address, a connection, a session
+//! address    who the client is, by its connection and by what trusted proxies say
 //! http       what HTTP says of single fields; the ground of all
 //! ```
 //!
 //! [`Proxy`] is the entry point: made from settings and an exchange, run with a socket and a stop signal.
 
+mod address;
 #[cfg(feature = "bench")]
 mod bare;
 mod client;
@@ -37,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 #[doc(hidden)]
 pub use self::bare::UnauthenticatedProxyForBenches;
 pub use self::{
+    address::{ClientField, ForwardedFor, TellSettings, TrustSettings, TrustedProxies},
     client::{EventLoops, ListenSettings},
     policy::{
         Access, AllowedOrigins, BodyCondition, BodyPlace, CloseCodes, CorsSettings, ErrorShape, HeaderSettings, OnInvalid,

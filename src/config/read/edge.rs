@@ -6,9 +6,10 @@ use crate::{
     config::{
         field::Field,
         formats::{Format, HEADER},
+        read::addresses,
         section::Section,
     },
-    proxy::{HeaderSettings, ListenSettings},
+    proxy::{HeaderSettings, ListenSettings, TellSettings},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,13 +49,15 @@ pub(in crate::config) fn listen(mut section: Section<'_>) -> ListenSettings {
         max_stream_age: section.limit("max_stream_age", SECOND..=HOUR * 24 * 30),
         stream_grace: section.duration("stream_grace", default.stream_grace, Duration::ZERO..=SECOND * 60),
         ping_every: section.limit("ping_every", SECOND..=HOUR),
+        trust: addresses::trust(&mut section),
     };
     section.finish();
     settings
 }
 
-/// Which headers of the client never reach an upstream: the default list or the given one, and what is added to it.
-pub(in crate::config) fn headers(mut section: Section<'_>) -> HeaderSettings {
+/// Which headers of the client never reach an upstream: the default list or the given one, and what is added to it. And what it is told of
+/// the client.
+pub(in crate::config) fn headers(mut section: Section<'_>) -> (HeaderSettings, TellSettings) {
     let mut settings = HeaderSettings::default();
     if let Some(field) = section.field("strip") {
         settings.strip = patterns(&field);
@@ -67,8 +70,9 @@ pub(in crate::config) fn headers(mut section: Section<'_>) -> HeaderSettings {
             }
         });
     }
+    let tell = addresses::tell(&mut section);
     section.finish();
-    settings
+    (settings, tell)
 }
 
 fn patterns(field: &Field<'_>) -> Vec<String> {

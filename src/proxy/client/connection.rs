@@ -1,16 +1,18 @@
 //! One client connection: its peer, its bytes, and the request in progress.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 
-use crate::proxy::client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream};
+use crate::proxy::{
+    address::Peer,
+    client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream},
+};
 
 /// One client connection, for all who see to it.
 #[derive(Debug)]
 pub(in crate::proxy) struct Connection {
-    /// As text, for the log.
-    peer: String,
+    peer: Peer,
     stream: Option<ClientStream>,
     request: Arc<RequestState>,
     inbound: Inbound,
@@ -18,15 +20,13 @@ pub(in crate::proxy) struct Connection {
 
 impl Connection {
     /// `stream` is what a tunnel goes on with.
-    pub(in crate::proxy) fn new(peer: SocketAddr, stream: Option<ClientStream>, header_timeout: Duration, intake: Intake) -> Self {
-        // A listener for IPv6 tells addresses of IPv4 as mapped ones.
-        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    pub(in crate::proxy) fn new(peer: Peer, stream: Option<ClientStream>, header_timeout: Duration, intake: Intake) -> Self {
         let request = Arc::new(RequestState::new(header_timeout));
-        Self { peer: peer.to_string(), stream, request, inbound: Inbound::new(intake) }
+        Self { peer, stream, request, inbound: Inbound::new(intake) }
     }
 
-    /// The client's address and port.
-    pub(in crate::proxy) fn peer(&self) -> &str {
+    /// Who is at the other end.
+    pub(in crate::proxy) fn peer(&self) -> &Peer {
         &self.peer
     }
 
@@ -58,19 +58,5 @@ impl Connection {
     pub(in crate::proxy) fn put_back(&self, bytes: BytesMut) {
         self.request.received_bytes();
         self.inbound.with_intake(|intake| intake.put_back(bytes));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metrics::IntGauge;
-
-    #[test]
-    fn an_address_of_ipv4_is_told_as_one() {
-        let intake = || Intake::new(1_024, IntGauge::new("held", "held").unwrap());
-        let peer = |address: &str| Connection::new(address.parse().unwrap(), None, Duration::ZERO, intake()).peer().to_owned();
-        assert_eq!(peer("[::ffff:127.0.0.1]:5"), "127.0.0.1:5");
-        assert_eq!(peer("[2001:db8::1]:5"), "[2001:db8::1]:5");
     }
 }

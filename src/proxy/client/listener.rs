@@ -26,6 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     metrics::{IntGauge, Listening, Metrics},
     proxy::{
+        address::{Peer, Scheme},
         client::{
             connection::Connection,
             cut::Cut,
@@ -222,7 +223,7 @@ impl<S: Serve> Listener<S> {
         let (connection, stream_grace) = {
             let listen = self.settings.load();
             let intake = Intake::new(listen.header_bytes, self.metrics.proxy.unfinished_header_bytes.clone());
-            let connection = Connection::new(peer, Some(stream.clone()), listen.header_timeout, intake);
+            let connection = Connection::new(Peer::new(peer, Scheme::Http), Some(stream.clone()), listen.header_timeout, intake);
             connection.request().bound_writes(listen.write_timeout);
             (Arc::new(connection), listen.stream_grace)
         };

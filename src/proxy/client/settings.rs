@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use crate::proxy::address::TrustSettings;
+
 /// The listener for clients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListenSettings {
@@ -28,6 +30,8 @@ pub struct ListenSettings {
     pub stream_grace: Duration,
     /// How often both sides of a WebSocket are pinged. Default never; 1 s to 1 h.
     pub ping_every: Option<Duration>,
+    /// Which proxies in front are believed about who the client is. Default: none.
+    pub trust: TrustSettings,
 }
 
 impl Default for ListenSettings {
@@ -43,6 +47,7 @@ impl Default for ListenSettings {
             max_stream_age: None,
             stream_grace: Duration::from_secs(2),
             ping_every: None,
+            trust: TrustSettings::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ pub(in crate::proxy) mod lifetime;
 mod rate_limit;
 mod session;
 pub(in crate::proxy) mod switch;
+mod told;
 
 pub(in crate::proxy) use self::{
     changes::Changes,
@@ -17,4 +18,5 @@ pub(in crate::proxy) use self::{
     lazy_timer::LazyTimer,
     rate_limit::RateLimit,
     session::ClientSession,
+    told::Told,
 };

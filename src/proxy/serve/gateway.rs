@@ -17,6 +17,7 @@ use crate::{
     endpoint::Endpoint,
     metrics::Metrics,
     proxy::{
+        address::Client,
         client::{Complaints, Connection, Cut, KeyWatch, ListenSettings},
         http::ClientSession,
         policy::{Asked, Decided, Decision, Permit},
@@ -114,6 +115,7 @@ impl Gateway {
         context.began_after_changes = changes;
         let header = client.req_header();
         context.record.request = Some((header.method.clone(), header.uri.clone()));
+        context.record.client = Client::told(connection.peer(), &header.headers, &context.live.listen.trust);
         limit(client, connection, &context.live.listen);
         self.end_when_stopping(client);
         context

@@ -14,7 +14,7 @@ use crate::{
     exchange::Exchange,
     metrics::Metrics,
     proxy::{
-        ProxyError, ProxySettings,
+        ProxyError, ProxySettings, TellSettings,
         client::ListenSettings,
         http::RateLimit,
         policy::{Policy, Route, RouteSettings, RouteTable},
@@ -32,6 +32,10 @@ pub(in crate::proxy) struct Live {
     /// One for each upstream.
     pub(super) pins: Vec<PinWatch>,
     pub(in crate::proxy) realm: String,
+    /// What upstreams are told of clients.
+    pub(super) tell: TellSettings,
+    /// Whether a route is for a host, so that nothing else may name one.
+    pub(super) has_hosts: bool,
     pub(in crate::proxy) access_log: Option<Arc<AccessLog>>,
     /// For preflights of pages that no route has `cors` for.
     pub(super) preflights: RateLimit,
@@ -52,7 +56,8 @@ impl Live {
             Some(upstream) => Ok(Arc::clone(upstream)),
             None => Backend::new(one.clone(), &system).map(Arc::new),
         });
-        let headers = settings.headers.for_hosts(settings.routes.iter().map(|route| &route.host));
+        let headers = settings.headers.for_hosts(settings.routes.iter().map(|route| &route.host)).into_owned();
+        let headers = headers.with_client_field(&settings.listen.trust.client_field);
         let route = |one: &RouteSettings| {
             let route = Route::new(one, &headers, metrics.proxy.route(&one.name)).with_endpoint(one.endpoint.as_ref());
             route.map(Arc::new).map_err(|source| ProxyError::Endpoint { route: one.name.clone(), source })
@@ -65,6 +70,8 @@ impl Live {
             pins: pins.collect(),
             policy: Policy { routes, exchange },
             realm: settings.realm.clone(),
+            tell: settings.tell,
+            has_hosts: settings.routes.iter().any(|route| route.host.is_some()),
             access_log,
             preflights: RateLimit::every(Duration::from_secs(10)),
         })

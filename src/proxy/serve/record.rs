@@ -12,6 +12,7 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use crate::{
     metrics::Metrics,
     proxy::{
+        address::Client,
         client::{Connection, Cut, RequestState},
         policy::{Permit, Route},
         serve::access_log::{AccessLog, Line},
@@ -73,6 +74,8 @@ impl BreakOff {
 pub(in crate::proxy) struct RequestRecord {
     pub(in crate::proxy) connection: Arc<Connection>,
     pub(in crate::proxy) state: Arc<RequestState>,
+    /// Who the client is, where a trusted proxy has said so. Else it is the connection's peer.
+    pub(in crate::proxy) client: Option<Box<Client>>,
     pub(in crate::proxy) route: Option<Arc<Route>>,
     pub(in crate::proxy) permit: Option<Permit>,
     pub(in crate::proxy) outcome: Outcome,
@@ -98,6 +101,7 @@ impl RequestRecord {
         Self {
             connection,
             state,
+            client: None,
             route: None,
             permit: None,
             outcome: Outcome::Unanswered,
@@ -119,6 +123,7 @@ impl RequestRecord {
         Self {
             connection: Arc::clone(&self.connection),
             state: Arc::clone(&self.state),
+            client: self.client.take(),
             route: self.route.take(),
             permit: self.permit.take(),
             request: self.request.take(),
@@ -149,6 +154,11 @@ impl RequestRecord {
         if let Some(log) = &self.access_log {
             self.log(log, took);
         }
+    }
+
+    /// The address of the client, and its port where that is known.
+    pub(in crate::proxy) fn client_text(&self) -> &str {
+        self.client.as_ref().map_or(self.connection.peer().text(), |client| client.text())
     }
 
     /// The status that was answered; 0 for none.
@@ -229,7 +239,7 @@ impl RequestRecord {
             is_refusal: matches!(self.outcome, Outcome::Refused(_) | Outcome::Endpoint(_, Some(_))),
             websocket: self.is_websocket,
             duration: took,
-            client: self.connection.peer(),
+            client: self.client_text(),
         });
     }
 }

@@ -26,7 +26,7 @@ impl Gateway {
         let mut context = self.begin_unread(connection);
         context.record.outcome = Outcome::Refused(kind.rejection());
         self.metrics.proxy.unreadable.with_label_values(&[kind.label()]).inc();
-        self.complaints.tell(kind, connection.peer());
+        self.complaints.tell(kind, connection.peer().text());
         client.set_server_keepalive(None);
         // The client may be gone; there is nobody else to tell.
         let _ = answer::refuse_unread(&mut client, kind.rejection()).await;

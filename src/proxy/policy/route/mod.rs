@@ -158,15 +158,15 @@ impl Route {
     }
 }
 
-/// What clients may not say on a route: the configured names, and the headers that the token is in.
+/// What clients may not say on a route: the configured names, who they are, and the headers that the token is in.
 fn strip_list(settings: &RouteSettings, headers: &HeaderSettings) -> StripList {
     /// Headers in which backends take a credential that they verify themselves.
     const CREDENTIALS: [&str; 2] = ["authorization", "x-realm-access-token"];
     if settings.access == (Access::Public { pass_authorization: true }) {
-        return StripList::new(headers, &[]).except(&CREDENTIALS);
+        return StripList::new(headers, &[]).with_tellings().except(&CREDENTIALS);
     }
     let places = settings.token_in.iter().chain(&settings.token_out);
     let named = places.filter_map(|place| if let TokenPlace::Header { name, .. } = place { Some(name.as_str()) } else { None });
     let written: Vec<_> = named.chain([header::AUTHORIZATION.as_str()]).collect();
-    StripList::new(headers, &written)
+    StripList::new(headers, &written).with_tellings()
 }
