@@ -61,7 +61,8 @@ pub enum StartError {
 /// A running gateway. Dropped without [`stop`](Self::stop), it ends at once.
 #[derive(Debug)]
 pub struct Gateway {
-    address: SocketAddr,
+    /// One for each listener.
+    addresses: Vec<SocketAddr>,
     admin_address: SocketAddr,
     metrics: Arc<Metrics>,
     admin: Arc<Admin>,
@@ -135,7 +136,12 @@ impl Gateway {
         let credential_file = config.admin.credential_file.clone();
         let admin = Arc::new(Admin::new(Arc::clone(&metrics), Arc::clone(&exchange), shown, credential_file, draining.clone()));
 
-        let (socket, address) = bind("listen", config.proxy.listen.address).await?;
+        let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
+        for address in config.proxy.listen.addresses() {
+            let (socket, address) = bind("listen", address).await?;
+            sockets.push(socket);
+            addresses.push(address);
+        }
         let (admin_socket, admin_address) = bind("admin", config.admin.address).await?;
         let mut tasks = JoinSet::new();
         expect_names(&config, &issuers);
@@ -144,13 +150,14 @@ impl Gateway {
         let live = proxy.live();
         tasks.spawn(sweep::keep_swept(Arc::clone(&live), stop_rest.clone()));
         let mut edge = JoinSet::new();
-        edge.spawn(proxy.run(socket, stop_edge.clone(), config.shutdown_grace));
+        edge.spawn(proxy.run(sockets, stop_edge.clone(), config.shutdown_grace));
         reload::note_success(&metrics);
-        tracing::info!(%address, %admin_address, version = env!("CARGO_PKG_VERSION"), "serving");
+        let shown = addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ");
+        tracing::info!(address = shown, %admin_address, version = env!("CARGO_PKG_VERSION"), "serving");
         let shutdown_delay = config.shutdown_delay;
         let running = Mutex::new(Running { config, signing_key, exchange, issuers, purged, tasks });
         Ok(Self {
-            address,
+            addresses,
             admin_address,
             metrics,
             admin,
@@ -164,9 +171,14 @@ impl Gateway {
         })
     }
 
-    /// Where clients connect.
+    /// Where clients connect: the first listener.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.first().copied().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
+
+    /// Where clients connect, one address for each listener.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Where operators connect.

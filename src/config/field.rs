@@ -1,6 +1,6 @@
 //! [`Field`]: one value of the file with its key, and the ways to read it.
 
-use std::{fmt, ops::RangeInclusive};
+use std::{fmt, net::SocketAddr, ops::RangeInclusive};
 
 use crate::config::{
     document::{Node, Value},
@@ -90,6 +90,16 @@ impl<'a> Field<'a> {
                 None
             }
         }
+    }
+
+    /// An address with a port.
+    pub(super) fn address(&self, accepted: &str) -> Option<SocketAddr> {
+        let text = self.scalar(accepted)?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            self.problem(format!("\"{}\" is not a valid address with a port; accepted: {accepted}", shown(text)));
+        }
+        address
     }
 
     /// `true` or `false`.

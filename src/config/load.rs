@@ -5,7 +5,6 @@ use std::{
     fmt,
     fs::File,
     io::Read as _,
-    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -17,9 +16,9 @@ use crate::{
         formats::REALM,
         problem::Position,
         read::{
-            basics, edge,
+            basics, headers,
             issuers::{self, Issuer},
-            mint,
+            listen, mint,
             routes::{self, Rest},
             signing, trust, upstreams,
         },
@@ -164,15 +163,12 @@ impl Draft {
 /// Assembles the parts. If there are mistakes, the result contains stand-ins, and the caller discards it.
 fn config(root: &Node, reading: &Reading) -> Config {
     let mut root = Field::new(String::new(), Position::START, root, reading).section();
-    let listen = edge::listen(root.section("listen"));
+    let listen = listen::listen(root.section("listen"));
     let admin = basics::admin(root.section("admin"));
-    if meet(listen.address, admin.address)
+    if let Some(address) = listen.addresses().find(|address| listen::meet(*address, admin.address))
         && let Some(field) = root.field("admin").or_else(|| root.field("listen"))
     {
-        field.problem(format!(
-            "listen.address {} and admin.address {} overlap; accepted: different ports",
-            listen.address, admin.address
-        ));
+        field.problem(format!("listen.address {address} and admin.address {} overlap; accepted: different ports", admin.address));
     }
     let issuers = issuers(root.required("issuers", "the list of issuers whose tokens are accepted"));
     let token_limits = basics::token_limits(root.section("token"));
@@ -190,7 +186,7 @@ fn config(root: &Node, reading: &Reading) -> Config {
         &Rest { upstreams: &upstreams, issuers: &issuers, algorithm: signing.algorithm },
         &mut profiles,
     );
-    let (headers, tell) = edge::headers(root.section("headers"));
+    let (headers, tell) = headers::headers(root.section("headers"));
     mint::check_use(&profiles, &routes);
     let profiles: Vec<_> = profiles.into_iter().map(|profile| profile.settings).collect();
     let keep = |mut issuer: Issuer<'_>| {
@@ -224,12 +220,6 @@ fn config(root: &Node, reading: &Reading) -> Config {
     };
     root.finish();
     config
-}
-
-/// Whether only one of two listeners could have its address.
-fn meet(one: SocketAddr, other: SocketAddr) -> bool {
-    let same_address = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() == other.port() && one.port() != 0 && same_address
 }
 
 fn issuers(field: Option<Field<'_>>) -> Vec<Issuer<'_>> {

@@ -1,6 +1,7 @@
 //! The effective settings as YAML: every key with its value, presets expanded. The printout is an equivalent config file.
 
 mod endpoints;
+mod listen;
 mod marks;
 mod mint;
 mod routes;
@@ -14,6 +15,7 @@ use crate::{
     config::{
         Config, IssuerConfig,
         print::{
+            listen::print_listen,
             routes::print_route,
             yaml::{Yaml, word},
         },
@@ -40,21 +42,7 @@ impl fmt::Display for Effective<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = self.0;
         let mut yaml = Yaml::default();
-        let listen = &config.proxy.listen;
-        yaml.open("listen");
-        yaml.text("address", &listen.address.to_string());
-        yaml.plain("max_connections", listen.max_connections);
-        yaml.duration("header_timeout", listen.header_timeout);
-        yaml.duration("keepalive_timeout", listen.keepalive_timeout);
-        yaml.duration("body_timeout", listen.body_timeout);
-        yaml.duration("write_timeout", listen.write_timeout);
-        yaml.size("header_bytes", listen.header_bytes);
-        yaml.limit("max_stream_age", listen.max_stream_age);
-        yaml.duration("stream_grace", listen.stream_grace);
-        yaml.limit("ping_every", listen.ping_every);
-        yaml.list("trusted_proxies", &listen.trust.proxies.ranges().iter().map(ToString::to_string).collect::<Vec<_>>());
-        yaml.text("client_address", addresses::name_of(&listen.trust.client_field));
-        yaml.close();
+        print_listen(&config.proxy.listen, &mut yaml);
         yaml.open("admin");
         yaml.text("address", &config.admin.address.to_string());
         if let Some(path) = &config.admin.credential_file {

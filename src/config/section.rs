@@ -13,6 +13,8 @@ use crate::config::{
     units::{parse_duration, parse_size, show_duration, show_size},
 };
 
+const ADDRESS: &str = "address and port, such as 127.0.0.1:8080 or [::]:8080";
+
 /// A mapping with fixed keys. Call [`finish`](Self::finish) at the end.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
@@ -170,12 +172,12 @@ impl<'a> Section<'a> {
     /// An address and a port to listen on.
     pub(super) fn address(&mut self, key: &'static str, default: SocketAddr) -> SocketAddr {
         let Some(field) = self.field(key) else { return default };
-        let accepted = format!("address and port, such as 127.0.0.1:8080 or [::]:8080 (default {default})");
-        let Some(text) = field.scalar(&accepted) else { return default };
-        text.parse().unwrap_or_else(|_| {
-            field.problem(format!("\"{}\" is not a valid address with a port; accepted: {accepted}", shown(text)));
-            default
-        })
+        field.address(&format!("{ADDRESS} (default {default})")).unwrap_or(default)
+    }
+
+    /// An address with a port, which must be there.
+    pub(super) fn required_address(&mut self, key: &'static str) -> Option<SocketAddr> {
+        self.required(key, ADDRESS)?.address(ADDRESS)
     }
 
     /// The path of a file, as seen from the working directory; in the config it is relative to the config's own folder.

@@ -20,7 +20,7 @@ use crate::{
     },
     exchange::CacheSettings,
     jwks::{JwksSettings, KeySource},
-    proxy::{HeaderSettings, ListenSettings, ProxySettings, RouteSettings, TellSettings, UpstreamSettings},
+    proxy::{HeaderSettings, ListenSettings, ListenerSettings, ProxySettings, RouteSettings, TellSettings, UpstreamSettings},
     server::{Gateway, StartError},
     signing::{SigningKeySource, SigningSettings},
     token::{IssuerRule, IssuerSettings, MintingProfile, Provider, TokenLimits, UserIdRule},
@@ -230,7 +230,7 @@ fn store(key: &DemoKey) -> io::Result<(TempDir, PathBuf)> {
 pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_file: impl AsRef<Path>) -> Config {
     Config {
         proxy: ProxySettings {
-            listen: ListenSettings { address: places.gateway, ..ListenSettings::default() },
+            listen: ListenSettings { listeners: vec![ListenerSettings::at(places.gateway)], ..ListenSettings::default() },
             upstreams: vec![upstream("default", backend.address())],
             routes: vec![RouteSettings::default()],
             headers: HeaderSettings::default(),

@@ -21,8 +21,7 @@ use crate::{
     metrics::Metrics,
     proxy::{
         AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
-        address::{Peer, Scheme},
-        client::{Connection, Intake, KeyWatch, LastWork, Listener, Serve, Transport},
+        client::{Arrival, Connection, Intake, KeyWatch, LastWork, Listener, Port, Serve, Transport},
         policy::{Route, StripList},
         serve::{Outcome, RequestRecord, limit},
         server_conf,
@@ -79,7 +78,7 @@ impl UnauthenticatedProxyForBenches {
     /// Serves until `stop`, as [`Proxy::run`](super::Proxy::run) does.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         let resolver = tokio::spawn(self.upstream.keep_resolved(stop.clone()));
-        self.listener.run(socket, stop, grace).await;
+        self.listener.run(vec![Port { socket, number: 0 }], stop, grace).await;
         resolver.abort();
     }
 }
@@ -139,7 +138,7 @@ impl ProxyHttp for Hooks {
         let nobody = || {
             let intake = Intake::new(self.listen.header_bytes, self.metrics.proxy.unfinished_header_bytes.clone());
             Arc::new(Connection::new(
-                Peer::new(SocketAddr::from(([0, 0, 0, 0], 0)), Scheme::Http),
+                Arrival::new(SocketAddr::from(([0, 0, 0, 0], 0)), 0),
                 None,
                 self.listen.header_timeout,
                 intake,

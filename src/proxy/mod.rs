@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::bare::UnauthenticatedProxyForBenches;
 pub use self::{
     address::{ClientField, ForwardedFor, TellSettings, TrustSettings, TrustedProxies},
-    client::{EventLoops, ListenSettings},
+    client::{EventLoops, ListenSettings, ListenerSettings},
     policy::{
         Access, AllowedOrigins, BodyCondition, BodyPlace, CloseCodes, CorsSettings, ErrorShape, HeaderSettings, OnInvalid,
         PreflightRule, ProtocolForm, ResourceSettings, RouteSettings, TokenPlace,
@@ -50,7 +50,7 @@ pub use self::{
     upstream::{HostHeader, UpstreamError, UpstreamSettings},
 };
 use self::{
-    client::{KeyWatch, Listener},
+    client::{KeyWatch, Listener, Port},
     serve::{Gateway, Live, Service},
 };
 use crate::{exchange::Exchange, metrics::Metrics, private_file::SecretError};
@@ -105,12 +105,14 @@ impl Proxy {
         Arc::clone(&self.live)
     }
 
-    /// Serves on `socket` until `stop`, then drains: returns as soon as nothing is in progress, after `grace` at the latest. If it
+    /// Serves on these sockets, one for each listener in order, until `stop`, then drains: returns as soon as nothing is in progress, after `grace` at the latest. If it
     /// is dropped before, connections are cut.
-    pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
+    pub async fn run(self, sockets: Vec<TcpListener>, stop: CancellationToken, grace: Duration) {
+        let port = |socket: TcpListener| Port { number: socket.local_addr().map_or(0, |address| address.port()), socket };
+        let ports = sockets.into_iter().map(port).collect();
         self.live.start_resolving(stop.clone());
         tokio::select! {
-            () = self.listener.run(socket, stop.clone(), grace) => {}
+            () = self.listener.run(ports, stop.clone(), grace) => {}
             () = self.key_watch.watch() => {}
         }
         self.live.stop_resolving().await;

@@ -29,6 +29,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             json!("localhost"),
             format!("listen.address: \"localhost\" is not a valid address with a port; {}", address("0.0.0.0:8080")),
         ),
+        row("/listen/also", json!([1]), "listen.also[0]: is not a mapping; accepted: keys with values, indented"),
         row("/listen/max_connections", json!(0), "listen.max_connections: 0 is too small; accepted: 1 to 1000000 (default 10000)"),
         row(
             "/listen/max_connections",

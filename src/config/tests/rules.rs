@@ -320,6 +320,27 @@ fn listeners_and_limits_fit_together() {
         problems(&with(&[("/listen/address", json!("[::]:9090"))])),
         ["listen: listen.address [::]:9090 and admin.address 127.0.0.1:9090 overlap; accepted: different ports"]
     );
+    let also = |addresses: &[&str]| json!(addresses.iter().map(|address| json!({ "address": address })).collect::<Vec<_>>());
+    assert_eq!(
+        problems(&with(&[("/listen/also", also(&["127.0.0.1:8081", "[::]:8081", "0.0.0.0:0", "0.0.0.0:0"]))])),
+        ["listen.also[1]: [::]:8081 is the address of another listener too; accepted: different ports"]
+    );
+    assert_eq!(
+        problems(&with(&[("/listen/also", also(&["127.0.0.1:8080", "127.0.0.1:9090"]))])),
+        [
+            "listen: listen.address 127.0.0.1:9090 and admin.address 127.0.0.1:9090 overlap; accepted: different ports",
+            "listen.also[0]: 127.0.0.1:8080 is the address of another listener too; accepted: different ports",
+        ]
+    );
+    assert_eq!(
+        problems(&with(&[("/listen/also", json!([{}]))])),
+        ["listen.also[0].address: is required: address and port, such as 127.0.0.1:8080 or [::]:8080"]
+    );
+    assert_eq!(problems(&with(&[("/listen/also", also(&["0.0.0.0:0"; 16]))])), [""; 0]);
+    assert_eq!(
+        problems(&with(&[("/listen/also", also(&["0.0.0.0:0"; 17]))])),
+        ["listen.also: the list has 17 elements; accepted: up to 16"]
+    );
     assert_eq!(problems(&with(&[("/listen/address", json!("10.0.0.1:0")), ("/admin/address", json!("127.0.0.1:0"))])), [""; 0]);
     assert_eq!(
         problems(&with(&[("/listen/header_bytes", json!("16KiB"))])),

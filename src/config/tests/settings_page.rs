@@ -17,9 +17,10 @@ const UNKNOWN: &str = "zzzzzzzzzzzz";
 const ENDPOINT: &str = "/routes/0/endpoint";
 
 /// Every mapping of the file whose keys are fixed, as the page writes it, and as a JSON pointer into [`bases`].
-const SECTIONS: [(&str, &str); 19] = [
+const SECTIONS: [(&str, &str); 20] = [
     ("", ""),
     ("listen.", "/listen"),
+    ("listen.also[].", "/listen/also/0"),
     ("admin.", "/admin"),
     ("issuers[].", "/issuers/0"),
     ("issuers[].unknown_kid.", "/issuers/0/unknown_kid"),
@@ -97,6 +98,7 @@ fn rows() -> Vec<Row> {
 fn bases() -> [Value; 6] {
     let mut first = small();
     first["routes"] = json!([{ "name": "a" }]);
+    first["listen"] = json!({ "also": [{ "address": "127.0.0.1:0" }] });
     let mut second = first.clone();
     second["issuers"][0] = json!({ "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "proxy": "http://proxy:1" });
     second["signing"] = json!({ "algorithm": "HS256", "secret_env": "SECRET" });
@@ -133,6 +135,9 @@ fn known_keys() -> BTreeSet<String> {
             if pointer == "/upstream" && base.get("upstream").is_none() {
                 continue;
             }
+            if pointer.starts_with("/listen/also") && base.get("listen").is_none() {
+                continue;
+            }
             if base.pointer(ENDPOINT).is_some() != (pointer == ENDPOINT) {
                 continue;
             }
@@ -157,6 +162,9 @@ fn known_keys() -> BTreeSet<String> {
 fn accepted(row: &Row) -> String {
     let key = row.key.replace("[]", "[0]");
     for base in bases() {
+        if row.key.starts_with("listen.also") && base.get("listen").is_none() {
+            continue;
+        }
         let all = problems(&changed(base, &[(&row.pointer(), json!([{}]))]));
         let of_key = |problem: &&String| problem.starts_with(&format!("{key}:")) || problem.starts_with(&format!("{key}[0]:"));
         let all: Vec<_> = all.into_iter().filter(|problem| !problem.contains("unknown key")).collect();
@@ -194,7 +202,7 @@ fn collect(node: &Node, key: &str, settings: &mut BTreeMap<String, String>) {
             let dot = if key.is_empty() { "" } else { "." };
             entries.iter().for_each(|(name, node)| collect(node, &format!("{key}{dot}{}", name.name), settings));
         }
-        Yaml::List(items) if ["issuers", "routes"].contains(&key) => {
+        Yaml::List(items) if ["issuers", "listen.also", "routes"].contains(&key) => {
             items.iter().for_each(|item| collect(item, &format!("{key}[]"), settings));
         }
         _ => drop(settings.insert(key.to_owned(), text(node))),

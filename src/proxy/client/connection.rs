@@ -1,18 +1,34 @@
 //! One client connection: its peer, its bytes, and the request in progress.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 
 use crate::proxy::{
-    address::Peer,
+    address::{Peer, Scheme},
     client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream},
 };
+
+/// What is known of a connection from its beginning.
+#[derive(Debug)]
+#[allow(dead_code)] // Told to upstreams.
+pub(in crate::proxy) struct Arrival {
+    /// The other end of the connection.
+    pub(in crate::proxy) peer: Peer,
+    /// The port that it came to.
+    pub(in crate::proxy) port: u16,
+}
+
+impl Arrival {
+    pub(in crate::proxy) fn new(peer: SocketAddr, port: u16) -> Self {
+        Self { peer: Peer::new(peer, Scheme::Http), port }
+    }
+}
 
 /// One client connection, for all who see to it.
 #[derive(Debug)]
 pub(in crate::proxy) struct Connection {
-    peer: Peer,
+    arrival: Arrival,
     stream: Option<ClientStream>,
     request: Arc<RequestState>,
     inbound: Inbound,
@@ -20,14 +36,20 @@ pub(in crate::proxy) struct Connection {
 
 impl Connection {
     /// `stream` is what a tunnel goes on with.
-    pub(in crate::proxy) fn new(peer: Peer, stream: Option<ClientStream>, header_timeout: Duration, intake: Intake) -> Self {
+    pub(in crate::proxy) fn new(arrival: Arrival, stream: Option<ClientStream>, header_timeout: Duration, intake: Intake) -> Self {
         let request = Arc::new(RequestState::new(header_timeout));
-        Self { peer, stream, request, inbound: Inbound::new(intake) }
+        Self { arrival, stream, request, inbound: Inbound::new(intake) }
+    }
+
+    /// What is known of it from its beginning.
+    #[allow(dead_code)] // Told to upstreams.
+    pub(in crate::proxy) fn arrival(&self) -> &Arrival {
+        &self.arrival
     }
 
     /// Who is at the other end.
     pub(in crate::proxy) fn peer(&self) -> &Peer {
-        &self.peer
+        &self.arrival.peer
     }
 
     /// Its bytes, for who goes on with them after Pingora's session.

@@ -18,6 +18,7 @@ mod listener;
 mod owned;
 mod request_line;
 mod request_state;
+mod serving;
 mod settings;
 mod stream;
 mod tcp;
@@ -25,16 +26,20 @@ mod transport;
 mod unreadable;
 
 pub(in crate::proxy) use self::{
-    connection::Connection,
+    connection::{Arrival, Connection},
     cut::Cut,
     key_watch::KeyWatch,
-    listener::{LastWork, Listener, Serve},
+    listener::{Listener, Port},
     request_state::RequestState,
+    serving::{LastWork, Serve},
     stream::ClientStream,
     transport::Transport,
     unreadable::{Complaints, Unreadable},
 };
-pub use self::{event_loops::EventLoops, settings::ListenSettings};
+pub use self::{
+    event_loops::EventLoops,
+    settings::{ListenSettings, ListenerSettings},
+};
 
 #[cfg(feature = "bench")]
 pub(in crate::proxy) use self::intake::Intake;

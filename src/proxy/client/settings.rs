@@ -1,15 +1,15 @@
-//! The settings of the listener for clients.
+//! The settings of the listeners for clients.
 
 use std::{net::SocketAddr, time::Duration};
 
 use crate::proxy::address::TrustSettings;
 
-/// The listener for clients.
+/// The listeners for clients, and what all their connections have in common.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListenSettings {
-    /// Address and port; port 0 chooses a free one. Default `0.0.0.0:8080`.
-    pub address: SocketAddr,
-    /// Connections at a time. For further ones those that have been idle the longest are closed; if none is idle, they wait.
+    /// Where clients connect; never empty. Default: one, with its own defaults.
+    pub listeners: Vec<ListenerSettings>,
+    /// Connections at a time, of all listeners. For further ones those that have been idle the longest are closed; if none is idle, they wait.
     /// Default 10,000.
     pub max_connections: usize,
     /// From the first byte of a request, of the first one from the connection's start, to the end of the header. Default 10 s; 100 ms to
@@ -37,7 +37,7 @@ pub struct ListenSettings {
 impl Default for ListenSettings {
     fn default() -> Self {
         Self {
-            address: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            listeners: vec![ListenerSettings::default()],
             max_connections: 10_000,
             header_timeout: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(75),
@@ -49,5 +49,32 @@ impl Default for ListenSettings {
             ping_every: None,
             trust: TrustSettings::default(),
         }
+    }
+}
+
+impl ListenSettings {
+    /// The addresses, in order.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.iter().map(|listener| listener.address)
+    }
+}
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListenerSettings {
+    /// Address and port; port 0 chooses a free one. Default `0.0.0.0:8080`.
+    pub address: SocketAddr,
+}
+
+impl Default for ListenerSettings {
+    fn default() -> Self {
+        Self::at(SocketAddr::from(([0, 0, 0, 0], 8080)))
+    }
+}
+
+impl ListenerSettings {
+    /// One for plain HTTP.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address }
     }
 }

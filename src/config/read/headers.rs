@@ -1,6 +1,4 @@
-//! `listen` and `headers`: the edge.
-
-use std::time::Duration;
+//! `headers`: which of the client's never reach an upstream.
 
 use crate::{
     config::{
@@ -9,11 +7,8 @@ use crate::{
         read::addresses,
         section::Section,
     },
-    proxy::{HeaderSettings, ListenSettings, TellSettings},
+    proxy::{HeaderSettings, TellSettings},
 };
-
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Headers without which a request or a WebSocket cannot be forwarded.
 const NEEDED: [&str; 9] = [
@@ -31,29 +26,6 @@ const NEEDED: [&str; 9] = [
 /// A header name, or the start of one with a star.
 const PATTERN: Format<String> =
     Format { accepted: "the name of a header, or the start of one and *, such as x-user-*", shown: true, parse: pattern };
-
-pub(in crate::config) fn listen(mut section: Section<'_>) -> ListenSettings {
-    let default = ListenSettings::default();
-    let settings = ListenSettings {
-        address: section.address("address", default.address),
-        max_connections: section.number("max_connections", default.max_connections, 1..=1_000_000),
-        header_timeout: section.duration(
-            "header_timeout",
-            default.header_timeout,
-            Duration::from_millis(100)..=Duration::from_secs(300),
-        ),
-        keepalive_timeout: section.duration("keepalive_timeout", default.keepalive_timeout, SECOND..=HOUR),
-        body_timeout: section.duration("body_timeout", default.body_timeout, SECOND..=HOUR),
-        write_timeout: section.duration("write_timeout", default.write_timeout, SECOND..=HOUR),
-        header_bytes: section.size("header_bytes", default.header_bytes, 1_024..=1_048_576),
-        max_stream_age: section.limit("max_stream_age", SECOND..=HOUR * 24 * 30),
-        stream_grace: section.duration("stream_grace", default.stream_grace, Duration::ZERO..=SECOND * 60),
-        ping_every: section.limit("ping_every", SECOND..=HOUR),
-        trust: addresses::trust(&mut section),
-    };
-    section.finish();
-    settings
-}
 
 /// Which headers of the client never reach an upstream: the default list or the given one, and what is added to it. And what it is told of
 /// the client.

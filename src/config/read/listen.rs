@@ -1,0 +1,71 @@
+//! `listen`: the listeners for clients.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::{
+    config::{read::addresses, section::Section},
+    proxy::{ListenSettings, ListenerSettings},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const MAX_FURTHER_LISTENERS: usize = 16;
+
+pub(in crate::config) fn listen(mut section: Section<'_>) -> ListenSettings {
+    let default = ListenSettings::default();
+    let settings = ListenSettings {
+        listeners: listeners(&mut section),
+        max_connections: section.number("max_connections", default.max_connections, 1..=1_000_000),
+        header_timeout: section.duration(
+            "header_timeout",
+            default.header_timeout,
+            Duration::from_millis(100)..=Duration::from_secs(300),
+        ),
+        keepalive_timeout: section.duration("keepalive_timeout", default.keepalive_timeout, SECOND..=HOUR),
+        body_timeout: section.duration("body_timeout", default.body_timeout, SECOND..=HOUR),
+        write_timeout: section.duration("write_timeout", default.write_timeout, SECOND..=HOUR),
+        header_bytes: section.size("header_bytes", default.header_bytes, 1_024..=1_048_576),
+        max_stream_age: section.limit("max_stream_age", SECOND..=HOUR * 24 * 30),
+        stream_grace: section.duration("stream_grace", default.stream_grace, Duration::ZERO..=SECOND * 60),
+        ping_every: section.limit("ping_every", SECOND..=HOUR),
+        trust: addresses::trust(&mut section),
+    };
+    section.finish();
+    settings
+}
+
+/// The listener of the section itself, and those of `also`.
+fn listeners(section: &mut Section<'_>) -> Vec<ListenerSettings> {
+    let mut listeners = vec![listener(section, Some(ListenerSettings::default().address))];
+    let Some(also) = section.field("also") else { return listeners };
+    let elements = also.elements();
+    if elements.len() > MAX_FURTHER_LISTENERS {
+        also.problem(format!("the list has {} elements; accepted: up to {MAX_FURTHER_LISTENERS}", elements.len()));
+        return listeners;
+    }
+    for element in elements {
+        let mut section = element.section();
+        let listener = listener(&mut section, None);
+        section.finish();
+        if listeners.iter().any(|other| meet(other.address, listener.address)) {
+            element.problem(format!("{} is the address of another listener too; accepted: different ports", listener.address));
+        }
+        listeners.push(listener);
+    }
+    listeners
+}
+
+/// One listener. Without a default, it has to name its address.
+fn listener(section: &mut Section<'_>, default: Option<SocketAddr>) -> ListenerSettings {
+    let address = match default {
+        Some(default) => section.address("address", default),
+        None => section.required_address("address").unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
+    };
+    ListenerSettings { address }
+}
+
+/// Whether only one of two listeners could have its address.
+pub(in crate::config) fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_address = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && same_address
+}
