@@ -3,11 +3,13 @@
 //! Label values come from closed lists: names in the config, enums, numbers that we choose. Never a path, a user, a `kid` or
 //! other client input.
 
+mod clients;
 mod listening;
 mod panics;
 mod prune;
 mod route;
 
+pub use clients::ClientMetrics;
 pub use listening::Listening;
 pub use panics::count_panic;
 use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
@@ -31,6 +33,8 @@ pub struct Metrics {
     registry: Registry,
     /// Requests and connections.
     pub proxy: ProxyMetrics,
+    /// Who clients are.
+    pub clients: ClientMetrics,
     /// Tokens verified and minted.
     pub exchange: ExchangeMetrics,
     /// Key sets of the issuers.
@@ -156,6 +160,7 @@ impl Metrics {
         let declare = Declare(&registry);
         let metrics = Self {
             proxy: ProxyMetrics::new(&declare)?,
+            clients: ClientMetrics::new(&declare)?,
             exchange: ExchangeMetrics::new(&declare)?,
             jwks: JwksMetrics::new(&declare)?,
             accept_errors: declare.counters(

@@ -78,7 +78,7 @@ impl UnauthenticatedProxyForBenches {
     /// Serves until `stop`, as [`Proxy::run`](super::Proxy::run) does.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         let resolver = tokio::spawn(self.upstream.keep_resolved(stop.clone()));
-        self.listener.run(vec![Port { socket, number: 0 }], stop, grace).await;
+        self.listener.run(vec![Port { socket, number: 0, proxy_protocol: false }], stop, grace).await;
         resolver.abort();
     }
 }

@@ -108,8 +108,13 @@ impl Proxy {
     /// Serves on these sockets, one for each listener in order, until `stop`, then drains: returns as soon as nothing is in progress, after `grace` at the latest. If it
     /// is dropped before, connections are cut.
     pub async fn run(self, sockets: Vec<TcpListener>, stop: CancellationToken, grace: Duration) {
-        let port = |socket: TcpListener| Port { number: socket.local_addr().map_or(0, |address| address.port()), socket };
-        let ports = sockets.into_iter().map(port).collect();
+        let listen = self.live.listen.load_full();
+        let port = |(socket, settings): (TcpListener, &ListenerSettings)| Port {
+            number: socket.local_addr().map_or(0, |address| address.port()),
+            socket,
+            proxy_protocol: settings.proxy_protocol,
+        };
+        let ports = sockets.into_iter().zip(&listen.listeners).map(port).collect();
         self.live.start_resolving(stop.clone());
         tokio::select! {
             () = self.listener.run(ports, stop.clone(), grace) => {}

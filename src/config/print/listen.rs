@@ -37,4 +37,6 @@ pub(super) fn print_listen(listen: &ListenSettings, yaml: &mut Yaml) {
 }
 
 /// Those of one listener, but for its address.
-fn keys(_listener: &ListenerSettings, _yaml: &mut Yaml) {}
+fn keys(listener: &ListenerSettings, yaml: &mut Yaml) {
+    yaml.plain("proxy_protocol", listener.proxy_protocol);
+}

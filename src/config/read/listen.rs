@@ -30,6 +30,9 @@ pub(in crate::config) fn listen(mut section: Section<'_>) -> ListenSettings {
         ping_every: section.limit("ping_every", SECOND..=HOUR),
         trust: addresses::trust(&mut section),
     };
+    if settings.trust.proxies.is_empty() && settings.listeners.iter().any(|listener| listener.proxy_protocol) {
+        section.missing("trusted_proxies", "the load balancers whose PROXY protocol is believed; every other connection is closed");
+    }
     section.finish();
     settings
 }
@@ -61,7 +64,7 @@ fn listener(section: &mut Section<'_>, default: Option<SocketAddr>) -> ListenerS
         Some(default) => section.address("address", default),
         None => section.required_address("address").unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
     };
-    ListenerSettings { address }
+    ListenerSettings { address, proxy_protocol: section.flag("proxy_protocol", false) }
 }
 
 /// Whether only one of two listeners could have its address.

@@ -55,7 +55,8 @@ impl Client {
         Some(Box::new(Self { address, text: shown, scheme, host, port, behind }))
     }
 
-    pub(in crate::proxy) fn address(&self) -> IpAddr {
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn address(&self) -> IpAddr {
         self.address
     }
 

@@ -69,7 +69,7 @@ fn who_is_not_trusted_says_nothing() {
 
 #[test]
 fn what_a_proxy_says_of_scheme_and_host_is_what_stands_beside_the_client() {
-    let read = |fields| {
+    let read = |fields: &[(&'static str, &str)]| {
         let client = told(fields);
         (client.scheme, client.host, client.port)
     };
@@ -96,8 +96,7 @@ fn what_a_proxy_says_of_scheme_and_host_is_what_stands_beside_the_client() {
         assert_eq!(read(&[("x-forwarded-proto", proto)]).0, Scheme::Http, "{proto}");
     }
     for host in ["a.test/x", "a b", "a@b", "\"a\"", "é"] {
-        let fields = headers(&[("x-forwarded-for", "203.0.113.7")]);
-        let mut fields = fields;
+        let mut fields = headers(&[("x-forwarded-for", "203.0.113.7")]);
         fields.insert(X_FORWARDED_HOST, HeaderValue::from_bytes(host.as_bytes()).unwrap());
         assert_eq!(Client::told(&peer(PROXY), &fields, &trust(ClientField::XForwardedFor)).unwrap().host, None, "{host}");
     }

@@ -19,7 +19,7 @@ mod walk;
 
 pub(in crate::proxy) use self::{
     client::Client,
-    names::{TELLING, is_telling},
+    names::TELLING,
     peer::{Peer, Scheme},
     proxy_header::{ProxyHeader, ProxyHeaderFault, read_proxy_header},
     told::told,

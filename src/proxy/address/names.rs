@@ -32,11 +32,6 @@ pub(in crate::proxy) const TELLING: [&str; 27] = [
     "x-url-scheme",
 ];
 
-/// Whether a field of this name (in lower case) is one by which a proxy in front is known to say who the client is.
-pub(in crate::proxy) fn is_telling(name: &str) -> bool {
-    matches!(name, "forwarded" | "x-forwarded-for" | "x-forwarded-proto")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

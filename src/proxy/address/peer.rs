@@ -55,6 +55,14 @@ impl Peer {
         self.address.ip()
     }
 
+    /// Whether it is on this machine or in a private network.
+    pub(in crate::proxy) fn is_near(&self) -> bool {
+        match self.address.ip() {
+            IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+            IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+        }
+    }
+
     /// Address and port.
     pub(in crate::proxy) fn text(&self) -> &str {
         &self.text

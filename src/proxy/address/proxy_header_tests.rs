@@ -146,7 +146,7 @@ async fn what_is_no_header_is_refused_without_waiting_for_more() {
 
 /// What the bytes say and how many of them are the header; or what is wrong, and how many had to be seen for that.
 fn read(bytes: &[u8]) -> Result<(ProxyHeader, usize), (ProxyHeaderFault, usize)> {
-    super::super::proxy_header::whole(bytes)
+    whole(bytes)
 }
 
 proptest! {

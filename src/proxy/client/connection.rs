@@ -17,11 +17,13 @@ pub(in crate::proxy) struct Arrival {
     pub(in crate::proxy) peer: Peer,
     /// The port that it came to.
     pub(in crate::proxy) port: u16,
+    /// How long what comes before its first header has taken.
+    pub(in crate::proxy) waited: Duration,
 }
 
 impl Arrival {
     pub(in crate::proxy) fn new(peer: SocketAddr, port: u16) -> Self {
-        Self { peer: Peer::new(peer, Scheme::Http), port }
+        Self { peer: Peer::new(peer, Scheme::Http), port, waited: Duration::ZERO }
     }
 }
 

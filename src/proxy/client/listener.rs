@@ -19,6 +19,7 @@ use crate::{
     metrics::{IntGauge, Listening, Metrics},
     proxy::{
         client::{
+            announced::Announcements,
             connection::Arrival,
             cut::Cut,
             displacing::{self, OpenConnections},
@@ -39,17 +40,22 @@ const LOG_INTERVAL: Duration = Duration::from_secs(30);
 pub(in crate::proxy) struct Listener<S> {
     workers: Vec<Worker<S>>,
     serving: Serving,
+    announcements: Announcements,
 }
 
 /// A socket that clients connect to.
 pub(in crate::proxy) struct Port {
     pub(in crate::proxy) socket: TcpListener,
     pub(in crate::proxy) number: u16,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub(in crate::proxy) proxy_protocol: bool,
 }
 
 /// What all connections of one run share.
 struct Run {
     connections: TaskTracker,
+    /// Cancelled when the gateway stops.
+    stop: CancellationToken,
     /// Cancelled when the grace is over.
     cut: CancellationToken,
     max_connections: usize,
@@ -64,6 +70,7 @@ struct Newcomer {
     arrival: Arrival,
     place: OwnedSemaphorePermit,
     counted: Counted,
+    proxy_protocol: bool,
 }
 
 /// What serves on one event loop. Each has a pool of connections to the upstream of its own: one that was opened on another loop would
@@ -85,7 +92,8 @@ impl<S: Serve> Listener<S> {
     ) -> Self {
         let worker =
             |event_loop: &EventLoop| Worker { service: Arc::new(service()), event_loop: event_loop.clone(), open: Arc::default() };
-        Self { workers: loops.iter().map(worker).collect(), serving: Serving { settings, trust, metrics } }
+        let announcements = Announcements::new(Arc::clone(&settings), Arc::clone(&metrics));
+        Self { workers: loops.iter().map(worker).collect(), serving: Serving { settings, trust, metrics }, announcements }
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is in progress.
@@ -99,6 +107,7 @@ impl<S: Serve> Listener<S> {
         self.metrics().proxy.connections_limit.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
         let run = Arc::new(Run {
             connections: TaskTracker::new(),
+            stop: stop.clone(),
             cut: CancellationToken::new(),
             max_connections,
             places: Arc::new(Semaphore::new(max_connections)),
@@ -129,7 +138,8 @@ impl<S: Serve> Listener<S> {
             let Some(place) = self.place(run).await else { return };
             self.metrics().proxy.connections_accepted.inc();
             let counted = Counted::new(&self.metrics().proxy.connections);
-            let newcomer = Newcomer { stream, arrival: Arrival::new(peer, port.number), place, counted };
+            let newcomer =
+                Newcomer { stream, arrival: Arrival::new(peer, port.number), place, counted, proxy_protocol: port.proxy_protocol };
             self.hand_over(newcomer, run);
         }
     }
@@ -138,11 +148,20 @@ impl<S: Serve> Listener<S> {
     fn hand_over(self: &Arc<Self>, newcomer: Newcomer, run: &Arc<Run>) {
         let Some(worker) = self.least_busy() else { return };
         let (taken_on, service, open) = (worker.event_loop.take_on(), Arc::clone(&worker.service), Arc::clone(&worker.open));
-        let (this, cut) = (Arc::clone(self), run.cut.clone());
+        let (this, cut, stop) = (Arc::clone(self), run.cut.clone(), run.stop.clone());
         let serving = async move {
-            let Newcomer { stream, arrival, place, counted } = newcomer;
+            let Newcomer { stream, arrival, place, counted, proxy_protocol } = newcomer;
             match TcpStream::from_std(stream) {
-                Ok(stream) => this.serving.serve(&*service, ClientStream::from(stream), arrival, &open, &cut).await,
+                Ok(mut stream) => {
+                    let arrival = match proxy_protocol {
+                        // Boxed, so that what most connections do without does not make the future of each large.
+                        true => Box::pin(this.announcements.hear(&mut stream, arrival, &stop)).await,
+                        false => Some(arrival),
+                    };
+                    if let Some(arrival) = arrival {
+                        this.serving.serve(&*service, ClientStream::from(stream), arrival, &open, &cut).await;
+                    }
+                }
                 Err(error) => tracing::debug!(%error, "a connection cannot be registered for polling"),
             }
             drop((place, counted, taken_on));

@@ -1,6 +1,7 @@
 //! The client's side: accepting sockets, spreading them over event loops, connections with their deadlines, and client input
 //! that is not a request yet. Knows neither routes nor upstreams.
 
+mod announced;
 mod clock_watch;
 mod connection;
 mod cut;
@@ -26,7 +27,7 @@ mod transport;
 mod unreadable;
 
 pub(in crate::proxy) use self::{
-    connection::{Arrival, Connection},
+    connection::Connection,
     cut::Cut,
     key_watch::KeyWatch,
     listener::{Listener, Port},
@@ -42,4 +43,4 @@ pub use self::{
 };
 
 #[cfg(feature = "bench")]
-pub(in crate::proxy) use self::intake::Intake;
+pub(in crate::proxy) use self::{connection::Arrival, intake::Intake};

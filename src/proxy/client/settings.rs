@@ -64,6 +64,8 @@ impl ListenSettings {
 pub struct ListenerSettings {
     /// Address and port; port 0 chooses a free one. Default `0.0.0.0:8080`.
     pub address: SocketAddr,
+    /// Whether each connection begins with a header of the PROXY protocol, from a trusted proxy. Default: no.
+    pub proxy_protocol: bool,
 }
 
 impl Default for ListenerSettings {
@@ -75,6 +77,6 @@ impl Default for ListenerSettings {
 impl ListenerSettings {
     /// One for plain HTTP.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address }
+        Self { address, proxy_protocol: false }
     }
 }

@@ -251,7 +251,8 @@ impl Gateway {
 async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: Option<Bytes>) -> Result<Decision, Rejection> {
     let RequestContext { record, live, .. } = context;
     let raw_header = client.get_headers_raw_bytes();
-    let now = if body.is_none() { record.began } else { SystemTime::now() };
+    let is_first = body.is_none();
+    let now = if is_first { record.began } else { SystemTime::now() };
     let asked = Asked {
         raw_header: &raw_header,
         is_too_large: raw_header.len() > live.listen.header_bytes,
@@ -261,8 +262,11 @@ async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: 
         last_token: record.state.last_token(),
         now: Timestamp::from(now),
     };
-    let Decided { route, identity, closes, outcome } = live.policy.decide(asked).await;
+    let Decided { route, identity, closes, tells_client, outcome } = live.policy.decide(asked).await;
     record.route = route;
+    if tells_client && is_first && record.client.is_none() {
+        record.forwarded_ignored(&live.ignored);
+    }
     if identity.is_some() {
         record.state.rests_on(identity);
     }

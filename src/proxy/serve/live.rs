@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// How often the operator is told of a proxy that is not trusted.
+const IGNORED_INTERVAL: Duration = Duration::from_secs(600);
+
 /// Everything that depends on the config and can change under traffic.
 #[derive(Debug)]
 pub(in crate::proxy) struct Live {
@@ -39,6 +42,8 @@ pub(in crate::proxy) struct Live {
     pub(in crate::proxy) access_log: Option<Arc<AccessLog>>,
     /// For preflights of pages that no route has `cors` for.
     pub(super) preflights: RateLimit,
+    /// For what proxies say that are not trusted.
+    pub(super) ignored: RateLimit,
 }
 
 impl Live {
@@ -74,6 +79,7 @@ impl Live {
             has_hosts: settings.routes.iter().any(|route| route.host.is_some()),
             access_log,
             preflights: RateLimit::every(Duration::from_secs(10)),
+            ignored: RateLimit::every(IGNORED_INTERVAL),
         })
     }
 

@@ -14,6 +14,7 @@ use crate::{
     proxy::{
         address::Client,
         client::{Connection, Cut, RequestState},
+        http::RateLimit,
         policy::{Permit, Route},
         serve::access_log::{AccessLog, Line},
         upstream::UpstreamFault,
@@ -159,6 +160,20 @@ impl RequestRecord {
     /// The address of the client, and its port where that is known.
     pub(in crate::proxy) fn client_text(&self) -> &str {
         self.client.as_ref().map_or(self.connection.peer().text(), |client| client.text())
+    }
+
+    /// Notes that what the request says of its client does not count. From this machine or a private network, a proxy has said it that an
+    /// operator may have forgotten to name.
+    pub(super) fn forwarded_ignored(&self, complaint: &RateLimit) {
+        self.metrics.clients.forwarded_ignored.inc();
+        let peer = self.connection.peer();
+        if peer.is_near() && complaint.is_due() {
+            tracing::warn!(
+                peer = peer.text(),
+                "X-Forwarded-For and similar fields are ignored and replaced, because this peer is not a trusted proxy; if it is the \
+                 proxy in front, name it in listen.trusted_proxies"
+            );
+        }
     }
 
     /// The status that was answered; 0 for none.
