@@ -14,8 +14,9 @@ fn literals(code: &str) -> Vec<&str> {
 }
 
 /// Where the functions are that give labels their values.
-const LABELS: [&str; 6] = [
+const LABELS: [&str; 7] = [
     "src/jwks/demand.rs",
+    "src/proxy/client/announced.rs",
     "src/proxy/client/cut.rs",
     "src/proxy/client/unreadable.rs",
     "src/proxy/upstream/fault.rs",
@@ -25,7 +26,7 @@ const LABELS: [&str; 6] = [
 
 /// The rows as they must be. Series without a sample are not exported, so the declarations are read.
 fn declared() -> BTreeSet<String> {
-    let source = read("src/metrics.rs");
+    let (source, clients) = (read("src/metrics.rs"), read("src/metrics/clients.rs"));
     let (_, declarations) = source.split_once("let declare = Declare(&registry);").unwrap();
     let (declarations, _) = declarations.split_once("struct Declare").unwrap();
     let row = |call: &str| {
@@ -40,6 +41,8 @@ fn declared() -> BTreeSet<String> {
         let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
         format!("| `syncgate_{name}` | {kind} | {labels} | {help} |").replace("|  |", "| |")
     };
+    let (_, of_clients) = clients.split_once("Ok(Self {").unwrap();
+    let declarations = format!("{declarations}{of_clients}");
     let calls = declarations.split("declare").filter(|rest| rest.trim_start().starts_with('.')).map(row).collect::<BTreeSet<_>>();
     assert!(calls.len() > 30, "the declarations were not found");
     calls

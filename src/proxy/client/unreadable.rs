@@ -92,7 +92,7 @@ impl Unreadable {
     const fn words(self) -> &'static str {
         match self {
             Self::ProxyProtocol => {
-                "it looks like the PROXY protocol, which is not supported: disable it in the load balancer in front"
+                "it looks like the PROXY protocol: set listen.proxy_protocol, or disable it in the load balancer in front"
             }
             Self::Tls => "it looks like TLS, which is not supported: terminate it in the proxy in front, or use http://",
             Self::Http2 => "it looks like HTTP/2 without TLS, which is not supported: use HTTP/1.1 in the proxy in front",

@@ -14,7 +14,8 @@ use crate::{
     exchange::Exchange,
     metrics::Metrics,
     proxy::{
-        ProxyError, ProxySettings, TellSettings,
+        ProxyError, ProxySettings,
+        address::TellSettings,
         client::ListenSettings,
         http::RateLimit,
         policy::{Policy, Route, RouteSettings, RouteTable},
