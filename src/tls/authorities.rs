@@ -54,19 +54,7 @@ impl Authorities {
 
     /// The content of such a file.
     pub fn parse(data: &[u8]) -> Result<Self, AuthoritiesProblem> {
-        let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
-        let damaged = |number: usize, what: &dyn fmt::Display| AuthoritiesProblem::Damaged { number, what: what.to_string() };
-        let mut certificates = Vec::new();
-        for (index, certificate) in CertificateDer::pem_slice_iter(data).enumerate() {
-            certificates.push(certificate.map_err(|error| damaged(index + 1, &pem_words(&error)))?);
-        }
-        if certificates.is_empty() {
-            return Err(AuthoritiesProblem::None(hint(data)));
-        }
-        for (index, certificate) in certificates.iter().enumerate() {
-            x509_parser::parse_x509_certificate(certificate).map_err(|_| damaged(index + 1, &"is damaged"))?;
-        }
-        Self::of(certificates)
+        Self::of(certificates_of(data)?)
     }
 
     /// These certificates.
@@ -79,6 +67,11 @@ impl Authorities {
                 .map_err(|error| AuthoritiesProblem::Damaged { number, what: format!("cannot be used: {error}") })?;
         }
         Ok(Self { certificates, store: Arc::new(store) })
+    }
+
+    /// Those whose signatures are trusted.
+    pub fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.store)
     }
 
     /// For connections on which these certificates, and no others, are trusted. TLS 1.2 and 1.3, HTTP/1.1.
@@ -107,6 +100,23 @@ impl fmt::Debug for Authorities {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Authorities").field("count", &self.certificates.len()).finish_non_exhaustive()
     }
+}
+
+/// The certificates in PEM, at least one, in their order. Each can be read as X.509; nothing else of them is checked.
+pub fn certificates_of(data: &[u8]) -> Result<Vec<CertificateDer<'static>>, AuthoritiesProblem> {
+    let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
+    let damaged = |number: usize, what: &dyn fmt::Display| AuthoritiesProblem::Damaged { number, what: what.to_string() };
+    let mut certificates = Vec::new();
+    for (index, certificate) in CertificateDer::pem_slice_iter(data).enumerate() {
+        certificates.push(certificate.map_err(|error| damaged(index + 1, &pem_words(&error)))?);
+    }
+    if certificates.is_empty() {
+        return Err(AuthoritiesProblem::None(hint(data)));
+    }
+    for (index, certificate) in certificates.iter().enumerate() {
+        x509_parser::parse_x509_certificate(certificate).map_err(|_| damaged(index + 1, &"is damaged"))?;
+    }
+    Ok(certificates)
 }
 
 fn pem_words(error: &pem::Error) -> String {

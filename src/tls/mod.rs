@@ -13,7 +13,7 @@ pub(crate) mod testing;
 mod verifier;
 mod words;
 
-pub use authorities::{Authorities, AuthoritiesProblem};
+pub use authorities::{Authorities, AuthoritiesProblem, certificates_of};
 pub use loopback::is_loopback;
 pub use words::explain;
 

@@ -1,0 +1,155 @@
+//! [`ServerTls`]: how the handshakes of one listener are answered.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    ServerConfig, SupportedProtocolVersion,
+    crypto::aws_lc_rs::{Ticketer, default_provider},
+    server::{ClientHello, NoServerSessionStorage, ProducesTickets},
+    version::{TLS12, TLS13},
+};
+
+use super::{CertificateError, MinVersion, TlsSettings, names::Names, pair::Pair};
+
+/// The record that answers a hello for which there is no certificate: a fatal alert `unrecognized_name` (RFC 6066 section 3).
+pub const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x70];
+
+/// How the handshakes of one listener are answered. What is replaced applies to the next handshake; connections keep what they have.
+pub struct ServerTls {
+    current: ArcSwap<Current>,
+    /// Held while something is changed, so that two changes do not overwrite each other.
+    changing: Mutex<()>,
+}
+
+/// What was loaded for new settings, ready to be used.
+pub struct Prepared(Current);
+
+/// What handshakes are answered with.
+pub(super) struct Current {
+    pub(super) settings: TlsSettings,
+    /// In the order of the settings.
+    pub(super) pairs: Vec<Arc<Pair>>,
+    names: Arc<Names>,
+    config: Arc<ServerConfig>,
+    ticketer: Arc<dyn ProducesTickets>,
+}
+
+impl ServerTls {
+    /// Reads and checks everything that the settings name.
+    pub fn load(settings: &TlsSettings, now: SystemTime) -> Result<Self, CertificateError> {
+        let current = Current::load(settings, Ticketer::new()?, now)?;
+        Ok(Self { current: ArcSwap::from_pointee(current), changing: Mutex::new(()) })
+    }
+
+    /// With what to answer this hello; None: with [`UNRECOGNIZED_NAME`].
+    pub fn config_for(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
+        let current = self.current.load();
+        current.names.answers(hello.server_name()).then(|| Arc::clone(&current.config))
+    }
+
+    /// Whether a certificate is for this host: a name, or an address without brackets. The port is not part of it.
+    pub fn serves(&self, name: &str) -> bool {
+        self.current.load().names.covers(name)
+    }
+
+    /// What is to think about, one line for each.
+    pub fn warnings(&self) -> Vec<String> {
+        let current = self.current.load();
+        let of = |pair: &Arc<Pair>| {
+            let file = pair.files.chain.display().to_string();
+            pair.warnings.iter().map(|warning| format!("{file}: {warning}")).collect::<Vec<_>>()
+        };
+        current.pairs.iter().flat_map(of).collect()
+    }
+
+    /// Reads and checks what other settings name. Nothing is changed yet.
+    pub fn prepare(&self, settings: &TlsSettings, now: SystemTime) -> Result<Prepared, CertificateError> {
+        let ticketer = Arc::clone(&self.current.load().ticketer);
+        Current::load(settings, ticketer, now).map(Prepared)
+    }
+
+    /// Answers by what was prepared from now on.
+    pub fn adopt(&self, prepared: Prepared) {
+        let _changing = self.change();
+        self.current.store(Arc::new(prepared.0));
+    }
+
+    /// Both: prepares and adopts, or changes nothing.
+    pub fn replace(&self, settings: &TlsSettings, now: SystemTime) -> Result<(), CertificateError> {
+        self.adopt(self.prepare(settings, now)?);
+        Ok(())
+    }
+
+    pub(super) fn current(&self) -> Arc<Current> {
+        self.current.load_full()
+    }
+
+    /// Exchanges some of the pairs, unless the settings have changed since `seen` was.
+    pub(super) fn renew(&self, seen: &Arc<Current>, pairs: Vec<Arc<Pair>>) -> Result<(), CertificateError> {
+        let _changing = self.change();
+        if Arc::ptr_eq(&self.current.load(), seen) {
+            let renewed = Current::of(seen.settings.clone(), pairs, Arc::clone(&seen.ticketer))?;
+            self.current.store(Arc::new(renewed));
+        }
+        Ok(())
+    }
+
+    /// Nothing is left half done under this lock, so one that a panic left behind is as good as any.
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ServerTls").field("pairs", &self.current.load().pairs).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Prepared").field(&self.0.pairs).finish()
+    }
+}
+
+impl Current {
+    fn load(settings: &TlsSettings, ticketer: Arc<dyn ProducesTickets>, now: SystemTime) -> Result<Self, CertificateError> {
+        let read = |files| Pair::read(files, now).map(Arc::new);
+        let pairs: Result<Vec<_>, _> = settings.certificates.iter().map(read).collect();
+        Self::of(settings.clone(), pairs?, ticketer)
+    }
+
+    fn of(settings: TlsSettings, pairs: Vec<Arc<Pair>>, ticketer: Arc<dyn ProducesTickets>) -> Result<Self, CertificateError> {
+        let names = Arc::new(Names::of(&pairs, &settings.default)?);
+        let config = Arc::new(config(&settings, Arc::clone(&names), Arc::clone(&ticketer))?);
+        Ok(Self { settings, pairs, names, config, ticketer })
+    }
+}
+
+/// Early data stays off, which is the default: it can be replayed, and a request with a token is what one would replay.
+fn config(settings: &TlsSettings, names: Arc<Names>, ticketer: Arc<dyn ProducesTickets>) -> Result<ServerConfig, CertificateError> {
+    const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+    const NEW: &[&SupportedProtocolVersion] = &[&TLS13];
+    let versions = match settings.min_version {
+        MinVersion::Tls12 => BOTH,
+        MinVersion::Tls13 => NEW,
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_protocol_versions(versions)?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(names);
+    // Tickets alone, so that there is one place to clear; one of them, since clients use one.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = ticketer;
+    config.send_tls13_tickets = 1;
+    let protocols: &[&[u8]] = if settings.http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(config)
+}
+
+#[cfg(test)]
+#[path = "server_tls_tests.rs"]
+mod tests;

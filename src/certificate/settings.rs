@@ -1,0 +1,69 @@
+//! The settings of a TLS listener.
+
+use std::{path::PathBuf, time::Duration};
+
+/// What a TLS listener shows and demands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TlsSettings {
+    /// The certificates, each found by the names in it. Several may have the same name, such as P-256 beside RSA: the client's
+    /// signature schemes decide.
+    pub certificates: Vec<PairFiles>,
+    /// What a client gets that names no host, or one without a certificate. Default: the first certificate.
+    pub default: DefaultCertificate,
+    /// The oldest version of TLS. Default 1.2.
+    pub min_version: MinVersion,
+    /// Whether clients show certificates. Default: they are not asked for one.
+    pub client_certificates: ClientCertificateSettings,
+    /// For a handshake as a whole, from the accepted connection on. Default 10 s; 1 s to 60 s.
+    pub handshake_timeout: Duration,
+    /// Whether HTTP/2 is offered beside HTTP/1.1. Default yes.
+    pub http2: bool,
+}
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        Self {
+            certificates: Vec::new(),
+            default: DefaultCertificate::First,
+            min_version: MinVersion::Tls12,
+            client_certificates: ClientCertificateSettings::default(),
+            handshake_timeout: Duration::from_secs(10),
+            http2: true,
+        }
+    }
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairFiles {
+    /// The server's certificate, then its intermediates, each issued by the next one.
+    pub chain: PathBuf,
+    /// The key, not encrypted; a private file. It may be the same file as the chain.
+    pub key: PathBuf,
+}
+
+/// What a client gets that names no host, or one without a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DefaultCertificate {
+    /// The first certificate, and others that share a name with it.
+    #[default]
+    First,
+    /// The certificates of this name.
+    Of(String),
+    /// None: the handshake is refused with `unrecognized_name`.
+    Refused,
+}
+
+/// The oldest version of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MinVersion {
+    /// 1.2, and 1.3 for clients that have it.
+    #[default]
+    Tls12,
+    /// 1.3 alone.
+    Tls13,
+}
+
+/// Whether clients show certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientCertificateSettings {}
