@@ -3,12 +3,14 @@
 //! Label values come from closed lists: names in the config, enums, numbers that we choose. Never a path, a user, a `kid` or
 //! other client input.
 
+mod certificates;
 mod clients;
 mod listening;
 mod panics;
 mod prune;
 mod route;
 
+pub use certificates::CertificateMetrics;
 pub use clients::ClientMetrics;
 pub use listening::Listening;
 pub use panics::count_panic;
@@ -41,6 +43,8 @@ pub struct Metrics {
     pub jwks: JwksMetrics,
     /// The config in use.
     pub config: ConfigMetrics,
+    /// Certificates shown to clients, and by which clients are verified.
+    pub certificates: CertificateMetrics,
     /// `syncgate_accept_errors_total{listener,kind}`.
     accept_errors: IntCounterVec,
 }
@@ -175,6 +179,7 @@ impl Metrics {
                     "When the config in use was loaded, in seconds since the epoch.",
                 )?,
             },
+            certificates: CertificateMetrics::new(&declare)?,
             registry: registry.clone(),
         };
         declare.panics("panics_total", "Panics of the process, each a bug in the gateway.")?;

@@ -4,10 +4,12 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use crate::{
     admin::credential::Credential,
+    certificate::{CertificateError, ClientRules, PairFiles, ServerTls, TlsSettings, check_pair, check_rules},
     config::problem::{Position, Problem},
     jwks::check_key_file,
     private_file::Secret,
@@ -36,6 +38,12 @@ pub enum Target {
     SharedSecret(PathBuf),
     /// A file with certificates of authorities, PEM.
     Authorities(PathBuf),
+    /// The files of a certificate and its key.
+    Pair(PairFiles),
+    /// TLS whose default certificate has to be among those that it has.
+    DefaultCertificate(Box<TlsSettings>),
+    /// The files by which clients' certificates are verified.
+    ClientRules(ClientRules),
     /// A file with an issuer's keys.
     Keys(PathBuf),
     /// A file that the gateway writes itself; it need not be there yet.
@@ -63,10 +71,31 @@ impl Reference {
                 .map_err(|problem| or_make(path, problem, "syncgate admin credential --config FILE"))
                 .and_then(|()| Credential::read(path).map(|_| ()).map_err(|error| error.to_string())),
             Target::Authorities(path) => check_readable(path).and_then(|()| check_authorities(path)),
+            Target::Pair(files) => check_pair(files, SystemTime::now()).map(|_| ()).map_err(|error| error.to_string()),
+            Target::ClientRules(rules) => check_rules(rules, SystemTime::now()).map(|_| ()).map_err(|error| error.to_string()),
+            Target::DefaultCertificate(settings) => match ServerTls::load(settings, SystemTime::now()) {
+                Err(error @ CertificateError::NoDefault { .. }) => Err(error.to_string()),
+                // What else is wrong is reported where it is.
+                _ => Ok(()),
+            },
             Target::Variable(name) if is_set(name) => Ok(()),
             Target::Variable(name) => Err(format!("the environment variable {name} is not set")),
         };
-        outcome.map_err(|text| Problem { at: self.at, key: self.key.clone(), text })
+        outcome.map_err(|text| self.problem(text))
+    }
+
+    /// What there is to think about, if it can be used.
+    pub fn warnings(&self) -> Vec<Problem> {
+        let warnings = match &self.target {
+            Target::Pair(files) => check_pair(files, SystemTime::now()),
+            Target::ClientRules(rules) => check_rules(rules, SystemTime::now()),
+            _ => return Vec::new(),
+        };
+        warnings.unwrap_or_default().into_iter().map(|text| self.problem(text)).collect()
+    }
+
+    fn problem(&self, text: String) -> Problem {
+        Problem { at: self.at, key: self.key.clone(), text }
     }
 }
 

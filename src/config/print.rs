@@ -5,6 +5,7 @@ mod listen;
 mod marks;
 mod mint;
 mod routes;
+mod tls;
 mod yaml;
 
 use std::fmt;

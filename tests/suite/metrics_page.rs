@@ -26,9 +26,11 @@ const LABELS: [&str; 7] = [
 
 /// The rows as they must be. Series without a sample are not exported, so the declarations are read.
 fn declared() -> BTreeSet<String> {
-    let (source, clients) = (read("src/metrics.rs"), read("src/metrics/clients.rs"));
+    let source = read("src/metrics.rs");
     let (_, declarations) = source.split_once("let declare = Declare(&registry);").unwrap();
     let (declarations, _) = declarations.split_once("struct Declare").unwrap();
+    let part = |part: &str| read(&format!("src/metrics/{part}.rs")).split_once("Ok(Self {").unwrap().1.to_owned();
+    let declarations = format!("{declarations}{}{}", part("certificates"), part("clients"));
     let row = |call: &str| {
         let call: &str = call.split(")?").next().unwrap();
         let kind = match call.trim_start().trim_start_matches('.').split('(').next().unwrap() {
@@ -41,8 +43,6 @@ fn declared() -> BTreeSet<String> {
         let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
         format!("| `syncgate_{name}` | {kind} | {labels} | {help} |").replace("|  |", "| |")
     };
-    let (_, of_clients) = clients.split_once("Ok(Self {").unwrap();
-    let declarations = format!("{declarations}{of_clients}");
     let calls = declarations.split("declare").filter(|rest| rest.trim_start().starts_with('.')).map(row).collect::<BTreeSet<_>>();
     assert!(calls.len() > 30, "the declarations were not found");
     calls

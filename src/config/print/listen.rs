@@ -1,7 +1,10 @@
 //! The listeners of the printout.
 
 use crate::{
-    config::{print::yaml::Yaml, read::addresses},
+    config::{
+        print::{tls::print_tls, yaml::Yaml},
+        read::addresses,
+    },
     proxy::{ListenSettings, ListenerSettings},
 };
 
@@ -39,4 +42,7 @@ pub(super) fn print_listen(listen: &ListenSettings, yaml: &mut Yaml) {
 /// Those of one listener, but for its address.
 fn keys(listener: &ListenerSettings, yaml: &mut Yaml) {
     yaml.plain("proxy_protocol", listener.proxy_protocol);
+    if let Some(tls) = &listener.tls {
+        print_tls(tls, yaml);
+    }
 }

@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    config::{read::addresses, section::Section},
+    config::{
+        read::{addresses, tls},
+        section::Section,
+    },
     proxy::{ListenSettings, ListenerSettings},
 };
 
@@ -64,7 +67,8 @@ fn listener(section: &mut Section<'_>, default: Option<SocketAddr>) -> ListenerS
         Some(default) => section.address("address", default),
         None => section.required_address("address").unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
     };
-    ListenerSettings { address, proxy_protocol: section.flag("proxy_protocol", false) }
+    let tls = section.field("tls").map(|field| tls::settings(&field));
+    ListenerSettings { address, proxy_protocol: section.flag("proxy_protocol", false), tls }
 }
 
 /// Whether only one of two listeners could have its address.

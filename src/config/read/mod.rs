@@ -23,5 +23,6 @@ pub(super) mod places;
 pub(super) mod presets;
 pub(super) mod routes;
 pub(super) mod signing;
+pub(super) mod tls;
 pub(super) mod trust;
 pub(super) mod upstreams;

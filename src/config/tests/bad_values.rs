@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{TENANT_ID, bad_endpoints, bad_minting, bad_routes, config, parse, problems, with};
+use super::{TENANT_ID, bad_endpoints, bad_listeners, bad_minting, bad_routes, config, parse, problems, with};
 
 const KEY_URL: &str = "accepted: https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])";
 const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
@@ -284,6 +284,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row("/upstream", json!("http://127.0.0.1"), "upstream: is not a mapping; accepted: keys with values, indented"),
         row("/issuers", json!("b2c"), "issuers: is not a mapping; accepted: keys with values, indented"),
     ];
+    rows.extend(bad_listeners::rows());
     rows.extend(bad_routes::rows());
     rows.extend(bad_endpoints::rows());
     rows.extend(bad_minting::rows());

@@ -3,6 +3,8 @@
 /// Bad values of how keys arrive, and of who may change that.
 mod bad_endpoints;
 mod bad_key_sources;
+/// Those of TLS on a listener.
+mod bad_listeners;
 /// Of these, those for minting.
 mod bad_minting;
 /// And those of a route.

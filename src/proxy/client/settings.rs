@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::proxy::address::TrustSettings;
+use crate::{certificate::TlsSettings, proxy::address::TrustSettings};
 
 /// The listeners for clients, and what all their connections have in common.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +66,8 @@ pub struct ListenerSettings {
     pub address: SocketAddr,
     /// Whether each connection begins with a header of the PROXY protocol, from a trusted proxy. Default: no.
     pub proxy_protocol: bool,
+    /// TLS. Default: plain HTTP.
+    pub tls: Option<TlsSettings>,
 }
 
 impl Default for ListenerSettings {
@@ -77,6 +79,6 @@ impl Default for ListenerSettings {
 impl ListenerSettings {
     /// One for plain HTTP.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address, proxy_protocol: false }
+        Self { address, proxy_protocol: false, tls: None }
     }
 }
