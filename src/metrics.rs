@@ -9,6 +9,7 @@ mod listening;
 mod panics;
 mod prune;
 mod route;
+mod secure;
 
 pub use certificates::CertificateMetrics;
 pub use clients::ClientMetrics;
@@ -17,6 +18,7 @@ pub use panics::count_panic;
 use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
 pub use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 pub use route::RouteMetrics;
+pub use secure::SecureMetrics;
 
 /// From 10 microseconds: a cached exchange costs about one, a verification fifty, an RSA-4096 signature several thousand.
 const EXCHANGE_BUCKETS: &[f64] =
@@ -37,6 +39,8 @@ pub struct Metrics {
     pub proxy: ProxyMetrics,
     /// Who clients are.
     pub clients: ClientMetrics,
+    /// TLS and HTTP/2 with clients.
+    pub secure: SecureMetrics,
     /// Tokens verified and minted.
     pub exchange: ExchangeMetrics,
     /// Key sets of the issuers.
@@ -165,6 +169,7 @@ impl Metrics {
         let metrics = Self {
             proxy: ProxyMetrics::new(&declare)?,
             clients: ClientMetrics::new(&declare)?,
+            secure: SecureMetrics::new(&declare)?,
             exchange: ExchangeMetrics::new(&declare)?,
             jwks: JwksMetrics::new(&declare)?,
             accept_errors: declare.counters(

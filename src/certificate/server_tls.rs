@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -64,6 +64,11 @@ impl ServerTls {
     pub fn is_alike(&self, name: Option<&str>, host: &str) -> bool {
         let current = self.current.load();
         Arc::ptr_eq(current.policies.for_name(name), current.policies.for_name(Some(host)))
+    }
+
+    /// For a handshake as a whole.
+    pub fn handshake_timeout(&self) -> Duration {
+        self.current.load().settings.handshake_timeout
     }
 
     /// Whether a certificate is for this host: a name, or an address without brackets. The port is not part of it.

@@ -147,12 +147,24 @@ impl<'a> Section<'a> {
 
     /// A duration within a range, or `none`, which is the default.
     pub(super) fn limit(&mut self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
-        let field = self.field(key)?;
-        let accepted = format!("none, or {} to {} (default none)", show_duration(*range.start()), show_duration(*range.end()));
-        if field.scalar(&accepted)? == "none" {
-            return None;
+        self.limit_or(key, None, range)
+    }
+
+    /// A duration within a range, or `none`.
+    pub(super) fn limit_or(
+        &mut self,
+        key: &'static str,
+        default: Option<Duration>,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let Some(field) = self.field(key) else { return default };
+        let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
+        let accepted = format!("none, or {least} to {most} (default {})", default.map_or("none".to_owned(), show_duration));
+        match field.scalar(&accepted) {
+            Some("none") => None,
+            Some(_) => field.quantity(parse_duration, ["short", "long"], &range, &accepted),
+            None => default,
         }
-        field.quantity(parse_duration, ["short", "long"], &range, &accepted)
     }
 
     /// A size in bytes within a range.

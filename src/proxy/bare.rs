@@ -21,9 +21,9 @@ use crate::{
     metrics::Metrics,
     proxy::{
         AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
-        client::{Arrival, Connection, Intake, KeyWatch, LastWork, Listener, Port, Serve, Transport},
+        client::{Arrival, ClientSession, Connection, Intake, KeyWatch, LastWork, Listener, Port, Serve, Transport, Unreadable},
         policy::{Route, StripList},
-        serve::{Outcome, RequestRecord, limit},
+        serve::{Outcome, RequestRecord},
         server_conf,
         upstream::{Backend, MAX_IDLE_CONNECTIONS, SystemAuthorities},
     },
@@ -69,7 +69,8 @@ impl UnauthenticatedProxyForBenches {
                 Arc::new(KeyWatch::without_keys()),
                 metrics,
                 &loops,
-            )),
+                false,
+            )?),
             upstream,
             _loops: loops,
         })
@@ -78,7 +79,7 @@ impl UnauthenticatedProxyForBenches {
     /// Serves until `stop`, as [`Proxy::run`](super::Proxy::run) does.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         let resolver = tokio::spawn(self.upstream.keep_resolved(stop.clone()));
-        self.listener.run(vec![Port { socket, number: 0, proxy_protocol: false }], stop, grace).await;
+        self.listener.run(vec![Port { socket, number: 0, proxy_protocol: false, tls: None }], stop, grace).await;
         resolver.abort();
     }
 }
@@ -111,6 +112,9 @@ impl Serve for BarePingora {
         CONNECTION.scope(Arc::clone(connection), requests).await;
         None
     }
+
+    /// No listener of this one offers HTTP/2.
+    async fn serve_stream(&self, _session: ClientSession, _connection: &Arc<Connection>, _unreadable: Option<Unreadable>) {}
 
     async fn tend(&self) {}
 
@@ -158,7 +162,9 @@ impl ProxyHttp for Hooks {
             if client.get_keepalive_timeout() == Some(0) {
                 client.set_server_keepalive(Some(self.listen.keepalive_timeout.as_secs().max(1)));
             }
-            limit(client, &context.connection, &self.listen);
+            client.set_pipelining_enabled(true);
+            client.set_read_timeout(Some(self.listen.body_timeout));
+            context.connection.request().bound_writes(self.listen.write_timeout);
         }
         context.route = Some(Arc::clone(&self.route));
         Ok(())

@@ -9,7 +9,6 @@ use super::{Gateway, Running, StartError, access_log, expect_names, is_access_lo
 use crate::{
     config::{Config, ConfigError},
     metrics::Metrics,
-    proxy::ListenSettings,
     signing::SigningKey,
     token::Timestamp,
 };
@@ -116,10 +115,11 @@ fn keep_what_needs_a_restart(old: &Config, mut config: Config) -> NeedsRestart {
         }
     };
     let (listen, before) = (&mut config.proxy.listen, &old.proxy.listen);
-    keep("listen.address", listen.addresses().eq(before.addresses()));
-    let announced = |listen: &ListenSettings| listen.listeners.iter().map(|one| one.proxy_protocol).collect::<Vec<_>>();
-    keep("listen.proxy_protocol", announced(listen) == announced(before));
-    listen.listeners.clone_from(&before.listeners);
+    let has_places_of_before = listen.has_places_of(before);
+    keep("listen.address, listen.also, listen.proxy_protocol", has_places_of_before);
+    if !has_places_of_before {
+        listen.listeners.clone_from(&before.listeners);
+    }
     keep("listen.max_connections", listen.max_connections == before.max_connections);
     listen.max_connections = before.max_connections;
     keep("admin.address", config.admin.address == old.admin.address);

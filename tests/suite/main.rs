@@ -29,6 +29,7 @@ mod header_bounds;
 mod hop_by_hop;
 mod hostile;
 mod hostile_provider;
+mod http2;
 mod installed;
 mod interop;
 mod key_admin;

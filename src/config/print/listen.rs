@@ -36,6 +36,10 @@ pub(super) fn print_listen(listen: &ListenSettings, yaml: &mut Yaml) {
     yaml.limit("ping_every", listen.ping_every);
     yaml.list("trusted_proxies", &listen.trust.proxies.ranges().iter().map(ToString::to_string).collect::<Vec<_>>());
     yaml.text("client_address", addresses::name_of(&listen.trust.client_field));
+    yaml.open("http2");
+    yaml.plain("max_streams", listen.http2.max_streams);
+    yaml.limit("max_age", listen.http2.max_age);
+    yaml.close();
     yaml.close();
 }
 

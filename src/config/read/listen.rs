@@ -7,7 +7,7 @@ use crate::{
         read::{addresses, tls},
         section::Section,
     },
-    proxy::{ListenSettings, ListenerSettings},
+    proxy::{Http2Settings, ListenSettings, ListenerSettings},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,10 +32,21 @@ pub(in crate::config) fn listen(mut section: Section<'_>) -> ListenSettings {
         stream_grace: section.duration("stream_grace", default.stream_grace, Duration::ZERO..=SECOND * 60),
         ping_every: section.limit("ping_every", SECOND..=HOUR),
         trust: addresses::trust(&mut section),
+        http2: http2(section.section("http2")),
     };
     if settings.trust.proxies.is_empty() && settings.listeners.iter().any(|listener| listener.proxy_protocol) {
         section.missing("trusted_proxies", "the load balancers whose PROXY protocol is believed; every other connection is closed");
     }
+    section.finish();
+    settings
+}
+
+fn http2(mut section: Section<'_>) -> Http2Settings {
+    let default = Http2Settings::default();
+    let settings = Http2Settings {
+        max_streams: section.number("max_streams", default.max_streams, 1..=1_000),
+        max_age: section.limit_or("max_age", default.max_age, SECOND * 60..=HOUR * 24 * 30),
+    };
     section.finish();
     settings
 }

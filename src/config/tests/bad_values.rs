@@ -30,6 +30,13 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             format!("listen.address: \"localhost\" is not a valid address with a port; {}", address("0.0.0.0:8080")),
         ),
         row("/listen/also", json!([1]), "listen.also[0]: is not a mapping; accepted: keys with values, indented"),
+        row("/listen/http2", json!([1]), "listen.http2: is not a mapping; accepted: keys with values, indented"),
+        row("/listen/http2/max_streams", json!(0), "listen.http2.max_streams: 0 is too small; accepted: 1 to 1000 (default 100)"),
+        row(
+            "/listen/http2/max_age",
+            json!("59s"),
+            "listen.http2.max_age: 59s is too short; accepted: none, or 1m to 30d (default 1h)",
+        ),
         row("/listen/max_connections", json!(0), "listen.max_connections: 0 is too small; accepted: 1 to 1000000 (default 10000)"),
         row(
             "/listen/max_connections",

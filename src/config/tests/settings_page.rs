@@ -17,7 +17,7 @@ const UNKNOWN: &str = "zzzzzzzzzzzz";
 const ENDPOINT: &str = "/routes/0/endpoint";
 
 /// Every mapping of the file whose keys are fixed, as the page writes it, and as a JSON pointer into [`bases`].
-const SECTIONS: [(&str, &str); 24] = [
+const SECTIONS: [(&str, &str); 25] = [
     ("", ""),
     ("listen.", "/listen"),
     ("listen.also[].", "/listen/also/0"),
@@ -25,6 +25,7 @@ const SECTIONS: [(&str, &str); 24] = [
     ("listen.tls.certificates[].", "/listen/tls/certificates/0"),
     ("listen.tls.client_certificates.", "/listen/tls/client_certificates"),
     ("listen.tls.client_certificates.names[].", "/listen/tls/client_certificates/names/0"),
+    ("listen.http2.", "/listen/http2"),
     ("admin.", "/admin"),
     ("issuers[].", "/issuers/0"),
     ("issuers[].unknown_kid.", "/issuers/0/unknown_kid"),

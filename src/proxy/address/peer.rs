@@ -46,6 +46,11 @@ impl Peer {
         Self { address, scheme, may_tell: true, text: address.to_string(), lines }
     }
 
+    /// The same, coming so.
+    pub(in crate::proxy) fn by(self, scheme: Scheme) -> Self {
+        Self { may_tell: self.may_tell, ..Self::new(self.address, scheme) }
+    }
+
     /// The same, but nothing that comes on its connection is said by a trusted proxy.
     pub(in crate::proxy) fn unbelieved(self) -> Self {
         Self { may_tell: false, ..self }

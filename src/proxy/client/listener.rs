@@ -16,16 +16,18 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    certificate::ServerTls,
     metrics::{IntGauge, Listening, Metrics},
     proxy::{
         client::{
             announced::Announcements,
-            connection::Arrival,
+            connection::{Arrival, Secure},
             cut::Cut,
             displacing::{self, OpenConnections},
             event_loops::{EventLoop, EventLoops},
+            handshakes::Handshakes,
             key_watch::KeyWatch,
-            serving::{Serve, Serving},
+            serving::{Ending, Serve, Serving},
             settings::ListenSettings,
             stream::ClientStream,
         },
@@ -41,6 +43,8 @@ pub(in crate::proxy) struct Listener<S> {
     workers: Vec<Worker<S>>,
     serving: Serving,
     announcements: Announcements,
+    /// None where no port has TLS.
+    handshakes: Option<Handshakes>,
 }
 
 /// A socket that clients connect to.
@@ -49,28 +53,26 @@ pub(in crate::proxy) struct Port {
     pub(in crate::proxy) number: u16,
     /// Whether each connection begins with a header of the PROXY protocol.
     pub(in crate::proxy) proxy_protocol: bool,
+    /// How handshakes are answered; none: the port is for plain HTTP.
+    pub(in crate::proxy) tls: Option<Arc<ServerTls>>,
 }
 
 /// What all connections of one run share.
 struct Run {
     connections: TaskTracker,
-    /// Cancelled when the gateway stops.
-    stop: CancellationToken,
-    /// Cancelled when the grace is over.
-    cut: CancellationToken,
+    ending: Ending,
     max_connections: usize,
     places: Arc<Semaphore>,
     full: RateLimit,
 }
 
 /// A connection that has come, and what it has taken up.
-struct Newcomer {
+struct Newcomer<T> {
     /// Watched by no event loop yet.
-    stream: std::net::TcpStream,
+    stream: T,
     arrival: Arrival,
     place: OwnedSemaphorePermit,
     counted: Counted,
-    proxy_protocol: bool,
 }
 
 /// What serves on one event loop. Each has a pool of connections to the upstream of its own: one that was opened on another loop would
@@ -83,17 +85,23 @@ struct Worker<S> {
 
 impl<S: Serve> Listener<S> {
     /// `service` is called for each event loop.
+    ///
+    /// # Errors
+    /// Threads for handshakes, if there `is_tls`, cannot be started.
     pub(in crate::proxy) fn new(
         service: impl Fn() -> S,
         settings: Arc<ArcSwap<ListenSettings>>,
         trust: Arc<KeyWatch>,
         metrics: Arc<Metrics>,
         loops: &EventLoops,
-    ) -> Self {
+        is_tls: bool,
+    ) -> io::Result<Self> {
         let worker =
             |event_loop: &EventLoop| Worker { service: Arc::new(service()), event_loop: event_loop.clone(), open: Arc::default() };
+        let workers = loops.iter().map(worker).collect();
+        let handshakes = is_tls.then(Handshakes::start).transpose()?;
         let announcements = Announcements::new(Arc::clone(&settings), Arc::clone(&metrics));
-        Self { workers: loops.iter().map(worker).collect(), serving: Serving { settings, trust, metrics }, announcements }
+        Ok(Self { workers, serving: Serving { settings, trust, metrics }, announcements, handshakes })
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is in progress.
@@ -107,8 +115,7 @@ impl<S: Serve> Listener<S> {
         self.metrics().proxy.connections_limit.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
         let run = Arc::new(Run {
             connections: TaskTracker::new(),
-            stop: stop.clone(),
-            cut: CancellationToken::new(),
+            ending: Ending::default(),
             max_connections,
             places: Arc::new(Semaphore::new(max_connections)),
             full: RateLimit::every(LOG_INTERVAL),
@@ -118,6 +125,7 @@ impl<S: Serve> Listener<S> {
             () = stop.cancelled() => {}
         }
         drop(ports);
+        run.ending.stopping.cancel();
         for worker in &self.workers {
             worker.service.stop().await;
         }
@@ -125,7 +133,7 @@ impl<S: Serve> Listener<S> {
         if tokio::time::timeout(grace, run.connections.wait()).await.is_err() {
             let connections = run.connections.len();
             tracing::warn!(connections, "the grace period is over; the remaining connections are closed");
-            run.cut.cancel();
+            run.ending.cut.cancel();
             run.connections.wait().await;
         }
     }
@@ -138,30 +146,70 @@ impl<S: Serve> Listener<S> {
             let Some(place) = self.place(run).await else { return };
             self.metrics().proxy.connections_accepted.inc();
             let counted = Counted::new(&self.metrics().proxy.connections);
-            let newcomer =
-                Newcomer { stream, arrival: Arrival::new(peer, port.number), place, counted, proxy_protocol: port.proxy_protocol };
-            self.hand_over(newcomer, run);
+            let newcomer = Newcomer { stream, arrival: Arrival::new(peer, port.number), place, counted };
+            match port.proxy_protocol {
+                false => self.receive(newcomer, port.tls.clone(), run),
+                true => self.hear(newcomer, port.tls.clone(), run),
+            }
         }
     }
 
+    /// Hears from a proxy whom a connection is from, and what comes then.
+    fn hear(self: &Arc<Self>, newcomer: Newcomer<std::net::TcpStream>, tls: Option<Arc<ServerTls>>, run: &Arc<Run>) {
+        let (this, within) = (Arc::clone(self), Arc::clone(run));
+        run.connections.spawn(async move {
+            let Newcomer { stream, arrival, place, counted } = newcomer;
+            let Ok(mut stream) = TcpStream::from_std(stream) else { return };
+            if let Some(arrival) = this.announcements.hear(&mut stream, arrival, &within.ending.stopping).await
+                && let Ok(stream) = stream.into_std()
+            {
+                this.receive(Newcomer { stream, arrival, place, counted }, tls, &within);
+            }
+        });
+    }
+
+    /// Serves a connection, after its handshake if its port has TLS.
+    fn receive(self: &Arc<Self>, newcomer: Newcomer<std::net::TcpStream>, tls: Option<Arc<ServerTls>>, run: &Arc<Run>) {
+        match tls {
+            None => self.hand_over(newcomer, run, |stream| TcpStream::from_std(stream).map(ClientStream::from)),
+            Some(tls) => self.shake_hands(newcomer, tls, run),
+        }
+    }
+
+    /// Has the handshake of a connection done, and what comes then.
+    fn shake_hands(self: &Arc<Self>, newcomer: Newcomer<std::net::TcpStream>, tls: Arc<ServerTls>, run: &Arc<Run>) {
+        let Some(thread) = self.handshakes.as_ref().and_then(Handshakes::next_thread) else { return };
+        let (this, within) = (Arc::clone(self), Arc::clone(run));
+        let shaking = async move {
+            let Newcomer { stream, arrival, place, counted } = newcomer;
+            let Some(handshakes) = &this.handshakes else { return };
+            let shaken = tokio::select! {
+                shaken = handshakes.shake_hands(stream, &tls, this.metrics()) => shaken,
+                () = within.ending.cut.cancelled() => None,
+            };
+            if let Some(secured) = shaken {
+                let arrival = arrival.secured(Secure::of(secured.session()));
+                let newcomer = Newcomer { stream: secured, arrival, place, counted };
+                this.hand_over(newcomer, &within, |secured| secured.into_stream().map(ClientStream::from));
+            }
+        };
+        run.connections.spawn_on(shaking, thread);
+    }
+
     /// Has a connection served on the event loop that has the fewest.
-    fn hand_over(self: &Arc<Self>, newcomer: Newcomer, run: &Arc<Run>) {
+    fn hand_over<T: Send + 'static>(
+        self: &Arc<Self>,
+        newcomer: Newcomer<T>,
+        run: &Arc<Run>,
+        into_stream: fn(T) -> io::Result<ClientStream>,
+    ) {
         let Some(worker) = self.least_busy() else { return };
         let (taken_on, service, open) = (worker.event_loop.take_on(), Arc::clone(&worker.service), Arc::clone(&worker.open));
-        let (this, cut, stop) = (Arc::clone(self), run.cut.clone(), run.stop.clone());
+        let (this, run_of_it) = (Arc::clone(self), Arc::clone(run));
         let serving = async move {
-            let Newcomer { stream, arrival, place, counted, proxy_protocol } = newcomer;
-            match TcpStream::from_std(stream) {
-                Ok(mut stream) => {
-                    let arrival = match proxy_protocol {
-                        // Boxed, so that what most connections do without does not make the future of each large.
-                        true => Box::pin(this.announcements.hear(&mut stream, arrival, &stop)).await,
-                        false => Some(arrival),
-                    };
-                    if let Some(arrival) = arrival {
-                        this.serving.serve(&*service, ClientStream::from(stream), arrival, &open, &cut).await;
-                    }
-                }
+            let Newcomer { stream, arrival, place, counted } = newcomer;
+            match into_stream(stream) {
+                Ok(stream) => this.serving.serve(&*service, stream, arrival, &open, &run_of_it.ending).await,
                 Err(error) => tracing::debug!(%error, "a connection cannot be registered for polling"),
             }
             drop((place, counted, taken_on));

@@ -32,6 +32,23 @@ pub struct ListenSettings {
     pub ping_every: Option<Duration>,
     /// Which proxies in front are believed about who the client is. Default: none.
     pub trust: TrustSettings,
+    /// Connections of HTTP/2.
+    pub http2: Http2Settings,
+}
+
+/// Connections of HTTP/2, which TLS listeners offer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http2Settings {
+    /// Requests at a time on one connection. Default 100; 1 to 1,000.
+    pub max_streams: usize,
+    /// After which time a client has to open a new connection for further requests. Default 1 h; 1 min to 30 d, or none.
+    pub max_age: Option<Duration>,
+}
+
+impl Default for Http2Settings {
+    fn default() -> Self {
+        Self { max_streams: 100, max_age: Some(Duration::from_secs(3_600)) }
+    }
 }
 
 impl Default for ListenSettings {
@@ -48,11 +65,20 @@ impl Default for ListenSettings {
             stream_grace: Duration::from_secs(2),
             ping_every: None,
             trust: TrustSettings::default(),
+            http2: Http2Settings::default(),
         }
     }
 }
 
 impl ListenSettings {
+    /// Whether the listeners are where they are in `other`, each with or without TLS as there: what only a restart can change is the same.
+    pub fn has_places_of(&self, other: &Self) -> bool {
+        let places = |settings: &Self| {
+            settings.listeners.iter().map(|one| (one.address, one.proxy_protocol, one.tls.is_some())).collect::<Vec<_>>()
+        };
+        places(self) == places(other)
+    }
+
     /// The addresses, in order.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(|listener| listener.address)

@@ -7,7 +7,8 @@ use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::Stream,
 
 use crate::proxy::{
     address::told,
-    http::{Changes, ClientSession},
+    client::ClientSession,
+    http::Changes,
     policy::Permit,
     serve::{
         gateway::{Gateway, RequestContext},

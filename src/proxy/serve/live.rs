@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -11,12 +11,13 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    certificate::{self, CertificateError, ServerTls},
     exchange::Exchange,
     metrics::Metrics,
     proxy::{
         ProxyError, ProxySettings,
         address::TellSettings,
-        client::ListenSettings,
+        client::{ListenSettings, ListenerSettings},
         http::RateLimit,
         policy::{Policy, Route, RouteSettings, RouteTable},
         serve::{access_log::AccessLog, pin_watch::PinWatch},
@@ -104,13 +105,21 @@ pub struct LiveProxy {
     pub(in crate::proxy) exchange: Arc<ArcSwap<Exchange>>,
     /// The part of it that connections need before their first request.
     pub(in crate::proxy) listen: Arc<ArcSwap<ListenSettings>>,
+    certificates: Vec<Option<Arc<ServerTls>>>,
     metrics: Arc<Metrics>,
     resolvers: Mutex<Resolvers>,
 }
 
 /// Settings that can be used, not in use yet.
 #[derive(Debug)]
-pub struct Prepared(Arc<Live>);
+pub struct Prepared {
+    live: Arc<Live>,
+    certificates: Vec<(Arc<ServerTls>, certificate::Prepared)>,
+}
+
+fn refused(listener: &ListenerSettings, source: CertificateError) -> ProxyError {
+    ProxyError::Certificate { address: listener.address, source }
+}
 
 /// The tasks that resolve the names of upstreams.
 #[derive(Debug, Default)]
@@ -122,11 +131,18 @@ struct Resolvers {
 }
 
 impl LiveProxy {
-    pub(in crate::proxy) fn new(live: Live, metrics: Arc<Metrics>) -> Self {
+    /// # Errors
+    /// Certificates that cannot be used.
+    pub(in crate::proxy) fn new(live: Live, metrics: Arc<Metrics>) -> Result<Self, ProxyError> {
+        let load = |listener: &ListenerSettings| {
+            let load = |settings| ServerTls::load(settings, SystemTime::now()).map(Arc::new);
+            listener.tls.as_ref().map(load).transpose().map_err(|source| refused(listener, source))
+        };
+        let certificates = live.listen.listeners.iter().map(load).collect::<Result<_, _>>()?;
         let listen = Arc::new(ArcSwap::from_pointee(live.listen.clone()));
         let exchange = Arc::new(ArcSwap::new(Arc::clone(&live.policy.exchange)));
         let live = Arc::new(ArcSwap::from_pointee(live));
-        Self { live, exchange, listen, metrics, resolvers: Mutex::default() }
+        Ok(Self { live, exchange, listen, certificates, metrics, resolvers: Mutex::default() })
     }
 
     /// The exchange in use.
@@ -147,11 +163,26 @@ impl LiveProxy {
         access_log: Option<Arc<AccessLog>>,
     ) -> Result<Prepared, ProxyError> {
         let live = Live::new(settings, Some(&self.live.load()), exchange, &self.metrics, access_log)?;
-        Ok(Prepared(Arc::new(live)))
+        // Elsewhere is only after a restart.
+        let is_here = settings.listen.has_places_of(&self.listen.load());
+        let listeners = settings.listen.listeners.iter().filter(|_| is_here).zip(&self.certificates);
+        let prepare = |(listener, running): (&ListenerSettings, &Option<Arc<ServerTls>>)| {
+            let (settings, running) = (listener.tls.as_ref()?, running.as_ref()?);
+            let prepared = running.prepare(settings, SystemTime::now());
+            Some(prepared.map(|prepared| (Arc::clone(running), prepared)).map_err(|source| refused(listener, source)))
+        };
+        let certificates = listeners.filter_map(prepare).collect::<Result<_, _>>()?;
+        Ok(Prepared { live: Arc::new(live), certificates })
+    }
+
+    /// How handshakes are answered, for each listener in order.
+    pub(in crate::proxy) fn certificates(&self) -> &[Option<Arc<ServerTls>>] {
+        &self.certificates
     }
 
     /// From now on new requests are served by these settings; those in progress go on with theirs.
-    pub fn replace(&self, Prepared(live): Prepared) {
+    pub fn replace(&self, Prepared { live, certificates }: Prepared) {
+        certificates.into_iter().for_each(|(running, prepared)| running.adopt(prepared));
         self.listen.store(Arc::new(live.listen.clone()));
         let exchange = Arc::clone(&live.policy.exchange);
         self.live.store(live);

@@ -10,14 +10,20 @@ use std::{
 
 use bytes::Bytes;
 use http::Method;
-use pingora::{Error, Result};
+use pingora::{
+    Error, Result,
+    protocols::{Stream, http::v1::server::HttpSession},
+};
 
 use crate::proxy::{
-    client::{Connection, LastWork, Serve, Transport, Unreadable},
-    http::{ClientSession, LazyTimer},
+    client::{ClientSession, Connection, LastWork, Serve, Transport, Unreadable},
+    http::LazyTimer,
     policy::Permit,
     relay::{Body, Relayed, Waiting, relay},
-    serve::gateway::{Admitted, Gateway, RequestContext},
+    serve::{
+        gateway::{Admitted, Gateway, RequestContext},
+        live::Live,
+    },
     upstream::{Pool, UpstreamRequest, UpstreamSession},
 };
 
@@ -43,13 +49,10 @@ struct Timers {
     upstream: LazyTimer,
 }
 
-/// Keep-alive is enabled; the timeout is not Pingora's.
-const WITHOUT_TIMEOUT: Option<u64> = Some(0);
-
 /// What becomes of a connection after a request.
 enum Next {
-    /// Another request, if its client wants that.
-    Request,
+    /// Another request, if its client wants that; the settings of the one before it.
+    Request(Arc<Live>),
     /// A WebSocket, to be carried to its end.
     Socket(LastWork),
     /// Its client is still sending what nobody reads: the request, which is counted, lasts until that is over.
@@ -62,14 +65,14 @@ impl Serve for Service {
         let mut stopping = pin!(self.gateway.stopping.cancelled());
         let keepalive = self.gateway.live.load().listen.keepalive_timeout;
         let mut timers = Timers { idle: LazyTimer::unlimited(), keepalive, upstream: LazyTimer::unlimited() };
-        let mut client = ClientSession::new(Box::new(transport));
-        client.set_server_keepalive(WITHOUT_TIMEOUT);
+        let mut client = ClientSession::Http1(session(Box::new(transport)));
         loop {
+            let ClientSession::Http1(reading) = &mut client else { return None };
             let read = {
                 let mut idle = pin!(timers.idle.exceeded_from(timers.keepalive, |now| connection.request().waits_from(now)));
                 tokio::select! {
                     biased;
-                    read = client.read_request() => read,
+                    read = reading.read_request() => read,
                     // A header that has begun has a deadline of its own, and at the end of the gateway its grace.
                     () = poll_fn(|task| if connection.request().is_in_header() { Poll::Pending } else { stopping.as_mut().poll(task) }) => return None,
                     () = poll_fn(|task| if connection.request().is_in_header() { Poll::Pending } else { idle.as_mut().poll(task) }) => return None,
@@ -89,8 +92,8 @@ impl Serve for Service {
                     return None;
                 }
             }
-            match self.request(&mut client, connection, &mut timers).await {
-                Next::Request => {}
+            match self.request(&mut client, connection, &mut timers.upstream).await {
+                Next::Request(live) => timers.keepalive = live.listen.keepalive_timeout,
                 Next::Socket(carried) => return Some(carried),
                 Next::Linger(_request) => {
                     Box::pin(linger(client)).await;
@@ -98,13 +101,21 @@ impl Serve for Service {
                 }
                 Next::Close => return None,
             }
-            let Ok(Some(stream)) = client.reuse().await else { return None };
+            let ClientSession::Http1(served) = client else { return None };
+            let Ok(Some(stream)) = served.reuse().await else { return None };
             let (stream, read_already) = stream.into_parts();
-            client = ClientSession::new(stream);
-            client.set_server_keepalive(WITHOUT_TIMEOUT);
+            client = ClientSession::Http1(session(stream));
             if let Some(bytes) = read_already {
                 connection.put_back(bytes);
             }
+        }
+    }
+
+    async fn serve_stream(&self, mut client: ClientSession, connection: &Arc<Connection>, unreadable: Option<Unreadable>) {
+        match unreadable {
+            Some(kind) => self.gateway.refuse_stream(client, connection, kind).await,
+            // Whatever becomes of it, the stream ends when it is dropped.
+            None => drop(self.request(&mut client, connection, &mut LazyTimer::unlimited()).await),
         }
     }
 
@@ -118,10 +129,10 @@ impl Serve for Service {
 }
 
 impl Service {
-    async fn request(&self, client: &mut ClientSession, connection: &Arc<Connection>, timers: &mut Timers) -> Next {
+    async fn request(&self, client: &mut ClientSession, connection: &Arc<Connection>, upstream_timer: &mut LazyTimer) -> Next {
         let mut context = self.gateway.begin(client, connection);
         let outcome = {
-            let mut work = pin!(self.carry_out(client, &mut context, &mut timers.upstream));
+            let mut work = pin!(self.carry_out(client, &mut context, upstream_timer));
             poll_fn(|task| match connection.request().told_end() {
                 Some(cause) => Poll::Ready(Err(cause)),
                 None => work.as_mut().poll(task).map(Ok),
@@ -144,8 +155,7 @@ impl Service {
             context.record.conclude();
             return Next::Linger(Box::new(context));
         }
-        timers.keepalive = context.live.listen.keepalive_timeout;
-        Next::Request
+        Next::Request(Arc::clone(&context.live))
     }
 
     /// Decides about a request, and forwards it if it may. What is returned carries a WebSocket to its end.
@@ -231,6 +241,14 @@ impl Service {
     }
 }
 
+/// A session for the next request. Keep-alive is enabled; the timeout is not Pingora's.
+fn session(stream: Stream) -> HttpSession {
+    const WITHOUT_TIMEOUT: Option<u64> = Some(0);
+    let mut session = HttpSession::new(stream);
+    session.set_server_keepalive(WITHOUT_TIMEOUT);
+    session
+}
+
 /// Where an attempt may get its connection from.
 #[derive(Clone, Copy)]
 enum Source {
@@ -246,7 +264,8 @@ struct Failed {
 
 /// Ends a connection whose client is still sending what nobody reads. It is read for some time, and thrown away: a connection that
 /// is closed with something unread is reset, and with it goes an answer that the client has not read yet.
-async fn linger(mut client: ClientSession) {
+async fn linger(client: ClientSession) {
+    let ClientSession::Http1(mut client) = client else { return };
     client.shutdown().await;
     // However it ends, the connection is closed.
     let _ = client.drain_request_body().await;

@@ -11,8 +11,8 @@ use pingora::{Error, ErrorType, Result};
 
 use crate::{
     proxy::{
-        client::{Cut, LastWork},
-        http::{ClientSession, switch},
+        client::{ClientSession, Cut, LastWork},
+        http::switch,
         serve::{
             attempt::{hide_token, show},
             gateway::{Gateway, RequestContext},
@@ -62,7 +62,7 @@ impl Gateway {
                 let codes = context.record.route.as_ref().map(|route| route.close_codes).unwrap_or_default();
                 let protocol = header.headers.get(http::header::SEC_WEBSOCKET_PROTOCOL).map(HeaderValue::as_bytes);
                 let farewells = Farewells::new(codes, protocol.map(<[u8]>::trim_ascii));
-                client.write_response_header(header).await.map_err(|error| error.into_down())?;
+                client.write_header(header, false).await.map_err(|error| error.into_down())?;
                 // What the client sent behind its header, before the answer, has been read already.
                 let early = client.read_body_bytes().now_or_never();
                 let from_client = early.transpose().map_err(|error| error.into_down())?.flatten();
