@@ -61,6 +61,7 @@ mod seeds;
 mod story;
 mod streams;
 mod tenants;
+mod tls;
 mod upstream_tls;
 mod upstreams;
 mod zero;

@@ -48,7 +48,7 @@ pub async fn connect(address: SocketAddr, config: ClientConfig) -> TlsStream<Tcp
 pub struct Http2 {
     pub requests: SendRequest<Bytes>,
     /// Ends with the connection.
-    pub driven: JoinHandle<Result<(), h2::Error>>,
+    driven: JoinHandle<Result<(), h2::Error>>,
 }
 
 impl Http2 {
@@ -59,8 +59,14 @@ impl Http2 {
         Self { requests, driven: tokio::spawn(connection) }
     }
 
+    /// Waits for the connection to end, and tells how.
+    pub async fn ended(self) -> Result<(), h2::Error> {
+        drop(self.requests);
+        self.driven.await.unwrap()
+    }
+
     /// Sends a request with a whole body, and reads the header of its answer.
-    pub async fn send(&mut self, request: Request<()>, body: impl Into<Bytes>) -> Result<Response<RecvStream>, h2::Error> {
+    pub async fn send(&self, request: Request<()>, body: impl Into<Bytes>) -> Result<Response<RecvStream>, h2::Error> {
         let body = body.into();
         let mut requests = self.requests.clone().ready().await?;
         let (answer, mut sending) = requests.send_request(request, body.is_empty())?;
@@ -71,7 +77,7 @@ impl Http2 {
     }
 
     /// The same with the body of the answer.
-    pub async fn ask(&mut self, request: Request<()>, body: impl Into<Bytes>) -> Result<(Response<()>, Vec<u8>), h2::Error> {
+    pub async fn ask(&self, request: Request<()>, body: impl Into<Bytes>) -> Result<(Response<()>, Vec<u8>), h2::Error> {
         let (parts, mut body) = self.send(request, body).await?.into_parts();
         let mut whole = Vec::new();
         while let Some(piece) = body.data().await {

@@ -6,7 +6,7 @@ use super::client::{Http2, connect, field, request, trusting, world};
 #[tokio::test]
 async fn requests_are_served_at_the_same_time_and_the_backend_gets_the_gateways_token() {
     let kit = world(|_| {}).await;
-    let mut client = Http2::connect(&kit).await;
+    let client = Http2::connect(&kit).await;
     let token = kit.issuer.token("alice").sign();
     let (answer, body) = kit.within(client.ask(request("GET", "/whoami", &token), "")).await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -16,8 +16,7 @@ async fn requests_are_served_at_the_same_time_and_the_backend_gets_the_gateways_
 
     let users: Vec<_> = (0..50).map(|number| format!("user-{number}")).collect();
     let asking = users.iter().map(|user| {
-        let mut client = Http2 { requests: client.requests.clone(), driven: tokio::spawn(async { Ok(()) }) };
-        let token = kit.issuer.token(user).sign();
+        let (client, token) = (&client, kit.issuer.token(user).sign());
         async move { client.ask(request("GET", "/whoami", &token), "").await.unwrap().1 }
     });
     let answers = kit.within(futures_util::future::join_all(asking)).await;
@@ -30,17 +29,14 @@ async fn requests_are_served_at_the_same_time_and_the_backend_gets_the_gateways_
 #[tokio::test]
 async fn bodies_go_both_ways() {
     let kit = world(|_| {}).await;
-    let mut client = Http2::connect(&kit).await;
+    let client = Http2::connect(&kit).await;
     let token = kit.issuer.token("alice").sign();
     for length in [1, 1_000, 64 * 1_024, 3_000_000] {
         let body = Bytes::from(vec![b'a'; length]);
         let mut asked = request("POST", "/echo-body", &token);
         asked.headers_mut().insert("content-type", "application/octet-stream".parse().unwrap());
-        let requests = client.requests.clone().ready().await.unwrap();
-        let (answer, mut sending) = {
-            let mut requests = requests;
-            requests.send_request(asked, false).unwrap()
-        };
+        let mut requests = client.requests.clone().ready().await.unwrap();
+        let (answer, mut sending) = requests.send_request(asked, false).unwrap();
         let sent = body.clone();
         let uploading = async move {
             let mut rest = sent;
@@ -74,7 +70,7 @@ async fn bodies_go_both_ways() {
 #[tokio::test]
 async fn a_refusal_is_one_as_in_http_1() {
     let kit = world(|_| {}).await;
-    let mut client = Http2::connect(&kit).await;
+    let client = Http2::connect(&kit).await;
     let (answer, body) = kit.within(client.ask(request("GET", "/echo", "nonsense"), "")).await.unwrap();
     assert_eq!(answer.status(), 401);
     assert!(field(answer.headers(), "www-authenticate").starts_with("Bearer realm=\"syncgate\""));
