@@ -48,7 +48,7 @@ impl UnauthenticatedProxyForBenches {
         access_log: Option<Arc<AccessLog>>,
         loops: EventLoops,
     ) -> Result<Self, ProxyError> {
-        let upstream = Arc::new(Backend::new(upstream, &SystemAuthorities::default())?);
+        let upstream = Arc::new(Backend::new(upstream, None, &SystemAuthorities::default())?);
         let route = Arc::new(Route::new(route, &HeaderSettings::default(), metrics.proxy.route(&route.name)));
         let strip = Arc::new(StripList::new(&HeaderSettings { strip: Vec::new() }, &[]));
         let hooks = Hooks {
@@ -171,9 +171,9 @@ impl ProxyHttp for Hooks {
     }
 
     async fn upstream_peer(&self, _session: &mut Session, _context: &mut RequestRecord) -> Result<Box<HttpPeer>> {
-        match self.upstream.place().await {
-            Some(place) => {
-                let mut peer = Box::new(HttpPeer::clone(&place.peer));
+        match self.upstream.place(None).await {
+            Some(request) => {
+                let mut peer = Box::new(HttpPeer::clone(&request.place().peer));
                 // The strip list takes out what is hop-by-hop, as it does in the gateway.
                 peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
                 Ok(peer)

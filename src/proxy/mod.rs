@@ -47,7 +47,10 @@ pub use self::{
     },
     serve::{AccessLog, AccessLogFormat, LiveProxy, Prepared},
     settings::ProxySettings,
-    upstream::{HostHeader, UpstreamError, UpstreamSettings},
+    upstream::{
+        AddressView, CertificateFiles, DrainError, HealthSettings, HostHeader, OwnCertificateError, Target, UpstreamError,
+        UpstreamSettings, UpstreamView, load_certificate,
+    },
 };
 use self::{
     client::{KeyWatch, Listener, Port},
@@ -108,9 +111,9 @@ impl Proxy {
         loops: EventLoops,
     ) -> Result<Self, ProxyError> {
         let live = Live::new(settings, None, exchange, &metrics, access_log)?;
-        let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics))?);
-        let key_watch = Arc::new(KeyWatch::new(Arc::clone(&live.exchange), Arc::clone(&metrics)));
         let connector = Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&server_conf()))));
+        let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics), Arc::clone(&connector))?);
+        let key_watch = Arc::new(KeyWatch::new(Arc::clone(&live.exchange), Arc::clone(&metrics)));
         let gateway = Gateway::new(&live, Arc::clone(&key_watch), connector, Arc::clone(&metrics));
         let service = || Service::new(gateway.clone());
         let is_tls = live.certificates().iter().any(Option::is_some);

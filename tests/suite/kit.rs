@@ -12,6 +12,7 @@ use std::{
 use syncgate::{
     config::Config,
     demo::{DemoKey, MetricsText, World, http_client, world::WorldOptions},
+    proxy::Target,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -314,7 +315,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 /// A gateway in front of something that is not the demo's backend.
 pub async fn gateway_before(upstream: SocketAddr, adjust: impl FnOnce(&mut Config) + Send + 'static) -> Kit {
     Kit::start_with(move |config| {
-        config.proxy.upstreams[0].port = upstream.port();
+        config.proxy.upstreams[0].targets = vec![Target::new(&upstream.ip().to_string(), upstream.port())];
         adjust(config);
     })
     .await

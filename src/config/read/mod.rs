@@ -25,4 +25,5 @@ pub(super) mod routes;
 pub(super) mod signing;
 pub(super) mod tls;
 pub(super) mod trust;
+mod upstream_url;
 pub(super) mod upstreams;

@@ -9,6 +9,8 @@ mod bad_listeners;
 mod bad_minting;
 /// And those of a route.
 mod bad_routes;
+/// And those of an upstream.
+mod bad_upstreams;
 /// One bad value and more for each key, with the message asserted.
 mod bad_values;
 /// Values that are well formed and still not what they are meant to be.

@@ -17,7 +17,7 @@ const UNKNOWN: &str = "zzzzzzzzzzzz";
 const ENDPOINT: &str = "/routes/0/endpoint";
 
 /// Every mapping of the file whose keys are fixed, as the page writes it, and as a JSON pointer into [`bases`].
-const SECTIONS: [(&str, &str); 25] = [
+const SECTIONS: [(&str, &str); 27] = [
     ("", ""),
     ("listen.", "/listen"),
     ("listen.also[].", "/listen/also/0"),
@@ -33,6 +33,8 @@ const SECTIONS: [(&str, &str); 25] = [
     ("signing.", "/signing"),
     ("mint.", "/mint"),
     ("upstream.", "/upstream"),
+    ("upstream.tls.", "/upstream/tls"),
+    ("upstream.health.", "/upstream/health"),
     ("routes[].", "/routes/0"),
     ("routes[].token.", "/routes/0/token"),
     ("routes[].cors.", "/routes/0/cors"),
@@ -139,7 +141,7 @@ fn known_keys() -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     for base in bases() {
         for (name, pointer) in SECTIONS {
-            if pointer == "/upstream" && base.get("upstream").is_none() {
+            if pointer.starts_with("/upstream") && base.get("upstream").is_none() {
                 continue;
             }
             if pointer.starts_with("/listen/") && base.get("listen").is_none() {
@@ -160,7 +162,7 @@ fn known_keys() -> BTreeSet<String> {
     let mappings: BTreeSet<_> = SECTIONS.iter().map(|(name, _)| name.trim_end_matches(['.', '[', ']'])).collect();
     known.retain(|key| {
         !mappings.contains(key.as_str())
-            || ["upstream", "routes[].cors", "routes[].endpoint", "routes[].resource"].contains(&key.as_str())
+            || ["upstream", "upstream.health", "routes[].cors", "routes[].endpoint", "routes[].resource"].contains(&key.as_str())
     });
     known
 }

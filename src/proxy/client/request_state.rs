@@ -264,6 +264,11 @@ impl RequestState {
         identity.is_none_or(|identity| holds(&identity))
     }
 
+    /// What an identity says that a request rests on. None: it rests on none.
+    pub(in crate::proxy) fn of_identity<T>(&self, read: impl FnOnce(&Identity) -> T) -> Option<T> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).as_deref().map(read)
+    }
+
     /// Ends a request whose identity does not hold any more.
     fn end_unless(&self, holds: impl Fn(&Identity) -> bool) {
         if !self.identity_is(holds) {

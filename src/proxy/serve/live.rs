@@ -1,12 +1,15 @@
 //! [`Live`]: what a reload of the config swaps. A request keeps the one that it began with.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
+use futures_util::{FutureExt as _, future::join};
 use http::{HeaderMap, HeaderValue, header};
+use pingora::connectors::TransportConnector;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +24,7 @@ use crate::{
         http::RateLimit,
         policy::{Policy, Route, RouteSettings, RouteTable},
         serve::{access_log::AccessLog, pin_watch::PinWatch},
-        upstream::{Backend, SystemAuthorities},
+        upstream::{Backend, DrainError, SystemAuthorities, UpstreamView},
     },
 };
 
@@ -49,7 +52,7 @@ pub(in crate::proxy) struct Live {
 }
 
 impl Live {
-    /// Upstreams that are the same as in `old` keep their addresses.
+    /// Upstreams that are the same as in `old`, with the files that they name, keep their addresses.
     pub(in crate::proxy) fn new(
         settings: &ProxySettings,
         old: Option<&Self>,
@@ -57,16 +60,18 @@ impl Live {
         metrics: &Metrics,
         access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
-        let known = |one| old.and_then(|old| old.upstreams.iter().find(|upstream| upstream.settings() == one));
+        let known = |name: &str| old.and_then(|old| old.upstreams.iter().find(|upstream| upstream.name() == name));
         let system = SystemAuthorities::default();
-        let upstreams = settings.upstreams.iter().map(|one| match known(one) {
-            Some(upstream) => Ok(Arc::clone(upstream)),
-            None => Backend::new(one.clone(), &system).map(Arc::new),
+        let upstreams = settings.upstreams.iter().map(|one| match known(&one.name) {
+            Some(same) if same.is_by(one) => Ok(Arc::clone(same)),
+            before => Backend::new(one.clone(), before.map(|before| &**before), &system).map(Arc::new),
         });
         let headers = settings.headers.for_hosts(settings.routes.iter().map(|route| &route.host)).into_owned();
         let headers = headers.with_client_field(&settings.listen.trust.client_field);
         let route = |one: &RouteSettings| {
-            let route = Route::new(one, &headers, metrics.proxy.route(&one.name)).with_endpoint(one.endpoint.as_ref());
+            let prefix = settings.upstreams.get(one.upstream).map_or("", |upstream| &upstream.prefix);
+            let route = Route::new(one, &headers, metrics.proxy.route(&one.name)).with_prefix(prefix);
+            let route = route.with_endpoint(one.endpoint.as_ref());
             route.map(Arc::new).map_err(|source| ProxyError::Endpoint { route: one.name.clone(), source })
         };
         let routes = RouteTable::new(settings.routes.iter().map(route).collect::<Result<_, _>>()?);
@@ -98,7 +103,6 @@ impl Live {
 }
 
 /// Exchanges what a running edge serves by.
-#[derive(Debug)]
 pub struct LiveProxy {
     pub(in crate::proxy) live: Arc<ArcSwap<Live>>,
     /// The part of it that says whose keys are trusted.
@@ -107,6 +111,8 @@ pub struct LiveProxy {
     pub(in crate::proxy) listen: Arc<ArcSwap<ListenSettings>>,
     certificates: Vec<Option<Arc<ServerTls>>>,
     metrics: Arc<Metrics>,
+    /// For those that ask the upstreams whether they are well.
+    connector: Arc<TransportConnector>,
     resolvers: Mutex<Resolvers>,
 }
 
@@ -121,7 +127,7 @@ fn refused(listener: &ListenerSettings, source: CertificateError) -> ProxyError 
     ProxyError::Certificate { address: listener.address, source }
 }
 
-/// The tasks that resolve the names of upstreams.
+/// The tasks that resolve the names of upstreams, and ask their addresses whether they are well.
 #[derive(Debug, Default)]
 struct Resolvers {
     tasks: JoinSet<()>,
@@ -130,10 +136,16 @@ struct Resolvers {
     stop: Option<CancellationToken>,
 }
 
+impl fmt::Debug for LiveProxy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("LiveProxy").field("live", &self.live).finish_non_exhaustive()
+    }
+}
+
 impl LiveProxy {
     /// # Errors
     /// Certificates that cannot be used.
-    pub(in crate::proxy) fn new(live: Live, metrics: Arc<Metrics>) -> Result<Self, ProxyError> {
+    pub(in crate::proxy) fn new(live: Live, metrics: Arc<Metrics>, connector: Arc<TransportConnector>) -> Result<Self, ProxyError> {
         let load = |listener: &ListenerSettings| {
             let load = |settings| ServerTls::load(settings, SystemTime::now()).map(Arc::new);
             listener.tls.as_ref().map(load).transpose().map_err(|source| refused(listener, source))
@@ -142,7 +154,7 @@ impl LiveProxy {
         let listen = Arc::new(ArcSwap::from_pointee(live.listen.clone()));
         let exchange = Arc::new(ArcSwap::new(Arc::clone(&live.policy.exchange)));
         let live = Arc::new(ArcSwap::from_pointee(live));
-        Ok(Self { live, exchange, listen, certificates, metrics, resolvers: Mutex::default() })
+        Ok(Self { live, exchange, listen, certificates, metrics, connector, resolvers: Mutex::default() })
     }
 
     /// The exchange in use.
@@ -199,6 +211,23 @@ impl LiveProxy {
         self.metrics.proxy.keep_only(&live.policy.routes.names().collect::<Vec<_>>(), &upstreams);
     }
 
+    /// The upstreams in use, as operators see them.
+    pub fn upstreams(&self) -> Vec<UpstreamView> {
+        self.live.load().upstreams.iter().map(|upstream| upstream.view()).collect()
+    }
+
+    /// Has new requests pass an address by, and its WebSockets closed within `drain_spread`; or undoes that. Returns the upstream as it is
+    /// then.
+    ///
+    /// # Errors
+    /// There is no such upstream or address, or it is the last one that serves.
+    pub fn drain(&self, upstream: &str, address: &str, is_to_drain: bool) -> Result<UpstreamView, DrainError> {
+        let live = self.live.load();
+        let upstream = live.upstreams.iter().find(|known| known.name() == upstream).ok_or(DrainError::NoUpstream)?;
+        upstream.drain(address, is_to_drain)?;
+        Ok(upstream.view())
+    }
+
     pub(in crate::proxy) fn start_resolving(&self, stop: CancellationToken) {
         self.resolvers.lock().unwrap_or_else(PoisonError::into_inner).stop = Some(stop);
         self.resolve();
@@ -224,7 +253,9 @@ impl LiveProxy {
         });
         for upstream in &live.upstreams {
             if !running.iter().any(|(known, _)| Arc::ptr_eq(known, upstream)) {
-                let task = tasks.spawn(Arc::clone(upstream).keep_resolved(stop.clone()));
+                let resolving = Arc::clone(upstream).keep_resolved(stop.clone());
+                let checking = Arc::clone(upstream).keep_checked(Arc::clone(&self.connector), stop.clone());
+                let task = tasks.spawn(join(resolving, checking).map(drop));
                 running.push((Arc::clone(upstream), task));
             }
         }

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::Method;
 use pingora::{
-    Error, Result,
+    Error, Result, RetryType,
     protocols::{Stream, http::v1::server::HttpSession},
 };
 
@@ -21,6 +21,7 @@ use crate::proxy::{
     policy::Permit,
     relay::{Body, Relayed, Waiting, relay},
     serve::{
+        attempt::{note_answer, note_error, upstream},
         gateway::{Admitted, Gateway, RequestContext},
         live::Live,
     },
@@ -183,10 +184,11 @@ impl Service {
             }
         })?;
         let outcome = match self.attempt(client, context, idle_timer, &request, body.as_ref(), Source::Pool).await {
-            // Boxed, so that the rarer case does not make every request's future large.
-            Err(Failed { may_retry: true, .. }) => {
-                Box::pin(self.attempt(client, context, idle_timer, &request, body.as_ref(), Source::New)).await
-            }
+            Err(failed) if failed.may_retry => match upstream(context).and_then(|upstream| upstream.retry()) {
+                // Boxed, so that the rarer case does not make every request's future large.
+                Some(_retry) => Box::pin(self.attempt(client, context, idle_timer, &request, body.as_ref(), Source::New)).await,
+                None => Err(failed),
+            },
             outcome => outcome,
         };
         outcome.map_err(|failed| failed.error)
@@ -204,7 +206,7 @@ impl Service {
         let for_good = |error| Failed { error, may_retry: false };
         let place = self.gateway.next_place(context).await.map_err(for_good)?;
         let kept = match source {
-            Source::Pool => self.pool.take(&place.peer),
+            Source::Pool => self.pool.take(place.place()),
             Source::New => None,
         };
         let is_reused = kept.is_some();
@@ -212,19 +214,22 @@ impl Service {
         // at the same moment. One that is new was not closed for having waited.
         let again = is_reused && client.req_header().method.is_idempotent();
         let body = body.map_or(Body::Client { again }, Body::Whole);
-        let (stream, peer) = match kept {
-            Some(stream) => (stream, Arc::clone(&place.peer)),
+        let (stream, place) = match kept {
+            Some(stream) => (stream, place),
             // Boxed, so that the rarer case does not make every request's future large.
             None => Box::pin(self.gateway.connect(context, place)).await.map_err(for_good)?,
         };
-        let waiting = Waiting { idle_timer, silence: peer.options.read_timeout, write: peer.options.write_timeout };
+        let options = &place.place().peer.options;
+        let waiting = Waiting { idle_timer, silence: options.read_timeout, write: options.write_timeout };
         let mut upstream = UpstreamSession::new(stream, request);
-        let relayed =
-            relay(client, &mut upstream, body, waiting, |client, answer| self.gateway.prepare_answer(client, answer, context))
-                .await;
+        let relayed = relay(client, &mut upstream, body, waiting, |client, answer| {
+            note_answer(context, &place, answer.status);
+            self.gateway.prepare_answer(client, answer, context)
+        });
+        let relayed = relayed.await;
         match relayed {
             Ok(Relayed::Whole) => {
-                self.pool.keep(peer, upstream);
+                self.pool.keep(place.place(), upstream);
                 Ok(())
             }
             Ok(Relayed::Answered) => Ok(()),
@@ -233,6 +238,10 @@ impl Service {
                 Ok(())
             }
             Err(mut error) => {
+                // One that had waited may have been closed for that.
+                if !(is_reused && matches!(error.retry, RetryType::ReusedOnly)) {
+                    note_error(context, &place, &error);
+                }
                 error.retry.decide_reuse(again);
                 let may_retry = error.retry() && !client.retry_buffer_truncated();
                 Err(Failed { error, may_retry })

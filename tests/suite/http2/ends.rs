@@ -126,7 +126,7 @@ async fn a_client_that_does_not_read_is_cut_and_others_are_served() {
 /// A gateway with TLS in front of something that is not the demo's backend.
 async fn before(listener: &TcpListener) -> Kit {
     let port = listener.local_addr().unwrap().port();
-    world(move |config| config.proxy.upstreams[0].port = port).await
+    world(move |config| config.proxy.upstreams[0].targets = vec![syncgate::proxy::Target::new("127.0.0.1", port)]).await
 }
 
 #[tokio::test]
