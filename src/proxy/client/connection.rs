@@ -1,6 +1,10 @@
 //! One client connection: its peer, its bytes, and the request in progress.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::BytesMut;
 use rustls::ServerConnection;
@@ -11,6 +15,7 @@ use crate::{
         address::{Peer, Scheme},
         client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream},
     },
+    token::Timestamp,
 };
 
 /// What is known of a connection from its beginning.
@@ -58,6 +63,16 @@ impl Arrival {
     /// The same after a handshake.
     pub(super) fn secured(self, secure: Secure) -> Self {
         Self { peer: self.peer.by(Scheme::Https), tls: Some(Box::new(secure)), ..self }
+    }
+
+    /// The certificate that the client has shown in the handshake, unless it has ended since.
+    pub(in crate::proxy) fn certificate(&self, now: SystemTime) -> Option<&ClientCertificate> {
+        self.tls.as_ref()?.certificate.as_ref().filter(|certificate| now <= certificate.not_after)
+    }
+
+    /// When the client's certificate ends, if it has shown one: what rests on the handshake does not outlive it.
+    pub(in crate::proxy) fn certificate_end(&self) -> Option<Timestamp> {
+        self.tls.as_ref()?.certificate.as_ref().map(|certificate| certificate.not_after.into())
     }
 }
 
