@@ -76,6 +76,7 @@ release-pgo: deps ## Build for production with a profile of the gateway under lo
 	cp $(PGO)/release/syncgate $(PGO)/syncgate
 
 test: deps ## Run the whole test suite
+	@test -z "$$SYNCGATE_NO_SKIP" || $(INSTALL) pebble pebble
 	$(CARGO) test --locked
 
 interop: deps ## Run the tests with real clients, backends and an OpenID provider (Node 20, Python 3.10)

@@ -20,7 +20,7 @@ use crate::{
             issuers::{self, Issuer},
             listen, mint,
             routes::{self, Rest},
-            signing, trust, upstreams,
+            signing, tls, trust, upstreams,
         },
         reading::Reading,
     },
@@ -188,6 +188,7 @@ fn config(root: &Node, reading: &Reading) -> Config {
     );
     let (headers, tell) = headers::headers(root.section("headers"));
     mint::check_use(&profiles, &routes);
+    tls::check_use(root.field("routes"), &listen, &routes);
     let profiles: Vec<_> = profiles.into_iter().map(|profile| profile.settings).collect();
     let keep = |mut issuer: Issuer<'_>| {
         issuer.config.rules.kept_claims = match issuer.config.rules.taken_at {

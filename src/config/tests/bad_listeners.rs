@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{config, printout::round_trip, problems, with};
+use super::{config, printout::round_trip, problems, warnings, with};
 use crate::certificate::{AcmeChallenge, AcmeSettings, ClientMode, DefaultCertificate, MinVersion};
 
 const DOMAIN: &str = "accepted: a full host name, without a star, such as sync.contoso.com";
@@ -204,4 +204,23 @@ fn a_certificate_that_is_issued_prints_what_it_means_and_is_for_one_listener() {
         problems(&with(&[("/listen", json!({ "tls": one, "also": two }))])),
         ["listen.also[0]: a certificate is issued for one listener; in the others name its file: chain_file and key_file"]
     );
+}
+
+#[test]
+fn what_needs_client_certificates_is_warned_about_where_none_is_asked_for() {
+    let warning = "routes: no listener asks for client certificates (client_certificates in its tls), so route a never sees one";
+    let endpoint = json!({ "type": "b2c_policy", "callers": [{ "certificate": { "names": ["b2c.contoso.com"] } }] });
+    let rules = json!({ "mode": "optional", "ca_file": "ca.pem" });
+    let tls = json!({ "certificates": { "chain_file": "a", "key_file": "a" }, "client_certificates": rules });
+    for route in [
+        json!({ "name": "a", "client_certificate": "required" }),
+        json!({ "name": "a", "forward_certificate": "chain" }),
+        json!({ "name": "a", "path": "/a", "endpoint": endpoint }),
+    ] {
+        let routes = json!([route, { "name": "b", "path": "/b" }]);
+        assert!(warnings(&with(&[("/routes", routes.clone())])).contains(&warning.to_owned()), "{route}");
+        let text = with(&[("/routes", routes), ("/listen", json!({ "tls": tls }))]);
+        assert!(!warnings(&text).contains(&warning.to_owned()), "{route}");
+        round_trip(&text);
+    }
 }
