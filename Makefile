@@ -20,7 +20,7 @@ SECONDS ?= 1800
 # The arguments of make load; see docs/load-testing.md.
 LOAD ?= http --demo --rate 500 --cold-rate 10
 
-FUZZ_TARGETS = token key_set claims frames place body answer forwarding request_target config certificate_and_key intake exchange envelope
+FUZZ_TARGETS = token key_set claims frames place body answer forwarding request_target config certificate_and_key intake exchange envelope proxy_header client
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,7 @@ release-pgo: deps ## Build for production with a profile of the gateway under lo
 	cp $(PGO)/release/syncgate $(PGO)/syncgate
 
 test: deps ## Run the whole test suite
+	@test -z "$$SYNCGATE_NO_SKIP" || $(INSTALL) pebble pebble
 	$(CARGO) test --locked
 
 interop: deps ## Run the tests with real clients, backends and an OpenID provider (Node 20, Python 3.10)

@@ -1,6 +1,7 @@
 //! The client's side: accepting sockets, spreading them over event loops, connections with their deadlines, and client input
 //! that is not a request yet. Knows neither routes nor upstreams.
 
+mod announced;
 mod clock_watch;
 mod connection;
 mod cut;

@@ -92,7 +92,7 @@ impl Unreadable {
     const fn words(self) -> &'static str {
         match self {
             Self::ProxyProtocol => {
-                "it looks like the PROXY protocol, which is not supported: disable it in the load balancer in front"
+                "it looks like the PROXY protocol: set listen.proxy_protocol, or disable it in the load balancer in front"
             }
             Self::Tls => {
                 "it looks like TLS, but this listener is for plain HTTP: use http://, or give the listener a certificate (listen.tls)"

@@ -18,6 +18,7 @@ use crate::{
     endpoint::Endpoint,
     metrics::Metrics,
     proxy::{
+        address::Client,
         client::{ClientSession, Complaints, Connection, Cut, KeyWatch, ListenSettings},
         policy::{Asked, Decided, Decision, Permit},
         serve::{
@@ -117,6 +118,7 @@ impl Gateway {
         context.began_after_changes = changes;
         let header = client.req_header();
         context.record.request = Some((header.method.clone(), header.uri.clone()));
+        context.record.client = Client::told(connection.peer(), &header.headers, &context.live.listen.trust);
         limit(client, connection, &context.live.listen);
         self.end_when_stopping(client);
         context
@@ -266,7 +268,8 @@ impl Gateway {
 async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: Option<Bytes>) -> Result<Decision, Rejection> {
     let RequestContext { record, live, .. } = context;
     let raw_header = client.raw_header();
-    let now = if body.is_none() { record.began } else { SystemTime::now() };
+    let is_first = body.is_none();
+    let now = if is_first { record.began } else { SystemTime::now() };
     let asked = Asked {
         raw_header: &raw_header,
         is_too_large: raw_header.len() > live.listen.header_bytes,
@@ -277,8 +280,11 @@ async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: 
         certificate: record.connection.arrival().certificate(now),
         now: Timestamp::from(now),
     };
-    let Decided { route, identity, closes, outcome } = live.policy.decide(asked).await;
+    let Decided { route, identity, closes, tells_client, outcome } = live.policy.decide(asked).await;
     record.route = route;
+    if tells_client && is_first && record.client.is_none() {
+        record.forwarded_ignored(&live.ignored);
+    }
     if identity.is_some() {
         record.state.rests_on(identity);
     }
