@@ -303,4 +303,37 @@ mod tests {
             assert!(write(&client("POST", "/", lengths), Changes::default()).is_some());
         }
     }
+
+    #[test]
+    fn by_http2_the_host_is_the_authority_and_nothing_is_of_the_connection() {
+        let fields = [
+            ("HOST", "sync.contoso.com"),
+            ("X-User", "mallory"),
+            ("TE", "gzip, Trailers;q=1"),
+            ("transfer-encoding", "chunked"),
+            ("X-A", "1"),
+            ("x-a", "2"),
+        ];
+        let write = |fields: &[(&'static str, &str)], is_tls| {
+            let mut changes = Changes::default();
+            changes.set_prefix(b"/app");
+            changes.set(header::AUTHORIZATION, HeaderValue::from_static("Bearer b"));
+            let request = Http2Request::new(&client("POST", "/docs?a=%20", fields), changes, is_tls, |name| name == "x-user");
+            request.map(|request| {
+                let request = request.get();
+                let fields = request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+                (format!("{} {}", request.method(), request.uri()), fields.collect::<Vec<_>>())
+            })
+        };
+        let (line, seen) = write(&fields, false).unwrap();
+        assert_eq!(line, "POST http://sync.contoso.com/app/docs?a=%20");
+        assert_eq!(seen, ["x-a: 1", "x-a: 2", "authorization: Bearer b"]);
+        let with_trailers = [("host", "[::1]:8080"), ("te", "trailers"), ("content-length", "03")];
+        let (line, seen) = write(&with_trailers, true).unwrap();
+        assert_eq!(line, "POST https://[::1]:8080/app/docs?a=%20");
+        assert_eq!(seen, ["authorization: Bearer b", "content-length: 3", "te: trailers"]);
+        for wrong in [&[("host", "a b")][..], &[], &[("host", "a"), ("content-length", "x")]] {
+            assert!(write(wrong, false).is_err(), "{wrong:?}");
+        }
+    }
 }
