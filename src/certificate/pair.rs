@@ -62,6 +62,11 @@ impl Content {
         Ok(Self { chain, key })
     }
 
+    /// Of one file that has both.
+    pub(super) fn of(both: &[u8]) -> Self {
+        Self { chain: both.to_vec(), key: Zeroizing::new(both.to_vec()) }
+    }
+
     pub(super) fn digest(&self) -> [u8; 32] {
         let mut context = Context::new(&SHA256);
         context.update(&(self.chain.len() as u64).to_be_bytes());

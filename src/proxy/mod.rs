@@ -39,8 +39,8 @@ pub use self::bare::UnauthenticatedProxyForBenches;
 pub use self::{
     client::{EventLoops, Http2Settings, ListenSettings, ListenerSettings},
     policy::{
-        Access, AllowedOrigins, BodyCondition, BodyPlace, CloseCodes, CorsSettings, ErrorShape, HeaderSettings, OnInvalid,
-        PreflightRule, ProtocolForm, ResourceSettings, RouteSettings, TokenPlace,
+        Access, AllowedOrigins, BodyCondition, BodyPlace, CloseCodes, CorsSettings, ErrorShape, ForwardCertificate, HeaderSettings,
+        OnInvalid, PreflightRule, ProtocolForm, ResourceSettings, RouteSettings, TokenPlace,
     },
     serve::{AccessLog, AccessLogFormat, LiveProxy, Prepared},
     settings::ProxySettings,

@@ -48,7 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("server", &["admin", "certificate", "config", "exchange", "jwks", "metrics", "proxy", "signing", "token"]),
-    ("endpoint", &["exchange", "private_file", "token"]),
+    ("endpoint", &["certificate", "exchange", "private_file", "token"]),
     ("proxy", &["certificate", "endpoint", "exchange", "metrics", "priority", "private_file", "tls", "token"]),
     ("admin", &["exchange", "jwks", "metrics", "private_file", "signing", "token"]),
     ("config", &["admin", "certificate", "endpoint", "exchange", "jwks", "private_file", "proxy", "signing", "tls", "token"]),
@@ -86,6 +86,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("tokio_tungstenite", &["demo"]),
     ("saphyr", &["config"]),
     ("clap", &["main", "cli"]),
+    ("instant_acme", &["certificate"]),
 ];
 
 struct Source {

@@ -7,6 +7,7 @@ mod architecture;
 mod bounds;
 mod browsers;
 mod check;
+mod client_certificates;
 mod client_paths;
 mod conformance;
 mod corpus;

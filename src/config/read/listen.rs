@@ -60,9 +60,16 @@ fn listeners(section: &mut Section<'_>) -> Vec<ListenerSettings> {
         if listeners.iter().any(|other| meet(other.address, listener.address)) {
             element.problem(format!("{} is the address of another listener too; accepted: different ports", listener.address));
         }
+        if has_acme(&listener) && listeners.iter().any(has_acme) {
+            element.problem("a certificate is issued for one listener; in the others name its file: chain_file and key_file");
+        }
         listeners.push(listener);
     }
     listeners
+}
+
+fn has_acme(listener: &ListenerSettings) -> bool {
+    listener.tls.as_ref().is_some_and(|tls| tls.acme.is_some())
 }
 
 /// One listener. Without a default, it has to name its address.

@@ -1,6 +1,10 @@
 //! One client connection: its peer, its bytes, and the request in progress.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::BytesMut;
 use rustls::ServerConnection;
@@ -8,6 +12,7 @@ use rustls::ServerConnection;
 use crate::{
     certificate::ClientCertificate,
     proxy::client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream},
+    token::Timestamp,
 };
 
 /// What is known of a connection from its beginning.
@@ -49,6 +54,16 @@ impl Arrival {
     /// A listener for IPv6 tells addresses of IPv4 as mapped ones; here they are what they are.
     pub(in crate::proxy) fn new(peer: SocketAddr, port: u16) -> Self {
         Self { peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()), port, tls: None }
+    }
+
+    /// The certificate that the client has shown in the handshake, unless it has ended since.
+    pub(in crate::proxy) fn certificate(&self, now: SystemTime) -> Option<&ClientCertificate> {
+        self.tls.as_ref()?.certificate.as_ref().filter(|certificate| now <= certificate.not_after)
+    }
+
+    /// When the client's certificate ends, if it has shown one: what rests on the handshake does not outlive it.
+    pub(in crate::proxy) fn certificate_end(&self) -> Option<Timestamp> {
+        self.tls.as_ref()?.certificate.as_ref().map(|certificate| certificate.not_after.into())
     }
 }
 

@@ -8,6 +8,7 @@ use http::HeaderMap;
 use pingora::http::RequestHeader;
 
 use crate::{
+    certificate::ClientCertificate,
     endpoint::Endpoint,
     exchange::{Exchange, Identity, LastToken},
     proxy::{
@@ -44,6 +45,8 @@ pub(in crate::proxy) struct Asked<'a> {
     pub(in crate::proxy) body: Option<Bytes>,
     /// The token of the requests before this one on its connection.
     pub(in crate::proxy) last_token: &'a Mutex<LastToken>,
+    /// What the client has shown in the handshake of its connection.
+    pub(in crate::proxy) certificate: Option<&'a ClientCertificate>,
     pub(in crate::proxy) now: Timestamp,
 }
 
@@ -107,6 +110,9 @@ impl Policy {
         if is_too_large {
             return Err(Rejection::HeadersTooLarge);
         }
+        if route.requires_certificate && asked.certificate.is_none() {
+            return Err(Rejection::CertificateRequired);
+        }
         if let Some(endpoint) = &route.endpoint {
             // At exactly its path: a rule in front of the gateway that names it holds for every call.
             let is_named = found.also.is_empty() && path == route.path().as_bytes();
@@ -118,6 +124,7 @@ impl Policy {
         route.allowed_origins.check_socket(&request.headers)?;
         decided.closes = fields.connection == Single::Often
             && connection_options(&request.headers).any(|option| option.eq_ignore_ascii_case(b"close"));
+        let certificate = asked.certificate;
         let is_websocket = !has_body && fields.names_websocket && switch::asks_for_websocket(request);
         let lifetime = lifetime::of(is_websocket, fields.accepts_events);
         let permitted = self.by_route(asked, &found, is_websocket, lifetime, &mut decided.identity).await;
@@ -131,8 +138,10 @@ impl Policy {
             Err(Rejection::MissingToken) if is_preflight => Err(Rejection::PreflightNotConfigured),
             Err(rejection) => Err(rejection),
             Ok(None) => Ok(Decision::NeedsBody),
-            Ok(Some(permit)) if is_websocket => Ok(Decision::OpenWebSocket(permit)),
-            Ok(Some(permit)) => Ok(Decision::Forward(permit)),
+            Ok(Some(mut permit)) => {
+                permit.forward_certificate(route.forward_certificate, certificate);
+                Ok(if is_websocket { Decision::OpenWebSocket(permit) } else { Decision::Forward(permit) })
+            }
         }
     }
 
@@ -194,6 +203,7 @@ impl Policy {
                 return Ok(Some(Permit::left_to_backend(placeholder, exchanged(&Permit::PLACEHOLDER)?)));
             }
         };
+        identity.verified().check_certificate(thumbprint(asked.certificate))?;
         found.routes().try_for_each(|route| check(route, identity.verified(), request))?;
         let admission = self.exchange.admit(identity, route.profile, lifetime, asked.now).await?;
         let user_token = NewToken::from_authorization(admission.authorization());
@@ -220,6 +230,7 @@ impl Policy {
             }
         };
         let identity = whose.insert(self.exchange.identify(sent.token.as_bytes(), asked.now).await?);
+        identity.verified().check_certificate(thumbprint(asked.certificate))?;
         found.routes().try_for_each(|route| check(route, identity.verified(), request))?;
         let admission = self.exchange.admit(identity, route.profile, Lifetime::Ttl, asked.now).await?;
         let token = NewToken::from_authorization(admission.authorization());
@@ -232,6 +243,10 @@ impl Policy {
 
 fn parts(request: &RequestHeader) -> Parts<'_> {
     Parts { target: request.raw_path(), headers: &request.headers }
+}
+
+fn thumbprint(certificate: Option<&ClientCertificate>) -> Option<&[u8; 32]> {
+    certificate.map(|certificate| &certificate.thumbprint)
 }
 
 /// Checks that a token has the permission that a route requires.
@@ -255,3 +270,7 @@ fn only_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
 #[cfg(test)]
 #[path = "decision_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "certificate_tests.rs"]
+mod certificate_tests;

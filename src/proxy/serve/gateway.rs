@@ -9,12 +9,14 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http::{HeaderValue, StatusCode, header};
 use pingora::{Result, connectors::TransportConnector};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    endpoint::Endpoint,
+    certificate::ServerTls,
+    endpoint::{Endpoint, Reply},
     metrics::Metrics,
     proxy::{
         client::{ClientSession, Complaints, Connection, Cut, KeyWatch, ListenSettings},
@@ -59,6 +61,8 @@ pub(in crate::proxy) struct Gateway {
     pub(super) stopping: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
     pub(super) complaints: Arc<Complaints>,
+    /// The listeners for which certificates may be issued.
+    issuing: Arc<[Arc<ServerTls>]>,
 }
 
 /// One request while it lasts.
@@ -101,8 +105,9 @@ impl Gateway {
         connector: Arc<TransportConnector>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let live = Arc::clone(&live.live);
-        Self { live, key_watch, connector, stopping: CancellationToken::new(), metrics, complaints: Arc::default() }
+        let (live, certificates) = (Arc::clone(&live.live), live.certificates());
+        let issuing = certificates.iter().flatten().cloned().collect();
+        Self { live, key_watch, connector, stopping: CancellationToken::new(), metrics, complaints: Arc::default(), issuing }
     }
 
     /// Begins with a request whose header has been read: it is counted, and the client's connection gets its limits.
@@ -128,6 +133,12 @@ impl Gateway {
 
     /// Decides about a request, and answers it unless it is to go upstream.
     pub(super) async fn admit(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Admitted> {
+        if let Some(text) = self.challenge(client, context) {
+            let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+            let reply = Reply { status: StatusCode::OK, headers: vec![kind], body: text.into(), rejection: None };
+            let replying = Box::pin(endpoint::reply_with(client, &mut context.record, reply));
+            return replying.await.map(|()| Admitted::Answered);
+        }
         let decided = match decide(client, context, None).await {
             // Boxed, so that the rare case does not make every request's future large.
             Ok(Decision::NeedsBody) => Box::pin(decide_by_body(client, context)).await,
@@ -162,11 +173,18 @@ impl Gateway {
         }
     }
 
+    /// The answer to an authority that asks over plain HTTP whether a name is ours, before it issues a certificate.
+    fn challenge(&self, client: &ClientSession, context: &RequestContext) -> Option<String> {
+        let is_asked = !self.issuing.is_empty() && context.record.connection.arrival().tls.is_none();
+        let path = client.req_header().raw_path();
+        self.issuing.iter().filter(|_| is_asked).find_map(|tls| tls.http_challenge(path))
+    }
+
     /// Has an endpoint answer a request. If the settings have changed while its body came, it is decided about again: what it rests on may be
     /// gone.
     async fn call(&self, client: &mut ClientSession, context: &mut RequestContext, endpoint: Arc<Endpoint>) -> Result<Admitted> {
         let came = Instant::now();
-        let body = match endpoint::hear(client, &context.live, &endpoint, came).await {
+        let body = match endpoint::hear(client, &context.record, &context.live, &endpoint, came).await {
             Heard::Whole(body) => body,
             Heard::Stopped(Stopped::Failed(error)) => return Err(error),
             Heard::Stopped(Stopped::Replied(reply)) => {
@@ -225,7 +243,10 @@ impl Gateway {
     /// When the request's connection ends, and why then: with what the request rests on, or at the greatest age of a stream.
     pub(super) fn end(&self, context: &RequestContext) -> (Timestamp, Cut) {
         let permit = context.record.permit.as_ref();
+        let certificate_end = context.record.connection.arrival().certificate_end();
         let token_end = permit.and_then(Permit::end);
+        let token_end = token_end.map(|end| certificate_end.map_or(end, |certificate| end.min(certificate)));
+        let token_end = token_end.or(certificate_end.filter(|_| permit.is_some()));
         let age_limit = match permit.and_then(Permit::left_for) {
             Some(_) => Some(LEFT_TO_BACKEND_TIMEOUT),
             None => context.live.listen.max_stream_age,
@@ -256,6 +277,7 @@ async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: 
         request: client.req_header(),
         body,
         last_token: record.state.last_token(),
+        certificate: record.connection.arrival().certificate(now),
         now: Timestamp::from(now),
     };
     let Decided { route, identity, closes, outcome } = live.policy.decide(asked).await;

@@ -136,7 +136,10 @@ impl LiveProxy {
             let load = |settings| ServerTls::load(settings, SystemTime::now()).map(Arc::new);
             listener.tls.as_ref().map(load).transpose().map_err(|source| refused(listener, source))
         };
-        let certificates = live.listen.listeners.iter().map(load).collect::<Result<_, _>>()?;
+        let certificates: Vec<_> = live.listen.listeners.iter().map(load).collect::<Result<_, _>>()?;
+        for tls in certificates.iter().flatten() {
+            tls.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        }
         let listen = Arc::new(ArcSwap::from_pointee(live.listen.clone()));
         let exchange = Arc::new(ArcSwap::new(Arc::clone(&live.policy.exchange)));
         let live = Arc::new(ArcSwap::from_pointee(live));

@@ -87,6 +87,8 @@ const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::BodyTimeout,
     Rejection::BodyTooLarge,
     Rejection::CallerUnauthenticated,
+    Rejection::CertificateMismatch,
+    Rejection::CertificateRequired,
     Rejection::CodingUnsupported,
     Rejection::EndpointRequestMalformed,
     Rejection::GrantTypeUnsupported,
