@@ -177,7 +177,7 @@ fn check_chain(chain: &[CertificateDer<'_>], parsed: &[X509Certificate<'_>], now
         }
         if index == 0 && bits.is_some_and(|bits| bits > MAX_QUICK_RSA_BITS) {
             warnings.push(format!(
-                "has an RSA key of {} bits, with which a handshake takes some twenty times as long as with EC P-256",
+                "has an RSA key of {} bits, with which a handshake takes many times as long as with EC P-256",
                 bits.unwrap_or_default()
             ));
         }

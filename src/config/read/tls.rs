@@ -8,7 +8,8 @@ use crate::{
         TlsSettings,
     },
     config::{field::Field, formats::Format, outside::Target, section::Section},
-    proxy::ForwardCertificate,
+    endpoint::{CallerSettings, EndpointSettings},
+    proxy::{ForwardCertificate, ListenSettings, ListenerSettings, RouteSettings},
 };
 
 /// Maximum number of names with rules for client certificates of their own.
@@ -60,6 +61,29 @@ pub(in crate::config) fn settings(field: &Field<'_>) -> TlsSettings {
         field.reference(Target::DefaultCertificate(Box::new(settings.clone())));
     }
     settings
+}
+
+/// Warns of routes that have to do with client certificates where no listener asks for one.
+pub(in crate::config) fn check_use(field: Option<Field<'_>>, listen: &ListenSettings, routes: &[RouteSettings]) {
+    let asks = |listener: &ListenerSettings| {
+        let clients = listener.tls.as_ref().map(|tls| &tls.client_certificates);
+        let mut rules = clients
+            .into_iter()
+            .flat_map(|clients| [&clients.rules].into_iter().chain(clients.names.iter().map(|(_, rules)| rules)));
+        rules.any(|rules| rules.mode != ClientMode::None)
+    };
+    let shows = |caller: &CallerSettings| matches!(caller, CallerSettings::Certificate { .. });
+    let needs = |route: &&RouteSettings| {
+        let has_caller = matches!(&route.endpoint, Some(EndpointSettings::SignIn(settings)) if settings.callers.iter().any(shows));
+        has_caller || route.requires_certificate || route.forward_certificate != ForwardCertificate::None
+    };
+    let needing = routes.iter().find(needs).filter(|_| !listen.listeners.iter().any(asks));
+    if let (Some(field), Some(route)) = (field, needing) {
+        field.warning(format!(
+            "no listener asks for client certificates (client_certificates in its tls), so route {} never sees one",
+            route.name
+        ));
+    }
 }
 
 fn certificates(section: &mut Section<'_>) -> Vec<PairFiles> {

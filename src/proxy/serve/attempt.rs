@@ -6,6 +6,7 @@ use http::{HeaderName, StatusCode, header};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::Stream};
 
 use crate::proxy::{
+    address::told,
     client::ClientSession,
     http::Changes,
     policy::Permit,
@@ -56,7 +57,7 @@ pub(super) fn upstream_request(
 
 /// What an upstream gets instead of the client's header, and which of its fields it does not get.
 fn changes<'a>(
-    client: &ClientSession,
+    client: &'a ClientSession,
     context: &'a RequestContext,
 ) -> Result<(Changes<'a>, impl Fn(&HeaderName) -> bool + use<'a>, &'a Backend)> {
     let (Some(permit), Some(route), Some(upstream)) = (&context.record.permit, &context.record.route, upstream(context)) else {
@@ -68,6 +69,9 @@ fn changes<'a>(
     if let Some(host) = upstream.host_value() {
         changes.set(header::HOST, host.clone());
     }
+    let headers = &client.req_header().headers;
+    let (peer, told_of) = (context.record.connection.peer(), context.record.client.as_deref());
+    changes.tell(told(peer, told_of, headers, context.live.tell, context.live.has_hosts));
     Ok((changes, is_unwanted, upstream))
 }
 

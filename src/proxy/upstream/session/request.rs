@@ -10,7 +10,7 @@ use super::{
     Malformed,
     framing::{RequestBody, content_length},
 };
-use crate::proxy::http::Changes;
+use crate::proxy::http::{Changes, Told};
 
 /// Bytes of a typical header with a token in it.
 const USUAL_LENGTH: usize = 1_536;
@@ -36,9 +36,10 @@ impl UpstreamRequest {
         changes: Changes<'_>,
         is_unwanted: impl Fn(&HeaderName) -> bool,
     ) -> Result<Self, Malformed> {
-        let Changes { prefix, target, fields, has_body } = changes;
+        let Changes { prefix, target, fields, has_body, told } = changes;
         let mut head = HeadWriter::begin(client.method.as_str(), prefix, target.unwrap_or(client.raw_path()))?;
         changed(client, fields, is_unwanted, |name, spelled, value| head.write(name, spelled, value))?;
+        told.write(&mut head.bytes);
         let (head, body) = head.end(has_body);
         Ok(Self { head, body, is_head: client.method == Method::HEAD })
     }
@@ -89,7 +90,7 @@ impl Http2Request {
         is_tls: bool,
         is_unwanted: impl Fn(&HeaderName) -> bool,
     ) -> Result<Self, Malformed> {
-        let Changes { prefix, target, fields, .. } = changes;
+        let Changes { prefix, target, fields, told, .. } = changes;
         let (mut headers, mut host, mut length) = (HeaderMap::with_capacity(client.headers.len() + 4), None, None);
         changed(client, fields, is_unwanted, |name, _, value| {
             if name == header::HOST {
@@ -104,6 +105,7 @@ impl Http2Request {
         if let Some(length) = length {
             headers.insert(header::CONTENT_LENGTH, length.into());
         }
+        add_lines(&told, &mut headers)?;
         if takes_trailers(&client.headers) {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
@@ -123,6 +125,21 @@ impl Http2Request {
     pub(super) fn get(&self) -> Request<()> {
         self.0.clone()
     }
+}
+
+/// What the gateway says of the client is written in lines.
+fn add_lines(told: &Told<'_>, headers: &mut HeaderMap) -> Result<(), Malformed> {
+    let mut lines = Vec::new();
+    told.write(&mut lines);
+    let invalid = || Malformed::of("an invalid line about the client");
+    for line in lines.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
+        let colon = line.iter().position(|byte| *byte == b':').ok_or_else(invalid)?;
+        let (name, value) = line.split_at_checked(colon).ok_or_else(invalid)?;
+        let name = HeaderName::from_bytes(name).map_err(|_| invalid())?;
+        let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii();
+        headers.append(name, HeaderValue::from_bytes(value).map_err(|_| invalid())?);
+    }
+    Ok(())
 }
 
 fn takes_trailers(headers: &HeaderMap) -> bool {
@@ -318,6 +335,7 @@ mod tests {
             let mut changes = Changes::default();
             changes.set_prefix(b"/app");
             changes.set(header::AUTHORIZATION, HeaderValue::from_static("Bearer b"));
+            changes.tell(Told::Lines(b"X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: https\r\n".to_vec()));
             let request = Http2Request::new(&client("POST", "/docs?a=%20", fields), changes, is_tls, |name| name == "x-user");
             request.map(|request| {
                 let request = request.get();
@@ -327,11 +345,12 @@ mod tests {
         };
         let (line, seen) = write(&fields, false).unwrap();
         assert_eq!(line, "POST http://sync.contoso.com/app/docs?a=%20");
-        assert_eq!(seen, ["x-a: 1", "x-a: 2", "authorization: Bearer b"]);
+        assert_eq!(seen, ["x-a: 1", "x-a: 2", "authorization: Bearer b", "x-forwarded-for: 10.0.0.1", "x-forwarded-proto: https"]);
         let with_trailers = [("host", "[::1]:8080"), ("te", "trailers"), ("content-length", "03")];
         let (line, seen) = write(&with_trailers, true).unwrap();
         assert_eq!(line, "POST https://[::1]:8080/app/docs?a=%20");
-        assert_eq!(seen, ["authorization: Bearer b", "content-length: 3", "te: trailers"]);
+        let told = ["x-forwarded-for: 10.0.0.1", "x-forwarded-proto: https"];
+        assert_eq!(seen, ["authorization: Bearer b", "content-length: 3", told[0], told[1], "te: trailers"]);
         for wrong in [&[("host", "a b")][..], &[], &[("host", "a"), ("content-length", "x")]] {
             assert!(write(wrong, false).is_err(), "{wrong:?}");
         }
