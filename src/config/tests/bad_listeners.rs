@@ -56,6 +56,31 @@ fn of_clients() -> Vec<(&'static str, Value, String)> {
             json!(true),
             "listen.trusted_proxies: is required: the load balancers whose PROXY protocol is believed; every other connection is closed",
         ),
+        row(
+            "/limits/address/connections",
+            json!(0),
+            "limits.address.connections: \"0\" is not valid; accepted: none, or 1 to 1000000",
+        ),
+        row(
+            "/limits/address/new",
+            json!("50"),
+            "limits.address.new: \"50\" is not a rate; accepted: none, or a rate such as 50/s or 10/m, with a burst: 50/s burst 200",
+        ),
+        row(
+            "/limits/address/new",
+            json!("50/d"),
+            "limits.address.new: \"50/d\" is not for s, m or h; accepted: none, or a rate such as 50/s or 10/m, with a burst: 50/s burst 200",
+        ),
+        row(
+            "/limits/user/requests",
+            json!("0/s"),
+            "limits.user.requests: \"0/s\" is not 1 to 1000000 in a time; accepted: none, or a rate such as 50/s or 10/m, with a burst: 50/s burst 200",
+        ),
+        row(
+            "/limits/user/mints",
+            json!("1/s burst many"),
+            "limits.user.mints: \"1/s burst many\" has a burst that is not 1 to 1000000; accepted: none, or a rate such as 50/s or 10/m, with a burst: 50/s burst 200",
+        ),
         row("/headers/forwarded_for", json!("all"), "headers.forwarded_for: \"all\" is not known; accepted: client, chain"),
         row("/headers/forwarded", json!("on"), "headers.forwarded: \"on\" is not known; accepted: true, false"),
     ]
