@@ -75,6 +75,12 @@ impl Places {
         let places = Self { gateway: place(8080), admin: place(9090), issuer: place(8081), backend: place(8082) };
         (places, taken)
     }
+
+    /// The port that people remember for TLS (8443), or a free one if that is taken.
+    pub fn friendly_tls() -> SocketAddr {
+        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, 8443));
+        if TcpListener::bind(wanted).is_ok() { wanted } else { FREE_PORT }
+    }
 }
 
 /// How a world is to be.

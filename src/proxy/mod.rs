@@ -134,7 +134,8 @@ impl Proxy {
         let listen = self.live.listen.load_full();
         let port = |((socket, tls), settings): ((TcpListener, &Option<Arc<ServerTls>>), &ListenerSettings)| {
             let number = socket.local_addr().map_or(0, |address| address.port());
-            Port { socket, number, proxy_protocol: settings.proxy_protocol, tls: tls.clone() }
+            let (proxy_protocol, redirect_port) = (settings.proxy_protocol, settings.redirect_port);
+            Port { socket, number, proxy_protocol, tls: tls.clone(), redirect_port }
         };
         let ports = sockets.into_iter().zip(self.live.certificates()).zip(&listen.listeners).map(port).collect();
         self.live.start_resolving(stop.clone());

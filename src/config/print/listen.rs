@@ -46,7 +46,8 @@ pub(super) fn print_listen(listen: &ListenSettings, yaml: &mut Yaml) {
 /// Those of one listener, but for its address.
 fn keys(listener: &ListenerSettings, yaml: &mut Yaml) {
     yaml.plain("proxy_protocol", listener.proxy_protocol);
-    if let Some(tls) = &listener.tls {
-        print_tls(tls, yaml);
+    match &listener.tls {
+        Some(tls) => print_tls(tls, yaml),
+        None => yaml.plain("redirect_to_https", listener.redirect_port.map_or("none".to_owned(), |port| port.to_string())),
     }
 }

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use crate::{
     config::{
+        field::Field,
         read::{addresses, tls},
         section::Section,
     },
@@ -86,7 +87,20 @@ fn listener(section: &mut Section<'_>, default: Option<SocketAddr>) -> ListenerS
         None => section.required_address("address").unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
     };
     let tls = section.field("tls").map(|field| tls::settings(&field));
-    ListenerSettings { address, proxy_protocol: section.flag("proxy_protocol", false), tls }
+    let redirect_port = section.field("redirect_to_https").and_then(|field| redirect_port(&field));
+    if tls.is_some() && redirect_port.is_some() {
+        section.refuse("redirect_to_https", "is for a listener without tls: there is nothing to redirect to");
+    }
+    ListenerSettings { address, proxy_protocol: section.flag("proxy_protocol", false), tls, redirect_port }
+}
+
+/// The port of https, as clients see it.
+fn redirect_port(field: &Field<'_>) -> Option<u16> {
+    const ACCEPTED: &str = "none, or the port of https as clients see it: 1 to 65535 (default none)";
+    if field.scalar(ACCEPTED)? == "none" {
+        return None;
+    }
+    field.quantity(|text| text.parse().ok(), ["small", "large"], &(1..=u16::MAX), ACCEPTED)
 }
 
 /// Whether only one of two listeners could have its address.

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use rustls::ServerConnection;
 
 use crate::{
-    certificate::ClientCertificate,
+    certificate::{ClientCertificate, ServerTls},
     proxy::{
         address::{Peer, Scheme},
         client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream},
@@ -28,14 +28,17 @@ pub(in crate::proxy) struct Arrival {
     pub(in crate::proxy) port: u16,
     /// What its handshake told, if it had one.
     pub(in crate::proxy) tls: Option<Box<Secure>>,
+    /// Where the listener only sends clients on: to https, at this port.
+    pub(in crate::proxy) redirect_port: Option<u16>,
     /// How long what comes before its handshake, or its first header, has taken.
     pub(in crate::proxy) waited: Duration,
 }
 
 /// What a TLS handshake told.
 #[derive(Clone, Debug)]
-#[allow(dead_code)] // For policies of client certificates.
 pub(in crate::proxy) struct Secure {
+    /// How the listener answers handshakes.
+    pub(in crate::proxy) listener: Arc<ServerTls>,
     /// The name that the client asked for, in lower case.
     pub(in crate::proxy) server_name: Option<String>,
     /// Whether both agreed on HTTP/2.
@@ -46,8 +49,9 @@ pub(in crate::proxy) struct Secure {
 
 impl Secure {
     /// What this session knows.
-    pub(super) fn of(session: &ServerConnection) -> Self {
+    pub(super) fn of(session: &ServerConnection, listener: Arc<ServerTls>) -> Self {
         Self {
+            listener,
             server_name: session.server_name().map(str::to_owned),
             is_http2: session.alpn_protocol() == Some(b"h2"),
             certificate: session.peer_certificates().and_then(ClientCertificate::of),
@@ -57,7 +61,7 @@ impl Secure {
 
 impl Arrival {
     pub(in crate::proxy) fn new(peer: SocketAddr, port: u16) -> Self {
-        Self { peer: Peer::new(peer, Scheme::Http), port, tls: None, waited: Duration::ZERO }
+        Self { peer: Peer::new(peer, Scheme::Http), port, tls: None, redirect_port: None, waited: Duration::ZERO }
     }
 
     /// The same after a handshake.

@@ -57,6 +57,8 @@ pub(in crate::proxy) struct Port {
     pub(in crate::proxy) proxy_protocol: bool,
     /// How handshakes are answered; none: the port is for plain HTTP.
     pub(in crate::proxy) tls: Option<Arc<ServerTls>>,
+    /// Where clients are sent on, if nothing else is done for them: to https, at this port.
+    pub(in crate::proxy) redirect_port: Option<u16>,
 }
 
 /// What all connections of one run share.
@@ -148,7 +150,7 @@ impl<S: Serve> Listener<S> {
         let trouble = RateLimit::every(LOG_INTERVAL);
         loop {
             let (stream, peer) = self.accept(&port.socket, &trouble).await;
-            let arrival = Arrival::new(peer, port.number);
+            let arrival = Arrival { redirect_port: port.redirect_port, ..Arrival::new(peer, port.number) };
             // Whom a proxy speaks for is not known yet.
             let own = if port.proxy_protocol { Some(None) } else { self.gate.let_in(&arrival.peer) };
             let Some(own) = own else { continue };
@@ -199,7 +201,7 @@ impl<S: Serve> Listener<S> {
                 () = within.ending.cut.cancelled() => None,
             };
             if let Some(secured) = shaken {
-                let arrival = arrival.secured(Secure::of(secured.session()));
+                let arrival = arrival.secured(Secure::of(secured.session(), tls));
                 drop(shaking);
                 let newcomer = Newcomer { stream: secured, arrival, place, own, counted };
                 this.hand_over(newcomer, &within, |secured| secured.into_stream().map(ClientStream::from));

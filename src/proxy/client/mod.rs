@@ -31,7 +31,7 @@ mod transport;
 mod unreadable;
 
 pub(in crate::proxy) use self::{
-    connection::Connection,
+    connection::{Arrival, Connection, Secure},
     cut::Cut,
     gate::Gate,
     key_watch::KeyWatch,
@@ -49,4 +49,4 @@ pub use self::{
 };
 
 #[cfg(feature = "bench")]
-pub(in crate::proxy) use self::{connection::Arrival, intake::Intake};
+pub(in crate::proxy) use self::intake::Intake;

@@ -74,7 +74,8 @@ impl ListenSettings {
     /// Whether the listeners are where they are in `other`, each with or without TLS as there: what only a restart can change is the same.
     pub fn has_places_of(&self, other: &Self) -> bool {
         let places = |settings: &Self| {
-            settings.listeners.iter().map(|one| (one.address, one.proxy_protocol, one.tls.is_some())).collect::<Vec<_>>()
+            let place = |one: &ListenerSettings| (one.address, one.proxy_protocol, one.tls.is_some(), one.redirect_port);
+            settings.listeners.iter().map(place).collect::<Vec<_>>()
         };
         places(self) == places(other)
     }
@@ -94,6 +95,8 @@ pub struct ListenerSettings {
     pub proxy_protocol: bool,
     /// TLS. Default: plain HTTP.
     pub tls: Option<TlsSettings>,
+    /// Clients are sent on to https at this port, and nothing else is done for them. Only without TLS. Default: they are served.
+    pub redirect_port: Option<u16>,
 }
 
 impl Default for ListenerSettings {
@@ -105,6 +108,6 @@ impl Default for ListenerSettings {
 impl ListenerSettings {
     /// One for plain HTTP.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address, proxy_protocol: false, tls: None }
+        Self { address, proxy_protocol: false, tls: None, redirect_port: None }
     }
 }
