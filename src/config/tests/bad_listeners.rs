@@ -23,7 +23,7 @@ pub(super) fn of_callers() -> Vec<(&'static str, Value, String)> {
 
 /// The bad values of listeners.
 pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
-    [of_clients(), of_tls()].concat()
+    [of_clients(), of_redirects(), of_tls()].concat()
 }
 
 /// Of who clients are.
@@ -86,6 +86,24 @@ fn of_clients() -> Vec<(&'static str, Value, String)> {
     ]
 }
 
+/// Of the way to https.
+fn of_redirects() -> Vec<(&'static str, Value, String)> {
+    let pair = json!({ "chain_file": "a.pem", "key_file": "a.key" });
+    vec![
+        (
+            "/listen/redirect_to_https",
+            json!(0),
+            "listen.redirect_to_https: 0 is too small; accepted: none, or the port of https as clients see it: 1 to 65535 (default none)"
+                .to_owned(),
+        ),
+        (
+            "/listen",
+            json!({ "redirect_to_https": 443, "tls": { "certificates": [pair] } }),
+            "listen.redirect_to_https: is for a listener without tls: there is nothing to redirect to".to_owned(),
+        ),
+    ]
+}
+
 /// Of TLS on a listener.
 fn of_tls() -> Vec<(&'static str, Value, String)> {
     let pair = json!({ "chain_file": "a.pem", "key_file": "a.key" });
@@ -103,17 +121,6 @@ fn of_tls() -> Vec<(&'static str, Value, String)> {
     let host = "accepted: a host name, or one with * as its first label";
     let of = |value, text: &str| ("/listen/tls", value, format!("listen.tls.{text}"));
     vec![
-        (
-            "/listen/redirect_to_https",
-            json!(0),
-            "listen.redirect_to_https: 0 is too small; accepted: none, or the port of https as clients see it: 1 to 65535 (default none)"
-                .to_owned(),
-        ),
-        (
-            "/listen",
-            json!({ "redirect_to_https": 443, "tls": { "certificates": [pair] } }),
-            "listen.redirect_to_https: is for a listener without tls: there is nothing to redirect to".to_owned(),
-        ),
         ("/listen/tls", json!("on"), "listen.tls: is not a mapping; accepted: keys with values, indented".to_owned()),
         of(json!({}), "certificates: is required: the certificates, each with its key; or acme, which has one issued"),
         of(json!({ "certificates": [] }), "certificates: the list is empty; give an element, or remove the key"),
