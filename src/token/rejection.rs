@@ -80,6 +80,9 @@ pub enum Rejection {
     LifetimeTooLong,
     /// The route does not permit this kind of login.
     LoginNotAllowed,
+    /// The host is none for this connection or listener: it has other rules for client certificates than the name of the TLS handshake, or there is
+    /// no certificate for it.
+    Misdirected,
     /// A role that the route requires is missing.
     MissingRole,
     /// `TRACE`, which would send the gateway's token back to the client, or `CONNECT`, which is for forward proxies.
@@ -227,6 +230,7 @@ impl Rejection {
             Self::LengthMalformed => row("length_malformed", 400, None, "exactly one Content-Length is allowed"),
             Self::LifetimeTooLong => row("lifetime_too_long", 401, TOKEN, NOT_ACCEPTED),
             Self::LoginNotAllowed => row("login_not_allowed", 403, None, "this kind of login is not permitted"),
+            Self::Misdirected => row("misdirected", 421, None, "this host is not served on this connection"),
             Self::MissingRole => row("missing_role", 403, SCOPE, "the token lacks a required role"),
             Self::MethodNotAllowed => row("method_not_allowed", 405, None, "the method is not allowed"),
             Self::MissingScope => row("missing_scope", 403, SCOPE, "the token lacks a required scope"),
@@ -305,6 +309,7 @@ impl Rejection {
         Self::LengthMalformed,
         Self::LifetimeTooLong,
         Self::LoginNotAllowed,
+        Self::Misdirected,
         Self::MissingRole,
         Self::MethodNotAllowed,
         Self::MissingScope,

@@ -93,6 +93,9 @@ impl Rejection {
             }
             Self::LoginNotAllowed => "Client: log in with the provider that the route exchanges. Config: list others under `pass`.",
             Self::MethodNotAllowed => "Client: do not send TRACE, whose answer would contain the gateway's token, or CONNECT.",
+            Self::Misdirected => {
+                "Client: open another connection for this host. Config: a listener that redirects needs a certificate for it."
+            }
             Self::MissingRole => {
                 "Provider: assign the role to the user. Config: correct `role_claim` of the issuer, or `roles` of the route."
             }

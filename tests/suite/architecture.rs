@@ -68,12 +68,13 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Which rooms of the edge a room of it may use. `docs/architecture.md` draws them.
 const ARROWS_OF_THE_EDGE: &[(&str, &[&str])] = &[
-    ("serve", &["client", "http", "policy", "relay", "upstream", "websocket"]),
+    ("serve", &["address", "client", "http", "policy", "relay", "upstream", "websocket"]),
     ("websocket", &["client", "http", "policy", "relay", "upstream"]),
     ("relay", &["client", "http", "upstream"]),
-    ("policy", &["http"]),
+    ("policy", &["address", "http"]),
     ("upstream", &["http"]),
-    ("client", &["http"]),
+    ("client", &["address", "http"]),
+    ("address", &["http"]),
     ("http", &[]),
 ];
 

@@ -144,6 +144,11 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
     produced.insert(Rejection::IssuerMismatch);
     kit.stop().await;
 
+    let kit = Kit::start_with(|config| config.proxy.listen.listeners[0].redirect_port = Some(443)).await;
+    assert_refused(&kit, "GET /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::Misdirected).await;
+    produced.insert(Rejection::Misdirected);
+    kit.stop().await;
+
     let desk = Desk::start(json!({})).await;
     let token = desk.kit.issuer.token("alice").sign();
     let good = exchange(&token);

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod acme;
+mod addresses;
 mod answers;
 mod architecture;
 mod bounds;

@@ -21,8 +21,48 @@ pub(super) fn of_callers() -> Vec<(&'static str, Value, String)> {
     ]
 }
 
-/// The bad values of TLS on a listener.
+/// The bad values of listeners.
 pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
+    [of_clients(), of_tls()].concat()
+}
+
+/// Of who clients are.
+fn of_clients() -> Vec<(&'static str, Value, String)> {
+    let row = |place, value, text: &str| (place, value, text.to_owned());
+    vec![
+        row(
+            "/listen/trusted_proxies",
+            json!("10.0.0.1/8"),
+            "listen.trusted_proxies: \"10.0.0.1/8\" has bits behind its prefix; write the first address of the range; accepted: an address, or a range such as 10.0.0.0/8 or 2001:db8::/32",
+        ),
+        row(
+            "/listen/trusted_proxies",
+            json!(["10.0.0.0/8", "proxy.test"]),
+            "listen.trusted_proxies[1]: \"proxy.test\" is not a range of addresses; accepted: an address, or a range such as 10.0.0.0/8 or 2001:db8::/32",
+        ),
+        row(
+            "/listen/trusted_proxies",
+            json!("::ffff:10.0.0.0/104"),
+            "listen.trusted_proxies: \"::ffff:10.0.0.0/104\" is of IPv4 in the form of IPv6; write it as IPv4; accepted: an address, or a range such as 10.0.0.0/8 or 2001:db8::/32",
+        ),
+        row(
+            "/listen/client_address",
+            json!("cookie"),
+            "listen.client_address: \"cookie\" says something else; accepted: x-forwarded-for, forwarded, or the name of another field",
+        ),
+        row("/listen/proxy_protocol", json!("v2"), "listen.proxy_protocol: \"v2\" is not known; accepted: true, false"),
+        row(
+            "/listen/proxy_protocol",
+            json!(true),
+            "listen.trusted_proxies: is required: the load balancers whose PROXY protocol is believed; every other connection is closed",
+        ),
+        row("/headers/forwarded_for", json!("all"), "headers.forwarded_for: \"all\" is not known; accepted: client, chain"),
+        row("/headers/forwarded", json!("on"), "headers.forwarded: \"on\" is not known; accepted: true, false"),
+    ]
+}
+
+/// Of TLS on a listener.
+fn of_tls() -> Vec<(&'static str, Value, String)> {
     let pair = json!({ "chain_file": "a.pem", "key_file": "a.key" });
     let tls = |key: &str, value: Value| {
         let mut tls = json!({ "certificates": [pair] });
@@ -38,6 +78,17 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
     let host = "accepted: a host name, or one with * as its first label";
     let of = |value, text: &str| ("/listen/tls", value, format!("listen.tls.{text}"));
     vec![
+        (
+            "/listen/redirect_to_https",
+            json!(0),
+            "listen.redirect_to_https: 0 is too small; accepted: none, or the port of https as clients see it: 1 to 65535 (default none)"
+                .to_owned(),
+        ),
+        (
+            "/listen",
+            json!({ "redirect_to_https": 443, "tls": { "certificates": [pair] } }),
+            "listen.redirect_to_https: is for a listener without tls: there is nothing to redirect to".to_owned(),
+        ),
         ("/listen/tls", json!("on"), "listen.tls: is not a mapping; accepted: keys with values, indented".to_owned()),
         of(json!({}), "certificates: is required: the certificates, each with its key; or acme, which has one issued"),
         of(json!({ "certificates": [] }), "certificates: the list is empty; give an element, or remove the key"),

@@ -59,6 +59,8 @@ pub(in crate::proxy) struct Decided {
     pub(in crate::proxy) identity: Option<Arc<Identity>>,
     /// Whether its connection is to end after it, by a `Connection` of several lines: of these Pingora reads the first alone.
     pub(in crate::proxy) closes: bool,
+    /// Whether it says who the client is, as proxies in front do.
+    pub(in crate::proxy) tells_client: bool,
     pub(in crate::proxy) outcome: Result<Decision, Rejection>,
 }
 
@@ -80,7 +82,8 @@ pub(in crate::proxy) enum Decision {
 impl Policy {
     /// Decides about a request.
     pub(in crate::proxy) async fn decide(&self, asked: Asked<'_>) -> Decided {
-        let mut decided = Decided { route: None, identity: None, closes: false, outcome: Ok(Decision::NeedsBody) };
+        let mut decided =
+            Decided { route: None, identity: None, closes: false, tells_client: false, outcome: Ok(Decision::NeedsBody) };
         decided.outcome = self.outcome(asked, &mut decided).await;
         decided
     }
@@ -89,6 +92,7 @@ impl Policy {
         let Asked { request, is_too_large, has_body, .. } = asked;
         let preflight = if is_too_large { None } else { Preflight::of(request, has_body) };
         let fields = Fields::of(&request.headers);
+        decided.tells_client = fields.tells_client;
         target::check_message(&request.method, &fields)?;
         target::check_target(&request.method, request.raw_path(), asked.raw_header)?;
         let is_preflight = preflight.is_some();

@@ -9,20 +9,21 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, StatusCode, header};
 use pingora::{Result, connectors::TransportConnector};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     certificate::ServerTls,
-    endpoint::{Endpoint, Reply},
+    endpoint::Endpoint,
     metrics::Metrics,
     proxy::{
+        address::Client,
         client::{ClientSession, Complaints, Connection, Cut, KeyWatch, ListenSettings},
         policy::{Asked, Decided, Decision, Permit},
         serve::{
             answer,
+            door::{self, AtDoor},
             endpoint::{self, Heard, Stopped},
             live::{Live, LiveProxy},
             record::{Outcome, RequestRecord},
@@ -61,8 +62,8 @@ pub(in crate::proxy) struct Gateway {
     pub(super) stopping: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
     pub(super) complaints: Arc<Complaints>,
-    /// The listeners for which certificates may be issued.
-    issuing: Arc<[Arc<ServerTls>]>,
+    /// How the listeners with TLS answer handshakes.
+    certificates: Arc<[Arc<ServerTls>]>,
 }
 
 /// One request while it lasts.
@@ -105,9 +106,8 @@ impl Gateway {
         connector: Arc<TransportConnector>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let (live, certificates) = (Arc::clone(&live.live), live.certificates());
-        let issuing = certificates.iter().flatten().cloned().collect();
-        Self { live, key_watch, connector, stopping: CancellationToken::new(), metrics, complaints: Arc::default(), issuing }
+        let (live, certificates) = (Arc::clone(&live.live), live.certificates().iter().flatten().cloned().collect());
+        Self { live, key_watch, connector, stopping: CancellationToken::new(), metrics, complaints: Arc::default(), certificates }
     }
 
     /// Begins with a request whose header has been read: it is counted, and the client's connection gets its limits.
@@ -118,6 +118,7 @@ impl Gateway {
         context.began_after_changes = changes;
         let header = client.req_header();
         context.record.request = Some((header.method.clone(), header.uri.clone()));
+        context.record.client = Client::told(connection.peer(), &header.headers, &context.live.listen.trust);
         limit(client, connection, &context.live.listen);
         self.end_when_stopping(client);
         context
@@ -133,11 +134,8 @@ impl Gateway {
 
     /// Decides about a request, and answers it unless it is to go upstream.
     pub(super) async fn admit(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Admitted> {
-        if let Some(text) = self.challenge(client, context) {
-            let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-            let reply = Reply { status: StatusCode::OK, headers: vec![kind], body: text.into(), rejection: None };
-            let replying = Box::pin(endpoint::reply_with(client, &mut context.record, reply));
-            return replying.await.map(|()| Admitted::Answered);
+        if let Some(met) = door::met(client, context.record.connection.arrival(), &self.certificates) {
+            return Box::pin(self.turn_away(met, client, context)).await;
         }
         let decided = match decide(client, context, None).await {
             // Boxed, so that the rare case does not make every request's future large.
@@ -173,11 +171,12 @@ impl Gateway {
         }
     }
 
-    /// The answer to an authority that asks over plain HTTP whether a name is ours, before it issues a certificate.
-    fn challenge(&self, client: &ClientSession, context: &RequestContext) -> Option<String> {
-        let is_asked = !self.issuing.is_empty() && context.record.connection.arrival().tls.is_none();
-        let path = client.req_header().raw_path();
-        self.issuing.iter().filter(|_| is_asked).find_map(|tls| tls.http_challenge(path))
+    /// Answers a request that goes no further than its listener.
+    async fn turn_away(&self, met: AtDoor, client: &mut ClientSession, context: &mut RequestContext) -> Result<Admitted> {
+        match door::reply(met, client, &self.certificates) {
+            Err(rejection) => self.refuse(client, context, rejection).await,
+            Ok(reply) => endpoint::reply_with(client, &mut context.record, reply).await.map(|()| Admitted::Answered),
+        }
     }
 
     /// Has an endpoint answer a request. If the settings have changed while its body came, it is decided about again: what it rests on may be
@@ -269,7 +268,8 @@ impl Gateway {
 async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: Option<Bytes>) -> Result<Decision, Rejection> {
     let RequestContext { record, live, .. } = context;
     let raw_header = client.raw_header();
-    let now = if body.is_none() { record.began } else { SystemTime::now() };
+    let is_first = body.is_none();
+    let now = if is_first { record.began } else { SystemTime::now() };
     let asked = Asked {
         raw_header: &raw_header,
         is_too_large: raw_header.len() > live.listen.header_bytes,
@@ -280,8 +280,11 @@ async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: 
         certificate: record.connection.arrival().certificate(now),
         now: Timestamp::from(now),
     };
-    let Decided { route, identity, closes, outcome } = live.policy.decide(asked).await;
+    let Decided { route, identity, closes, tells_client, outcome } = live.policy.decide(asked).await;
     record.route = route;
+    if tells_client && is_first && record.client.is_none() {
+        record.forwarded_ignored(&live.ignored);
+    }
     if identity.is_some() {
         record.state.rests_on(identity);
     }

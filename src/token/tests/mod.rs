@@ -100,6 +100,7 @@ const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::LengthMalformed,
     Rejection::LoginNotAllowed,
     Rejection::MethodNotAllowed,
+    Rejection::Misdirected,
     Rejection::MissingToken,
     Rejection::NoRoute,
     Rejection::OriginNotAllowed,

@@ -177,7 +177,7 @@ impl Route {
     }
 }
 
-/// What clients may not say on a route: the configured names, and the headers that the token is in.
+/// What clients may not say on a route: the configured names, who they are, and the headers that the token is in.
 fn strip_list(settings: &RouteSettings, headers: &HeaderSettings) -> StripList {
     /// Headers in which backends take a credential that they verify themselves.
     const CREDENTIALS: [&str; 2] = ["authorization", "x-realm-access-token"];
@@ -185,10 +185,10 @@ fn strip_list(settings: &RouteSettings, headers: &HeaderSettings) -> StripList {
     const CERTIFICATES: [&str; 2] = ["client-cert", "client-cert-chain"];
     let certificates = if settings.forward_certificate == ForwardCertificate::None { &[][..] } else { &CERTIFICATES };
     if settings.access == (Access::Public { pass_authorization: true }) {
-        return StripList::new(headers, certificates).except(&CREDENTIALS);
+        return StripList::new(headers, certificates).with_tellings().except(&CREDENTIALS);
     }
     let places = settings.token_in.iter().chain(&settings.token_out);
     let named = places.filter_map(|place| if let TokenPlace::Header { name, .. } = place { Some(name.as_str()) } else { None });
     let written: Vec<_> = named.chain([header::AUTHORIZATION.as_str()]).chain(certificates.iter().copied()).collect();
-    StripList::new(headers, &written)
+    StripList::new(headers, &written).with_tellings()
 }
