@@ -23,7 +23,7 @@ pub(super) fn of_callers() -> Vec<(&'static str, Value, String)> {
 
 /// The bad values of listeners.
 pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
-    [of_clients(), of_redirects(), of_tls()].concat()
+    [of_clients(), of_redirects(), of_tls(), of_acme()].concat()
 }
 
 /// Of who clients are.
@@ -104,6 +104,31 @@ fn of_redirects() -> Vec<(&'static str, Value, String)> {
     ]
 }
 
+/// Of certificates that an authority issues.
+fn of_acme() -> Vec<(&'static str, Value, String)> {
+    let acme = |key: &str, value: Value| {
+        let mut acme = json!({ "domains": ["a.contoso.com"] });
+        acme[key] = value;
+        json!({ "acme": acme })
+    };
+    let of = |value, text: &str| ("/listen/tls", value, format!("listen.tls.{text}"));
+    vec![
+        of(json!({ "acme": {} }), &format!("acme.domains: is required: {}", DOMAIN.trim_start_matches("accepted: "))),
+        of(
+            acme("domains", json!("*.contoso.com")),
+            &format!("acme.domains: \"*.contoso.com\" has a star, for which an authority asks the DNS; {DOMAIN}"),
+        ),
+        of(acme("domains", json!("localhost")), &format!("acme.domains: \"localhost\" is not a host name; {DOMAIN}")),
+        of(acme("domains", json!(["a.b", "a.b"])), "acme.domains[1]: appears twice in the list; keep one"),
+        of(acme("email", json!("admin")), "acme.email: \"admin\" is not an e-mail address; accepted: an e-mail address"),
+        of(
+            acme("directory", json!("http://localhost/dir")),
+            "acme.directory: is not the URL of a directory; accepted: the https URL of an ACME directory",
+        ),
+        of(acme("challenge", json!("dns-01")), "acme.challenge: \"dns-01\" is not known; accepted: tls-alpn-01, http-01"),
+    ]
+}
+
 /// Of TLS on a listener.
 fn of_tls() -> Vec<(&'static str, Value, String)> {
     let pair = json!({ "chain_file": "a.pem", "key_file": "a.key" });
@@ -113,11 +138,6 @@ fn of_tls() -> Vec<(&'static str, Value, String)> {
         tls
     };
     let clients = |value: Value| tls("client_certificates", value);
-    let acme = |key: &str, value: Value| {
-        let mut acme = json!({ "domains": ["a.contoso.com"] });
-        acme[key] = value;
-        json!({ "acme": acme })
-    };
     let host = "accepted: a host name, or one with * as its first label";
     let of = |value, text: &str| ("/listen/tls", value, format!("listen.tls.{text}"));
     vec![
@@ -135,19 +155,6 @@ fn of_tls() -> Vec<(&'static str, Value, String)> {
             tls("default", json!("192.0.2.1")),
             "default: \"192.0.2.1\" is not a host name; accepted: first, none, or a host name of a certificate (default first)",
         ),
-        of(json!({ "acme": {} }), &format!("acme.domains: is required: {}", DOMAIN.trim_start_matches("accepted: "))),
-        of(
-            acme("domains", json!("*.contoso.com")),
-            &format!("acme.domains: \"*.contoso.com\" has a star, for which an authority asks the DNS; {DOMAIN}"),
-        ),
-        of(acme("domains", json!("localhost")), &format!("acme.domains: \"localhost\" is not a host name; {DOMAIN}")),
-        of(acme("domains", json!(["a.b", "a.b"])), "acme.domains[1]: appears twice in the list; keep one"),
-        of(acme("email", json!("admin")), "acme.email: \"admin\" is not an e-mail address; accepted: an e-mail address"),
-        of(
-            acme("directory", json!("http://localhost/dir")),
-            "acme.directory: is not the URL of a directory; accepted: the https URL of an ACME directory",
-        ),
-        of(acme("challenge", json!("dns-01")), "acme.challenge: \"dns-01\" is not known; accepted: tls-alpn-01, http-01"),
         of(tls("min_version", json!(1.1)), "min_version: \"1.1\" is not known; did you mean 1.2?; accepted: 1.2, 1.3"),
         of(tls("handshake_timeout", json!("61s")), "handshake_timeout: 61s is too long; accepted: 1s to 1m (default 10s)"),
         of(tls("http2", json!("yes")), "http2: \"yes\" is not known; accepted: true, false"),
