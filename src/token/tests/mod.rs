@@ -105,6 +105,7 @@ const OF_OTHER_ROOMS: &[Rejection] = &[
     Rejection::NoRoute,
     Rejection::OriginNotAllowed,
     Rejection::PreflightNotConfigured,
+    Rejection::RateLimited,
     Rejection::RequestMalformed,
     Rejection::ScopeNotGranted,
     Rejection::SigningOverloaded,
