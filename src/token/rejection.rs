@@ -371,6 +371,19 @@ mod tests {
     }
 
     #[test]
+    fn who_is_asked_for_a_token_gets_a_challenge_and_who_meets_our_trouble_may_try_again() {
+        for rejection in [Rejection::MissingToken, Rejection::Expired, Rejection::MissingScope, Rejection::AmbiguousToken] {
+            assert!(rejection.challenges() && !rejection.is_temporary(), "{}", rejection.label());
+        }
+        for rejection in [Rejection::KeysUnavailable, Rejection::KeyNotFetchedYet, Rejection::SigningOverloaded] {
+            assert!(rejection.is_temporary() && !rejection.challenges(), "{}", rejection.label());
+        }
+        for rejection in [Rejection::NoRoute, Rejection::AmbiguousPath, Rejection::OriginNotAllowed, Rejection::BodyTooLarge] {
+            assert!(!rejection.is_temporary() && !rejection.challenges(), "{}", rejection.label());
+        }
+    }
+
+    #[test]
     fn descriptions_keep_to_the_characters_of_rfc_6750() {
         let permitted = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         assert!(Rejection::ALL.iter().all(|rejection| rejection.description().bytes().all(permitted)));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::attempt::{Attempt, CLIENT, NOW, TENANT, b2c, entra, jwk_with};
 use crate::token::{
-    Explanation, IssuerRule, Outcome, Provider, Rejection, SkipReason, SkippedKey, Step, Verdict,
+    Explanation, IssuerRule, Outcome, Provider, Rejection, SkipReason, SkippedKey, Step, UserIdRule, Verdict,
     testing::{OTHER_RSA, RSA},
 };
 
@@ -113,6 +113,12 @@ fn keys_that_are_published_and_not_used_are_told_where_there_is_no_other() {
 }
 
 #[test]
+fn a_rule_of_one_claim_is_told_as_its_name() {
+    let one = b2c().rule(|rules| rules.user_id = UserIdRule::Claims(vec!["oid".into()]));
+    assert_eq!(step(&one, "user_id").expected, "oid");
+}
+
+#[test]
 fn the_words_are_those_of_the_provider() {
     let change = |provider: Provider, attempt: Attempt| {
         let explanation: Explanation = attempt.rule(|rules| rules.provider = provider).explain();
@@ -120,6 +126,7 @@ fn the_words_are_those_of_the_provider() {
     };
     assert!(change(Provider::Entra, entra().header("kid", "x")).contains("?appid="));
     assert!(!change(Provider::Other, entra().header("kid", "x")).contains("?appid="));
+    assert!(change(Provider::Entra, entra().bytes([b'a'; 20_000])).contains("groups assigned to the application"));
     assert!(change(Provider::B2c, b2c().claim("iss", "x")).starts_with("Client: log in with the tenant and policy"));
     assert!(change(Provider::Other, b2c().claim("iss", "x")).starts_with("Client: log in with the provider"));
 }

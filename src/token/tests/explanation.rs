@@ -201,7 +201,8 @@ fn the_form_of_the_token_is_told_without_the_token() {
     assert_eq!(form(b2c().bytes(*b"0.AbC_opaque")), ("12 bytes, 2 segments, so it is not a JWT".into(), malformed));
     assert_eq!(form(b2c().bytes(*b"EwBwA8l6BAAU")), ("12 bytes, 1 segment, so it is opaque".into(), malformed));
     assert_eq!(form(b2c().bytes(*b"eyJ.A.A.A.A")), ("11 bytes, 5 segments, so it is encrypted (JWE)".into(), malformed));
-    let found = step(&b2c(), "token").found;
+    let Step { expected, found, .. } = step(&b2c(), "token");
+    assert_eq!(expected, "three base64url segments, at most 16384 bytes; a header without critical parameters");
     assert!(found.ends_with(" bytes, 3 segments, alg \"RS256\", kid \"X5eXk4xyojNFum1kl2Ytv8dlNP4-c57dO6QGTVBwaNk\", typ \"JWT\""));
 }
 
@@ -219,6 +220,7 @@ fn checks_go_on_after_the_first_failure() {
         ("permission", Outcome::NotMade),
     ];
     assert_eq!(not_passed.iter().map(|step| (step.name, step.outcome)).collect::<Vec<_>>(), wanted);
+    assert_eq!(step(&b2c().header("alg", "HS256"), "key").outcome, Outcome::NotMade);
 }
 
 #[test]
@@ -253,6 +255,7 @@ fn without_all_keys_nothing_is_said_of_a_key_that_is_missing() {
 fn an_issuer_that_is_not_discovered_yet_may_be_the_one() {
     let undiscovered = || b2c().rule(|rules| rules.issuer = IssuerRule::Discovered);
     assert_eq!(undiscovered().explain().verdict(), Verdict::Unknown);
+    assert_eq!(step(&undiscovered(), "issuer").outcome, Outcome::Unknown);
     assert_eq!(
         undiscovered().claim("aud", "https://graph.microsoft.com").explain().verdict(),
         Verdict::Refused(Rejection::GraphToken)
