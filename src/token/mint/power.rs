@@ -164,6 +164,27 @@ mod tests {
     }
 
     #[test]
+    fn what_everybody_gets_is_what_stands_in_the_config() {
+        let place = |default: Value| Place { source: Source::Name, default: Some(default) };
+        let text =
+            |start: &str, default: Value| ClaimValue::Text(vec![Piece::Literal(start.to_owned()), Piece::Place(place(default))]);
+        let mut profile = MintingProfile::new("p", "userId");
+        profile.claims = [
+            ("literal", text("_admin ", json!("x"))),
+            ("default", text("", json!("_admin"))),
+            ("both", text("_adm", json!("in"))),
+            ("neither", text("a", json!("b"))),
+            ("place", ClaimValue::Place(place(json!("service_role")))),
+            ("list", ClaimValue::List(vec![ClaimValue::Fixed(json!("_admin"))])),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        let found =
+            [("both", "_admin"), ("default", "_admin"), ("list", "_admin"), ("literal", "_admin"), ("place", "service_role")];
+        assert_eq!(profile.power_for_everybody(), found);
+    }
+
+    #[test]
     fn ordinary_values_grant_nothing() {
         for (claim, value) in [
             ("isAdmin", json!(false)),
@@ -172,6 +193,7 @@ mod tests {
             ("name", json!("Chris *")),
             ("role", json!("authenticated")),
             ("level", json!(7)),
+            ("channels", json!(["news", "a*", "a, b"])),
         ] {
             assert_eq!(granted(claim, &value), None, "{claim}: {value}");
         }
