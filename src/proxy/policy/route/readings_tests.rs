@@ -1,0 +1,52 @@
+use super::*;
+
+#[test]
+fn every_route_above_a_place_counts() {
+    let routes = table(&[route("/", 1), route("/a", 0), route("/a/b/c", 0)]);
+    for path in ["/a/b/x;y", "/a/b;x/y"] {
+        assert_eq!(name(&routes, "a", path), Ok("/a".into()), "{path}");
+    }
+}
+
+#[test]
+fn a_plain_segment_is_its_own_name_alone() {
+    let routes = table(&[public("/"), route("/a.b", 0), route("/foobar", 0), route("/admin", 0)]);
+    // What follows is not plain.
+    for (path, expected) in [
+        ("/ab/x;y", "/"),
+        ("/a.b/x;y", "/a.b"),
+        ("/foo-bar;x", "/"),
+        ("/foobar;x", "/foobar"),
+        ("/admin%D0%B6", "/"),
+        ("/admin%E1%9A%80", "/admin"),
+        ("/admin%E2%80%83x", "/admin"),
+    ] {
+        assert_eq!(name(&routes, "a", path), Ok(expected.into()), "{path}");
+    }
+}
+
+#[test]
+fn one_dot_leads_nowhere() {
+    let routes = table(&[route("/", 0), route("/docs", 1)]);
+    for path in ["/docs/./x", "/docs/x./y", "/docs/x.;y"] {
+        assert_eq!(name(&routes, "a", path), Ok("/docs".into()), "{path}");
+    }
+    for path in ["/docs/../x", "/docs/x../y"] {
+        assert_eq!(name(&routes, "a", path), Err(Rejection::AmbiguousPath), "{path}");
+    }
+}
+
+#[test]
+fn a_plain_path_may_be_long_whatever_its_case() {
+    let routes = table(&[public("/"), route("/Admin", 0)]);
+    assert_eq!(name(&routes, "a", &"/Abc".repeat(10_000)), Ok("/".into()));
+    assert_eq!(name(&routes, "a", &format!("/aDMIN{}", "/Abc".repeat(10_000))), Ok("/Admin".into()));
+}
+
+#[test]
+fn the_names_of_all_routes_are_known() {
+    let routes = table(&[public("/"), route("/longer", 0)]);
+    let mut names: Vec<_> = routes.names().collect();
+    names.sort_unstable();
+    assert_eq!(names, ["/", "/longer"]);
+}
