@@ -50,3 +50,27 @@ fn the_names_of_all_routes_are_known() {
     names.sort_unstable();
     assert_eq!(names, ["/", "/longer"]);
 }
+
+#[test]
+fn a_credential_passes_where_the_route_says_so_and_nowhere_else() {
+    use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
+
+    let metrics = Metrics::new().unwrap();
+    for (access, passes) in [
+        (Access::Protected, false),
+        (Access::Public { pass_authorization: false }, false),
+        (Access::Public { pass_authorization: true }, true),
+    ] {
+        let settings = RouteSettings { access, ..route("/db/", 0) };
+        let made = Route::new(&settings, &HeaderSettings::default(), metrics.proxy.route("x"));
+        assert_eq!(made.path(), "/db");
+        let is_unwanted = made.strip.unwanted_in(&HeaderMap::new()).unwrap();
+        for (name, passes) in [
+            (AUTHORIZATION, passes),
+            (HeaderName::from_static("x-realm-access-token"), passes),
+            (HeaderName::from_static("x-user"), false),
+        ] {
+            assert_eq!(!is_unwanted(&name), passes, "{access:?} {name}");
+        }
+    }
+}
