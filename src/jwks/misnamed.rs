@@ -34,7 +34,7 @@ impl KeyStore {
     }
 
     /// Notes what a source's document names now. Tells the operator what has changed.
-    pub(super) fn name(&self, source: usize, named: &Arc<str>, issuer: &str) {
+    pub(crate) fn name(&self, source: usize, named: &Arc<str>, issuer: &str) {
         if self.published().answers.get(source).is_some_and(|answer| answer.named.as_ref() != Some(named)) {
             self.change_answer(source, |answer| answer.named = Some(Arc::clone(named)));
         }

@@ -3,7 +3,7 @@
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::attempt::{Attempt, CLIENT, KID, NOW, TENANT, USER, b2c, entra, jwk_with};
+use super::attempt::{Attempt, CLIENT, NOW, TENANT, USER, b2c, entra, jwk_with};
 use crate::token::{
     Explanation, IssuerRule, Outcome, Provider, Rejection, SkipReason, SkippedKey, Step, UserIdRule, Verdict,
     testing::{OTHER_RSA, RSA},
