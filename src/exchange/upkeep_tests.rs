@@ -1,6 +1,6 @@
 //! What the exchange shows of itself, and what it keeps up beside requests.
 
-use std::{io, pin::pin, sync::Mutex};
+use std::{pin::pin, sync::Mutex};
 
 use futures_util::poll;
 use serde_json::json;
@@ -12,7 +12,7 @@ use super::{
     *,
 };
 use crate::{
-    jwks::KeyStore,
+    jwks::{KeyStore, test_log::Log},
     token::{IssuerRule, TokenKeyId},
 };
 
@@ -205,34 +205,4 @@ async fn a_claim_of_the_wrong_type_is_logged_now_and_then() {
         assert_eq!(lines().len(), logged, "{seconds}");
     }
     assert!(lines()[0].contains("issuer=\"contoso\"") && lines()[0].contains("claim=\"nonce\""), "{:?}", lines());
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Collects what this thread logs until the guards are dropped.
-    fn listen() -> (Self, impl Sized) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        // With a second one tracing asks each thread whether anybody listens.
-        let second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish());
-        (log, (second, tracing::subscriber::set_default(subscriber)))
-    }
-
-    fn lines(&self) -> Vec<String> {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
