@@ -1,18 +1,24 @@
 //! Every series the gateway exports, declared in one place. Handles are resolved at start, not per request.
 //!
-//! Label values come from closed lists: names in the config, enums, numbers that we choose. Never a path, a user, a `kid` or
+//! Label values come from closed lists: names in the config, addresses of upstreams, enums, numbers that we choose. Never a path, a user, a `kid` or
 //! other client input.
 
+mod certificates;
 mod listening;
 mod panics;
 mod prune;
 mod route;
+mod secure;
+mod upstreams;
 
+pub use certificates::CertificateMetrics;
 pub use listening::Listening;
 pub use panics::count_panic;
 use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
 pub use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 pub use route::RouteMetrics;
+pub use secure::SecureMetrics;
+pub use upstreams::{AddressSample, MAX_ADDRESS_SERIES, UpstreamMetrics, UpstreamSample};
 
 /// From 10 microseconds: a cached exchange costs about one, a verification fifty, an RSA-4096 signature several thousand.
 const EXCHANGE_BUCKETS: &[f64] =
@@ -31,12 +37,18 @@ pub struct Metrics {
     registry: Registry,
     /// Requests and connections.
     pub proxy: ProxyMetrics,
+    /// TLS and HTTP/2 with clients.
+    pub secure: SecureMetrics,
+    /// The addresses of upstreams.
+    pub upstreams: UpstreamMetrics,
     /// Tokens verified and minted.
     pub exchange: ExchangeMetrics,
     /// Key sets of the issuers.
     pub jwks: JwksMetrics,
     /// The config in use.
     pub config: ConfigMetrics,
+    /// Certificates shown to clients, and by which clients are verified.
+    pub certificates: CertificateMetrics,
     /// `syncgate_accept_errors_total{listener,kind}`.
     accept_errors: IntCounterVec,
 }
@@ -156,6 +168,8 @@ impl Metrics {
         let declare = Declare(&registry);
         let metrics = Self {
             proxy: ProxyMetrics::new(&declare)?,
+            secure: SecureMetrics::new(&declare)?,
+            upstreams: UpstreamMetrics::new(&declare)?,
             exchange: ExchangeMetrics::new(&declare)?,
             jwks: JwksMetrics::new(&declare)?,
             accept_errors: declare.counters(
@@ -170,6 +184,7 @@ impl Metrics {
                     "When the config in use was loaded, in seconds since the epoch.",
                 )?,
             },
+            certificates: CertificateMetrics::new(&declare)?,
             registry: registry.clone(),
         };
         declare.panics("panics_total", "Panics of the process, each a bug in the gateway.")?;

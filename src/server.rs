@@ -3,6 +3,7 @@
 mod purged;
 mod reload;
 mod sweep;
+mod upstreams;
 
 use self::purged::Purged;
 
@@ -18,7 +19,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, Upstreams},
     config::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings},
     exchange::{Exchange, IssuerKeys, SigningPool},
     jwks::{JwksError, JwksSettings, KeyStore, Refresher},
@@ -134,7 +135,16 @@ impl Gateway {
         let shown = issuers.iter().map(|(issuer, _)| (issuer.name.clone(), Arc::clone(&issuer.keys)));
         let draining = CancellationToken::new();
         let credential_file = config.admin.credential_file.clone();
-        let admin = Arc::new(Admin::new(Arc::clone(&metrics), Arc::clone(&exchange), shown, credential_file, draining.clone()));
+        let live = proxy.live();
+        let admin = Admin::new(
+            Arc::clone(&metrics),
+            Arc::clone(&live) as Arc<dyn Upstreams>,
+            Arc::clone(&exchange),
+            shown,
+            credential_file,
+            draining.clone(),
+        );
+        let admin = Arc::new(admin);
 
         let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
         for address in config.proxy.listen.addresses() {
@@ -147,7 +157,6 @@ impl Gateway {
         expect_names(&config, &issuers);
         let issuers = spawn(issuers, &mut tasks);
         tasks.spawn(Arc::clone(&admin).run(admin_socket, stop_rest.clone()));
-        let live = proxy.live();
         tasks.spawn(sweep::keep_swept(Arc::clone(&live), stop_rest.clone()));
         let mut edge = JoinSet::new();
         edge.spawn(proxy.run(sockets, stop_edge.clone(), config.shutdown_grace));

@@ -76,9 +76,24 @@ impl AdminClient {
         self.post(&format!("/keys/{}/purge?kid={}{force}", encoded(issuer), encoded(kid)))
     }
 
+    /// The upstreams and their addresses.
+    pub fn upstreams(&self) -> Result<Value, ClientError> {
+        self.ask("GET", "/upstreams")
+    }
+
+    /// Drains an address of an upstream, or ends that. Returns the upstream as it is then.
+    pub fn drain(&self, upstream: &str, address: &str, is_to_drain: bool) -> Result<Value, ClientError> {
+        let verb = if is_to_drain { "drain" } else { "undrain" };
+        self.post(&format!("/upstreams/{}/{verb}?address={}", encoded(upstream), encoded(address)))
+    }
+
     fn post(&self, target: &str) -> Result<Value, ClientError> {
+        self.ask("POST", target)
+    }
+
+    fn ask(&self, method: &str, target: &str) -> Result<Value, ClientError> {
         let unreachable = |source| ClientError::Unreachable { address: self.address, source };
-        let (status, body) = self.exchange(target).map_err(unreachable)?.ok_or(ClientError::NotSyncgate(self.address))?;
+        let (status, body) = self.exchange(method, target).map_err(unreachable)?.ok_or(ClientError::NotSyncgate(self.address))?;
         let body: Value = serde_json::from_slice(&body).map_err(|_| ClientError::NotSyncgate(self.address))?;
         match (status, body["error_description"].as_str()) {
             (200, _) => Ok(body),
@@ -88,13 +103,13 @@ impl AdminClient {
     }
 
     /// Status and body; none if the answer is not HTTP.
-    fn exchange(&self, target: &str) -> io::Result<Option<(u16, Vec<u8>)>> {
+    fn exchange(&self, method: &str, target: &str) -> io::Result<Option<(u16, Vec<u8>)>> {
         let mut stream = TcpStream::connect_timeout(&self.address, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
         let credential = self.credential.bearer();
         let head = zeroize::Zeroizing::new(format!(
-            "POST {target} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nAccept: application/json\r\nContent-Length: 0\r\n\
+            "{method} {target} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nAccept: application/json\r\nContent-Length: 0\r\n\
              Connection: close\r\n\r\n",
             self.address,
             credential.as_str()

@@ -1,4 +1,4 @@
-//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/keys`. Plain HTTP, loopback by default.
+//! The admin listener: `/metrics`, `/livez`, `/readyz`, `/keys`, `/upstreams`. Plain HTTP, loopback by default.
 //!
 //! Reading needs no credential. Changes do, wherever the listener is: loopback is not a boundary, since every user of the
 //! machine and every page in its browsers can reach it.
@@ -12,6 +12,7 @@ mod keys;
 mod keys_page;
 mod readiness;
 mod serve;
+mod upstreams;
 
 use std::{
     net::SocketAddr,
@@ -36,6 +37,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::readiness::Readiness;
+pub use self::upstreams::{Address, NotDrained, Upstream, Upstreams};
 use crate::{exchange::Exchange, jwks::KeyStore, metrics::Metrics, token::Timestamp};
 
 /// The listener for operators.
@@ -57,6 +59,7 @@ impl Default for AdminSettings {
 #[derive(Debug)]
 pub struct Admin {
     metrics: Arc<Metrics>,
+    upstreams: Arc<dyn Upstreams>,
     shown: ArcSwap<Shown>,
     /// Whether it was ready before. From then on an issuer that was never tried, as after a reload, does not take users away.
     was_ready: AtomicBool,
@@ -94,13 +97,14 @@ impl Admin {
     /// `issuers`: name in the config and key store of each. `draining` is cancelled when the gateway is to be sent no more users.
     pub fn new(
         metrics: Arc<Metrics>,
+        upstreams: Arc<dyn Upstreams>,
         exchange: Arc<Exchange>,
         issuers: impl IntoIterator<Item = (String, Arc<KeyStore>)>,
         credential_file: Option<PathBuf>,
         draining: CancellationToken,
     ) -> Self {
         let shown = Shown::new(exchange, issuers, credential_file);
-        Self { metrics, shown: ArcSwap::new(shown), was_ready: AtomicBool::new(false), draining }
+        Self { metrics, upstreams, shown: ArcSwap::new(shown), was_ready: AtomicBool::new(false), draining }
     }
 
     /// Shows this from now on.
@@ -135,6 +139,9 @@ impl Admin {
             .route("/keys", get(keys::show))
             .route("/keys/{issuer}/refresh", post(changes::refresh))
             .route("/keys/{issuer}/purge", post(changes::purge))
+            .route("/upstreams", get(upstreams::show))
+            .route("/upstreams/{name}/drain", post(upstreams::drain))
+            .route("/upstreams/{name}/undrain", post(upstreams::undrain))
             .layer(middleware::from_fn(guard::show_to_no_page))
             .route("/livez", get(|| async { "alive\n" }))
             .with_state(self);
@@ -143,6 +150,8 @@ impl Admin {
 
     /// Brings the series up to date that are read rather than counted.
     fn refresh(&self) {
+        let samples: Vec<_> = self.upstreams.list().into_iter().map(Upstream::sample).collect();
+        self.metrics.upstreams.show(&samples);
         let now = Timestamp::from(SystemTime::now());
         let shown = self.shown.load();
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -164,7 +173,8 @@ async fn index() -> Html<&'static str> {
         "<!doctype html><meta charset=\"utf-8\"><title>syncgate</title><h1>syncgate ",
         env!("CARGO_PKG_VERSION"),
         "</h1><ul><li><a href=\"/metrics\">/metrics</a>: Prometheus metrics<li><a href=\"/readyz\">/readyz</a>: readiness, with each \
-         issuer<li><a href=\"/keys\">/keys</a>: the keys of each issuer and the state of their sources<li><a href=\"/livez\">/livez</a>: liveness of \
+         issuer<li><a href=\"/keys\">/keys</a>: the keys of each issuer and the state of their sources<li><a \
+         href=\"/upstreams\">/upstreams</a>: the addresses of each upstream<li><a href=\"/livez\">/livez</a>: liveness of \
          the process</ul>"
     ))
 }

@@ -27,6 +27,9 @@ pub enum CertificateError {
         /// The name.
         name: String,
     },
+    /// Clients are asked for certificates, and nobody is trusted to issue them.
+    #[error("client certificates are asked for without ca_file: name the authorities that issue them")]
+    NoAuthorities,
     /// The cryptographic library refuses what the settings say.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
@@ -88,6 +91,15 @@ pub enum FileProblem {
         "certificate {0} was not issued by the one behind it; accepted: the server's own first, then its intermediates in their order"
     )]
     Order(usize),
+    /// It has no list of revoked certificates, or a damaged one.
+    #[error("holds no list of revoked certificates that can be read; accepted: a CRL in PEM or DER")]
+    NoRevocationList,
+    /// Its list of revoked certificates has ended.
+    #[error("its list of revoked certificates expired at {0}: fetch the next one from the authority")]
+    RevocationListExpired(String),
+    /// It has authorities or lists that cannot be used to verify clients.
+    #[error("clients cannot be verified by it: {0}")]
+    Verifier(String),
     /// The certificates do not make a chain for another reason.
     #[error("its certificates make no valid chain: {0}")]
     Chain(String),

@@ -20,7 +20,7 @@ impl Life {
 }
 
 /// Dates before 1970 become that.
-fn time_of(date: ASN1Time) -> SystemTime {
+pub(super) fn time_of(date: ASN1Time) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(date.timestamp()).unwrap_or_default())
 }
 

@@ -3,19 +3,26 @@
 //! No sockets: the edge accepts, reads the client's hello and asks [`ServerTls`]. Certificates are files that are looked at every
 //! two seconds; a pair that does not fit is waited for while the old one serves.
 
+mod check;
 mod client;
 mod error;
 mod life;
 mod names;
 mod pair;
+mod policies;
+mod series;
 mod server_tls;
 mod settings;
+mod trust;
 mod watch;
 
+pub use check::{check_pair, check_rules};
 pub use client::ClientCertificate;
 pub use error::{CertificateError, FileProblem};
 pub use server_tls::{Prepared, ServerTls, UNRECOGNIZED_NAME};
-pub use settings::{ClientCertificateSettings, DefaultCertificate, MinVersion, PairFiles, TlsSettings};
+pub use settings::{ClientCertificateSettings, ClientMode, ClientRules, DefaultCertificate, MinVersion, PairFiles, TlsSettings};
 
+#[cfg(test)]
+mod clients_tests;
 #[cfg(test)]
 mod testing;

@@ -51,7 +51,7 @@ pub(super) struct Pair {
     pub(super) names: Vec<String>,
     /// Of the server's certificate, then of its intermediates.
     pub(super) lives: Vec<Life>,
-    /// What is to think about. Each text goes on from the file's name and a colon.
+    /// What is to think about, with the file.
     pub(super) warnings: Vec<String>,
 }
 
@@ -92,6 +92,7 @@ impl Pair {
             other => in_chain(FileProblem::Chain(other.to_string())),
         })?;
         let Facts { names, lives, warnings } = facts;
+        let warnings = warnings.into_iter().map(|text| format!("{}: {text}", files.chain.display())).collect();
         Ok(Self { files: files.clone(), digest: content.digest(), key: Arc::new(key), names, lives, warnings })
     }
 }
@@ -255,3 +256,7 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "pair_tests.rs"]
+mod tests;

@@ -3,18 +3,22 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 use rustls::{
-    ServerConfig, SupportedProtocolVersion,
-    crypto::aws_lc_rs::{Ticketer, default_provider},
-    server::{ClientHello, NoServerSessionStorage, ProducesTickets},
-    version::{TLS12, TLS13},
+    ServerConfig,
+    crypto::aws_lc_rs::Ticketer,
+    server::{ClientHello, ProducesTickets},
 };
 
-use super::{CertificateError, MinVersion, TlsSettings, names::Names, pair::Pair};
+use super::{
+    CertificateError, TlsSettings,
+    names::Names,
+    pair::Pair,
+    policies::{Policies, Trusts},
+};
 
 /// The record that answers a hello for which there is no certificate: a fatal alert `unrecognized_name` (RFC 6066 section 3).
 pub const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x70];
@@ -34,8 +38,10 @@ pub(super) struct Current {
     pub(super) settings: TlsSettings,
     /// In the order of the settings.
     pub(super) pairs: Vec<Arc<Pair>>,
+    pub(super) trusts: Trusts,
     names: Arc<Names>,
-    config: Arc<ServerConfig>,
+    policies: Policies,
+    /// For clients that are not asked for a certificate.
     ticketer: Arc<dyn ProducesTickets>,
 }
 
@@ -49,7 +55,20 @@ impl ServerTls {
     /// With what to answer this hello; None: with [`UNRECOGNIZED_NAME`].
     pub fn config_for(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
         let current = self.current.load();
-        current.names.answers(hello.server_name()).then(|| Arc::clone(&current.config))
+        let name = hello.server_name();
+        current.names.answers(name).then(|| Arc::clone(current.policies.for_name(name)))
+    }
+
+    /// Whether a request for this host may come over a connection whose client asked for `name`: both have the same rules for client
+    /// certificates. If not, the answer is 421, and the client connects again (RFC 9110 section 15.5.20).
+    pub fn is_alike(&self, name: Option<&str>, host: &str) -> bool {
+        let current = self.current.load();
+        Arc::ptr_eq(current.policies.for_name(name), current.policies.for_name(Some(host)))
+    }
+
+    /// For a handshake as a whole.
+    pub fn handshake_timeout(&self) -> Duration {
+        self.current.load().settings.handshake_timeout
     }
 
     /// Whether a certificate is for this host: a name, or an address without brackets. The port is not part of it.
@@ -60,11 +79,8 @@ impl ServerTls {
     /// What is to think about, one line for each.
     pub fn warnings(&self) -> Vec<String> {
         let current = self.current.load();
-        let of = |pair: &Arc<Pair>| {
-            let file = pair.files.chain.display().to_string();
-            pair.warnings.iter().map(|warning| format!("{file}: {warning}")).collect::<Vec<_>>()
-        };
-        current.pairs.iter().flat_map(of).collect()
+        let of_clients = current.trusts.0.iter().flatten().flat_map(|trust| &trust.warnings);
+        current.pairs.iter().flat_map(|pair| &pair.warnings).chain(of_clients).cloned().collect()
     }
 
     /// Reads and checks what other settings name. Nothing is changed yet.
@@ -89,11 +105,11 @@ impl ServerTls {
         self.current.load_full()
     }
 
-    /// Exchanges some of the pairs, unless the settings have changed since `seen` was.
-    pub(super) fn renew(&self, seen: &Arc<Current>, pairs: Vec<Arc<Pair>>) -> Result<(), CertificateError> {
+    /// Exchanges what has been read again, unless the settings have changed since `seen` was.
+    pub(super) fn renew(&self, seen: &Arc<Current>, pairs: Vec<Arc<Pair>>, trusts: Trusts) -> Result<(), CertificateError> {
         let _changing = self.change();
         if Arc::ptr_eq(&self.current.load(), seen) {
-            let renewed = Current::of(seen.settings.clone(), pairs, Arc::clone(&seen.ticketer))?;
+            let renewed = Current::of(seen.settings.clone(), pairs, trusts, Arc::clone(&seen.ticketer))?;
             self.current.store(Arc::new(renewed));
         }
         Ok(())
@@ -121,33 +137,20 @@ impl Current {
     fn load(settings: &TlsSettings, ticketer: Arc<dyn ProducesTickets>, now: SystemTime) -> Result<Self, CertificateError> {
         let read = |files| Pair::read(files, now).map(Arc::new);
         let pairs: Result<Vec<_>, _> = settings.certificates.iter().map(read).collect();
-        Self::of(settings.clone(), pairs?, ticketer)
+        let trusts = Trusts::read(&settings.client_certificates, now)?;
+        Self::of(settings.clone(), pairs?, trusts, ticketer)
     }
 
-    fn of(settings: TlsSettings, pairs: Vec<Arc<Pair>>, ticketer: Arc<dyn ProducesTickets>) -> Result<Self, CertificateError> {
+    fn of(
+        settings: TlsSettings,
+        pairs: Vec<Arc<Pair>>,
+        trusts: Trusts,
+        ticketer: Arc<dyn ProducesTickets>,
+    ) -> Result<Self, CertificateError> {
         let names = Arc::new(Names::of(&pairs, &settings.default)?);
-        let config = Arc::new(config(&settings, Arc::clone(&names), Arc::clone(&ticketer))?);
-        Ok(Self { settings, pairs, names, config, ticketer })
+        let policies = Policies::of(&settings, &names, &trusts, &ticketer)?;
+        Ok(Self { settings, pairs, trusts, names, policies, ticketer })
     }
-}
-
-/// Early data stays off, which is the default: it can be replayed, and a request with a token is what one would replay.
-fn config(settings: &TlsSettings, names: Arc<Names>, ticketer: Arc<dyn ProducesTickets>) -> Result<ServerConfig, CertificateError> {
-    const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
-    const NEW: &[&SupportedProtocolVersion] = &[&TLS13];
-    let versions = match settings.min_version {
-        MinVersion::Tls12 => BOTH,
-        MinVersion::Tls13 => NEW,
-    };
-    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_protocol_versions(versions)?;
-    let mut config = builder.with_no_client_auth().with_cert_resolver(names);
-    // Tickets alone, so that there is one place to clear; one of them, since clients use one.
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = ticketer;
-    config.send_tls13_tickets = 1;
-    let protocols: &[&[u8]] = if settings.http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    Ok(config)
 }
 
 #[cfg(test)]

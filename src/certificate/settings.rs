@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 /// What a TLS listener shows and demands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
     /// The certificates, each found by the names in it. Several may have the same name, such as P-256 beside RSA: the client's
     /// signature schemes decide.
@@ -64,6 +64,35 @@ pub enum MinVersion {
     Tls13,
 }
 
-/// Whether clients show certificates.
+/// Whether clients show certificates, by the name that they ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClientCertificateSettings {}
+pub struct ClientCertificateSettings {
+    /// For all names without rules of their own, and for clients that ask for none.
+    pub rules: ClientRules,
+    /// For these names, which may begin with `*.`; each has rules of its own. Default: none.
+    pub names: Vec<(String, ClientRules)>,
+}
+
+/// Which certificates clients show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientRules {
+    /// Whether they show one. Default: they are not asked.
+    pub mode: ClientMode,
+    /// The authorities that issue them, in PEM. Needed if clients are asked.
+    pub ca_file: Option<PathBuf>,
+    /// Lists of revoked certificates, in PEM or DER. Default none: nothing is revoked. With one, each certificate between the client's
+    /// and an authority of `ca_file` must be covered by a list that has not expired.
+    pub crl_files: Vec<PathBuf>,
+}
+
+/// Whether clients show certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientMode {
+    /// They are not asked.
+    #[default]
+    None,
+    /// They are asked; without one they are served too, with one that is not valid not.
+    Optional,
+    /// They are not served without.
+    Required,
+}

@@ -6,12 +6,12 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
-    SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, SignatureAlgorithm,
 };
 use rustls::{
     ClientConfig, HandshakeKind, RootCertStore,
@@ -66,6 +66,34 @@ impl Bench {
         fs::write(&files.chain, chain).unwrap();
         write_private(&files.key, key);
         files
+    }
+
+    /// A client with a certificate of its own.
+    pub(super) fn client_with(
+        &self,
+        version: &'static rustls::SupportedProtocolVersion,
+        pair: &(String, String),
+    ) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.der().clone()).unwrap();
+        let certificate = CertificateDer::from_pem_slice(pair.0.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(pair.1.as_bytes()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider())).with_protocol_versions(&[version]).unwrap();
+        Arc::new(builder.with_root_certificates(roots).with_client_auth_cert(vec![certificate], key).unwrap())
+    }
+
+    /// The authority's certificate in a file.
+    pub(super) fn ca_file(&self) -> PathBuf {
+        let path = self.path("ca.pem");
+        fs::write(&path, self.authority.pem()).unwrap();
+        path
+    }
+
+    /// A list of revoked certificates in a file, by their serial numbers.
+    pub(super) fn list(&self, revoked: &[u64], until: SystemTime) -> PathBuf {
+        let path = self.path("list.pem");
+        fs::write(&path, list_of(&self.authority, revoked, until)).unwrap();
+        path
     }
 
     /// A client that trusts the authority and speaks these versions of TLS.
@@ -148,6 +176,8 @@ pub(super) struct Seen {
     pub(super) kind: HandshakeKind,
     pub(super) version: rustls::ProtocolVersion,
     pub(super) protocol: Option<Vec<u8>>,
+    /// The common name of its own certificate, as the server knows it.
+    pub(super) said: String,
 }
 
 /// Shakes hands with the server of this name, reads to the end and says what it saw.
@@ -165,6 +195,7 @@ pub(super) async fn ask(address: SocketAddr, config: &Arc<ClientConfig>, name: &
             kind: session.handshake_kind().unwrap(),
             version: session.protocol_version().unwrap(),
             protocol: session.alpn_protocol().map(<[u8]>::to_vec),
+            said,
         })
     };
     let outcome: std::io::Result<Seen> = tokio::time::timeout(LONG, whole).await.unwrap();
@@ -174,4 +205,32 @@ pub(super) async fn ask(address: SocketAddr, config: &Arc<ClientConfig>, name: &
 /// The first certificate of a file.
 pub(super) fn leaf(files: &PairFiles) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(&files.chain).unwrap()
+}
+
+/// A client's certificate and key, PEM.
+pub(super) fn client_pair(authority: &CertifiedIssuer<'static, KeyPair>, name: &str, serial: u64) -> (String, String) {
+    issue(authority, &[name], &rcgen::PKCS_ECDSA_P256_SHA256, |parameters| {
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        parameters.serial_number = Some(SerialNumber::from(serial));
+    })
+}
+
+/// A list of revoked certificates, PEM.
+pub(super) fn list_of(authority: &CertifiedIssuer<'static, KeyPair>, revoked: &[u64], until: SystemTime) -> String {
+    let start = rcgen::date_time_ymd(2020, 1, 1);
+    let entry = |serial: &u64| RevokedCertParams {
+        serial_number: SerialNumber::from(*serial),
+        revocation_time: start,
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: start,
+        next_update: until.into(),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.iter().map(entry).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    list.signed_by(authority).unwrap().pem().unwrap()
 }

@@ -19,7 +19,7 @@ use crate::{
     config::Config,
 };
 
-/// Change a running gateway: fetch keys now, purge a key.
+/// Change a running gateway: fetch keys now, purge a key, drain an address of an upstream.
 ///
 /// Connects to the config's admin listener, with the credential in `admin.credential_file`.
 #[derive(Debug, Args)]
@@ -27,7 +27,8 @@ use crate::{
 Examples:
   syncgate admin credential --config gateway.yaml
   syncgate admin refresh --config gateway.yaml --issuer contoso
-  syncgate admin purge --config gateway.yaml --issuer contoso --kid X5eXk4xyojNFum1kl2Ytv8dlNP4")]
+  syncgate admin purge --config gateway.yaml --issuer contoso --kid X5eXk4xyojNFum1kl2Ytv8dlNP4
+  syncgate admin drain --config gateway.yaml --address 10.0.0.7:5984")]
 pub(super) struct AdminArgs {
     #[command(subcommand)]
     command: AdminCommand,
@@ -64,6 +65,28 @@ enum AdminCommand {
         #[arg(long)]
         force: bool,
     },
+    /// Print the addresses of each upstream, their state, and what is in progress there.
+    Upstreams {
+        #[command(flatten)]
+        gateway: GatewayArgs,
+    },
+    /// Send no new requests to an address of an upstream, and close its WebSockets within `drain_spread`. Lasts until it is undone or the
+    /// gateway stops.
+    Drain(AddressArgs),
+    /// Send requests to an address again.
+    Undrain(AddressArgs),
+}
+
+#[derive(Debug, Args)]
+struct AddressArgs {
+    #[command(flatten)]
+    gateway: GatewayArgs,
+    /// The name of the upstream in the config. Not needed if there is only one.
+    #[arg(long, value_name = "NAME")]
+    upstream: Option<String>,
+    /// The address, as `syncgate admin upstreams` prints it.
+    #[arg(long)]
+    address: String,
 }
 
 #[derive(Debug, Args)]
@@ -111,8 +134,46 @@ impl AdminArgs {
                     word("config"),
                 ))
             }
+            AdminCommand::Upstreams { gateway } => {
+                let config = load(&gateway.config)?;
+                let answer = client(&config.admin)?.upstreams().map_err(no)?;
+                say(&answer["upstreams"].as_array().into_iter().flatten().map(addresses).collect::<String>())
+            }
+            AdminCommand::Drain(address) => address.change(true),
+            AdminCommand::Undrain(address) => address.change(false),
         }
     }
+}
+
+impl AddressArgs {
+    fn change(self, is_to_drain: bool) -> Result<(), Failure> {
+        let config = load(&self.gateway.config)?;
+        let names: Vec<_> = config.proxy.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+        let name = match (self.upstream.as_deref(), names.as_slice()) {
+            (Some(name), _) => name,
+            (None, [only]) => *only,
+            (None, names) => {
+                return Err(Failure::Trouble(format!("which upstream? Add --upstream with one of: {}", names.join(", "))));
+            }
+        };
+        let answer = client(&config.admin)?.drain(name, &self.address, is_to_drain).map_err(no)?;
+        say(&addresses(&answer))
+    }
+}
+
+/// One line for each address of an upstream.
+fn addresses(upstream: &Value) -> String {
+    let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let line = |address: &Value| {
+        let draining = if address["draining"] == true { ", draining" } else { "" };
+        let (state, in_flight, websockets) = (text(address, "state"), &address["in_flight"], &address["websockets"]);
+        format!(
+            "{} {}: {state}{draining}; {in_flight} in progress, {websockets} of them WebSockets\n",
+            text(upstream, "name"),
+            text(address, "address")
+        )
+    };
+    upstream["addresses"].as_array().into_iter().flatten().map(line).collect()
 }
 
 impl IssuerArgs {

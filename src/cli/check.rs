@@ -42,6 +42,8 @@ impl CheckArgs {
         let (config, mut findings, outside) = match Config::read(path) {
             Ok(Loaded { config, warnings, references, written }) => {
                 let outside = outside_problems(&references, Some(&config.signing));
+                let more = references.iter().flat_map(Reference::warnings);
+                let warnings = warnings.into_iter().chain(more).collect();
                 (Some((config, written)), Findings { problems: Vec::new(), warnings }, outside)
             }
             Err(error @ ConfigError::Unreadable { .. }) => return Err(Failure::Trouble(error.to_string())),
@@ -219,6 +221,40 @@ upstream: {url: http://couch:5984}
              rand -base64 48`\n\
              gateway.yaml: 1 problem, 1 warning"
         );
+    }
+
+    /// A certificate for contoso.com and its key in this folder, both in one file.
+    fn pair_in(folder: &Path, name: &str) {
+        let pair = rcgen::generate_simple_self_signed(["contoso.com".to_owned()]).unwrap();
+        let file = folder.join(name);
+        std::fs::write(&file, pair.cert.pem() + &pair.signing_key.serialize_pem()).unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+
+    #[test]
+    fn certificates_are_looked_at_as_they_are_at_start() {
+        let folder = tempfile::tempdir().unwrap();
+        ["one.pem", "two.pem"].iter().for_each(|name| pair_in(folder.path(), name));
+        let (one, two) = (folder.path().join("one.pem"), folder.path().join("two.pem"));
+        let with = |chain: &Path, key: &Path, more: &str| {
+            let (chain, key) = (chain.display(), key.display());
+            let tls = format!("listen: {{tls: {{certificates: [{{chain_file: {chain}, key_file: {key}}}]{more}}}}}\n");
+            check(&(tls + &FINE.replace("http://couch", "https://couch")), false)
+        };
+        assert_eq!(with(&one, &one, ""), Ok(()));
+        let error = with(&one, &two, "").unwrap_err();
+        let expected = format!(
+            "gateway.yaml:1:31: listen.tls.certificates[0]: {}: is not the key of the certificate in {}: write both files of a pair\n",
+            two.display(),
+            one.display()
+        );
+        assert!(error.starts_with(&expected), "{error}");
+        let error = with(&one, &one, ", default: fabrikam.com").unwrap_err();
+        assert!(error.contains("listen.tls: no certificate is for fabrikam.com, which is to be the default"), "{error}");
+        let (ca, missing) = (one.display(), folder.path().join("missing").display().to_string());
+        let clients = format!(", client_certificates: {{mode: required, ca_file: {ca}, crl_files: [{missing}]}}");
+        let error = with(&one, &one, &clients).unwrap_err();
+        assert!(error.contains(&format!("listen.tls.client_certificates: {missing}: cannot be read: No such file")), "{error}");
     }
 
     #[test]

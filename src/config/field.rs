@@ -1,10 +1,11 @@
 //! [`Field`]: one value of the file with its key, and the ways to read it.
 
-use std::{fmt, net::SocketAddr, ops::RangeInclusive};
+use std::{fmt, net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
 use crate::config::{
     document::{Node, Value},
-    formats::Format,
+    formats::{Format, MAX_PATH_BYTES, PATH},
+    outside::{Reference, Target},
     problem::Position,
     reading::Reading,
     suggest::{nearest, shown},
@@ -100,6 +101,24 @@ impl<'a> Field<'a> {
             self.problem(format!("\"{}\" is not a valid address with a port; accepted: {accepted}", shown(text)));
         }
         address
+    }
+
+    /// The path of a file, as seen from the working directory; in the config it is relative to the config's own folder.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        let text = self.text(&PATH)?;
+        if text.starts_with("~/") || text == "~" || text.contains("${") || text.starts_with('$') {
+            self.problem("has a ~ or a $, which is not expanded; write the whole path, or one relative to this file's folder");
+        }
+        let path = self.reading.path(&text);
+        if path.as_os_str().len() > MAX_PATH_BYTES {
+            self.problem(format!("is too long; accepted: up to {MAX_PATH_BYTES} bytes with the folder"));
+        }
+        Some(path)
+    }
+
+    /// Remembers something outside that this value names.
+    pub(super) fn reference(&self, target: Target) {
+        self.reading.reference(Reference { at: self.at, key: self.key.clone(), target });
     }
 
     /// `true` or `false`.

@@ -66,13 +66,6 @@ pub(super) const URL: Format<Url> = Format {
     shown: false,
     parse: public_url,
 };
-/// Where requests are forwarded.
-pub(super) const UPSTREAM_URL: Format<Url> = Format {
-    accepted: "http://host:port or https://host:port, without path, query and credentials",
-    shown: false,
-    parse: upstream_url,
-};
-
 /// The path of a route.
 pub(super) const ROUTE_PATH: Format<String> = Format {
     accepted: "a path such as / or /db: segments of A-Z a-z 0-9 - . _ ~ : @ $ + , = and no trailing slash",
@@ -201,7 +194,7 @@ fn public_url(text: &str) -> Result<Url, &'static str> {
     }
 }
 
-fn upstream_url(text: &str) -> Result<Url, &'static str> {
+fn server_url(text: &str) -> Result<Url, &'static str> {
     let url = parse_url(text)?;
     if url.path() != "/" || url.query().is_some() {
         return Err("has a path or a query; each request keeps its own");
@@ -218,14 +211,14 @@ fn upstream_url(text: &str) -> Result<Url, &'static str> {
 fn proxy_url(text: &str) -> Result<String, &'static str> {
     // What a SOCKS proxy is given is host and port, too.
     let as_http = ["socks5h://", "socks5://"].iter().find_map(|scheme| Some(format!("http://{}", text.strip_prefix(scheme)?)));
-    match upstream_url(as_http.as_deref().unwrap_or(text)) {
+    match server_url(as_http.as_deref().unwrap_or(text)) {
         Err("contains credentials; secrets do not belong in the file") => Err("contains credentials; use proxy_credentials_file"),
         outcome => outcome.map(|_| text.to_owned()),
     }
 }
 
 /// What every URL in the file must be.
-fn parse_url(text: &str) -> Result<Url, &'static str> {
+pub(super) fn parse_url(text: &str) -> Result<Url, &'static str> {
     if text.len() > 2048 || text.contains(|c: char| c.is_whitespace() || c == '\\') {
         return Err("is not a URL");
     }

@@ -4,13 +4,16 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use crate::{
     admin::credential::Credential,
+    certificate::{CertificateError, ClientRules, PairFiles, ServerTls, TlsSettings, check_pair, check_rules},
     config::problem::{Position, Problem},
     jwks::check_key_file,
     private_file::Secret,
+    proxy::{CertificateFiles, load_certificate},
     tls::Authorities,
 };
 
@@ -36,6 +39,16 @@ pub enum Target {
     SharedSecret(PathBuf),
     /// A file with certificates of authorities, PEM.
     Authorities(PathBuf),
+    /// The files of a certificate and its key.
+    Pair(PairFiles),
+    /// TLS whose default certificate has to be among those that it has.
+    DefaultCertificate(Box<TlsSettings>),
+    /// The files by which clients' certificates are verified.
+    ClientRules(ClientRules),
+    /// A file with a certificate and those between it and an authority, PEM.
+    Certificates(PathBuf),
+    /// A certificate and its key, each of which is referred to alone too.
+    OwnPair(CertificateFiles),
     /// A file with an issuer's keys.
     Keys(PathBuf),
     /// A file that the gateway writes itself; it need not be there yet.
@@ -63,10 +76,37 @@ impl Reference {
                 .map_err(|problem| or_make(path, problem, "syncgate admin credential --config FILE"))
                 .and_then(|()| Credential::read(path).map(|_| ()).map_err(|error| error.to_string())),
             Target::Authorities(path) => check_readable(path).and_then(|()| check_authorities(path)),
+            Target::Pair(files) => check_pair(files, SystemTime::now()).map(|_| ()).map_err(|error| error.to_string()),
+            Target::ClientRules(rules) => check_rules(rules, SystemTime::now()).map(|_| ()).map_err(|error| error.to_string()),
+            Target::DefaultCertificate(settings) => match ServerTls::load(settings, SystemTime::now()) {
+                Err(error @ CertificateError::NoDefault { .. }) => Err(error.to_string()),
+                // What else is wrong is reported where it is.
+                _ => Ok(()),
+            },
+            Target::Certificates(path) => check_readable(path),
+            // Where one cannot be read, that is told of it alone.
+            Target::OwnPair(files) if [&files.certificate, &files.key].into_iter().any(|path| check_readable(path).is_err()) => {
+                Ok(())
+            }
+            Target::OwnPair(files) => load_certificate(files).map(|_| ()).map_err(|problem| problem.to_string()),
             Target::Variable(name) if is_set(name) => Ok(()),
             Target::Variable(name) => Err(format!("the environment variable {name} is not set")),
         };
-        outcome.map_err(|text| Problem { at: self.at, key: self.key.clone(), text })
+        outcome.map_err(|text| self.problem(text))
+    }
+
+    /// What there is to think about, if it can be used.
+    pub fn warnings(&self) -> Vec<Problem> {
+        let warnings = match &self.target {
+            Target::Pair(files) => check_pair(files, SystemTime::now()),
+            Target::ClientRules(rules) => check_rules(rules, SystemTime::now()),
+            _ => return Vec::new(),
+        };
+        warnings.unwrap_or_default().into_iter().map(|text| self.problem(text)).collect()
+    }
+
+    fn problem(&self, text: String) -> Problem {
+        Problem { at: self.at, key: self.key.clone(), text }
     }
 }
 
@@ -138,6 +178,24 @@ mod tests {
         let certificate = rcgen::generate_simple_self_signed(["contoso.com".to_owned()]).unwrap();
         std::fs::write(&path, certificate.cert.pem()).unwrap();
         assert_eq!(check(Target::Authorities(path)), Ok(()));
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_must_belong_together_and_be_kept_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = CertificateFiles { certificate: folder.path().join("own.pem"), key: folder.path().join("own.key") };
+        let pair = || check(Target::OwnPair(files.clone()));
+        assert_eq!(pair(), Ok(()), "that they are missing is told of each alone");
+        let made = || rcgen::generate_simple_self_signed(["gateway".to_owned()]).unwrap();
+        let (own, other) = (made(), made());
+        std::fs::write(&files.certificate, own.cert.pem()).unwrap();
+        std::fs::write(&files.key, own.signing_key.serialize_pem()).unwrap();
+        std::fs::set_permissions(&files.key, Permissions::from_mode(0o644)).unwrap();
+        assert!(pair().unwrap_err().contains("can be read by others (mode 0644)"));
+        std::fs::set_permissions(&files.key, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(pair(), Ok(()));
+        std::fs::write(&files.key, other.signing_key.serialize_pem()).unwrap();
+        assert!(pair().unwrap_err().ends_with("the key is not that of the first certificate in the file"));
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod listen;
 mod marks;
 mod mint;
 mod routes;
+mod tls;
+mod upstreams;
 mod yaml;
 
 use std::fmt;
@@ -17,13 +19,13 @@ use crate::{
         print::{
             listen::print_listen,
             routes::print_route,
+            upstreams::print_upstream,
             yaml::{Yaml, word},
         },
-        read::{basics, identity, issuer_rule, issuers, upstreams},
+        read::{basics, identity, issuer_rule, issuers},
         units::show_size,
     },
     jwks::KeySource,
-    proxy::UpstreamSettings,
     token::{IssuerRule, IssuerSettings, Provider, TenantRule, UserIdRule, public_key_algorithms},
 };
 
@@ -174,21 +176,4 @@ fn print_rules(rules: &IssuerSettings, shared: bool, yaml: &mut Yaml) {
     yaml.text("role_claim", &rules.role_claim);
     yaml.duration("leeway", rules.leeway);
     yaml.limit("max_lifetime", rules.max_lifetime);
-}
-
-fn print_upstream(upstream: &UpstreamSettings, yaml: &mut Yaml) {
-    yaml.open(&upstream.name);
-    let scheme = if upstream.tls { "https" } else { "http" };
-    let host = if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
-    yaml.text("url", &format!("{scheme}://{host}:{}", upstream.port));
-    if let Some(path) = &upstream.ca_file {
-        yaml.path("ca_file", path);
-    }
-    yaml.plain("host", word(&upstreams::HOST_HEADERS, &upstream.host_header));
-    yaml.duration("connect_timeout", upstream.connect_timeout);
-    yaml.duration("read_timeout", upstream.read_timeout);
-    yaml.duration("write_timeout", upstream.write_timeout);
-    yaml.duration("idle_timeout", upstream.idle_timeout);
-    yaml.duration("resolve_every", upstream.resolve_every);
-    yaml.close();
 }

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 use crate::config::{
     document::{Key, Node, Value},
     field::Field,
-    formats::{ENVIRONMENT, Format, MAX_PATH_BYTES, PATH},
-    outside::{Reference, Target},
+    formats::{ENVIRONMENT, Format},
+    outside::Target,
     problem::Position,
     reading::Reading,
     suggest::{nearest, shown},
@@ -147,12 +147,24 @@ impl<'a> Section<'a> {
 
     /// A duration within a range, or `none`, which is the default.
     pub(super) fn limit(&mut self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
-        let field = self.field(key)?;
-        let accepted = format!("none, or {} to {} (default none)", show_duration(*range.start()), show_duration(*range.end()));
-        if field.scalar(&accepted)? == "none" {
-            return None;
+        self.limit_or(key, None, range)
+    }
+
+    /// A duration within a range, or `none`.
+    pub(super) fn limit_or(
+        &mut self,
+        key: &'static str,
+        default: Option<Duration>,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let Some(field) = self.field(key) else { return default };
+        let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
+        let accepted = format!("none, or {least} to {most} (default {})", default.map_or("none".to_owned(), show_duration));
+        match field.scalar(&accepted) {
+            Some("none") => None,
+            Some(_) => field.quantity(parse_duration, ["short", "long"], &range, &accepted),
+            None => default,
         }
-        field.quantity(parse_duration, ["short", "long"], &range, &accepted)
     }
 
     /// A size in bytes within a range.
@@ -183,23 +195,21 @@ impl<'a> Section<'a> {
     /// The path of a file, as seen from the working directory; in the config it is relative to the config's own folder.
     pub(super) fn file(&mut self, key: &'static str, target: fn(PathBuf) -> Target) -> Option<PathBuf> {
         let field = self.field(key)?;
-        let text = field.text(&PATH)?;
-        if text.starts_with("~/") || text == "~" || text.contains("${") || text.starts_with('$') {
-            field.problem("has a ~ or a $, which is not expanded; write the whole path, or one relative to this file's folder");
-        }
-        let path = self.reading.path(&text);
-        if path.as_os_str().len() > MAX_PATH_BYTES {
-            field.problem(format!("is too long; accepted: up to {MAX_PATH_BYTES} bytes with the folder"));
-        }
-        self.reading.reference(Reference { at: field.at, key: field.key, target: target(path.clone()) });
+        let path = field.file()?;
+        field.reference(target(path.clone()));
         Some(path)
+    }
+
+    /// The same for a file that is checked together with others.
+    pub(super) fn unchecked_file(&mut self, key: &'static str) -> Option<PathBuf> {
+        self.field(key)?.file()
     }
 
     /// The name of an environment variable.
     pub(super) fn variable(&mut self, key: &'static str) -> Option<String> {
         let field = self.field(key)?;
         let name = field.text(&ENVIRONMENT)?;
-        self.reading.reference(Reference { at: field.at, key: field.key, target: Target::Variable(name.clone()) });
+        field.reference(Target::Variable(name.clone()));
         Some(name)
     }
 }

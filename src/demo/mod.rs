@@ -11,6 +11,7 @@
 //! ```
 
 pub mod backend;
+mod certificate;
 mod endpoints;
 pub mod guide;
 mod http;
@@ -23,6 +24,7 @@ pub mod world;
 use std::{io, net::SocketAddr};
 
 pub use backend::DemoBackend;
+pub use certificate::DemoCertificate;
 pub use issuer::DemoIssuer;
 pub use key::DemoKey;
 pub use metrics_text::MetricsText;

@@ -13,9 +13,10 @@ use tempfile::TempDir;
 
 use crate::{
     admin::{AdminSettings, credential::Credential},
+    certificate::TlsSettings,
     config::{Config, IssuerConfig, LogFormat, LogLevel, LogSettings},
     demo::{
-        DemoBackend, DemoIssuer, DemoKey, FREE_PORT, endpoints,
+        DemoBackend, DemoCertificate, DemoIssuer, DemoKey, FREE_PORT, endpoints,
         issuer::{Behaviour, Endpoint, IssuerOptions, SignInCall},
     },
     exchange::CacheSettings,
@@ -81,6 +82,7 @@ pub struct WorldOptions {
     issuer: IssuerOptions,
     issuer_behaviour: Behaviour,
     has_endpoints: bool,
+    tls: Option<SocketAddr>,
     adjust: Box<dyn FnOnce(&mut Config) + Send>,
 }
 
@@ -88,7 +90,7 @@ impl Default for WorldOptions {
     fn default() -> Self {
         let issuer_behaviour = Behaviour::Normal;
         let (places, issuer) = (Places::FREE, IssuerOptions::default());
-        Self { places, issuer, issuer_behaviour, has_endpoints: false, adjust: Box::new(|_| {}) }
+        Self { places, issuer, issuer_behaviour, has_endpoints: false, tls: None, adjust: Box::new(|_| {}) }
     }
 }
 
@@ -118,6 +120,12 @@ impl WorldOptions {
         self
     }
 
+    /// Gives the gateway a second listener, with TLS, and a certificate for this machine.
+    pub fn tls(mut self, address: SocketAddr) -> Self {
+        self.tls = Some(address);
+        self
+    }
+
     /// Changes the gateway's config before it starts.
     pub fn config(mut self, adjust: impl FnOnce(&mut Config) + Send + 'static) -> Self {
         self.adjust = Box::new(adjust);
@@ -142,6 +150,8 @@ pub struct World {
     pub gateway: Gateway,
     /// What the backend pins.
     pub pinned_key_pem: String,
+    /// What the gateway's listener with TLS shows, if it has one.
+    pub certificate: Option<DemoCertificate>,
     /// Holds the gateway's signing key, the operators' credential and the password of the issuer's call, in a directory that only this user
     /// can open. Dropping it removes them.
     _key_dir: TempDir,
@@ -168,6 +178,12 @@ impl World {
             .map_err(|error| io::Error::other(error.to_string()))
             .map_err(part("the credential"))?;
         config.admin.credential_file = Some(credential_file);
+        let certificate = options.tls.map(|_| DemoCertificate::create(key_dir.path())).transpose();
+        let certificate = certificate.map_err(part("the certificate"))?;
+        if let (Some(address), Some(certificate)) = (options.tls, &certificate) {
+            let tls = TlsSettings { certificates: vec![certificate.files.clone()], ..TlsSettings::default() };
+            config.proxy.listen.listeners.push(ListenerSettings { tls: Some(tls), ..ListenerSettings::at(address) });
+        }
         let mut password = None;
         if options.has_endpoints {
             let file = key_dir.path().join("sign-in-password");
@@ -181,7 +197,7 @@ impl World {
             let (username, claim) = (endpoints::CALLER.to_owned(), endpoints::CLAIM.to_owned());
             issuer.call_at_sign_in(SignInCall { url, username, password, claim }).map_err(part("the issuer's call"))?;
         }
-        Ok(Self { issuer, backend, gateway, pinned_key_pem, _key_dir: key_dir })
+        Ok(Self { issuer, backend, gateway, pinned_key_pem, certificate, _key_dir: key_dir })
     }
 
     /// Where everything listens.
@@ -197,6 +213,11 @@ impl World {
     /// A URL of the gateway.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.gateway.address())
+    }
+
+    /// Where the gateway speaks TLS, if it does.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.gateway.addresses().get(1).copied()
     }
 
     /// A WebSocket URL of the gateway.

@@ -24,7 +24,6 @@ use crate::{
     metrics::Metrics,
 };
 
-mod priority;
 mod task;
 
 /// A fixed number of threads, one for their relief, and a bounded queue before them. The threads end when the pool is dropped.
@@ -72,13 +71,13 @@ impl SigningPool {
         for number in 0..threads {
             let (waiting, pace) = (waiting.clone(), Arc::clone(&pace));
             thread::Builder::new().name(format!("signing-{number}")).spawn(move || {
-                priority::give_way_at_once();
+                crate::priority::give_way_at_once();
                 work(&waiting, &pace);
             })?;
         }
         let pace_of_others = Arc::clone(&pace);
         thread::Builder::new().name("signing-relief".into()).spawn(move || {
-            priority::give_way();
+            crate::priority::give_way();
             relieve(&shown, &waiting, &pace_of_others);
         })?;
         Ok(Self { tasks, overdue, pace, metrics })

@@ -36,7 +36,7 @@ impl JwksMetrics {
 }
 
 /// Ends the series whose label has a value that is not to be kept.
-fn prune<B: MetricVecBuilder>(series: &MetricVec<B>, label: &str, is_kept: impl Fn(&str) -> bool)
+pub(super) fn prune<B: MetricVecBuilder>(series: &MetricVec<B>, label: &str, is_kept: impl Fn(&str) -> bool)
 where
     MetricVec<B>: Collector,
 {

@@ -21,9 +21,9 @@ use crate::{
     metrics::Metrics,
     proxy::{
         AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
-        client::{Arrival, Connection, Intake, KeyWatch, LastWork, Listener, Port, Serve, Transport},
+        client::{Arrival, ClientSession, Connection, Intake, KeyWatch, LastWork, Listener, Port, Serve, Transport, Unreadable},
         policy::{Route, StripList},
-        serve::{Outcome, RequestRecord, limit},
+        serve::{Outcome, RequestRecord},
         server_conf,
         upstream::{Backend, MAX_IDLE_CONNECTIONS, SystemAuthorities},
     },
@@ -48,7 +48,7 @@ impl UnauthenticatedProxyForBenches {
         access_log: Option<Arc<AccessLog>>,
         loops: EventLoops,
     ) -> Result<Self, ProxyError> {
-        let upstream = Arc::new(Backend::new(upstream, &SystemAuthorities::default())?);
+        let upstream = Arc::new(Backend::new(upstream, None, &SystemAuthorities::default())?);
         let route = Arc::new(Route::new(route, &HeaderSettings::default(), metrics.proxy.route(&route.name)));
         let strip = Arc::new(StripList::new(&HeaderSettings { strip: Vec::new() }, &[]));
         let hooks = Hooks {
@@ -69,7 +69,8 @@ impl UnauthenticatedProxyForBenches {
                 Arc::new(KeyWatch::without_keys()),
                 metrics,
                 &loops,
-            )),
+                false,
+            )?),
             upstream,
             _loops: loops,
         })
@@ -78,7 +79,7 @@ impl UnauthenticatedProxyForBenches {
     /// Serves until `stop`, as [`Proxy::run`](super::Proxy::run) does.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         let resolver = tokio::spawn(self.upstream.keep_resolved(stop.clone()));
-        self.listener.run(vec![Port { socket, number: 0 }], stop, grace).await;
+        self.listener.run(vec![Port { socket, number: 0, tls: None }], stop, grace).await;
         resolver.abort();
     }
 }
@@ -111,6 +112,9 @@ impl Serve for BarePingora {
         CONNECTION.scope(Arc::clone(connection), requests).await;
         None
     }
+
+    /// No listener of this one offers HTTP/2.
+    async fn serve_stream(&self, _session: ClientSession, _connection: &Arc<Connection>, _unreadable: Option<Unreadable>) {}
 
     async fn tend(&self) {}
 
@@ -158,16 +162,18 @@ impl ProxyHttp for Hooks {
             if client.get_keepalive_timeout() == Some(0) {
                 client.set_server_keepalive(Some(self.listen.keepalive_timeout.as_secs().max(1)));
             }
-            limit(client, &context.connection, &self.listen);
+            client.set_pipelining_enabled(true);
+            client.set_read_timeout(Some(self.listen.body_timeout));
+            context.connection.request().bound_writes(self.listen.write_timeout);
         }
         context.route = Some(Arc::clone(&self.route));
         Ok(())
     }
 
     async fn upstream_peer(&self, _session: &mut Session, _context: &mut RequestRecord) -> Result<Box<HttpPeer>> {
-        match self.upstream.place().await {
-            Some(place) => {
-                let mut peer = Box::new(HttpPeer::clone(&place.peer));
+        match self.upstream.place(None).await {
+            Some(request) => {
+                let mut peer = Box::new(HttpPeer::clone(&request.place().peer));
                 // The strip list takes out what is hop-by-hop, as it does in the gateway.
                 peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
                 Ok(peer)

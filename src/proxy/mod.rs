@@ -24,33 +24,41 @@ mod settings;
 mod upstream;
 mod websocket;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use pingora::{
     connectors::{ConnectorOptions, TransportConnector},
     server::configuration::ServerConf,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub use self::bare::UnauthenticatedProxyForBenches;
 pub use self::{
-    client::{EventLoops, ListenSettings, ListenerSettings},
+    client::{EventLoops, Http2Settings, ListenSettings, ListenerSettings},
     policy::{
         Access, AllowedOrigins, BodyCondition, BodyPlace, CloseCodes, CorsSettings, ErrorShape, HeaderSettings, OnInvalid,
         PreflightRule, ProtocolForm, ResourceSettings, RouteSettings, TokenPlace,
     },
     serve::{AccessLog, AccessLogFormat, LiveProxy, Prepared},
     settings::ProxySettings,
-    upstream::{HostHeader, UpstreamError, UpstreamSettings},
+    upstream::{
+        AddressView, CertificateFiles, DrainError, HealthSettings, HostHeader, OwnCertificateError, Target, UpstreamError,
+        UpstreamSettings, UpstreamView, load_certificate,
+    },
 };
 use self::{
     client::{KeyWatch, Listener, Port},
     serve::{Gateway, Live, Service},
 };
-use crate::{exchange::Exchange, metrics::Metrics, private_file::SecretError};
+use crate::{
+    certificate::{CertificateError, ServerTls},
+    exchange::Exchange,
+    metrics::Metrics,
+    private_file::SecretError,
+};
 
 /// Why the edge cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +66,17 @@ pub enum ProxyError {
     /// An upstream cannot be used.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// Certificates of a listener cannot be used.
+    #[error("{address}: {source}")]
+    Certificate {
+        /// The listener's address.
+        address: SocketAddr,
+        /// Why.
+        source: CertificateError,
+    },
+    /// Threads for TLS handshakes cannot be started.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] std::io::Error),
     /// A secret of an endpoint cannot be used.
     #[error("route {route}: {source}")]
     Endpoint {
@@ -73,6 +92,7 @@ pub struct Proxy {
     listener: Arc<Listener<Service>>,
     live: Arc<LiveProxy>,
     key_watch: Arc<KeyWatch>,
+    metrics: Arc<Metrics>,
     /// What connections are served on.
     _loops: EventLoops,
 }
@@ -88,13 +108,15 @@ impl Proxy {
         loops: EventLoops,
     ) -> Result<Self, ProxyError> {
         let live = Live::new(settings, None, exchange, &metrics, access_log)?;
-        let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics)));
-        let key_watch = Arc::new(KeyWatch::new(Arc::clone(&live.exchange), Arc::clone(&metrics)));
         let connector = Arc::new(TransportConnector::new(Some(ConnectorOptions::from_server_conf(&server_conf()))));
+        let live = Arc::new(LiveProxy::new(live, Arc::clone(&metrics), Arc::clone(&connector))?);
+        let key_watch = Arc::new(KeyWatch::new(Arc::clone(&live.exchange), Arc::clone(&metrics)));
         let gateway = Gateway::new(&live, Arc::clone(&key_watch), connector, Arc::clone(&metrics));
         let service = || Service::new(gateway.clone());
-        let listener = Listener::new(service, Arc::clone(&live.listen), Arc::clone(&key_watch), metrics, &loops);
-        Ok(Self { listener: Arc::new(listener), live, key_watch, _loops: loops })
+        let is_tls = live.certificates().iter().any(Option::is_some);
+        let listener =
+            Listener::new(service, Arc::clone(&live.listen), Arc::clone(&key_watch), Arc::clone(&metrics), &loops, is_tls)?;
+        Ok(Self { listener: Arc::new(listener), live, key_watch, metrics, _loops: loops })
     }
 
     /// What changes the settings of the running edge.
@@ -105,9 +127,16 @@ impl Proxy {
     /// Serves on these sockets, one for each listener in order, until `stop`, then drains: returns as soon as nothing is in progress, after `grace` at the latest. If it
     /// is dropped before, connections are cut.
     pub async fn run(self, sockets: Vec<TcpListener>, stop: CancellationToken, grace: Duration) {
-        let port = |socket: TcpListener| Port { number: socket.local_addr().map_or(0, |address| address.port()), socket };
-        let ports = sockets.into_iter().map(port).collect();
+        let port = |(socket, tls): (TcpListener, &Option<Arc<ServerTls>>)| {
+            let number = socket.local_addr().map_or(0, |address| address.port());
+            Port { socket, number, tls: tls.clone() }
+        };
+        let ports = sockets.into_iter().zip(self.live.certificates()).map(port).collect();
         self.live.start_resolving(stop.clone());
+        let mut watching = JoinSet::new();
+        for tls in self.live.certificates().iter().flatten() {
+            watching.spawn(Arc::clone(tls).watch(Arc::clone(&self.metrics), stop.clone()));
+        }
         tokio::select! {
             () = self.listener.run(ports, stop.clone(), grace) => {}
             () = self.key_watch.watch() => {}

@@ -115,8 +115,11 @@ fn keep_what_needs_a_restart(old: &Config, mut config: Config) -> NeedsRestart {
         }
     };
     let (listen, before) = (&mut config.proxy.listen, &old.proxy.listen);
-    keep("listen.address", listen.addresses().eq(before.addresses()));
-    listen.listeners.clone_from(&before.listeners);
+    let has_places_of_before = listen.has_places_of(before);
+    keep("listen.address, listen.also", has_places_of_before);
+    if !has_places_of_before {
+        listen.listeners.clone_from(&before.listeners);
+    }
     keep("listen.max_connections", listen.max_connections == before.max_connections);
     listen.max_connections = before.max_connections;
     keep("admin.address", config.admin.address == old.admin.address);

@@ -12,7 +12,7 @@ use rustls::{
     },
 };
 
-use crate::tls::verifier::Verifier;
+use crate::tls::{own_certificate::OwnCertificate, verifier::Verifier};
 
 /// Some editors on Windows put it before a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -76,15 +76,23 @@ impl Authorities {
 
     /// For connections on which these certificates, and no others, are trusted. TLS 1.2 and 1.3, HTTP/1.1.
     pub fn client_config(&self) -> Result<ClientConfig, AuthoritiesProblem> {
+        self.client_config_with(None)
+    }
+
+    /// The same, showing this certificate to servers that ask for one.
+    pub fn client_config_with(&self, own: Option<&OwnCertificate>) -> Result<ClientConfig, AuthoritiesProblem> {
         let unusable = |error: &dyn fmt::Display| AuthoritiesProblem::Unusable(error.to_string());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = Arc::new(self.verifier(Arc::clone(&provider))?);
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(&error))?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match own.cloned() {
+            Some(OwnCertificate { chain, key }) => builder.with_client_auth_cert(chain, key).map_err(|error| unusable(&error))?,
+            None => builder.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }

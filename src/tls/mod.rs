@@ -8,6 +8,7 @@ mod authorities;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod loopback;
+mod own_certificate;
 #[cfg(test)]
 pub(crate) mod testing;
 mod verifier;
@@ -15,6 +16,7 @@ mod words;
 
 pub use authorities::{Authorities, AuthoritiesProblem, certificates_of};
 pub use loopback::is_loopback;
+pub use own_certificate::{OwnCertificate, OwnCertificateProblem};
 pub use words::explain;
 
 #[cfg(test)]

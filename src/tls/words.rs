@@ -39,7 +39,8 @@ fn words(error: &rustls::Error, ca_file: Option<&Path>) -> String {
         }
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure) => {
             format!(
-                "the server aborted the handshake: it may require a client certificate, which the gateway does not have ({error})"
+                "the server aborted the handshake: it may require a client certificate (upstream.tls.certificate and key), or another \
+                 one ({error})"
             )
         }
         other => format!("the TLS handshake failed: {other}"),
@@ -104,7 +105,7 @@ fn bare(name: &str) -> String {
 }
 
 /// In UTC, RFC 3339.
-fn date(seconds: u64) -> String {
+pub(super) fn date(seconds: u64) -> String {
     let at = i64::try_from(seconds).ok().and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok());
     let text = at.and_then(|at| at.format(&time::format_description::well_known::Rfc3339).ok());
     text.unwrap_or_else(|| format!("{seconds} s after 1970"))

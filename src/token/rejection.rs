@@ -9,7 +9,8 @@ pub enum Rejection {
     AlgorithmNotAllowed,
     /// More than one key matches the token.
     AmbiguousKey,
-    /// A path or method that servers may map to routes with different rules, or a header with a second path that matches no route.
+    /// A path or method that servers may map to routes with different rules or out of the path of its upstream, or a header with a second
+    /// path that matches no route.
     AmbiguousPath,
     /// More than one token, or more than one header that may hold one.
     AmbiguousToken,

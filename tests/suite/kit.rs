@@ -12,9 +12,10 @@ use std::{
 use syncgate::{
     config::Config,
     demo::{DemoKey, MetricsText, World, http_client, world::WorldOptions},
+    proxy::Target,
 };
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
@@ -192,11 +193,16 @@ impl Kit {
     }
 }
 
-/// A TCP connection that says exactly what it is told to.
+/// A connection that says exactly what it is told to.
 pub struct Raw {
-    stream: TcpStream,
+    stream: Box<dyn Bytes>,
     unread: Vec<u8>,
 }
+
+/// What carries the bytes of a connection.
+pub trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
 
 /// One HTTP answer.
 pub struct Answer {
@@ -223,16 +229,21 @@ impl Answer {
 
 impl Raw {
     pub async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Over a connection that there is.
+    pub fn over(stream: impl Bytes + 'static) -> Self {
+        Self { stream: Box::new(stream), unread: Vec::new() }
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
+        assert!(self.try_write(bytes).await, "the connection has ended");
     }
 
     /// Whether the other side still takes it.
     pub async fn try_write(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).await.is_ok()
+        self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
     }
 
     /// Reads until the text has come; fails if the connection ends before.
@@ -247,6 +258,11 @@ impl Raw {
     /// Reads until the text has come or the connection ends.
     pub async fn read_until_ended_or(&mut self, text: &str) {
         while !contains(&self.unread, text.as_bytes()) && self.read_some().await {}
+    }
+
+    /// What was read and not looked at.
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
     }
 
     /// Everything until the connection ends.
@@ -299,7 +315,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 /// A gateway in front of something that is not the demo's backend.
 pub async fn gateway_before(upstream: SocketAddr, adjust: impl FnOnce(&mut Config) + Send + 'static) -> Kit {
     Kit::start_with(move |config| {
-        config.proxy.upstreams[0].port = upstream.port();
+        config.proxy.upstreams[0].targets = vec![Target::new(&upstream.ip().to_string(), upstream.port())];
         adjust(config);
     })
     .await

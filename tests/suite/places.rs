@@ -233,7 +233,7 @@ async fn the_backend_is_not_left_to_refuse_while_there_are_no_keys() {
     let port = recorder.address.port();
     let routes = crate::recorder::routes(json!({ "preset": "triplit" }));
     let options = WorldOptions::default().issuer_behaves(Behaviour::Status(500)).config(move |config| {
-        config.proxy.upstreams[0].port = port;
+        config.proxy.upstreams[0].targets = vec![syncgate::proxy::Target::new("127.0.0.1", port)];
         config.proxy.routes = routes;
     });
     let kit = Kit::start_unready(options).await;

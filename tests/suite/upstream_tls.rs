@@ -7,6 +7,7 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
+use syncgate::proxy::Target;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -79,10 +80,11 @@ impl TlsUpstream {
     }
 
     async fn gateway(&self, host: &'static str, ca_file: Option<PathBuf>) -> Kit {
+        let port = self.address.port();
         gateway_before(self.address, move |config| {
             let upstream = &mut config.proxy.upstreams[0];
             upstream.tls = true;
-            upstream.host = host.into();
+            upstream.targets = vec![Target::new(host, port)];
             upstream.ca_file = ca_file;
         })
         .await
@@ -182,7 +184,7 @@ async fn a_reload_may_bring_the_first_upstream_with_tls() {
     kit.assert_serves().await;
     let mut config = kit.gateway.config();
     let settings = &mut config.proxy.upstreams[0];
-    (settings.tls, settings.host, settings.port) = (true, "localhost".into(), upstream.address.port());
+    (settings.tls, settings.targets) = (true, vec![Target::new("localhost", upstream.address.port())]);
     settings.ca_file = Some(upstream.ca_file.clone());
     kit.gateway.reload(Ok(config)).unwrap();
     assert_eq!(kit.get("/", &kit.issuer.token("alice").sign()).await.text().await.unwrap(), "secret");

@@ -1,8 +1,12 @@
-//! Upstreams that are down, silent, or leave.
+//! Upstreams that are down, silent, or leave; those of several addresses; and where they can be.
+
+mod addresses;
+mod draining;
+mod targets;
 
 use std::time::Duration;
 
-use syncgate::proxy::HostHeader;
+use syncgate::proxy::{HostHeader, Target};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -38,7 +42,7 @@ async fn an_upstream_that_is_silent_is_a_504() {
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_a_502() {
     let kit = Kit::start_with(|config| {
-        config.proxy.upstreams[0].host = "no-such-host.invalid".into();
+        config.proxy.upstreams[0].targets = vec![Target::new("no-such-host.invalid", 1)];
         config.proxy.upstreams[0].connect_timeout = Duration::from_millis(200);
     })
     .await;

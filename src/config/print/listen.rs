@@ -1,7 +1,7 @@
 //! The listeners of the printout.
 
 use crate::{
-    config::print::yaml::Yaml,
+    config::print::{tls::print_tls, yaml::Yaml},
     proxy::{ListenSettings, ListenerSettings},
 };
 
@@ -31,8 +31,16 @@ pub(super) fn print_listen(listen: &ListenSettings, yaml: &mut Yaml) {
     yaml.limit("max_stream_age", listen.max_stream_age);
     yaml.duration("stream_grace", listen.stream_grace);
     yaml.limit("ping_every", listen.ping_every);
+    yaml.open("http2");
+    yaml.plain("max_streams", listen.http2.max_streams);
+    yaml.limit("max_age", listen.http2.max_age);
+    yaml.close();
     yaml.close();
 }
 
 /// Those of one listener, but for its address.
-fn keys(_listener: &ListenerSettings, _yaml: &mut Yaml) {}
+fn keys(listener: &ListenerSettings, yaml: &mut Yaml) {
+    if let Some(tls) = &listener.tls {
+        print_tls(tls, yaml);
+    }
+}

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    config::section::Section,
-    proxy::{ListenSettings, ListenerSettings},
+    config::{read::tls, section::Section},
+    proxy::{Http2Settings, ListenSettings, ListenerSettings},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,6 +28,17 @@ pub(in crate::config) fn listen(mut section: Section<'_>) -> ListenSettings {
         max_stream_age: section.limit("max_stream_age", SECOND..=HOUR * 24 * 30),
         stream_grace: section.duration("stream_grace", default.stream_grace, Duration::ZERO..=SECOND * 60),
         ping_every: section.limit("ping_every", SECOND..=HOUR),
+        http2: http2(section.section("http2")),
+    };
+    section.finish();
+    settings
+}
+
+fn http2(mut section: Section<'_>) -> Http2Settings {
+    let default = Http2Settings::default();
+    let settings = Http2Settings {
+        max_streams: section.number("max_streams", default.max_streams, 1..=1_000),
+        max_age: section.limit_or("max_age", default.max_age, SECOND * 60..=HOUR * 24 * 30),
     };
     section.finish();
     settings
@@ -60,7 +71,8 @@ fn listener(section: &mut Section<'_>, default: Option<SocketAddr>) -> ListenerS
         Some(default) => section.address("address", default),
         None => section.required_address("address").unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
     };
-    ListenerSettings { address }
+    let tls = section.field("tls").map(|field| tls::settings(&field));
+    ListenerSettings { address, tls }
 }
 
 /// Whether only one of two listeners could have its address.

@@ -22,5 +22,7 @@ pub(super) mod places;
 pub(super) mod presets;
 pub(super) mod routes;
 pub(super) mod signing;
+pub(super) mod tls;
 pub(super) mod trust;
+mod upstream_url;
 pub(super) mod upstreams;

@@ -2,10 +2,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{TENANT_ID, bad_endpoints, bad_minting, bad_routes, config, parse, problems, with};
+use super::{TENANT_ID, bad_endpoints, bad_listeners, bad_minting, bad_routes, config, parse, problems, with};
 
 const KEY_URL: &str = "accepted: https://..., or http://... to this machine (localhost, 127.0.0.1, [::1])";
-const UPSTREAM_URL: &str = "accepted: http://host:port or https://host:port, without path, query and credentials";
 const GUID: &str = "accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000";
 pub(super) const NAME: &str = "accepted: 1 to 64 of a-z 0-9 _ -";
 pub(super) const CLAIM: &str = "accepted: the name of a claim: 1 to 256 bytes, without spaces or braces";
@@ -14,7 +13,7 @@ pub(super) const TEXT: &str = "accepted: text of 1 to 1024 bytes";
 
 /// Place, bad value, the problem that must be the only one (`...` stands for the usual end of the message).
 fn table() -> Vec<(&'static str, Value, String)> {
-    [own_rows(), super::bad_key_sources::rows()].concat()
+    [own_rows(), super::bad_key_sources::rows(), super::bad_upstreams::rows()].concat()
 }
 
 fn own_rows() -> Vec<(&'static str, Value, String)> {
@@ -30,6 +29,13 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
             format!("listen.address: \"localhost\" is not a valid address with a port; {}", address("0.0.0.0:8080")),
         ),
         row("/listen/also", json!([1]), "listen.also[0]: is not a mapping; accepted: keys with values, indented"),
+        row("/listen/http2", json!([1]), "listen.http2: is not a mapping; accepted: keys with values, indented"),
+        row("/listen/http2/max_streams", json!(0), "listen.http2.max_streams: 0 is too small; accepted: 1 to 1000 (default 100)"),
+        row(
+            "/listen/http2/max_age",
+            json!("59s"),
+            "listen.http2.max_age: 59s is too short; accepted: none, or 1m to 30d (default 1h)",
+        ),
         row("/listen/max_connections", json!(0), "listen.max_connections: 0 is too small; accepted: 1 to 1000000 (default 10000)"),
         row(
             "/listen/max_connections",
@@ -188,40 +194,6 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         ),
         row("/signing/threads", json!(-1), "signing.threads: \"-1\" is not valid; accepted: 0 to 1024 (default 0)"),
         row("/signing/queue", json!(0), "signing.queue: 0 is too small; accepted: 1 to 1000000 (default 1024)"),
-        (
-            "/upstream/url",
-            json!("http://127.0.0.1:5984/db"),
-            format!("upstream.url: has a path or a query; each request keeps its own; {UPSTREAM_URL}"),
-        ),
-        (
-            "/upstream/url",
-            json!("https://10.0.0.1"),
-            format!("upstream.url: https to an IP address; a host name is needed to verify the certificate; {UPSTREAM_URL}"),
-        ),
-        (
-            "/upstream/url",
-            json!("http://admin:secret@127.0.0.1"),
-            format!("upstream.url: contains credentials; secrets do not belong in the file; {UPSTREAM_URL}"),
-        ),
-        row(
-            "/upstream/ca_file",
-            json!("ca.pem"),
-            "upstream.ca_file: has no effect with an http url; accepted: only with an https url",
-        ),
-        row("/upstream/host", json!("server"), "upstream.host: \"server\" is not known; accepted: client, upstream"),
-        row(
-            "/upstream/connect_timeout",
-            json!("2m"),
-            "upstream.connect_timeout: 2m is too long; accepted: 100ms to 1m (default 5s)",
-        ),
-        row("/upstream/read_timeout", json!("25h"), "upstream.read_timeout: 25h is too long; accepted: 1s to 1d (default 10m)"),
-        row("/upstream/write_timeout", json!("5ms"), "upstream.write_timeout: 5ms is too short; accepted: 1s to 1h (default 1m)"),
-        row(
-            "/upstream/idle_timeout",
-            json!(null),
-            "upstream.idle_timeout: has no value; give one, or remove the key; accepted: 1s to 1h (default 4s)",
-        ),
-        row("/upstream/resolve_every", json!("1d"), "upstream.resolve_every: 1d is too long; accepted: 1s to 1h (default 30s)"),
         ("/headers/strip", json!(["x user"]), format!("headers.strip[0]: \"x user\" is not a header name; {header}")),
         (
             "/headers/strip_also",
@@ -256,6 +228,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row("/upstream", json!("http://127.0.0.1"), "upstream: is not a mapping; accepted: keys with values, indented"),
         row("/issuers", json!("b2c"), "issuers: is not a mapping; accepted: keys with values, indented"),
     ];
+    rows.extend(bad_listeners::rows());
     rows.extend(bad_routes::rows());
     rows.extend(bad_endpoints::rows());
     rows.extend(bad_minting::rows());

@@ -54,10 +54,10 @@ fn the_examples_of_the_docs_can_be_used_as_they_stand() {
     ];
     const PROFILES: &str = "profiles:\n  couch: { preset: couchdb }\n  reports: { kid: thumbprint }\n";
     let mut tried = 0;
-    for page in ["backends.md", "routes.md", "key-sets.md", "load-testing.md", "endpoints.md"] {
+    for page in ["backends.md", "routes.md", "key-sets.md", "load-testing.md", "endpoints.md", "tls.md"] {
         let text = fs::read_to_string(folder().join("../docs").join(page)).unwrap();
         // What begins otherwise is for somebody else than the gateway.
-        let ours = |text: &str| ["mint:", "routes:", "issuers:", "profiles:"].iter().any(|key| text.starts_with(key));
+        let ours = |text: &str| ["listen:", "mint:", "routes:", "issuers:", "profiles:"].iter().any(|key| text.starts_with(key));
         for (line, block) in blocks(&text).into_iter().filter(|(_, block)| ours(block)) {
             let rest = REST.iter().filter(|(key, _)| !block.lines().any(|line| line.starts_with(key)));
             let whole: String = rest.map(|(_, text)| *text).chain([block.as_str()]).collect();

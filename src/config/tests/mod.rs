@@ -3,10 +3,14 @@
 /// Bad values of how keys arrive, and of who may change that.
 mod bad_endpoints;
 mod bad_key_sources;
+/// Those of TLS on a listener.
+mod bad_listeners;
 /// Of these, those for minting.
 mod bad_minting;
 /// And those of a route.
 mod bad_routes;
+/// And those of an upstream.
+mod bad_upstreams;
 /// One bad value and more for each key, with the message asserted.
 mod bad_values;
 /// Values that are well formed and still not what they are meant to be.

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::{TENANT_ID, changed, config, parse, problems, small, warnings, with, without};
 use crate::{
     config::Problem,
+    proxy::Target,
     signing::{SecretSource, SigningKeySource},
     token::{ClaimRule, NonceRule, UserIdRule},
 };
@@ -272,8 +273,8 @@ fn routes_are_told_apart_and_lead_somewhere() {
     let fine = two(json!([{ "name": "a", "upstream": "two" }]));
     assert_eq!(warnings(&fine), ["upstreams.one: no route uses this upstream"]);
     let upstreams = config(&fine).proxy.upstreams;
-    let seen: Vec<_> = upstreams.iter().map(|u| (u.name.as_str(), u.tls, u.host.as_str(), u.port)).collect();
-    assert_eq!(seen, [("one", false, "127.0.0.1", 1), ("two", true, "b.contoso.com", 443)]);
+    let seen: Vec<_> = upstreams.iter().map(|u| (u.name.as_str(), u.tls, u.targets[0].to_string())).collect();
+    assert_eq!(seen, [("one", false, "127.0.0.1:1".to_owned()), ("two", true, "b.contoso.com:443".to_owned())]);
     assert_eq!(config(&fine).proxy.routes[0].upstream, 1);
     assert_eq!(
         problems(&with(&[("/upstreams", json!({ "one": { "url": "http://127.0.0.1" } }))])),
@@ -364,11 +365,11 @@ fn what_deserves_a_thought_is_a_warning() {
 fn upstream_addresses_are_kept_for_dns_and_tls() {
     let upstream = |url: &str| {
         let upstream = config(&with(&[("/upstream/url", json!(url))])).proxy.upstreams.remove(0);
-        (upstream.tls, upstream.host, upstream.port)
+        (upstream.tls, upstream.targets)
     };
-    assert_eq!(upstream("http://[::1]:80/"), (false, "::1".to_owned(), 80));
-    assert_eq!(upstream("HTTPS://Sync.Contoso.COM"), (true, "sync.contoso.com".to_owned(), 443));
-    assert_eq!(upstream("https://bücher.example"), (true, "xn--bcher-kva.example".to_owned(), 443));
+    assert_eq!(upstream("http://[::1]:80/"), (false, vec![Target::new("::1", 80)]));
+    assert_eq!(upstream("HTTPS://Sync.Contoso.COM"), (true, vec![Target::new("sync.contoso.com", 443)]));
+    assert_eq!(upstream("https://bücher.example"), (true, vec![Target::new("xn--bcher-kva.example", 443)]));
 }
 
 #[test]

@@ -17,10 +17,15 @@ const UNKNOWN: &str = "zzzzzzzzzzzz";
 const ENDPOINT: &str = "/routes/0/endpoint";
 
 /// Every mapping of the file whose keys are fixed, as the page writes it, and as a JSON pointer into [`bases`].
-const SECTIONS: [(&str, &str); 20] = [
+const SECTIONS: [(&str, &str); 27] = [
     ("", ""),
     ("listen.", "/listen"),
     ("listen.also[].", "/listen/also/0"),
+    ("listen.tls.", "/listen/tls"),
+    ("listen.tls.certificates[].", "/listen/tls/certificates/0"),
+    ("listen.tls.client_certificates.", "/listen/tls/client_certificates"),
+    ("listen.tls.client_certificates.names[].", "/listen/tls/client_certificates/names/0"),
+    ("listen.http2.", "/listen/http2"),
     ("admin.", "/admin"),
     ("issuers[].", "/issuers/0"),
     ("issuers[].unknown_kid.", "/issuers/0/unknown_kid"),
@@ -28,6 +33,8 @@ const SECTIONS: [(&str, &str); 20] = [
     ("signing.", "/signing"),
     ("mint.", "/mint"),
     ("upstream.", "/upstream"),
+    ("upstream.tls.", "/upstream/tls"),
+    ("upstream.health.", "/upstream/health"),
     ("routes[].", "/routes/0"),
     ("routes[].token.", "/routes/0/token"),
     ("routes[].cors.", "/routes/0/cors"),
@@ -98,7 +105,9 @@ fn rows() -> Vec<Row> {
 fn bases() -> [Value; 6] {
     let mut first = small();
     first["routes"] = json!([{ "name": "a" }]);
-    first["listen"] = json!({ "also": [{ "address": "127.0.0.1:0" }] });
+    let pair = json!({ "chain_file": "a.pem", "key_file": "a.key" });
+    let tls = json!({ "certificates": [pair], "client_certificates": { "names": [{ "name": "a.contoso.com" }] } });
+    first["listen"] = json!({ "also": [{ "address": "127.0.0.1:0" }], "tls": tls });
     let mut second = first.clone();
     second["issuers"][0] = json!({ "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "proxy": "http://proxy:1" });
     second["signing"] = json!({ "algorithm": "HS256", "secret_env": "SECRET" });
@@ -132,10 +141,10 @@ fn known_keys() -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     for base in bases() {
         for (name, pointer) in SECTIONS {
-            if pointer == "/upstream" && base.get("upstream").is_none() {
+            if pointer.starts_with("/upstream") && base.get("upstream").is_none() {
                 continue;
             }
-            if pointer.starts_with("/listen/also") && base.get("listen").is_none() {
+            if pointer.starts_with("/listen/") && base.get("listen").is_none() {
                 continue;
             }
             if base.pointer(ENDPOINT).is_some() != (pointer == ENDPOINT) {
@@ -153,7 +162,7 @@ fn known_keys() -> BTreeSet<String> {
     let mappings: BTreeSet<_> = SECTIONS.iter().map(|(name, _)| name.trim_end_matches(['.', '[', ']'])).collect();
     known.retain(|key| {
         !mappings.contains(key.as_str())
-            || ["upstream", "routes[].cors", "routes[].endpoint", "routes[].resource"].contains(&key.as_str())
+            || ["upstream", "upstream.health", "routes[].cors", "routes[].endpoint", "routes[].resource"].contains(&key.as_str())
     });
     known
 }
@@ -162,7 +171,7 @@ fn known_keys() -> BTreeSet<String> {
 fn accepted(row: &Row) -> String {
     let key = row.key.replace("[]", "[0]");
     for base in bases() {
-        if row.key.starts_with("listen.also") && base.get("listen").is_none() {
+        if ["listen.also", "listen.tls"].iter().any(|start| row.key.starts_with(start)) && base.get("listen").is_none() {
             continue;
         }
         let all = problems(&changed(base, &[(&row.pointer(), json!([{}]))]));

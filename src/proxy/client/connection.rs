@@ -3,8 +3,12 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
+use rustls::ServerConnection;
 
-use crate::proxy::client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream};
+use crate::{
+    certificate::ClientCertificate,
+    proxy::client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream},
+};
 
 /// What is known of a connection from its beginning.
 #[derive(Clone, Debug)]
@@ -14,12 +18,37 @@ pub(in crate::proxy) struct Arrival {
     pub(in crate::proxy) peer: SocketAddr,
     /// The port that it came to.
     pub(in crate::proxy) port: u16,
+    /// What its handshake told, if it had one.
+    pub(in crate::proxy) tls: Option<Box<Secure>>,
+}
+
+/// What a TLS handshake told.
+#[derive(Clone, Debug)]
+#[allow(dead_code)] // For policies of client certificates.
+pub(in crate::proxy) struct Secure {
+    /// The name that the client asked for, in lower case.
+    pub(in crate::proxy) server_name: Option<String>,
+    /// Whether both agreed on HTTP/2.
+    pub(in crate::proxy) is_http2: bool,
+    /// The client's certificate, if it has shown one.
+    pub(in crate::proxy) certificate: Option<ClientCertificate>,
+}
+
+impl Secure {
+    /// What this session knows.
+    pub(super) fn of(session: &ServerConnection) -> Self {
+        Self {
+            server_name: session.server_name().map(str::to_owned),
+            is_http2: session.alpn_protocol() == Some(b"h2"),
+            certificate: session.peer_certificates().and_then(ClientCertificate::of),
+        }
+    }
 }
 
 impl Arrival {
     /// A listener for IPv6 tells addresses of IPv4 as mapped ones; here they are what they are.
     pub(in crate::proxy) fn new(peer: SocketAddr, port: u16) -> Self {
-        Self { peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()), port }
+        Self { peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()), port, tls: None }
     }
 }
 
@@ -27,18 +56,35 @@ impl Arrival {
 #[derive(Debug)]
 pub(in crate::proxy) struct Connection {
     /// As text, for the log.
-    peer: String,
-    arrival: Arrival,
+    peer: Arc<str>,
+    arrival: Arc<Arrival>,
     stream: Option<ClientStream>,
     request: Arc<RequestState>,
-    inbound: Inbound,
+    inbound: Arc<Inbound>,
 }
 
 impl Connection {
     /// `stream` is what a tunnel goes on with.
     pub(in crate::proxy) fn new(arrival: Arrival, stream: Option<ClientStream>, header_timeout: Duration, intake: Intake) -> Self {
         let request = Arc::new(RequestState::new(header_timeout));
-        Self { peer: arrival.peer.to_string(), arrival, stream, request, inbound: Inbound::new(intake) }
+        Self {
+            peer: arrival.peer.to_string().into(),
+            arrival: Arc::new(arrival),
+            stream,
+            request,
+            inbound: Arc::new(Inbound::new(intake)),
+        }
+    }
+
+    /// The connection as one of its streams sees it, of HTTP/2: with a request of its own.
+    pub(super) fn of_stream(&self) -> Self {
+        Self {
+            peer: Arc::clone(&self.peer),
+            arrival: Arc::clone(&self.arrival),
+            stream: None,
+            request: Arc::new(self.request.of_stream()),
+            inbound: Arc::clone(&self.inbound),
+        }
     }
 
     /// What is known of it from its beginning.

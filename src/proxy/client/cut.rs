@@ -25,10 +25,12 @@ pub(in crate::proxy) enum Cut {
     WriteTimeout,
     /// It was idle, and its place was needed.
     Displaced,
+    /// An operator drains the address of the upstream that a socket leads to.
+    Drained,
 }
 
 impl Cut {
-    pub(in crate::proxy) const ALL: [Self; 10] = [
+    pub(in crate::proxy) const ALL: [Self; 11] = [
         Self::HeaderTimeout,
         Self::TokenEnd,
         Self::MaxAge,
@@ -39,6 +41,7 @@ impl Cut {
         Self::SlowUpstream,
         Self::WriteTimeout,
         Self::Displaced,
+        Self::Drained,
     ];
 
     /// The one that `cut as u8` stands for.
@@ -58,6 +61,7 @@ impl Cut {
             Self::SlowUpstream => "slow_upstream",
             Self::WriteTimeout => "write_timeout",
             Self::Displaced => "displaced",
+            Self::Drained => "drained",
         }
     }
 

@@ -6,7 +6,7 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -29,7 +29,7 @@ pub struct EventLoops {
     loops: Vec<EventLoop>,
     stop: CancellationToken,
     /// Closed when all threads have ended.
-    ended: mpsc::Receiver<()>,
+    ended: Mutex<mpsc::Receiver<()>>,
 }
 
 impl EventLoops {
@@ -39,10 +39,15 @@ impl EventLoops {
             0 => thread::available_parallelism()?.get(),
             threads => threads,
         };
+        Self::start_named("loop", threads, || {})
+    }
+
+    /// Starts threads of this name, each of which does `first` first.
+    pub(super) fn start_named(name: &str, threads: usize, first: fn()) -> io::Result<Self> {
         let (running, ended) = mpsc::channel();
-        let mut started = Self { loops: Vec::with_capacity(threads), stop: CancellationToken::new(), ended };
+        let mut started = Self { loops: Vec::with_capacity(threads), stop: CancellationToken::new(), ended: Mutex::new(ended) };
         for number in 0..threads {
-            let handle = start(number, started.stop.clone(), running.clone())?;
+            let handle = start(format!("{name}-{number}"), first, started.stop.clone(), running.clone())?;
             started.loops.push(EventLoop { handle, connections: Arc::default() });
         }
         Ok(started)
@@ -58,14 +63,15 @@ impl Drop for EventLoops {
     fn drop(&mut self) {
         self.stop.cancel();
         // Whatever this says, there is nothing more to do.
-        let _ = self.ended.recv_timeout(STOP_TIMEOUT);
+        let _ = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner).recv_timeout(STOP_TIMEOUT);
     }
 }
 
 /// Starts one thread. `running` is dropped when it ends.
-fn start(number: usize, stop: CancellationToken, running: mpsc::Sender<()>) -> io::Result<Handle> {
+fn start(name: String, first: fn(), stop: CancellationToken, running: mpsc::Sender<()>) -> io::Result<Handle> {
     let (report, started) = mpsc::channel();
-    thread::Builder::new().name(format!("loop-{number}")).spawn(move || {
+    thread::Builder::new().name(name).spawn(move || {
+        first();
         // Built here, since a runtime must not be dropped on a thread that serves another.
         match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {

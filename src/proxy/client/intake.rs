@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Fields of a header that Pingora parses; it answers more of them like garbage.
-const MAX_FIELDS: usize = 256;
+pub(super) const MAX_FIELDS: usize = 256;
 /// Version 2 of the PROXY protocol (HAProxy, "The PROXY protocol", section 2.2).
 const PROXY_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 

@@ -16,15 +16,17 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    certificate::ServerTls,
     metrics::{IntGauge, Listening, Metrics},
     proxy::{
         client::{
-            connection::Arrival,
+            connection::{Arrival, Secure},
             cut::Cut,
             displacing::{self, OpenConnections},
             event_loops::{EventLoop, EventLoops},
+            handshakes::Handshakes,
             key_watch::KeyWatch,
-            serving::{Serve, Serving},
+            serving::{Ending, Serve, Serving},
             settings::ListenSettings,
             stream::ClientStream,
         },
@@ -39,28 +41,31 @@ const LOG_INTERVAL: Duration = Duration::from_secs(30);
 pub(in crate::proxy) struct Listener<S> {
     workers: Vec<Worker<S>>,
     serving: Serving,
+    /// None where no port has TLS.
+    handshakes: Option<Handshakes>,
 }
 
 /// A socket that clients connect to.
 pub(in crate::proxy) struct Port {
     pub(in crate::proxy) socket: TcpListener,
     pub(in crate::proxy) number: u16,
+    /// How handshakes are answered; none: the port is for plain HTTP.
+    pub(in crate::proxy) tls: Option<Arc<ServerTls>>,
 }
 
 /// What all connections of one run share.
 struct Run {
     connections: TaskTracker,
-    /// Cancelled when the grace is over.
-    cut: CancellationToken,
+    ending: Ending,
     max_connections: usize,
     places: Arc<Semaphore>,
     full: RateLimit,
 }
 
 /// A connection that has come, and what it has taken up.
-struct Newcomer {
+struct Newcomer<T> {
     /// Watched by no event loop yet.
-    stream: std::net::TcpStream,
+    stream: T,
     arrival: Arrival,
     place: OwnedSemaphorePermit,
     counted: Counted,
@@ -76,16 +81,22 @@ struct Worker<S> {
 
 impl<S: Serve> Listener<S> {
     /// `service` is called for each event loop.
+    ///
+    /// # Errors
+    /// Threads for handshakes, if there `is_tls`, cannot be started.
     pub(in crate::proxy) fn new(
         service: impl Fn() -> S,
         settings: Arc<ArcSwap<ListenSettings>>,
         trust: Arc<KeyWatch>,
         metrics: Arc<Metrics>,
         loops: &EventLoops,
-    ) -> Self {
+        is_tls: bool,
+    ) -> io::Result<Self> {
         let worker =
             |event_loop: &EventLoop| Worker { service: Arc::new(service()), event_loop: event_loop.clone(), open: Arc::default() };
-        Self { workers: loops.iter().map(worker).collect(), serving: Serving { settings, trust, metrics } }
+        let workers = loops.iter().map(worker).collect();
+        let handshakes = is_tls.then(Handshakes::start).transpose()?;
+        Ok(Self { workers, serving: Serving { settings, trust, metrics }, handshakes })
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is in progress.
@@ -99,7 +110,7 @@ impl<S: Serve> Listener<S> {
         self.metrics().proxy.connections_limit.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
         let run = Arc::new(Run {
             connections: TaskTracker::new(),
-            cut: CancellationToken::new(),
+            ending: Ending::default(),
             max_connections,
             places: Arc::new(Semaphore::new(max_connections)),
             full: RateLimit::every(LOG_INTERVAL),
@@ -109,6 +120,7 @@ impl<S: Serve> Listener<S> {
             () = stop.cancelled() => {}
         }
         drop(ports);
+        run.ending.stopping.cancel();
         for worker in &self.workers {
             worker.service.stop().await;
         }
@@ -116,7 +128,7 @@ impl<S: Serve> Listener<S> {
         if tokio::time::timeout(grace, run.connections.wait()).await.is_err() {
             let connections = run.connections.len();
             tracing::warn!(connections, "the grace period is over; the remaining connections are closed");
-            run.cut.cancel();
+            run.ending.cut.cancel();
             run.connections.wait().await;
         }
     }
@@ -130,19 +142,47 @@ impl<S: Serve> Listener<S> {
             self.metrics().proxy.connections_accepted.inc();
             let counted = Counted::new(&self.metrics().proxy.connections);
             let newcomer = Newcomer { stream, arrival: Arrival::new(peer, port.number), place, counted };
-            self.hand_over(newcomer, run);
+            match &port.tls {
+                None => self.hand_over(newcomer, run, |stream| TcpStream::from_std(stream).map(ClientStream::from)),
+                Some(tls) => self.shake_hands(newcomer, Arc::clone(tls), run),
+            }
         }
     }
 
+    /// Has the handshake of a connection done, and what comes then.
+    fn shake_hands(self: &Arc<Self>, newcomer: Newcomer<std::net::TcpStream>, tls: Arc<ServerTls>, run: &Arc<Run>) {
+        let Some(thread) = self.handshakes.as_ref().and_then(Handshakes::next_thread) else { return };
+        let (this, within) = (Arc::clone(self), Arc::clone(run));
+        let shaking = async move {
+            let Newcomer { stream, mut arrival, place, counted } = newcomer;
+            let Some(handshakes) = &this.handshakes else { return };
+            let shaken = tokio::select! {
+                shaken = handshakes.shake_hands(stream, &tls, this.metrics()) => shaken,
+                () = within.ending.cut.cancelled() => None,
+            };
+            if let Some(secured) = shaken {
+                arrival.tls = Some(Box::new(Secure::of(secured.session())));
+                let newcomer = Newcomer { stream: secured, arrival, place, counted };
+                this.hand_over(newcomer, &within, |secured| secured.into_stream().map(ClientStream::from));
+            }
+        };
+        run.connections.spawn_on(shaking, thread);
+    }
+
     /// Has a connection served on the event loop that has the fewest.
-    fn hand_over(self: &Arc<Self>, newcomer: Newcomer, run: &Arc<Run>) {
+    fn hand_over<T: Send + 'static>(
+        self: &Arc<Self>,
+        newcomer: Newcomer<T>,
+        run: &Arc<Run>,
+        into_stream: fn(T) -> io::Result<ClientStream>,
+    ) {
         let Some(worker) = self.least_busy() else { return };
         let (taken_on, service, open) = (worker.event_loop.take_on(), Arc::clone(&worker.service), Arc::clone(&worker.open));
-        let (this, cut) = (Arc::clone(self), run.cut.clone());
+        let (this, run_of_it) = (Arc::clone(self), Arc::clone(run));
         let serving = async move {
             let Newcomer { stream, arrival, place, counted } = newcomer;
-            match TcpStream::from_std(stream) {
-                Ok(stream) => this.serving.serve(&*service, ClientStream::from(stream), arrival, &open, &cut).await,
+            match into_stream(stream) {
+                Ok(stream) => this.serving.serve(&*service, stream, arrival, &open, &run_of_it.ending).await,
                 Err(error) => tracing::debug!(%error, "a connection cannot be registered for polling"),
             }
             drop((place, counted, taken_on));

@@ -9,37 +9,41 @@ mod displacing;
 mod event_loops;
 #[cfg(feature = "fuzzing")]
 pub(in crate::proxy) mod fuzzing;
+mod handshake;
+mod handshakes;
 mod held;
+mod http2;
 mod inbound;
 mod intake;
 mod key_watch;
 mod listener;
-#[cfg(test)]
-mod owned;
 mod request_line;
 mod request_state;
 mod serving;
+mod session;
 mod settings;
 mod stream;
 mod tcp;
+mod tls;
 mod transport;
 mod unreadable;
 
 pub(in crate::proxy) use self::{
-    connection::{Arrival, Connection},
+    connection::Connection,
     cut::Cut,
     key_watch::KeyWatch,
     listener::{Listener, Port},
     request_state::RequestState,
     serving::{LastWork, Serve},
+    session::ClientSession,
     stream::ClientStream,
     transport::Transport,
     unreadable::{Complaints, Unreadable},
 };
 pub use self::{
     event_loops::EventLoops,
-    settings::{ListenSettings, ListenerSettings},
+    settings::{Http2Settings, ListenSettings, ListenerSettings},
 };
 
 #[cfg(feature = "bench")]
-pub(in crate::proxy) use self::intake::Intake;
+pub(in crate::proxy) use self::{connection::Arrival, intake::Intake};

@@ -72,7 +72,8 @@ pub(in crate::proxy) struct RequestState {
     told: AtomicU8,
     /// Whom the request is admitted as.
     identity: Mutex<Option<Arc<Identity>>>,
-    last_token: Mutex<LastToken>,
+    /// Of the connection, so streams of HTTP/2 have one together.
+    last_token: Arc<Mutex<LastToken>>,
 }
 
 const UNCUT: u8 = u8::MAX;
@@ -81,20 +82,33 @@ impl RequestState {
     /// The one to come on a connection that has just been made. Its header is due from the start: a client that connects and says
     /// nothing takes up a place.
     pub(super) fn new(header_timeout: Duration) -> Self {
+        let state = Self::empty(header_timeout, Instant::now());
+        state.set_deadline(Timestamp::from(SystemTime::now()).plus(header_timeout), Cut::HeaderTimeout);
+        state
+    }
+
+    fn empty(header_timeout: Duration, opened: Instant) -> Self {
         Self {
             header_timeout,
             write_timeout: AtomicU64::new(u64::MAX),
             phase: AtomicU8::new(CONNECTED),
-            opened: Instant::now(),
+            opened,
             paused_at: AtomicU64::new(0),
-            deadline: AtomicI64::new(Timestamp::from(SystemTime::now()).plus(header_timeout).as_millis()),
+            deadline: AtomicI64::new(i64::MAX),
             is_blocked: AtomicBool::new(false),
             cause: AtomicU8::new(Cut::HeaderTimeout as u8),
             cut: AtomicU8::new(UNCUT),
             told: AtomicU8::new(UNCUT),
             identity: Mutex::default(),
-            last_token: Mutex::default(),
+            last_token: Arc::default(),
         }
+    }
+
+    /// The one of a stream of this connection. Its header has come.
+    pub(super) fn of_stream(&self) -> Self {
+        let state = Self { last_token: Arc::clone(&self.last_token), ..Self::empty(self.header_timeout, self.opened) };
+        state.bound_writes(self.write_timeout());
+        state
     }
 
     /// Bytes came in. The first ones of a request begin its header. Says what they belong to.
@@ -248,6 +262,11 @@ impl RequestState {
     pub(in crate::proxy) fn identity_is(&self, holds: impl Fn(&Identity) -> bool) -> bool {
         let identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
         identity.is_none_or(|identity| holds(&identity))
+    }
+
+    /// What an identity says that a request rests on. None: it rests on none.
+    pub(in crate::proxy) fn of_identity<T>(&self, read: impl FnOnce(&Identity) -> T) -> Option<T> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).as_deref().map(read)
     }
 
     /// Ends a request whose identity does not hold any more.

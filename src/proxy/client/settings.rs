@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use crate::certificate::TlsSettings;
+
 /// The listeners for clients, and what all their connections have in common.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListenSettings {
@@ -28,6 +30,23 @@ pub struct ListenSettings {
     pub stream_grace: Duration,
     /// How often both sides of a WebSocket are pinged. Default never; 1 s to 1 h.
     pub ping_every: Option<Duration>,
+    /// Connections of HTTP/2.
+    pub http2: Http2Settings,
+}
+
+/// Connections of HTTP/2, which TLS listeners offer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http2Settings {
+    /// Requests at a time on one connection. Default 100; 1 to 1,000.
+    pub max_streams: usize,
+    /// After which time a client has to open a new connection for further requests. Default 1 h; 1 min to 30 d, or none.
+    pub max_age: Option<Duration>,
+}
+
+impl Default for Http2Settings {
+    fn default() -> Self {
+        Self { max_streams: 100, max_age: Some(Duration::from_secs(3_600)) }
+    }
 }
 
 impl Default for ListenSettings {
@@ -43,11 +62,18 @@ impl Default for ListenSettings {
             max_stream_age: None,
             stream_grace: Duration::from_secs(2),
             ping_every: None,
+            http2: Http2Settings::default(),
         }
     }
 }
 
 impl ListenSettings {
+    /// Whether the listeners are where they are in `other`, each with or without TLS as there: what only a restart can change is the same.
+    pub fn has_places_of(&self, other: &Self) -> bool {
+        let places = |settings: &Self| settings.listeners.iter().map(|one| (one.address, one.tls.is_some())).collect::<Vec<_>>();
+        places(self) == places(other)
+    }
+
     /// The addresses, in order.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.listeners.iter().map(|listener| listener.address)
@@ -59,6 +85,8 @@ impl ListenSettings {
 pub struct ListenerSettings {
     /// Address and port; port 0 chooses a free one. Default `0.0.0.0:8080`.
     pub address: SocketAddr,
+    /// TLS. Default: plain HTTP.
+    pub tls: Option<TlsSettings>,
 }
 
 impl Default for ListenerSettings {
@@ -70,6 +98,6 @@ impl Default for ListenerSettings {
 impl ListenerSettings {
     /// One for plain HTTP.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address }
+        Self { address, tls: None }
     }
 }

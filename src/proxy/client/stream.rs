@@ -13,8 +13,9 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
+use tokio_rustls::server::TlsStream;
 
-use crate::proxy::client::tcp::TcpHandle;
+use crate::proxy::client::{tcp::TcpHandle, tls::TlsHandle};
 
 /// A handle of a client's connection: Pingora's session has one, and so has what goes on with the bytes when that is done. Only one of them
 /// uses it at a time.
@@ -25,9 +26,7 @@ pub(in crate::proxy) struct ClientStream(Carrier);
 #[derive(Clone, Debug)]
 enum Carrier {
     Tcp(TcpHandle),
-    /// One whose state has a single owner, as that of TLS has.
-    #[cfg(test)]
-    Owned(super::owned::OwnedHandle),
+    Tls(TlsHandle),
 }
 
 impl From<TcpStream> for ClientStream {
@@ -36,10 +35,9 @@ impl From<TcpStream> for ClientStream {
     }
 }
 
-#[cfg(test)]
-impl From<tokio::io::DuplexStream> for ClientStream {
-    fn from(stream: tokio::io::DuplexStream) -> Self {
-        Self(Carrier::Owned(super::owned::OwnedHandle::new(stream)))
+impl From<TlsStream<TcpStream>> for ClientStream {
+    fn from(stream: TlsStream<TcpStream>) -> Self {
+        Self(Carrier::Tls(TlsHandle::new(stream)))
     }
 }
 
@@ -48,8 +46,7 @@ impl ClientStream {
     pub(super) fn id(&self) -> UniqueIDType {
         match &self.0 {
             Carrier::Tcp(stream) => stream.id(),
-            #[cfg(test)]
-            Carrier::Owned(stream) => stream.id(),
+            Carrier::Tls(stream) => stream.id(),
         }
     }
 
@@ -57,8 +54,7 @@ impl ClientStream {
     pub(in crate::proxy) async fn left(&self) {
         poll_fn(|task| match &self.0 {
             Carrier::Tcp(stream) => stream.poll_left(task),
-            #[cfg(test)]
-            Carrier::Owned(stream) => stream.poll_left(task),
+            Carrier::Tls(stream) => stream.poll_left(task),
         })
         .await;
     }
@@ -67,8 +63,7 @@ impl ClientStream {
     pub(super) fn is_quiet(&self) -> bool {
         match &self.0 {
             Carrier::Tcp(stream) => stream.is_quiet(),
-            #[cfg(test)]
-            Carrier::Owned(stream) => stream.is_quiet(),
+            Carrier::Tls(stream) => stream.is_quiet(),
         }
     }
 
@@ -76,8 +71,7 @@ impl ClientStream {
     pub(super) fn close(&self) {
         match &self.0 {
             Carrier::Tcp(stream) => stream.close(),
-            #[cfg(test)]
-            Carrier::Owned(stream) => stream.close(),
+            Carrier::Tls(stream) => stream.close(),
         }
     }
 
@@ -103,8 +97,7 @@ impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Carrier::Tcp(stream) => Pin::new(stream).poll_read(task, buffer),
-            #[cfg(test)]
-            Carrier::Owned(stream) => Pin::new(stream).poll_read(task, buffer),
+            Carrier::Tls(stream) => Pin::new(stream).poll_read(task, buffer),
         }
     }
 }
@@ -113,24 +106,21 @@ impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Carrier::Tcp(stream) => Pin::new(stream).poll_write(task, bytes),
-            #[cfg(test)]
-            Carrier::Owned(stream) => Pin::new(stream).poll_write(task, bytes),
+            Carrier::Tls(stream) => Pin::new(stream).poll_write(task, bytes),
         }
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, task: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Carrier::Tcp(stream) => Pin::new(stream).poll_write_vectored(task, pieces),
-            #[cfg(test)]
-            Carrier::Owned(stream) => Pin::new(stream).poll_write_vectored(task, pieces),
+            Carrier::Tls(stream) => Pin::new(stream).poll_write_vectored(task, pieces),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
             Carrier::Tcp(stream) => stream.is_write_vectored(),
-            #[cfg(test)]
-            Carrier::Owned(stream) => stream.is_write_vectored(),
+            Carrier::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -138,16 +128,14 @@ impl AsyncWrite for ClientStream {
     fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Carrier::Tcp(stream) => Pin::new(stream).poll_flush(task),
-            #[cfg(test)]
-            Carrier::Owned(stream) => Pin::new(stream).poll_flush(task),
+            Carrier::Tls(stream) => Pin::new(stream).poll_flush(task),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Carrier::Tcp(stream) => Pin::new(stream).poll_shutdown(task),
-            #[cfg(test)]
-            Carrier::Owned(stream) => Pin::new(stream).poll_shutdown(task),
+            Carrier::Tls(stream) => Pin::new(stream).poll_shutdown(task),
         }
     }
 }

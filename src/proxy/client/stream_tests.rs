@@ -1,23 +1,32 @@
 //! Every kind of carrier does what a client's connection has to do.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use pingora::http::ResponseHeader;
+use pingora::{http::ResponseHeader, protocols::http::v1::server::HttpSession};
+use rustls::{
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
+    crypto::aws_lc_rs::default_provider,
+    version::{TLS12, TLS13},
+};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
+use tokio_rustls::TlsConnector;
 
 use super::*;
 use crate::{
+    certificate::{PairFiles, ServerTls, TlsSettings},
     metrics::IntGauge,
-    proxy::{
-        client::{
-            connection::{Arrival, Connection},
-            intake::Intake,
-            transport::Transport,
-        },
-        http::ClientSession,
+    proxy::client::{
+        connection::{Arrival, Connection},
+        handshake::shake_hands,
+        intake::Intake,
+        transport::Transport,
     },
 };
 
@@ -32,10 +41,37 @@ async fn tcp() -> (ClientStream, Box<dyn Client>) {
     (listener.accept().await.unwrap().0.into(), Box::new(client))
 }
 
+/// After a whole handshake, joined as on an event loop.
+async fn tls(version: &'static SupportedProtocolVersion) -> (ClientStream, Box<dyn Client>) {
+    let folder = tempfile::tempdir().unwrap();
+    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["contoso.com".to_owned()]).unwrap();
+    let write = |name: &str, content: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    };
+    let files = PairFiles { chain: write("chain.pem", cert.pem()), key: write("key.pem", signing_key.serialize_pem()) };
+    let settings = TlsSettings { certificates: vec![files], ..TlsSettings::default() };
+    let server = ServerTls::load(&settings, SystemTime::now()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let server = async { shake_hands(listener.accept().await.unwrap().0, &server).await.unwrap() };
+    let client = TlsConnector::from(Arc::new(config)).connect("contoso.com".try_into().unwrap(), client);
+    let (secured, client) = tokio::join!(server, client);
+    (secured.into_stream().unwrap().into(), Box::new(client.unwrap()))
+}
+
 /// One of each kind.
 async fn each() -> Vec<(ClientStream, Box<dyn Client>)> {
-    let (ours, theirs) = duplex(4 * 1024);
-    vec![tcp().await, (ours.into(), Box::new(theirs))]
+    vec![tcp().await, tls(&TLS12).await, tls(&TLS13).await]
 }
 
 async fn soon<T>(work: impl Future<Output = T>) -> T {
@@ -94,7 +130,9 @@ async fn one_that_is_quiet_can_be_closed() {
         soon(stream.read_exact(&mut taken)).await.unwrap();
         stream.close();
         assert_eq!(soon(stream.read(&mut taken)).await.unwrap(), 0);
-        assert_eq!(soon(client.read(&mut taken)).await.unwrap(), 0);
+        // A session of TLS is not told that it ends.
+        let heard = soon(client.read(&mut taken)).await;
+        assert!(matches!(heard, Ok(0)) || heard.is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof));
     }
 }
 
@@ -117,7 +155,7 @@ async fn requests_come_over_each() {
         let connection =
             Arc::new(Connection::new(Arrival::new(address, 80), Some(stream.clone()), Duration::from_secs(10), intake));
         connection.request().bound_writes(Duration::from_secs(10));
-        let mut session = ClientSession::new(Box::new(Transport::new(stream, connection)));
+        let mut session = HttpSession::new(Box::new(Transport::new(stream, connection)));
         client.write_all(b"GET /a HTTP/1.1\r\nHost: contoso.com\r\n\r\n").await.unwrap();
         assert!(soon(session.read_request()).await.unwrap().is_some());
         assert_eq!(session.req_header().raw_path(), b"/a");

@@ -92,7 +92,7 @@ pub(super) struct Unsent {
 
 impl Unsent {
     /// Sends all of it. Errors are met again by the next write.
-    pub(in crate::proxy) fn poll_send(&self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_send(&self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut bytes = self.bytes();
         while !bytes.is_empty() {
             let count = ready!(Pin::new(&mut self.stream.clone()).poll_write(task, &bytes))?;

@@ -5,12 +5,19 @@ use http::{HeaderName, HeaderValue};
 /// What the upstream gets instead of the client's value. Not to be printed either.
 #[derive(Default)]
 pub(in crate::proxy) struct Changes<'a> {
+    /// What stands before the target.
+    pub(in crate::proxy) prefix: &'a [u8],
     pub(in crate::proxy) target: Option<&'a [u8]>,
     pub(in crate::proxy) fields: Vec<(HeaderName, Option<HeaderValue>)>,
     pub(in crate::proxy) has_body: bool,
 }
 
 impl<'a> Changes<'a> {
+    /// What stands before path and query.
+    pub(in crate::proxy) fn set_prefix(&mut self, prefix: &'a [u8]) {
+        self.prefix = prefix;
+    }
+
     /// Path and query.
     pub(in crate::proxy) fn set_target(&mut self, target: &'a [u8]) {
         self.target = Some(target);

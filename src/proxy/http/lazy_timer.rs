@@ -18,7 +18,8 @@ use tokio::{
 /// To be polled always by the same task.
 #[derive(Debug)]
 pub(in crate::proxy) struct LazyTimer {
-    timer: Pin<Box<Sleep>>,
+    /// Made when it is first needed.
+    timer: Option<Pin<Box<Sleep>>>,
     /// When the timer goes off; none if it has.
     set_for: Option<Instant>,
     /// Whether the timer wakes the task.
@@ -30,8 +31,7 @@ pub(in crate::proxy) struct LazyTimer {
 impl LazyTimer {
     /// Without a limit.
     pub(in crate::proxy) fn unlimited() -> Self {
-        let timer = Box::pin(tokio::time::sleep_until(Instant::now()));
-        Self { timer, set_for: None, is_awaited: false, due: None }
+        Self { timer: None, set_for: None, is_awaited: false, due: None }
     }
 
     /// Counts from now, for so long; without a limit forever.
@@ -71,7 +71,10 @@ impl LazyTimer {
     pub(in crate::proxy) fn poll_exceeded(&mut self, task: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else { return Poll::Pending };
         // The common case: the timer is set, and will wake the task.
-        if self.is_awaited && !self.timer.is_elapsed() && self.set_for.is_some_and(|set_for| set_for <= due) {
+        if self.is_awaited
+            && self.timer.as_ref().is_some_and(|timer| !timer.is_elapsed())
+            && self.set_for.is_some_and(|set_for| set_for <= due)
+        {
             return Poll::Pending;
         }
         // Not limited by the task's share of time: a timer that is polled when that is used up wakes nobody.
@@ -80,12 +83,13 @@ impl LazyTimer {
 
     fn poll_timer(&mut self, task: &mut Context<'_>, due: Instant) -> Poll<()> {
         loop {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
             if self.set_for.is_none_or(|set_for| due < set_for) {
-                self.timer.as_mut().reset(due);
+                timer.as_mut().reset(due);
                 self.set_for = Some(due);
             }
             self.is_awaited = true;
-            ready!(self.timer.as_mut().poll(task));
+            ready!(timer.as_mut().poll(task));
             self.set_for = None;
             if due <= Instant::now() {
                 return Poll::Ready(());

@@ -7,7 +7,6 @@ pub(in crate::proxy) mod hop_by_hop;
 mod lazy_timer;
 pub(in crate::proxy) mod lifetime;
 mod rate_limit;
-mod session;
 pub(in crate::proxy) mod switch;
 
 pub(in crate::proxy) use self::{
@@ -16,5 +15,4 @@ pub(in crate::proxy) use self::{
     hop_by_hop::{Nominations, connection_options, list},
     lazy_timer::LazyTimer,
     rate_limit::RateLimit,
-    session::ClientSession,
 };

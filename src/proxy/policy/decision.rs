@@ -112,6 +112,9 @@ impl Policy {
             let is_named = found.also.is_empty() && path == route.path().as_bytes();
             return if is_named { Ok(Decision::Call(Arc::clone(endpoint))) } else { Err(Rejection::AmbiguousPath) };
         }
+        if route.may_be_left_by(path) {
+            return Err(Rejection::AmbiguousPath);
+        }
         route.allowed_origins.check_socket(&request.headers)?;
         decided.closes = fields.connection == Single::Often
             && connection_options(&request.headers).any(|option| option.eq_ignore_ascii_case(b"close"));

@@ -16,8 +16,8 @@ use http::{StatusCode, header};
 use pingora::{Error, ErrorType, Result, RetryType, http::ResponseHeader, protocols::http::HttpTask};
 
 use crate::proxy::{
-    http::ClientSession,
-    relay::{Relayed, Waiting, is_told, keep_date, mark_end},
+    client::ClientSession,
+    relay::{Relayed, Waiting, is_told, mark_end},
     upstream::{Piece, UpstreamSession},
 };
 
@@ -79,7 +79,7 @@ pub(in crate::proxy) async fn carry(
     upload: Upload,
     on_header: OnHeader<'_>,
 ) -> Result<Carried> {
-    let pause = client.get_read_timeout();
+    let pause = client.read_timeout();
     // It is counted here.
     client.set_read_timeout(None);
     let awaits_continue = client.req_header().headers.contains_key(header::EXPECT) && client.body_bytes_read() == 0;
@@ -88,9 +88,9 @@ pub(in crate::proxy) async fn carry(
     let outcome = poll_fn(|task| duplex.poll(task, on_header)).await;
     let Duplex { client, .. } = duplex;
     client.set_read_timeout(pause);
-    if client.has_pending_proxy_tasks() {
+    if client.has_pending_tasks() {
         // The relay has failed. What was begun is told first: an answer of the gateway's must not be in the middle of it.
-        let told = client.write_proxy_tasks().await;
+        let told = client.write_tasks().await;
         outcome.and_then(|carried| told.map(|_| carried).map_err(|error| error.into_down()))
     } else {
         outcome
@@ -144,8 +144,8 @@ impl Duplex<'_, '_> {
 
     /// Says whether anything has moved.
     fn poll_answer(&mut self, task: &mut Context<'_>, on_header: OnHeader<'_>) -> Result<bool> {
-        if self.client.has_pending_proxy_tasks() {
-            let written = pin!(self.client.write_proxy_tasks()).poll(task);
+        if self.client.has_pending_tasks() {
+            let written = pin!(self.client.write_tasks()).poll(task);
             return match written {
                 Poll::Pending => Ok(false),
                 Poll::Ready(written) => written.map(|_| true).map_err(|error| error.into_down()),
@@ -174,14 +174,14 @@ impl Duplex<'_, '_> {
                 }
                 if is_told(self.client, &header) {
                     // Only the final answer to a body that is in progress ends the client's connection.
-                    self.client.set_close_on_response_before_downstream_finish(!header.status.is_informational());
-                    keep_date(self.client, date.as_ref());
-                    self.client.send_proxy_task(HttpTask::Header(header, is_last));
+                    self.client.close_on_early_response(!header.status.is_informational());
+                    self.client.keep_date(date.as_ref());
+                    self.client.send_task(HttpTask::Header(header, is_last));
                 }
             }
             // Nothing is what ends a chunked body.
             Piece::Body { bytes, .. } => {
-                self.client.send_proxy_task(HttpTask::Body(Some(bytes).filter(|bytes| !bytes.is_empty()), is_last));
+                self.client.send_task(HttpTask::Body(Some(bytes).filter(|bytes| !bytes.is_empty()), is_last));
             }
         }
         if let (Answer::Begun(status), true) = (&self.answer, is_last) {
@@ -192,7 +192,7 @@ impl Duplex<'_, '_> {
 
     /// None if there is something left to do.
     fn carried(&self) -> Option<Carried> {
-        if self.client.has_pending_proxy_tasks() {
+        if self.client.has_pending_tasks() {
             return None;
         }
         let relayed = match (&self.upload, &self.answer) {
@@ -209,7 +209,7 @@ impl Duplex<'_, '_> {
 
     /// What becomes of a relay in which nothing moves.
     fn poll_clock(&mut self, task: &mut Context<'_>) -> Poll<Result<Carried>> {
-        if self.client.has_pending_proxy_tasks() {
+        if self.client.has_pending_tasks() {
             // Its connection gives a client that does not read its time.
             return Poll::Pending;
         }

@@ -10,13 +10,13 @@ mod duplex;
 use std::{future::poll_fn, task::Poll, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Version, header};
+use http::{HeaderValue, header};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader};
 
 use self::duplex::{Carried, Upload, carry};
 use crate::proxy::{
-    client::Transport,
-    http::{ClientSession, LazyTimer},
+    client::ClientSession,
+    http::LazyTimer,
     upstream::{Piece, UpstreamSession},
 };
 
@@ -104,7 +104,7 @@ async fn begin(client: &mut ClientSession, upstream: &mut UpstreamSession, body:
             if again {
                 client.enable_retry_buffering();
             }
-            (client.get_retry_buffer().unwrap_or_default(), client.is_body_done())
+            (client.retry_buffer().unwrap_or_default(), client.is_body_done())
         }
     };
     if let Err(error) = upstream.queue(part, is_last) {
@@ -131,11 +131,11 @@ pub(in crate::proxy) async fn write(client: &mut ClientSession, piece: Piece) ->
     match piece {
         Piece::Header { header, .. } if !is_told(client, &header) => {}
         Piece::Header { header, date, .. } => {
-            keep_date(client, date.as_ref());
-            client.write_response_header(header).await?;
+            client.keep_date(date.as_ref());
+            client.write_header(header, is_last).await?;
         }
         // Nothing is what ends a chunked body.
-        Piece::Body { bytes, .. } if !bytes.is_empty() => drop(client.write_body(&bytes).await?),
+        Piece::Body { bytes, .. } if !bytes.is_empty() => client.write_body(bytes, is_last).await?,
         Piece::Body { .. } => {}
     }
     if is_last {
@@ -147,27 +147,15 @@ pub(in crate::proxy) async fn write(client: &mut ClientSession, piece: Piece) ->
 /// Whether the client is to hear this header. One of HTTP/1.0 does not know interim ones, and may take one for the answer (RFC 9110 section
 /// 15.2).
 pub(in crate::proxy) fn is_told(client: &ClientSession, header: &ResponseHeader) -> bool {
-    !header.status.is_informational() || is_current(client)
-}
-
-/// Has the next header tell this date.
-pub(super) fn keep_date(client: &ClientSession, date: Option<&HeaderValue>) {
-    if let Some(kept) = Transport::date_of(client.stream()) {
-        kept.set(date);
-    }
-}
-
-/// Whether the client speaks HTTP/1.1: it knows chunks and interim answers.
-fn is_current(client: &ClientSession) -> bool {
-    client.req_header().version == Version::HTTP_11
+    !header.status.is_informational() || client.is_current()
 }
 
 /// Makes an answer whose body the upstream ends by closing, or in a way that the client does not know, say where it ends.
 pub(in crate::proxy) fn mark_end(client: &mut ClientSession, answer: &mut ResponseHeader, is_delimited: bool) -> Result<()> {
-    if is_delimited || answer.status.is_informational() {
+    if is_delimited || client.is_framed() || answer.status.is_informational() {
         return Ok(());
     }
-    let knows_chunks = is_current(client);
+    let knows_chunks = client.is_current();
     if !knows_chunks {
         answer.remove_header(&header::TRANSFER_ENCODING);
     }
@@ -178,7 +166,7 @@ pub(in crate::proxy) fn mark_end(client: &mut ClientSession, answer: &mut Respon
         answer.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
     } else {
         // The end of the connection is the end of the body.
-        client.set_server_keepalive(None);
+        client.close_after();
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use pingora::{Result, http::ResponseHeader};
 
 use crate::{
     proxy::{
-        http::ClientSession,
+        client::ClientSession,
         policy::{Cors, Fault, Preflight, Route},
         upstream::UpstreamFault,
     },
@@ -39,7 +39,7 @@ pub(in crate::proxy) async fn refuse(
 
 /// Answers a preflight.
 pub(in crate::proxy) async fn preflight(client: &mut ClientSession, cors: &Cors, preflight: &Preflight) -> Result<()> {
-    client.write_response_header(Box::new(cors.answer(preflight)?)).await.map_err(|error| error.into_down())
+    client.write_header(Box::new(cors.answer(preflight)?), true).await.map_err(|error| error.into_down())
 }
 
 /// Writes what a client sees when the upstream does not answer, or not as it should.
@@ -84,9 +84,9 @@ impl Answer {
 
     async fn send(self, client: &mut ClientSession, without_body: bool) -> Result<()> {
         let writing = async {
-            client.write_response_header(Box::new(self.header)).await?;
+            client.write_header(Box::new(self.header), without_body).await?;
             if !without_body {
-                client.write_body(&self.body).await?;
+                client.write_body(self.body, true).await?;
             }
             client.finish_body().await.map(drop)
         };

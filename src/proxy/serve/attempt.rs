@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use http::{StatusCode, header};
-use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::Stream, upstreams::peer::HttpPeer};
+use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::Stream};
 
 use crate::proxy::{
-    http::{Changes, ClientSession},
+    client::ClientSession,
+    http::Changes,
     policy::Permit,
     serve::{
+        failure::{Failure, failure},
         gateway::{Gateway, RequestContext},
         record::Outcome,
     },
-    upstream::{Backend, Malformed, Place, UpstreamFault, UpstreamRequest, connect},
+    upstream::{Backend, InFlight, Malformed, UpstreamFault, UpstreamRequest, connect, hash},
 };
 
 impl Gateway {
@@ -29,6 +31,7 @@ impl Gateway {
         let client = client.req_header();
         let is_unwanted = route.strip.unwanted_in(&client.headers)?;
         let mut changes = permit.changes();
+        changes.set_prefix(upstream.settings().prefix.as_bytes());
         if let Some(host) = upstream.host_value() {
             changes.set(header::HOST, host.clone());
         }
@@ -37,9 +40,10 @@ impl Gateway {
             .map_err(|Malformed(what)| Error::explain(ErrorType::InternalError, format!("the request cannot be written: {what}")))
     }
 
-    pub(super) async fn next_place(&self, context: &mut RequestContext) -> Result<Arc<Place>> {
+    /// An address for a request, at which it counts as in progress from now on.
+    pub(super) async fn next_place(&self, context: &mut RequestContext) -> Result<InFlight> {
         let place = match upstream(context) {
-            Some(upstream) => upstream.place().await,
+            Some(upstream) => upstream.place(user(context, upstream)).await,
             None => None,
         };
         place.ok_or_else(|| {
@@ -49,9 +53,9 @@ impl Gateway {
     }
 
     /// A new connection to the upstream of a request: to this address, or to another if that does not accept.
-    pub(super) async fn connect(&self, context: &RequestContext, first: Arc<Place>) -> Result<(Stream, Arc<HttpPeer>)> {
+    pub(super) async fn connect(&self, context: &RequestContext, first: InFlight) -> Result<(Stream, InFlight)> {
         match upstream(context) {
-            Some(upstream) => connect(&self.connector, upstream, first).await,
+            Some(upstream) => connect(&self.connector, upstream, first, user(context, upstream)).await,
             None => Error::e_explain(ErrorType::InternalError, "a request without an upstream"),
         }
     }
@@ -83,6 +87,33 @@ impl Gateway {
 
 pub(super) fn upstream(context: &RequestContext) -> Option<&Arc<Backend>> {
     context.live.upstreams.get(context.record.route.as_ref()?.upstream)
+}
+
+/// Whose request it is, for an upstream that sends those of one user to one address.
+fn user(context: &RequestContext, upstream: &Backend) -> Option<u64> {
+    if !upstream.settings().sticky {
+        return None;
+    }
+    context.record.state.of_identity(|identity| {
+        let verified = identity.verified();
+        hash(&[verified.issuer_name().as_bytes(), verified.user_id().as_bytes()])
+    })
+}
+
+/// Notes what an answer says of the address that it comes from.
+pub(super) fn note_answer(context: &RequestContext, request: &InFlight, status: StatusCode) {
+    let Some(upstream) = upstream(context) else { return };
+    match status.as_u16() {
+        502..=504 => upstream.failed(request.place()),
+        _ => upstream.served(request.place()),
+    }
+}
+
+/// Notes what an error says of the address at which it happened, if it is the address' own.
+pub(super) fn note_error(context: &RequestContext, request: &InFlight, error: &Error) {
+    if let (Failure::Upstream(_), Some(upstream)) = (failure(error), upstream(context)) {
+        upstream.failed(request.place());
+    }
 }
 
 /// Takes the gateway's token out of what the upstream says.

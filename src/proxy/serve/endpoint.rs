@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::{
     endpoint::{Call, Endpoint, Head, Reply, Terms},
     proxy::{
-        http::ClientSession,
+        client::ClientSession,
         policy::Route,
         serve::{
             live::Live,
@@ -97,9 +97,9 @@ async fn write(client: &mut ClientSession, reply: Reply, route: Option<&Route>) 
     }
     let without_body = client.req_header().method == Method::HEAD || reply.body.is_empty();
     let writing = async {
-        client.write_response_header(Box::new(header)).await?;
+        client.write_header(Box::new(header), without_body).await?;
         if !without_body {
-            client.write_body(&reply.body).await?;
+            client.write_body(reply.body, true).await?;
         }
         client.finish_body().await.map(drop)
     };

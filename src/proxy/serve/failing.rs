@@ -2,13 +2,11 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use http::StatusCode;
 use pingora::{Error, ErrorType, Result};
 
 use crate::{
     proxy::{
-        client::Cut,
-        http::ClientSession,
+        client::{ClientSession, Cut},
         policy::Fault,
         serve::{
             answer,
@@ -29,14 +27,14 @@ impl Gateway {
         let connection = Arc::clone(&context.record.connection);
         connection.request().cut(cause);
         self.metrics.proxy.connections_cut.with_label_values(&[cause.label()]).inc();
-        let has_begun = client.response_written().is_some_and(|answer| !is_interim(answer.status));
+        let has_begun = client.has_answered();
         if has_begun || context.record.outcome != Outcome::Unanswered {
             return Err(Error::explain(ErrorType::ConnectionClosed, "the token has expired").into_down());
         }
         // The refusal, and the rest of an upload that nobody reads any more, have a time of their own.
         connection.request().rests_on(None);
         connection.request().set_deadline(Timestamp::from(SystemTime::now()).plus(DRAIN_TIMEOUT), cause);
-        client.set_server_keepalive(None);
+        client.close_after();
         context.record.outcome = Outcome::Ended(cause);
         answer::refuse(client, cause.rejection(), context.record.route.as_deref(), &context.live.realm).await
     }
@@ -52,7 +50,7 @@ impl Gateway {
             context.record.state.cut(Cut::WriteTimeout);
             self.metrics.proxy.connections_cut.with_label_values(&[Cut::WriteTimeout.label()]).inc();
         }
-        if client.response_written().is_some_and(|answer| !is_interim(answer.status)) {
+        if client.has_answered() {
             if let Failure::Upstream(fault) = failure {
                 self.count_fault(context, fault.label());
             }
@@ -66,7 +64,7 @@ impl Gateway {
         let route = context.record.route.clone();
         let route = route.as_deref();
         // The answer must say what is about to happen.
-        client.set_server_keepalive(None);
+        client.close_after();
         let written = match failure {
             Failure::Upstream(fault) => {
                 if context.record.outcome != Outcome::UpstreamFailed(UpstreamFault::NoAddress) {
@@ -102,9 +100,4 @@ impl Gateway {
             self.metrics.proxy.upstream_errors.with_label_values(&[upstream.name(), kind]).inc();
         }
     }
-}
-
-/// Whether an answer is followed by another one: 1xx, but not the switch to another protocol.
-fn is_interim(status: StatusCode) -> bool {
-    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }

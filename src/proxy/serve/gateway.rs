@@ -17,8 +17,7 @@ use crate::{
     endpoint::Endpoint,
     metrics::Metrics,
     proxy::{
-        client::{Complaints, Connection, Cut, KeyWatch, ListenSettings},
-        http::ClientSession,
+        client::{ClientSession, Complaints, Connection, Cut, KeyWatch, ListenSettings},
         policy::{Asked, Decided, Decision, Permit},
         serve::{
             answer,
@@ -219,7 +218,7 @@ impl Gateway {
 
     pub(super) fn end_when_stopping(&self, client: &mut ClientSession) {
         if self.stopping.is_cancelled() {
-            client.set_server_keepalive(None);
+            client.close_after();
         }
     }
 
@@ -248,7 +247,7 @@ impl Gateway {
 /// Decides about a request by its header, and by its body once that has been read.
 async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: Option<Bytes>) -> Result<Decision, Rejection> {
     let RequestContext { record, live, .. } = context;
-    let raw_header = client.get_headers_raw_bytes();
+    let raw_header = client.raw_header();
     let now = if body.is_none() { record.began } else { SystemTime::now() };
     let asked = Asked {
         raw_header: &raw_header,
@@ -265,7 +264,7 @@ async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: 
         record.state.rests_on(identity);
     }
     if closes {
-        client.set_server_keepalive(None);
+        client.close_after();
     }
     if let (Err(Rejection::PreflightNotConfigured), Some(route)) = (&outcome, &record.route) {
         live.complain_of_preflight(&client.req_header().headers, &route.name);
@@ -280,11 +279,7 @@ async fn decide_by_body(client: &mut ClientSession, context: &mut RequestContext
 }
 
 /// Gives the client's connection the limits of its request.
-pub(in crate::proxy) fn limit(client: &mut ClientSession, connection: &Connection, listen: &ListenSettings) {
-    // Without this, a client that sends its next request early has the one in progress aborted.
-    client.set_pipelining_enabled(true);
-    client.set_read_timeout(Some(listen.body_timeout));
+fn limit(client: &mut ClientSession, connection: &Connection, listen: &ListenSettings) {
+    client.limit(listen.body_timeout, DRAIN_TIMEOUT);
     connection.request().bound_writes(listen.write_timeout);
-    // What is left of a refused request's body is read for so long, so that the client hears the refusal.
-    client.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
 }

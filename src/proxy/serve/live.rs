@@ -1,25 +1,29 @@
 //! [`Live`]: what a reload of the config swaps. A request keeps the one that it began with.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
+use futures_util::{FutureExt as _, future::join};
 use http::{HeaderMap, HeaderValue, header};
+use pingora::connectors::TransportConnector;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    certificate::{self, CertificateError, ServerTls},
     exchange::Exchange,
     metrics::Metrics,
     proxy::{
         ProxyError, ProxySettings,
-        client::ListenSettings,
+        client::{ListenSettings, ListenerSettings},
         http::RateLimit,
         policy::{Policy, Route, RouteSettings, RouteTable},
         serve::{access_log::AccessLog, pin_watch::PinWatch},
-        upstream::{Backend, SystemAuthorities},
+        upstream::{Backend, DrainError, SystemAuthorities, UpstreamView},
     },
 };
 
@@ -38,7 +42,7 @@ pub(in crate::proxy) struct Live {
 }
 
 impl Live {
-    /// Upstreams that are the same as in `old` keep their addresses.
+    /// Upstreams that are the same as in `old`, with the files that they name, keep their addresses.
     pub(in crate::proxy) fn new(
         settings: &ProxySettings,
         old: Option<&Self>,
@@ -46,15 +50,17 @@ impl Live {
         metrics: &Metrics,
         access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self, ProxyError> {
-        let known = |one| old.and_then(|old| old.upstreams.iter().find(|upstream| upstream.settings() == one));
+        let known = |name: &str| old.and_then(|old| old.upstreams.iter().find(|upstream| upstream.name() == name));
         let system = SystemAuthorities::default();
-        let upstreams = settings.upstreams.iter().map(|one| match known(one) {
-            Some(upstream) => Ok(Arc::clone(upstream)),
-            None => Backend::new(one.clone(), &system).map(Arc::new),
+        let upstreams = settings.upstreams.iter().map(|one| match known(&one.name) {
+            Some(same) if same.is_by(one) => Ok(Arc::clone(same)),
+            before => Backend::new(one.clone(), before.map(|before| &**before), &system).map(Arc::new),
         });
         let headers = settings.headers.for_hosts(settings.routes.iter().map(|route| &route.host));
         let route = |one: &RouteSettings| {
-            let route = Route::new(one, &headers, metrics.proxy.route(&one.name)).with_endpoint(one.endpoint.as_ref());
+            let prefix = settings.upstreams.get(one.upstream).map_or("", |upstream| &upstream.prefix);
+            let route = Route::new(one, &headers, metrics.proxy.route(&one.name)).with_prefix(prefix);
+            let route = route.with_endpoint(one.endpoint.as_ref());
             route.map(Arc::new).map_err(|source| ProxyError::Endpoint { route: one.name.clone(), source })
         };
         let routes = RouteTable::new(settings.routes.iter().map(route).collect::<Result<_, _>>()?);
@@ -83,22 +89,31 @@ impl Live {
 }
 
 /// Exchanges what a running edge serves by.
-#[derive(Debug)]
 pub struct LiveProxy {
     pub(in crate::proxy) live: Arc<ArcSwap<Live>>,
     /// The part of it that says whose keys are trusted.
     pub(in crate::proxy) exchange: Arc<ArcSwap<Exchange>>,
     /// The part of it that connections need before their first request.
     pub(in crate::proxy) listen: Arc<ArcSwap<ListenSettings>>,
+    certificates: Vec<Option<Arc<ServerTls>>>,
     metrics: Arc<Metrics>,
+    /// For those that ask the upstreams whether they are well.
+    connector: Arc<TransportConnector>,
     resolvers: Mutex<Resolvers>,
 }
 
 /// Settings that can be used, not in use yet.
 #[derive(Debug)]
-pub struct Prepared(Arc<Live>);
+pub struct Prepared {
+    live: Arc<Live>,
+    certificates: Vec<(Arc<ServerTls>, certificate::Prepared)>,
+}
 
-/// The tasks that resolve the names of upstreams.
+fn refused(listener: &ListenerSettings, source: CertificateError) -> ProxyError {
+    ProxyError::Certificate { address: listener.address, source }
+}
+
+/// The tasks that resolve the names of upstreams, and ask their addresses whether they are well.
 #[derive(Debug, Default)]
 struct Resolvers {
     tasks: JoinSet<()>,
@@ -107,12 +122,25 @@ struct Resolvers {
     stop: Option<CancellationToken>,
 }
 
+impl fmt::Debug for LiveProxy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("LiveProxy").field("live", &self.live).finish_non_exhaustive()
+    }
+}
+
 impl LiveProxy {
-    pub(in crate::proxy) fn new(live: Live, metrics: Arc<Metrics>) -> Self {
+    /// # Errors
+    /// Certificates that cannot be used.
+    pub(in crate::proxy) fn new(live: Live, metrics: Arc<Metrics>, connector: Arc<TransportConnector>) -> Result<Self, ProxyError> {
+        let load = |listener: &ListenerSettings| {
+            let load = |settings| ServerTls::load(settings, SystemTime::now()).map(Arc::new);
+            listener.tls.as_ref().map(load).transpose().map_err(|source| refused(listener, source))
+        };
+        let certificates = live.listen.listeners.iter().map(load).collect::<Result<_, _>>()?;
         let listen = Arc::new(ArcSwap::from_pointee(live.listen.clone()));
         let exchange = Arc::new(ArcSwap::new(Arc::clone(&live.policy.exchange)));
         let live = Arc::new(ArcSwap::from_pointee(live));
-        Self { live, exchange, listen, metrics, resolvers: Mutex::default() }
+        Ok(Self { live, exchange, listen, certificates, metrics, connector, resolvers: Mutex::default() })
     }
 
     /// The exchange in use.
@@ -133,11 +161,26 @@ impl LiveProxy {
         access_log: Option<Arc<AccessLog>>,
     ) -> Result<Prepared, ProxyError> {
         let live = Live::new(settings, Some(&self.live.load()), exchange, &self.metrics, access_log)?;
-        Ok(Prepared(Arc::new(live)))
+        // Elsewhere is only after a restart.
+        let is_here = settings.listen.has_places_of(&self.listen.load());
+        let listeners = settings.listen.listeners.iter().filter(|_| is_here).zip(&self.certificates);
+        let prepare = |(listener, running): (&ListenerSettings, &Option<Arc<ServerTls>>)| {
+            let (settings, running) = (listener.tls.as_ref()?, running.as_ref()?);
+            let prepared = running.prepare(settings, SystemTime::now());
+            Some(prepared.map(|prepared| (Arc::clone(running), prepared)).map_err(|source| refused(listener, source)))
+        };
+        let certificates = listeners.filter_map(prepare).collect::<Result<_, _>>()?;
+        Ok(Prepared { live: Arc::new(live), certificates })
+    }
+
+    /// How handshakes are answered, for each listener in order.
+    pub(in crate::proxy) fn certificates(&self) -> &[Option<Arc<ServerTls>>] {
+        &self.certificates
     }
 
     /// From now on new requests are served by these settings; those in progress go on with theirs.
-    pub fn replace(&self, Prepared(live): Prepared) {
+    pub fn replace(&self, Prepared { live, certificates }: Prepared) {
+        certificates.into_iter().for_each(|(running, prepared)| running.adopt(prepared));
         self.listen.store(Arc::new(live.listen.clone()));
         let exchange = Arc::clone(&live.policy.exchange);
         self.live.store(live);
@@ -152,6 +195,23 @@ impl LiveProxy {
         let live = self.live.load();
         let upstreams: Vec<_> = live.upstreams.iter().map(|upstream| upstream.name()).collect();
         self.metrics.proxy.keep_only(&live.policy.routes.names().collect::<Vec<_>>(), &upstreams);
+    }
+
+    /// The upstreams in use, as operators see them.
+    pub fn upstreams(&self) -> Vec<UpstreamView> {
+        self.live.load().upstreams.iter().map(|upstream| upstream.view()).collect()
+    }
+
+    /// Has new requests pass an address by, and its WebSockets closed within `drain_spread`; or undoes that. Returns the upstream as it is
+    /// then.
+    ///
+    /// # Errors
+    /// There is no such upstream or address, or it is the last one that serves.
+    pub fn drain(&self, upstream: &str, address: &str, is_to_drain: bool) -> Result<UpstreamView, DrainError> {
+        let live = self.live.load();
+        let upstream = live.upstreams.iter().find(|known| known.name() == upstream).ok_or(DrainError::NoUpstream)?;
+        upstream.drain(address, is_to_drain)?;
+        Ok(upstream.view())
     }
 
     pub(in crate::proxy) fn start_resolving(&self, stop: CancellationToken) {
@@ -179,7 +239,9 @@ impl LiveProxy {
         });
         for upstream in &live.upstreams {
             if !running.iter().any(|(known, _)| Arc::ptr_eq(known, upstream)) {
-                let task = tasks.spawn(Arc::clone(upstream).keep_resolved(stop.clone()));
+                let resolving = Arc::clone(upstream).keep_resolved(stop.clone());
+                let checking = Arc::clone(upstream).keep_checked(Arc::clone(&self.connector), stop.clone());
+                let task = tasks.spawn(join(resolving, checking).map(drop));
                 running.push((Arc::clone(upstream), task));
             }
         }

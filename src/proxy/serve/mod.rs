@@ -24,7 +24,4 @@ pub use self::{
 pub(in crate::proxy) use self::{gateway::Gateway, live::Live, service::Service};
 
 #[cfg(feature = "bench")]
-pub(in crate::proxy) use self::{
-    gateway::limit,
-    record::{Outcome, RequestRecord},
-};
+pub(in crate::proxy) use self::record::{Outcome, RequestRecord};

@@ -10,14 +10,21 @@ use std::{
 
 use bytes::Bytes;
 use http::Method;
-use pingora::{Error, Result};
+use pingora::{
+    Error, Result, RetryType,
+    protocols::{Stream, http::v1::server::HttpSession},
+};
 
 use crate::proxy::{
-    client::{Connection, LastWork, Serve, Transport, Unreadable},
-    http::{ClientSession, LazyTimer},
+    client::{ClientSession, Connection, LastWork, Serve, Transport, Unreadable},
+    http::LazyTimer,
     policy::Permit,
     relay::{Body, Relayed, Waiting, relay},
-    serve::gateway::{Admitted, Gateway, RequestContext},
+    serve::{
+        attempt::{note_answer, note_error, upstream},
+        gateway::{Admitted, Gateway, RequestContext},
+        live::Live,
+    },
     upstream::{Pool, UpstreamRequest, UpstreamSession},
 };
 
@@ -43,13 +50,10 @@ struct Timers {
     upstream: LazyTimer,
 }
 
-/// Keep-alive is enabled; the timeout is not Pingora's.
-const WITHOUT_TIMEOUT: Option<u64> = Some(0);
-
 /// What becomes of a connection after a request.
 enum Next {
-    /// Another request, if its client wants that.
-    Request,
+    /// Another request, if its client wants that; the settings of the one before it.
+    Request(Arc<Live>),
     /// A WebSocket, to be carried to its end.
     Socket(LastWork),
     /// Its client is still sending what nobody reads: the request, which is counted, lasts until that is over.
@@ -62,14 +66,14 @@ impl Serve for Service {
         let mut stopping = pin!(self.gateway.stopping.cancelled());
         let keepalive = self.gateway.live.load().listen.keepalive_timeout;
         let mut timers = Timers { idle: LazyTimer::unlimited(), keepalive, upstream: LazyTimer::unlimited() };
-        let mut client = ClientSession::new(Box::new(transport));
-        client.set_server_keepalive(WITHOUT_TIMEOUT);
+        let mut client = ClientSession::Http1(session(Box::new(transport)));
         loop {
+            let ClientSession::Http1(reading) = &mut client else { return None };
             let read = {
                 let mut idle = pin!(timers.idle.exceeded_from(timers.keepalive, |now| connection.request().waits_from(now)));
                 tokio::select! {
                     biased;
-                    read = client.read_request() => read,
+                    read = reading.read_request() => read,
                     // A header that has begun has a deadline of its own, and at the end of the gateway its grace.
                     () = poll_fn(|task| if connection.request().is_in_header() { Poll::Pending } else { stopping.as_mut().poll(task) }) => return None,
                     () = poll_fn(|task| if connection.request().is_in_header() { Poll::Pending } else { idle.as_mut().poll(task) }) => return None,
@@ -89,8 +93,8 @@ impl Serve for Service {
                     return None;
                 }
             }
-            match self.request(&mut client, connection, &mut timers).await {
-                Next::Request => {}
+            match self.request(&mut client, connection, &mut timers.upstream).await {
+                Next::Request(live) => timers.keepalive = live.listen.keepalive_timeout,
                 Next::Socket(carried) => return Some(carried),
                 Next::Linger(_request) => {
                     Box::pin(linger(client)).await;
@@ -98,13 +102,21 @@ impl Serve for Service {
                 }
                 Next::Close => return None,
             }
-            let Ok(Some(stream)) = client.reuse().await else { return None };
+            let ClientSession::Http1(served) = client else { return None };
+            let Ok(Some(stream)) = served.reuse().await else { return None };
             let (stream, read_already) = stream.into_parts();
-            client = ClientSession::new(stream);
-            client.set_server_keepalive(WITHOUT_TIMEOUT);
+            client = ClientSession::Http1(session(stream));
             if let Some(bytes) = read_already {
                 connection.put_back(bytes);
             }
+        }
+    }
+
+    async fn serve_stream(&self, mut client: ClientSession, connection: &Arc<Connection>, unreadable: Option<Unreadable>) {
+        match unreadable {
+            Some(kind) => self.gateway.refuse_stream(client, connection, kind).await,
+            // Whatever becomes of it, the stream ends when it is dropped.
+            None => drop(self.request(&mut client, connection, &mut LazyTimer::unlimited()).await),
         }
     }
 
@@ -118,10 +130,10 @@ impl Serve for Service {
 }
 
 impl Service {
-    async fn request(&self, client: &mut ClientSession, connection: &Arc<Connection>, timers: &mut Timers) -> Next {
+    async fn request(&self, client: &mut ClientSession, connection: &Arc<Connection>, upstream_timer: &mut LazyTimer) -> Next {
         let mut context = self.gateway.begin(client, connection);
         let outcome = {
-            let mut work = pin!(self.carry_out(client, &mut context, &mut timers.upstream));
+            let mut work = pin!(self.carry_out(client, &mut context, upstream_timer));
             poll_fn(|task| match connection.request().told_end() {
                 Some(cause) => Poll::Ready(Err(cause)),
                 None => work.as_mut().poll(task).map(Ok),
@@ -144,8 +156,7 @@ impl Service {
             context.record.conclude();
             return Next::Linger(Box::new(context));
         }
-        timers.keepalive = context.live.listen.keepalive_timeout;
-        Next::Request
+        Next::Request(Arc::clone(&context.live))
     }
 
     /// Decides about a request, and forwards it if it may. What is returned carries a WebSocket to its end.
@@ -173,10 +184,11 @@ impl Service {
             }
         })?;
         let outcome = match self.attempt(client, context, idle_timer, &request, body.as_ref(), Source::Pool).await {
-            // Boxed, so that the rarer case does not make every request's future large.
-            Err(Failed { may_retry: true, .. }) => {
-                Box::pin(self.attempt(client, context, idle_timer, &request, body.as_ref(), Source::New)).await
-            }
+            Err(failed) if failed.may_retry => match upstream(context).and_then(|upstream| upstream.retry()) {
+                // Boxed, so that the rarer case does not make every request's future large.
+                Some(_retry) => Box::pin(self.attempt(client, context, idle_timer, &request, body.as_ref(), Source::New)).await,
+                None => Err(failed),
+            },
             outcome => outcome,
         };
         outcome.map_err(|failed| failed.error)
@@ -194,7 +206,7 @@ impl Service {
         let for_good = |error| Failed { error, may_retry: false };
         let place = self.gateway.next_place(context).await.map_err(for_good)?;
         let kept = match source {
-            Source::Pool => self.pool.take(&place.peer),
+            Source::Pool => self.pool.take(place.place()),
             Source::New => None,
         };
         let is_reused = kept.is_some();
@@ -202,19 +214,22 @@ impl Service {
         // at the same moment. One that is new was not closed for having waited.
         let again = is_reused && client.req_header().method.is_idempotent();
         let body = body.map_or(Body::Client { again }, Body::Whole);
-        let (stream, peer) = match kept {
-            Some(stream) => (stream, Arc::clone(&place.peer)),
+        let (stream, place) = match kept {
+            Some(stream) => (stream, place),
             // Boxed, so that the rarer case does not make every request's future large.
             None => Box::pin(self.gateway.connect(context, place)).await.map_err(for_good)?,
         };
-        let waiting = Waiting { idle_timer, silence: peer.options.read_timeout, write: peer.options.write_timeout };
+        let options = &place.place().peer.options;
+        let waiting = Waiting { idle_timer, silence: options.read_timeout, write: options.write_timeout };
         let mut upstream = UpstreamSession::new(stream, request);
-        let relayed =
-            relay(client, &mut upstream, body, waiting, |client, answer| self.gateway.prepare_answer(client, answer, context))
-                .await;
+        let relayed = relay(client, &mut upstream, body, waiting, |client, answer| {
+            note_answer(context, &place, answer.status);
+            self.gateway.prepare_answer(client, answer, context)
+        });
+        let relayed = relayed.await;
         match relayed {
             Ok(Relayed::Whole) => {
-                self.pool.keep(peer, upstream);
+                self.pool.keep(place.place(), upstream);
                 Ok(())
             }
             Ok(Relayed::Answered) => Ok(()),
@@ -223,12 +238,24 @@ impl Service {
                 Ok(())
             }
             Err(mut error) => {
+                // One that had waited may have been closed for that.
+                if !(is_reused && matches!(error.retry, RetryType::ReusedOnly)) {
+                    note_error(context, &place, &error);
+                }
                 error.retry.decide_reuse(again);
                 let may_retry = error.retry() && !client.retry_buffer_truncated();
                 Err(Failed { error, may_retry })
             }
         }
     }
+}
+
+/// A session for the next request. Keep-alive is enabled; the timeout is not Pingora's.
+fn session(stream: Stream) -> HttpSession {
+    const WITHOUT_TIMEOUT: Option<u64> = Some(0);
+    let mut session = HttpSession::new(stream);
+    session.set_server_keepalive(WITHOUT_TIMEOUT);
+    session
 }
 
 /// Where an attempt may get its connection from.
@@ -246,7 +273,8 @@ struct Failed {
 
 /// Ends a connection whose client is still sending what nobody reads. It is read for some time, and thrown away: a connection that
 /// is closed with something unread is reset, and with it goes an answer that the client has not read yet.
-async fn linger(mut client: ClientSession) {
+async fn linger(client: ClientSession) {
+    let ClientSession::Http1(mut client) = client else { return };
     client.shutdown().await;
     // However it ends, the connection is closed.
     let _ = client.drain_request_body().await;

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     proxy::{
-        client::{Connection, Unreadable},
-        http::{ClientSession, Fields},
+        client::{ClientSession, Connection, Unreadable},
+        http::Fields,
         policy::target,
         serve::{
             answer,
@@ -23,14 +23,24 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
 impl Gateway {
     /// Answers what is not a request, and ends its connection.
     pub(super) async fn refuse_unread(&self, mut client: ClientSession, connection: &Arc<Connection>, kind: Unreadable) {
+        client.close_after();
+        let context = self.answer_unread(&mut client, connection, kind).await;
+        self.end_unread(client, context).await;
+    }
+
+    /// Answers a stream that is not a request. Its connection may have others.
+    pub(super) async fn refuse_stream(&self, mut client: ClientSession, connection: &Arc<Connection>, kind: Unreadable) {
+        drop(self.answer_unread(&mut client, connection, kind).await);
+    }
+
+    async fn answer_unread(&self, client: &mut ClientSession, connection: &Arc<Connection>, kind: Unreadable) -> RequestContext {
         let mut context = self.begin_unread(connection);
         context.record.outcome = Outcome::Refused(kind.rejection());
         self.metrics.proxy.unreadable.with_label_values(&[kind.label()]).inc();
         self.complaints.tell(kind, connection.peer());
-        client.set_server_keepalive(None);
         // The client may be gone; there is nobody else to tell.
-        let _ = answer::refuse_unread(&mut client, kind.rejection()).await;
-        self.end_unread(client, context).await;
+        let _ = answer::refuse_unread(client, kind.rejection()).await;
+        context
     }
 
     /// Answers a request of whose header only the beginning was read, since it is too large, and ends its connection. A page can read the
@@ -43,13 +53,14 @@ impl Gateway {
         {
             context.record.route = Some(Arc::clone(found.route));
         }
-        client.set_server_keepalive(None);
+        client.close_after();
         // As above.
         let _ = self.refuse(&mut client, &mut context, Rejection::HeadersTooLarge).await;
         self.end_unread(client, context).await;
     }
 
-    async fn end_unread(&self, mut client: ClientSession, mut context: RequestContext) {
+    async fn end_unread(&self, client: ClientSession, mut context: RequestContext) {
+        let ClientSession::Http1(mut client) = client else { return };
         client.shutdown().await;
         context.record.conclude();
         // With it goes the memory of what was read.

@@ -8,7 +8,8 @@ use pingora::{Error, ErrorType};
 
 use crate::{
     proxy::{
-        http::{ClientSession, list},
+        client::ClientSession,
+        http::list,
         policy::{MAX_BODY_BYTES, check_body_headers},
     },
     token::Rejection,

@@ -3,53 +3,68 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use pingora::{Error, ErrorType, Result, connectors::TransportConnector, protocols::Stream, upstreams::peer::HttpPeer};
+use pingora::{Error, ErrorType, Result, connectors::TransportConnector, protocols::Stream};
 use tokio::time::{Instant, sleep_until};
 
-use crate::proxy::upstream::{addresses::Place, backend::Backend};
+use crate::proxy::upstream::{
+    backend::Backend,
+    place::{InFlight, Place},
+};
 
 /// How long an address is waited for at most before the next is tried beside it: one that is silent must not cost the whole time.
 const NEXT_ADDRESS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connects, TLS included, to this address of an upstream or, where it does not accept, to another; all within the upstream's
-/// connect timeout.
+/// connect timeout. Each is tried once: those that serve, as far as is known, in any case; the others as far as the retries allow.
 ///
 /// # Errors
 /// What went wrong with the last one. All are the upstream's.
 pub(in crate::proxy) async fn connect(
     connector: &TransportConnector,
     upstream: &Backend,
-    first: Arc<Place>,
-) -> Result<(Stream, Arc<HttpPeer>)> {
+    first: InFlight,
+    user: Option<u64>,
+) -> Result<(Stream, InFlight)> {
     let limit = upstream.settings().connect_timeout;
     let deadline = Instant::now() + limit;
-    let addresses = u32::try_from(upstream.addresses().count()).unwrap_or(u32::MAX);
+    let addresses = u32::try_from(upstream.addresses().all().len()).unwrap_or(u32::MAX);
     let head_start = NEXT_ADDRESS_TIMEOUT.min(limit / addresses.saturating_add(1));
-    let attempt = |place: Arc<Place>| async move { (upstream.open(connector, &place).await, place) };
-    let (mut attempts, mut tried) = (FuturesUnordered::new(), Vec::new());
+    let attempt = |request: InFlight| async move { (upstream.open(connector, request.place()).await, request) };
+    let (mut attempts, mut tried, mut retries) = (FuturesUnordered::new(), Vec::new(), Vec::new());
     let mut next = Some(first);
-    loop {
-        if let Some(place) = next.take() {
-            tried.push(Arc::clone(&place));
-            attempts.push(attempt(place));
+    // Held until one has accepted.
+    let mut another = |tried: &[Arc<Place>]| {
+        let (place, is_doubtful) = upstream.addresses().untried(tried, user)?;
+        if is_doubtful {
+            retries.push(upstream.retry()?);
         }
-        let untried = upstream.addresses().next_but(&tried);
-        let due = if untried.is_some() { (Instant::now() + head_start).min(deadline) } else { deadline };
+        Some(InFlight::at(&place))
+    };
+    let mut has_others = true;
+    loop {
+        if let Some(request) = next.take() {
+            tried.push(Arc::clone(request.place()));
+            attempts.push(attempt(request));
+            has_others = upstream.addresses().untried(&tried, user).is_some();
+        }
+        let due = if has_others { (Instant::now() + head_start).min(deadline) } else { deadline };
         tokio::select! {
             biased;
-            Some((outcome, place)) = attempts.next() => match outcome {
+            Some((outcome, request)) = attempts.next() => match outcome {
                 Ok(stream) => {
-                    place.accepted();
+                    upstream.accepted(request.place());
                     // Those that had a head start and have not accepted by now.
-                    tried.iter().take_while(|other| !Arc::ptr_eq(other, &place)).for_each(|other| upstream.refused(other));
-                    return Ok((stream, Arc::clone(&place.peer)));
+                    let late = tried.iter().take_while(|other| !Arc::ptr_eq(other, request.place()));
+                    late.for_each(|other| upstream.refused(other));
+                    return Ok((stream, request));
                 }
                 Err(error) => {
-                    upstream.refused(&place);
-                    if untried.is_none() && attempts.is_empty() {
+                    upstream.refused(request.place());
+                    next = if has_others { another(&tried) } else { None };
+                    has_others = next.is_some();
+                    if next.is_none() && attempts.is_empty() {
                         return Err(error.into_up());
                     }
-                    next = untried;
                 }
             },
             () = sleep_until(due) => {
@@ -57,7 +72,8 @@ pub(in crate::proxy) async fn connect(
                     tried.iter().for_each(|place| upstream.refused(place));
                     return Err(Error::explain(ErrorType::ConnectTimedout, "the upstream did not accept a connection in time").into_up());
                 }
-                next = untried;
+                next = another(&tried);
+                has_others = next.is_some();
             }
         }
     }
@@ -71,23 +87,24 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::proxy::upstream::{settings::UpstreamSettings, tls::SystemAuthorities};
+    use crate::proxy::upstream::{place::Address, settings::UpstreamSettings, tls::SystemAuthorities};
 
     const LIMIT: Duration = Duration::from_secs(4);
 
     /// An upstream with these last bytes of loopback addresses, in the order in which they are tried.
     fn upstream(port: u16, last_bytes: &[u8]) -> Backend {
         let settings = UpstreamSettings { connect_timeout: LIMIT, ..UpstreamSettings::new("couch", "couch.contoso.com", port) };
-        let upstream = Backend::new(settings, &SystemAuthorities::default()).unwrap();
-        upstream.publish(last_bytes.iter().map(|last| SocketAddr::from(([127, 0, 0, *last], port))).collect());
+        let upstream = Backend::new(settings, None, &SystemAuthorities::default()).unwrap();
+        let address = |last: &u8| (Address::Tcp(SocketAddr::from(([127, 0, 0, *last], port))), 0);
+        upstream.publish(last_bytes.iter().map(address).collect());
         upstream
     }
 
     async fn connected(upstream: &Backend) -> Result<String> {
         let connector = TransportConnector::new(None);
-        let first = upstream.place().await.unwrap();
-        let (_, peer) = connect(&connector, upstream, first).await?;
-        Ok(peer.to_string())
+        let first = upstream.place(None).await.unwrap();
+        let (_, request) = connect(&connector, upstream, first, None).await?;
+        Ok(request.place().peer.to_string())
     }
 
     #[tokio::test]

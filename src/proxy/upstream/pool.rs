@@ -9,14 +9,14 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use pingora::{protocols::Stream, upstreams::peer::HttpPeer};
+use pingora::protocols::Stream;
 use tokio::{
     io::AsyncReadExt as _,
     task::unconstrained,
     time::{Instant, MissedTickBehavior},
 };
 
-use crate::proxy::upstream::session::UpstreamSession;
+use crate::proxy::upstream::{place::Place, session::UpstreamSession};
 
 /// How many wait at most, of all upstreams.
 pub(in crate::proxy) const MAX_IDLE_CONNECTIONS: usize = 1_024;
@@ -30,16 +30,16 @@ pub(in crate::proxy) struct Pool {
 
 #[derive(Debug)]
 struct Connections {
-    peers: Vec<Peer>,
+    places: Vec<Kept>,
     /// When they were looked at last.
     tended: Instant,
 }
 
-/// Those to one peer. A reload that changes anything about an upstream makes new peers, so what was connected by other settings is not
+/// Those to one place. A reload that changes anything about an upstream makes new places, so what was connected by other settings is not
 /// used again.
 #[derive(Debug)]
-struct Peer {
-    peer: Arc<HttpPeer>,
+struct Kept {
+    place: Arc<Place>,
     /// The one that was used last is the last.
     connections: Vec<Waiting>,
 }
@@ -53,15 +53,15 @@ struct Waiting {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { waiting: Mutex::new(Connections { peers: Vec::new(), tended: Instant::now() }) }
+        Self { waiting: Mutex::new(Connections { places: Vec::new(), tended: Instant::now() }) }
     }
 }
 
 impl Pool {
-    /// A connection that the peer has not closed, as far as is known.
-    pub(in crate::proxy) fn take(&self, peer: &Arc<HttpPeer>) -> Option<Stream> {
+    /// A connection that the upstream has not closed, as far as is known.
+    pub(in crate::proxy) fn take(&self, place: &Arc<Place>) -> Option<Stream> {
         let mut waiting = self.waiting();
-        let connections = &mut find(&mut waiting.peers, peer)?.connections;
+        let connections = &mut find(&mut waiting.places, place)?.connections;
         loop {
             let mut connection = connections.pop()?;
             if connection.is_quiet() {
@@ -71,13 +71,14 @@ impl Pool {
     }
 
     /// Keeps the connection of an exchange that is complete, if both sides agree to that.
-    pub(in crate::proxy) fn keep(&self, peer: Arc<HttpPeer>, session: UpstreamSession) {
+    pub(in crate::proxy) fn keep(&self, place: &Arc<Place>, session: UpstreamSession) {
         if let Some(stream) = session.into_persistent() {
-            self.put(peer, stream);
+            self.put(place, stream);
         }
     }
 
-    /// Closes those that wait for too long, and those that their peers have closed. Goes on forever.
+    /// Closes those that wait for too long, those that upstreams have closed, and those to addresses that are no longer used. Goes on
+    /// forever.
     pub(in crate::proxy) async fn tend(&self) {
         let mut clock = tokio::time::interval(TEND_INTERVAL);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -87,26 +88,27 @@ impl Pool {
         }
     }
 
-    fn put(&self, peer: Arc<HttpPeer>, stream: Stream) {
-        let Connections { peers, tended } = &mut *self.waiting();
+    fn put(&self, place: &Arc<Place>, stream: Stream) {
+        let Connections { places, tended } = &mut *self.waiting();
         let connection = Waiting { stream, since: *tended };
-        if peers.iter().map(|peer| peer.connections.len()).sum::<usize>() >= MAX_IDLE_CONNECTIONS {
-            close_oldest(peers);
+        if places.iter().map(|kept| kept.connections.len()).sum::<usize>() >= MAX_IDLE_CONNECTIONS {
+            close_oldest(places);
         }
-        match find(peers, &peer) {
-            Some(known) => known.connections.push(connection),
-            None => peers.push(Peer { peer, connections: vec![connection] }),
+        match find(places, place) {
+            Some(kept) => kept.connections.push(connection),
+            None => places.push(Kept { place: Arc::clone(place), connections: vec![connection] }),
         }
     }
 
     fn close_spent(&self) {
         let now = Instant::now();
-        let Connections { peers, tended } = &mut *self.waiting();
-        for Peer { peer, connections } in peers.iter_mut() {
-            let idle_timeout = peer.options.idle_timeout.unwrap_or(Duration::MAX);
+        let Connections { places, tended } = &mut *self.waiting();
+        places.retain(|kept| !kept.place.standing.is_left());
+        for Kept { place, connections } in places.iter_mut() {
+            let idle_timeout = place.peer.options.idle_timeout.unwrap_or(Duration::MAX);
             connections.retain_mut(|connection| now.duration_since(connection.since) < idle_timeout && connection.is_quiet());
         }
-        peers.retain(|peer| !peer.connections.is_empty());
+        places.retain(|kept| !kept.connections.is_empty());
         *tended = now;
     }
 
@@ -116,15 +118,15 @@ impl Pool {
 }
 
 /// Makes room for one.
-fn close_oldest(peers: &mut [Peer]) {
-    let oldest = |peer: &&mut Peer| peer.connections.first().map(|connection| connection.since);
-    if let Some(peer) = peers.iter_mut().filter(|peer| !peer.connections.is_empty()).min_by_key(oldest) {
-        peer.connections.remove(0);
+fn close_oldest(places: &mut [Kept]) {
+    let oldest = |kept: &&mut Kept| kept.connections.first().map(|connection| connection.since);
+    if let Some(kept) = places.iter_mut().filter(|kept| !kept.connections.is_empty()).min_by_key(oldest) {
+        kept.connections.remove(0);
     }
 }
 
-fn find<'a>(peers: &'a mut [Peer], peer: &Arc<HttpPeer>) -> Option<&'a mut Peer> {
-    peers.iter_mut().find(|known| Arc::ptr_eq(&known.peer, peer))
+fn find<'a>(places: &'a mut [Kept], place: &Arc<Place>) -> Option<&'a mut Kept> {
+    places.iter_mut().find(|known| Arc::ptr_eq(&known.place, place))
 }
 
 impl Waiting {
@@ -138,41 +140,44 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use pingora::upstreams::peer::HttpPeer;
     use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 
     use super::*;
+    use crate::proxy::upstream::standing::Standing;
 
-    fn peer(idle_timeout: Option<Duration>) -> Arc<HttpPeer> {
+    fn place(idle_timeout: Option<Duration>) -> Arc<Place> {
         let mut peer = HttpPeer::new("127.0.0.1:5984", false, String::new());
         peer.options.idle_timeout = idle_timeout;
-        Arc::new(peer)
+        let standing = Arc::new(Standing::new("127.0.0.1:5984".to_owned()));
+        Arc::new(Place { peer: Arc::new(peer), standing, target: 0 })
     }
 
     /// A connection that waits, and its other end.
-    fn put(pool: &Pool, peer: &Arc<HttpPeer>) -> DuplexStream {
+    fn put(pool: &Pool, place: &Arc<Place>) -> DuplexStream {
         let (stream, end) = duplex(16);
-        pool.put(Arc::clone(peer), Box::new(stream));
+        pool.put(place, Box::new(stream));
         end
     }
 
     fn count(pool: &Pool) -> usize {
-        pool.waiting().peers.iter().map(|peer| peer.connections.len()).sum()
+        pool.waiting().places.iter().map(|kept| kept.connections.len()).sum()
     }
 
     #[tokio::test]
     async fn what_was_used_last_is_used_next() {
-        let (pool, peer) = (Pool::default(), peer(None));
-        let (_first, mut second) = (put(&pool, &peer), put(&pool, &peer));
-        let mut taken = pool.take(&peer).unwrap();
+        let (pool, place) = (Pool::default(), place(None));
+        let (_first, mut second) = (put(&pool, &place), put(&pool, &place));
+        let mut taken = pool.take(&place).unwrap();
         taken.write_all(b"x").await.unwrap();
         assert_eq!(second.read_u8().await.unwrap(), b'x');
-        assert!(pool.take(&peer).is_some());
-        assert!(pool.take(&peer).is_none());
+        assert!(pool.take(&place).is_some());
+        assert!(pool.take(&place).is_none());
     }
 
     #[tokio::test]
-    async fn a_connection_is_its_peers_alone() {
-        let (pool, one, other) = (Pool::default(), peer(None), peer(None));
+    async fn a_connection_is_its_places_alone() {
+        let (pool, one, other) = (Pool::default(), place(None), place(None));
         let _end = put(&pool, &one);
         assert!(pool.take(&other).is_none());
         assert!(pool.take(&one).is_some());
@@ -180,21 +185,21 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_peer_has_closed_or_said_something_on_is_not_used_again() {
-        let (pool, peer) = (Pool::default(), peer(None));
-        let _quiet = put(&pool, &peer);
-        let mut talkative = put(&pool, &peer);
-        drop(put(&pool, &peer));
+        let (pool, place) = (Pool::default(), place(None));
+        let _quiet = put(&pool, &place);
+        let mut talkative = put(&pool, &place);
+        drop(put(&pool, &place));
         talkative.write_all(b"HTTP/1.1 200").await.unwrap();
-        assert!(pool.take(&peer).is_some(), "the quiet one");
-        assert!(pool.take(&peer).is_none());
+        assert!(pool.take(&place).is_some(), "the quiet one");
+        assert!(pool.take(&place).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_waits_too_long_is_closed_without_being_asked_for() {
-        let (pool, peer) = (Pool::default(), peer(Some(Duration::from_secs(5))));
+        let (pool, place) = (Pool::default(), place(Some(Duration::from_secs(5))));
         let tending = async {
-            let mut end = put(&pool, &peer);
-            let closed = put(&pool, &peer);
+            let mut end = put(&pool, &place);
+            let closed = put(&pool, &place);
             drop(closed);
             tokio::time::sleep(Duration::from_secs(3)).await;
             assert_eq!(count(&pool), 1, "the closed one is gone");
@@ -209,11 +214,22 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn connections_to_an_address_that_is_drained_or_gone_are_closed() {
+        for leave in [Standing::left, |standing: &Standing| standing.drain(Duration::ZERO)] {
+            let (pool, one, other) = (Pool::default(), place(None), place(None));
+            let (mut end, _kept) = (put(&pool, &one), put(&pool, &other));
+            leave(&one.standing);
+            pool.close_spent();
+            assert_eq!((end.read(&mut [0]).await.unwrap(), count(&pool)), (0, 1));
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_one_that_has_waited_longest_makes_room() {
-        let (pool, one, other) = (Pool::default(), peer(None), peer(None));
+        let (pool, one, other) = (Pool::default(), place(None), place(None));
         let _recent = put(&pool, &one);
-        assert!(pool.take(&one).is_some(), "a peer without any");
+        assert!(pool.take(&one).is_some(), "one without any");
         let mut oldest = put(&pool, &other);
         tokio::time::sleep(Duration::from_secs(1)).await;
         pool.close_spent();

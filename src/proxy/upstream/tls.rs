@@ -5,14 +5,15 @@
 
 use std::{
     cell::OnceCell,
-    io,
-    path::PathBuf,
+    fs, io,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use async_trait::async_trait;
+use aws_lc_rs::digest;
 use pingora::{
     Error, ErrorType, Result,
     protocols::{
@@ -20,40 +21,49 @@ use pingora::{
         UniqueIDType, l4::stream::Stream as TcpStream, raw_connect::ProxyDigest,
     },
     tls::{ClientTlsStream, TlsConnector, load_native_certs},
-    upstreams::peer::HttpPeer,
 };
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::{
-    proxy::upstream::{error::UpstreamError, settings::UpstreamSettings},
-    tls::{Authorities, explain},
+    private_file,
+    proxy::upstream::{
+        error::{OwnCertificateError, UpstreamError},
+        place::Place,
+        settings::{CertificateFiles, Target, UpstreamSettings},
+    },
+    tls::{Authorities, OwnCertificate, explain},
 };
+
+/// Largest file with a key. Bytes.
+const MAX_KEY_BYTES: usize = 64 * 1024;
 
 /// How one upstream is spoken to by TLS.
 pub(super) struct UpstreamTls {
     connector: TlsConnector,
-    name: ServerName<'static>,
+    /// For each target, the name that its certificate must have.
+    names: Vec<ServerName<'static>>,
     ca_file: Option<PathBuf>,
+    /// Of the files that the settings name, so that a change is noticed.
+    contents: Contents,
 }
 
 /// The system's authorities, loaded once for all upstreams that need them.
 #[derive(Default)]
-pub(in crate::proxy) struct SystemAuthorities(OnceCell<Result<Arc<ClientConfig>, String>>);
+pub(in crate::proxy) struct SystemAuthorities(OnceCell<Result<Authorities, String>>);
 
 impl SystemAuthorities {
-    fn client_config(&self) -> Result<Arc<ClientConfig>, String> {
+    fn get(&self) -> Result<Authorities, String> {
         self.0.get_or_init(load_system_authorities).clone()
     }
 }
 
-fn load_system_authorities() -> Result<Arc<ClientConfig>, String> {
+fn load_system_authorities() -> Result<Authorities, String> {
     let certificates = load_native_certs().map_err(|error| error.to_string())?;
     if certificates.is_empty() {
         return Err("there are none".to_owned());
     }
-    let config = Authorities::of(certificates).and_then(|authorities| authorities.client_config());
-    config.map(Arc::new).map_err(|problem| problem.to_string())
+    Authorities::of(certificates).map_err(|problem| problem.to_string())
 }
 
 impl UpstreamTls {
@@ -63,36 +73,53 @@ impl UpstreamTls {
             return Ok(None);
         }
         let upstream = || settings.name.clone();
-        let name = ServerName::try_from(settings.host.clone())
-            .map_err(|_| UpstreamError::Host { upstream: upstream(), host: settings.host.clone() })?;
+        let names = settings.targets.iter().map(|target| {
+            let host = match (&settings.server_name, target) {
+                (Some(name), _) => name.clone(),
+                (None, Target::Host { host, .. }) => host.clone(),
+                (None, Target::Socket(_)) => "localhost".to_owned(),
+            };
+            ServerName::try_from(host.clone()).map_err(|_| UpstreamError::Host { upstream: upstream(), host })
+        });
+        let names = names.collect::<Result<_, _>>()?;
+        let contents = Contents::of(settings);
+        let own = own_certificate(settings)?;
         let config = match &settings.ca_file {
             Some(path) => {
-                let config = Authorities::read(path).and_then(|authorities| authorities.client_config());
+                let config = Authorities::read(path).and_then(|authorities| authorities.client_config_with(own.as_ref()));
                 let path = || path.display().to_string();
-                Arc::new(config.map_err(|problem| UpstreamError::Authorities { upstream: upstream(), path: path(), problem })?)
+                config.map_err(|problem| UpstreamError::Authorities { upstream: upstream(), path: path(), problem })?
             }
             None => {
-                let config = system.client_config();
+                let config = system
+                    .get()
+                    .and_then(|authorities| authorities.client_config_with(own.as_ref()).map_err(|problem| problem.to_string()));
                 config.map_err(|problem| UpstreamError::SystemAuthorities { upstream: upstream(), problem })?
             }
         };
-        Ok(Some(Self { connector: TlsConnector::from(config), name, ca_file: settings.ca_file.clone() }))
+        let connector = TlsConnector::from(Arc::new(config));
+        Ok(Some(Self { connector, names, ca_file: settings.ca_file.clone(), contents }))
+    }
+
+    /// Whether the files that the settings name are as they were.
+    pub(super) fn is_current(&self, settings: &UpstreamSettings) -> bool {
+        self.contents == Contents::of(settings)
     }
 
     /// Shakes hands on a new connection. It has no separate timeout.
     ///
     /// # Errors
     /// A description of what is wrong with the server's certificate or its TLS.
-    pub(super) async fn shake_hands(&self, plain: Stream, peer: &HttpPeer) -> Result<Stream> {
-        let Ok(plain) = plain.into_any().downcast::<TcpStream>() else {
-            return Error::e_explain(ErrorType::InternalError, "TLS to an upstream needs TCP");
+    pub(super) async fn shake_hands(&self, plain: Stream, place: &Place) -> Result<Stream> {
+        let (Ok(plain), Some(name)) = (plain.into_any().downcast::<TcpStream>(), self.names.get(place.target)) else {
+            return Error::e_explain(ErrorType::InternalError, "TLS to an upstream needs TCP and a name");
         };
-        match self.connector.connect(self.name.clone(), *plain).await {
+        match self.connector.connect(name.clone(), *plain).await {
             Ok(stream) => Ok(Box::new(TlsStream(stream))),
             Err(error) => {
                 let words = explain(&error, self.ca_file.as_deref())
                     .unwrap_or_else(|| format!("the server aborted the TLS handshake: {error}"));
-                let context = format!("{} at {}: {words}", self.name.to_str(), peer._address);
+                let context = format!("{} at {}: {words}", name.to_str(), place.standing.address());
                 Error::e_explain(ErrorType::TLSHandshakeFailure, context)
             }
         }
@@ -101,7 +128,48 @@ impl UpstreamTls {
 
 impl std::fmt::Debug for UpstreamTls {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("UpstreamTls").field("name", &self.name).field("ca_file", &self.ca_file).finish_non_exhaustive()
+        out.debug_struct("UpstreamTls").field("names", &self.names).field("ca_file", &self.ca_file).finish_non_exhaustive()
+    }
+}
+
+/// What the gateway shows of itself, if it does.
+fn own_certificate(settings: &UpstreamSettings) -> Result<Option<OwnCertificate>, UpstreamError> {
+    settings
+        .certificate
+        .as_ref()
+        .map(load_certificate)
+        .transpose()
+        .map_err(|problem| UpstreamError::Certificate { upstream: settings.name.clone(), problem })
+}
+
+/// Reads a certificate and its key, which only the gateway's user may be able to read.
+///
+/// # Errors
+/// They cannot be read, do not belong together, or are not valid now.
+pub fn load_certificate(files: &CertificateFiles) -> Result<OwnCertificate, OwnCertificateError> {
+    let at = |path: &Path| path.display().to_string();
+    let certificate =
+        fs::read(&files.certificate).map_err(|error| OwnCertificateError::Read { path: at(&files.certificate), error })?;
+    let key = private_file::read(&files.key, MAX_KEY_BYTES)?;
+    OwnCertificate::parse(&certificate, &key).map_err(|problem| OwnCertificateError::Content {
+        certificate: at(&files.certificate),
+        key: at(&files.key),
+        problem,
+    })
+}
+
+/// Digests of the files that settings name; none of one that cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+struct Contents([Option<[u8; 32]>; 3]);
+
+impl Contents {
+    fn of(settings: &UpstreamSettings) -> Self {
+        let own = settings.certificate.as_ref();
+        let paths = [settings.ca_file.as_ref(), own.map(|own| &own.certificate), own.map(|own| &own.key)];
+        Self(paths.map(|path| {
+            let content = zeroize::Zeroizing::new(fs::read(path?).ok()?);
+            digest::digest(&digest::SHA256, &content).as_ref().try_into().ok()
+        }))
     }
 }
 

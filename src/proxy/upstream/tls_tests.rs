@@ -14,7 +14,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::{
-    proxy::{server_conf, upstream::backend::Backend},
+    proxy::{
+        server_conf,
+        upstream::{backend::Backend, place::Address},
+    },
     tls::testing::shows,
 };
 
@@ -67,8 +70,8 @@ fn upstream(host: &str, address: SocketAddr, ca_file: &Path) -> Result<Backend, 
         connect_timeout: LONG,
         ..UpstreamSettings::new("couch", host, address.port())
     };
-    let upstream = Backend::new(settings, &SystemAuthorities::default())?;
-    upstream.publish(vec![address]);
+    let upstream = Backend::new(settings, None, &SystemAuthorities::default())?;
+    upstream.publish(vec![(Address::Tcp(address), 0)]);
     Ok(upstream)
 }
 
@@ -76,8 +79,8 @@ fn upstream(host: &str, address: SocketAddr, ca_file: &Path) -> Result<Backend, 
 async fn ask(host: &str, address: SocketAddr, ca_file: &Path) -> Result<String, String> {
     let upstream = upstream(host, address, ca_file).unwrap();
     let connector = TransportConnector::new(Some(pingora::connectors::ConnectorOptions::from_server_conf(&server_conf())));
-    let place = upstream.place().await.unwrap();
-    let mut stream = upstream.open(&connector, &place).await.map_err(|error| {
+    let place = upstream.place(None).await.unwrap();
+    let mut stream = upstream.open(&connector, place.place()).await.map_err(|error| {
         assert_eq!(error.etype(), &ErrorType::TLSHandshakeFailure);
         error.to_string()
     })?;

@@ -77,6 +77,7 @@ impl Farewells {
             Cut::SlowUpstream => return self.upstream_lost(),
             Cut::SlowClient => (1001, "the client does not read"),
             Cut::Idle => (1001, "idle"),
+            Cut::Drained => (1001, "the address is drained"),
             Cut::Shutdown | Cut::HeaderTimeout | Cut::WriteTimeout | Cut::Displaced => (1001, "going away"),
         };
         Farewell { code, reason }

@@ -10,7 +10,8 @@ use http::{HeaderValue, StatusCode, header};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::Stream, upstreams::peer::HttpPeer};
 
 use crate::proxy::{
-    http::{Changes, ClientSession, switch},
+    client::ClientSession,
+    http::{Changes, switch},
     relay::{mark_end, write},
     upstream::{Piece, UpstreamRequest, UpstreamSession},
 };

@@ -50,8 +50,8 @@ pub(in crate::proxy) struct Bounds {
 
 /// Carries bytes both ways to the end, and says why that came.
 ///
-/// `untrusted` resolves when the key behind the socket is no longer trusted.
-pub(in crate::proxy) async fn carry(ends: Ends, bounds: Bounds, untrusted: impl Future<Output = ()>) -> SocketEnd {
+/// `ended_early` resolves when something else ends it: the key behind it is no longer trusted, or its address is drained.
+pub(in crate::proxy) async fn carry(ends: Ends, bounds: Bounds, ended_early: impl Future<Output = Cut>) -> SocketEnd {
     let shared = Shared::new();
     let farewells = ends.farewells;
     let (close, closing) = watch::channel(None);
@@ -73,7 +73,7 @@ pub(in crate::proxy) async fn carry(ends: Ends, bounds: Bounds, untrusted: impl 
             () = tokio::time::sleep(ends_in) => why,
             () = bounds.stopping.cancelled() => Cut::Shutdown,
             () = shared.activity.ceases_for(bounds.idle) => Cut::Idle,
-            () = untrusted => Cut::KeyUntrusted,
+            cut = ended_early => cut,
         }
     };
     let tell = |farewell| {

@@ -61,6 +61,8 @@ pub(in crate::proxy) struct Route {
     /// What clients may not say here.
     pub(in crate::proxy) strip: StripList,
     pub(in crate::proxy) metrics: RouteMetrics,
+    /// Whether its upstream has a path of its own, which no request may leave.
+    has_prefix: bool,
     path: String,
     exact: bool,
     host: Option<String>,
@@ -91,6 +93,7 @@ impl Route {
             close_codes: settings.close_codes,
             strip: strip_list(settings, headers),
             metrics,
+            has_prefix: false,
             path: settings.path.trim_end_matches('/').to_owned(),
             exact: settings.exact,
             host: settings.host.clone(),
@@ -104,6 +107,16 @@ impl Route {
     pub(in crate::proxy) fn with_endpoint(self, settings: Option<&EndpointSettings>) -> Result<Self, SecretError> {
         let endpoint = settings.map(Endpoint::new).transpose()?.map(Arc::new);
         Ok(Self { endpoint, ..self })
+    }
+
+    /// The same, to an upstream with this path of its own.
+    pub(in crate::proxy) fn with_prefix(self, prefix: &str) -> Self {
+        Self { has_prefix: !prefix.is_empty(), ..self }
+    }
+
+    /// Whether some server may take a path to lead out of that of the upstream.
+    pub(in crate::proxy) fn may_be_left_by(&self, path: &[u8]) -> bool {
+        self.has_prefix && spelling::may_lead_up(path)
     }
 
     /// Where in a JSON body clients put their token, if they do.

@@ -148,6 +148,11 @@ pub(super) fn segments(path: &[u8]) -> Option<Vec<Segment>> {
     }
 }
 
+/// Whether some server may take the path to lead up, out of what stands before it.
+pub(super) fn may_lead_up(path: &[u8]) -> bool {
+    segments(path).is_none_or(|segments| segments.iter().any(|segment| segment.may_lead_up))
+}
+
 /// Whether some server may take what the path begins with for an authority, as in `//contoso.com/x`, and with it another host.
 pub(super) fn may_have_authority(path: &[u8]) -> bool {
     match segments(path) {

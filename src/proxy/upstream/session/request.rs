@@ -36,8 +36,8 @@ impl UpstreamRequest {
         changes: Changes<'_>,
         is_unwanted: impl Fn(&HeaderName) -> bool,
     ) -> Result<Self, Malformed> {
-        let Changes { target, mut fields, has_body } = changes;
-        let mut head = HeadWriter::begin(client.method.as_str(), target.unwrap_or(client.raw_path()))?;
+        let Changes { prefix, target, mut fields, has_body } = changes;
+        let mut head = HeadWriter::begin(client.method.as_str(), prefix, target.unwrap_or(client.raw_path()))?;
         let mut as_spelled = client.case_header_iter();
         for (name, value) in &client.headers {
             let spelled = as_spelled.next().map(|(spelled, _)| spelled.as_slice());
@@ -78,13 +78,13 @@ struct HeadWriter {
 }
 
 impl HeadWriter {
-    fn begin(method: &str, target: &[u8]) -> Result<Self, Malformed> {
+    fn begin(method: &str, prefix: &[u8], target: &[u8]) -> Result<Self, Malformed> {
         // They would end the target, or the line (RFC 9112 section 3).
         if target.is_empty() || target.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r' | b' ')) {
             return Err(Malformed::of("an invalid target"));
         }
         let mut head = Self { bytes: Vec::with_capacity(USUAL_LENGTH), length: None };
-        head.put(&[method.as_bytes(), b" ", target, b" HTTP/1.1\r\n"]);
+        head.put(&[method.as_bytes(), b" ", prefix, target, b" HTTP/1.1\r\n"]);
         Ok(head)
     }
 
@@ -175,6 +175,19 @@ mod tests {
         changes.set_target(b"/other");
         let expected = "GET /other HTTP/1.1\r\nx-user: alice\r\nAuthorization: Bearer b\r\nx: y\r\nx-new: 2\r\n\r\n";
         assert_eq!(written(&header, changes).0, expected);
+    }
+
+    #[test]
+    fn a_prefix_stands_before_whatever_target() {
+        let header = client("GET", "/docs?a=/b", &[]);
+        let prefixed = |target: Option<&'static [u8]>| {
+            let mut changes = Changes::default();
+            changes.set_prefix(b"/app");
+            target.into_iter().for_each(|target| changes.set_target(target));
+            written(&header, changes).0
+        };
+        assert_eq!(prefixed(None), "GET /app/docs?a=/b HTTP/1.1\r\n\r\n");
+        assert_eq!(prefixed(Some(b"/other")), "GET /app/other HTTP/1.1\r\n\r\n");
     }
 
     #[test]
