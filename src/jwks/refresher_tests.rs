@@ -129,6 +129,9 @@ async fn what_changes_is_told_and_dated() {
     let told = |words: &str| log.lines().iter().filter(|line| line.contains(words)).count();
     // A task that begins anew tells the first fetch and what is skipped again.
     assert_eq!((told("keys fetched"), told("a published key is not used")), (3, 3), "{:#?}", log.lines());
+    let lines = log.lines();
+    let mut of_keys = lines.iter().filter(|line| line.contains("keys fetched") || line.contains("not used"));
+    assert!(of_keys.all(|line| line.contains("url=\"https://contoso.com/keys\"")), "{lines:#?}");
     let last = metrics.jwks.last_success.with_label_values(&["contoso"]).get();
     assert!((1_700_000_000.0..1_700_014_400.0).contains(&last), "{last}");
 }
@@ -151,6 +154,12 @@ async fn a_reload_goes_on_with_the_keys_of_the_sources_that_stay() {
     stop.cancel();
     task.await.unwrap();
     let new = refresher(&["/c", "/b"]);
+    // Alerts on an increase need the series before the first event.
+    let shown = new.keys.metrics.render().unwrap();
+    for series in ["refresh_total", "conflicts_total", "issuer_changes_total", "issuer_mismatch", "keys", "last_success"] {
+        let is_shown = |line: &str| line.starts_with(&format!("syncgate_jwks_{series}")) && line.contains("contoso");
+        assert!(shown.lines().any(is_shown), "{series}: {shown}");
+    }
     new.inherit(&store);
     assert_eq!(new.store().load(now()).keys().iter().map(|key| key.kid()).collect::<Vec<_>>(), [Some("b")]);
 }
@@ -352,6 +361,16 @@ async fn after_a_restart_without_the_provider_the_snapshot_serves_and_extends_no
     assert_eq!(again.last_success(), None, "a snapshot is no answer of the provider");
     let third = start().store();
     assert_eq!(seen(&third), seen(&store), "nor does a second restart");
+}
+
+#[test]
+fn jitter_is_anywhere_between_nothing_and_all() {
+    let numbers: Vec<f64> = (0..1_000).map(|_| random()).collect();
+    assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
+    for tenth in 0..10 {
+        let range = f64::from(tenth) / 10.0..f64::from(tenth + 1) / 10.0;
+        assert!(numbers.iter().any(|number| range.contains(number)), "{range:?}");
+    }
 }
 
 fn now() -> Timestamp {
