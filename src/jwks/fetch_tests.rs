@@ -272,6 +272,18 @@ async fn max_age_and_issuer_come_with_the_keys() {
     }
 }
 
+#[test]
+fn a_file_of_keys_is_checked_as_it_would_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    let problem = || crate::jwks::check_key_file(&path).unwrap_err();
+    assert!(problem().contains("cannot be read"), "{}", problem());
+    std::fs::write(&path, "{").unwrap();
+    assert!(problem().starts_with(&path.display().to_string()), "{}", problem());
+    std::fs::write(&path, document(&[("a", 0)])).unwrap();
+    assert_eq!(crate::jwks::check_key_file(&path), Ok(()));
+}
+
 #[tokio::test]
 async fn a_file_of_keys_is_read_in_full_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
