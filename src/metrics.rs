@@ -4,6 +4,8 @@
 //! other client input.
 
 mod certificates;
+mod clients;
+mod jwks;
 mod listening;
 mod panics;
 mod prune;
@@ -12,6 +14,8 @@ mod secure;
 mod upstreams;
 
 pub use certificates::CertificateMetrics;
+pub use clients::ClientMetrics;
+pub use jwks::JwksMetrics;
 pub use listening::Listening;
 pub use panics::count_panic;
 use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
@@ -37,6 +41,8 @@ pub struct Metrics {
     registry: Registry,
     /// Requests and connections.
     pub proxy: ProxyMetrics,
+    /// Who clients are.
+    pub clients: ClientMetrics,
     /// TLS and HTTP/2 with clients.
     pub secure: SecureMetrics,
     /// The addresses of upstreams.
@@ -132,35 +138,6 @@ pub struct ExchangeMetrics {
     pub signing_key: IntGaugeVec,
 }
 
-/// Key sets of the issuers.
-#[derive(Debug)]
-pub struct JwksMetrics {
-    /// `syncgate_jwks_refresh_total{issuer,trigger,result}`: trigger `start`, `timer`, `retry`, `unknown_kid`, `admin`; result
-    /// `changed`, `unchanged`, `error`.
-    pub refreshes: IntCounterVec,
-    /// `syncgate_jwks_refresh_suppressed_total{issuer}`: tokens with an unknown `kid` for which the budget allowed no refresh.
-    pub suppressed: IntCounterVec,
-    /// `syncgate_jwks_keys{issuer}`.
-    pub keys: IntGaugeVec,
-    /// `syncgate_jwks_skipped_keys{issuer,reason}`.
-    pub skipped: IntGaugeVec,
-    /// `syncgate_jwks_conflicts_total{issuer}`: a provider published another key under a known `kid`. Never normal.
-    pub conflicts: IntCounterVec,
-    /// `syncgate_jwks_issuer_changes_total{issuer}`: a discovery document named another issuer than before. Never normal.
-    pub issuer_changes: IntCounterVec,
-    /// `syncgate_jwks_issuer_mismatch{issuer}`: 1 if a discovery document names another issuer than the config.
-    pub issuer_mismatch: IntGaugeVec,
-    /// `syncgate_clock_skew_seconds{issuer}`: how far our clock is ahead of the provider's, by the date of its last answer; behind:
-    /// negative.
-    pub clock_skew: GaugeVec,
-    /// `syncgate_jwks_snapshot_last_success{issuer}`: 1 if the snapshot was last written, 0 if that failed; absent without a snapshot.
-    pub snapshot: IntGaugeVec,
-    /// `syncgate_jwks_last_success_timestamp_seconds{issuer}`: of several sources the one fetched longest ago; 0 before the first.
-    pub last_success: GaugeVec,
-    /// `syncgate_jwks_age_seconds{issuer}`: since the last success; absent before the first. Brought up to date at each scrape.
-    pub age: GaugeVec,
-}
-
 impl Metrics {
     /// Declares every series.
     pub fn new() -> Result<Self, MetricsError> {
@@ -168,6 +145,7 @@ impl Metrics {
         let declare = Declare(&registry);
         let metrics = Self {
             proxy: ProxyMetrics::new(&declare)?,
+            clients: ClientMetrics::new(&declare)?,
             secure: SecureMetrics::new(&declare)?,
             upstreams: UpstreamMetrics::new(&declare)?,
             exchange: ExchangeMetrics::new(&declare)?,
@@ -292,56 +270,6 @@ impl ExchangeMetrics {
                 &["profile"],
             )?,
             signing_key: declare.gauges("signing_key_info", "The active signing key.", &["algorithm", "thumbprint"])?,
-        })
-    }
-}
-
-impl JwksMetrics {
-    fn new(declare: &Declare<'_>) -> Result<Self, MetricsError> {
-        Ok(Self {
-            refreshes: declare.counters(
-                "jwks_refresh_total",
-                "Refreshes of a key set, by trigger and result.",
-                &["issuer", "trigger", "result"],
-            )?,
-            suppressed: declare.counters(
-                "jwks_refresh_suppressed_total",
-                "Unknown kids for which the budget allowed no refresh.",
-                &["issuer"],
-            )?,
-            keys: declare.gauges("jwks_keys", "Keys that verify tokens of the issuer.", &["issuer"])?,
-            skipped: declare.gauges(
-                "jwks_skipped_keys",
-                "Keys of the last key set that are not used, by reason.",
-                &["issuer", "reason"],
-            )?,
-            conflicts: declare.counters("jwks_conflicts_total", "Keys published under the kid of another key.", &["issuer"])?,
-            issuer_changes: declare.counters(
-                "jwks_issuer_changes_total",
-                "Discovery documents that named another issuer than before.",
-                &["issuer"],
-            )?,
-            issuer_mismatch: declare.gauges(
-                "jwks_issuer_mismatch",
-                "Whether a discovery document names another issuer than the config.",
-                &["issuer"],
-            )?,
-            snapshot: declare.gauges(
-                "jwks_snapshot_last_success",
-                "Whether the last write of the snapshot succeeded.",
-                &["issuer"],
-            )?,
-            clock_skew: declare.float_gauges(
-                "clock_skew_seconds",
-                "How far the clock is ahead of the provider's, by the date of its last response.",
-                &["issuer"],
-            )?,
-            last_success: declare.float_gauges(
-                "jwks_last_success_timestamp_seconds",
-                "When the key set was last fetched; 0: never.",
-                &["issuer"],
-            )?,
-            age: declare.float_gauges("jwks_age_seconds", "Time since the key set was last fetched.", &["issuer"])?,
         })
     }
 }

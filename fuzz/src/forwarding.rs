@@ -6,8 +6,8 @@ use syncgate::{
 };
 
 /// Names by which servers are known to take an identity or another path, method or host than the request has, and those of a connection,
-/// written down apart from the gateway's list. The last six count where a route is for a host.
-pub const NAMES: [&str; 42] = [
+/// written down apart from the gateway's list. The last three count where a route is for a host.
+pub const NAMES: [&str; 40] = [
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
@@ -44,14 +44,24 @@ pub const NAMES: [&str; 42] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
-    "forwarded",
-    "x-forwarded-host",
+    "front-end-https",
     "x-host",
-    "x-forwarded-server",
-    "x-original-host",
+    "x-server-name",
     "x-http-host-override",
 ];
-const NAMES_A_HOST: usize = 6;
+const NAMES_A_HOST: usize = 3;
+/// Names, or the beginnings of names, by which clients and proxies say who the client is.
+const TELLING: [&str; 9] = [
+    "forwarded",
+    "x-forwarded*",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "x-original-host",
+];
 /// Once, as they are; every other spelling is somebody's trick.
 const FRAMING: [&str; 4] = ["content-encoding", "content-length", "content-type", "host"];
 
@@ -106,13 +116,17 @@ fn is_unwanted(name: &str, has_host: bool) -> bool {
     };
     let names = &NAMES[..NAMES.len() - if has_host { 0 } else { NAMES_A_HOST }];
     let is_spelled_anew = FRAMING.contains(&folded_name.as_str()) && !FRAMING.contains(&name.to_ascii_lowercase().as_str());
-    names.contains(&folded_name.as_str()) || is_spelled_anew || HeaderSettings::DEFAULT_STRIP.iter().copied().any(is_listed)
+    names.contains(&folded_name.as_str())
+        || is_spelled_anew
+        || HeaderSettings::DEFAULT_STRIP.iter().copied().chain(TELLING).any(is_listed)
 }
 
-/// Also what sounds like the name of a host: the gateway knows more of these than are written down here.
+/// Also what sounds like an address, or like the name of a host: the gateway knows more of these than are written down here.
 fn may_go(name: &str, has_host: bool) -> bool {
     let folded = folded(name);
     is_unwanted(name, has_host)
+        || folded.ends_with("ip")
+        || ["-ip", "cf-", "x-original", "scheme", "https", "ssl", "external-address"].iter().any(|part| folded.contains(part))
         || (has_host && ["host", "server", "domain"].iter().any(|part| folded.contains(part)) && folded != "host")
 }
 

@@ -3,6 +3,7 @@
 //! No sockets: the edge accepts, reads the client's hello and asks [`ServerTls`]. Certificates are files that are looked at every
 //! two seconds; a pair that does not fit is waited for while the old one serves.
 
+mod acme;
 mod check;
 mod client;
 mod error;
@@ -20,7 +21,10 @@ pub use check::{check_pair, check_rules};
 pub use client::ClientCertificate;
 pub use error::{CertificateError, FileProblem};
 pub use server_tls::{Prepared, ServerTls, UNRECOGNIZED_NAME};
-pub use settings::{ClientCertificateSettings, ClientMode, ClientRules, DefaultCertificate, MinVersion, PairFiles, TlsSettings};
+pub use settings::{
+    AcmeChallenge, AcmeSettings, ClientCertificateSettings, ClientMode, ClientRules, DefaultCertificate, MinVersion, PairFiles,
+    TlsSettings,
+};
 
 #[cfg(test)]
 mod clients_tests;

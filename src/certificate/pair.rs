@@ -62,6 +62,11 @@ impl Content {
         Ok(Self { chain, key })
     }
 
+    /// Of one file that has both.
+    pub(super) fn of(both: &[u8]) -> Self {
+        Self { chain: both.to_vec(), key: Zeroizing::new(both.to_vec()) }
+    }
+
     pub(super) fn digest(&self) -> [u8; 32] {
         let mut context = Context::new(&SHA256);
         context.update(&(self.chain.len() as u64).to_be_bytes());
@@ -172,7 +177,7 @@ fn check_chain(chain: &[CertificateDer<'_>], parsed: &[X509Certificate<'_>], now
         }
         if index == 0 && bits.is_some_and(|bits| bits > MAX_QUICK_RSA_BITS) {
             warnings.push(format!(
-                "has an RSA key of {} bits, with which a handshake takes some twenty times as long as with EC P-256",
+                "has an RSA key of {} bits, with which a handshake takes many times as long as with EC P-256",
                 bits.unwrap_or_default()
             ));
         }

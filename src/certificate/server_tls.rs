@@ -14,7 +14,8 @@ use rustls::{
 };
 
 use super::{
-    CertificateError, TlsSettings,
+    AcmeSettings, CertificateError, DefaultCertificate, TlsSettings,
+    acme::Challenges,
     names::Names,
     pair::Pair,
     policies::{Policies, Trusts},
@@ -26,6 +27,8 @@ pub const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x70
 /// How the handshakes of one listener are answered. What is replaced applies to the next handshake; connections keep what they have.
 pub struct ServerTls {
     current: ArcSwap<Current>,
+    /// What an authority is answered that issues a certificate.
+    challenges: Challenges,
     /// Held while something is changed, so that two changes do not overwrite each other.
     changing: Mutex<()>,
 }
@@ -49,11 +52,14 @@ impl ServerTls {
     /// Reads and checks everything that the settings name.
     pub fn load(settings: &TlsSettings, now: SystemTime) -> Result<Self, CertificateError> {
         let current = Current::load(settings, Ticketer::new()?, now)?;
-        Ok(Self { current: ArcSwap::from_pointee(current), changing: Mutex::new(()) })
+        Ok(Self { current: ArcSwap::from_pointee(current), challenges: Challenges::default(), changing: Mutex::new(()) })
     }
 
     /// With what to answer this hello; None: with [`UNRECOGNIZED_NAME`].
     pub fn config_for(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
+        if let Some(answer) = self.challenges.config_for(hello) {
+            return Some(answer);
+        }
         let current = self.current.load();
         let name = hello.server_name();
         current.names.answers(name).then(|| Arc::clone(current.policies.for_name(name)))
@@ -74,6 +80,12 @@ impl ServerTls {
     /// Whether a certificate is for this host: a name, or an address without brackets. The port is not part of it.
     pub fn serves(&self, name: &str) -> bool {
         self.current.load().names.covers(name)
+    }
+
+    /// What a plain listener answers to a request for this path, whatever its host: the text that proves to an authority that a name is
+    /// ours (RFC 8555 section 8.3). None, and at once, unless a certificate is being issued and the path is its.
+    pub fn http_challenge(&self, path: &[u8]) -> Option<String> {
+        self.challenges.answer(path)
     }
 
     /// What is to think about, one line for each.
@@ -99,6 +111,24 @@ impl ServerTls {
     pub fn replace(&self, settings: &TlsSettings, now: SystemTime) -> Result<(), CertificateError> {
         self.adopt(self.prepare(settings, now)?);
         Ok(())
+    }
+
+    pub(super) fn challenges(&self) -> &Challenges {
+        &self.challenges
+    }
+
+    /// Serves the certificate that has just been issued.
+    pub(super) fn take_issued(&self, now: SystemTime) {
+        let seen = self.current();
+        let Some(files) = seen.settings.acme.as_ref().map(AcmeSettings::pair) else { return };
+        let taken = Pair::read(&files, now).and_then(|pair| {
+            let mut pairs: Vec<_> = seen.pairs.iter().filter(|known| known.files != files).cloned().collect();
+            pairs.push(Arc::new(pair));
+            self.renew(&seen, pairs, seen.trusts.clone())
+        });
+        if let Err(error) = taken {
+            tracing::warn!(%error, "an issued certificate cannot be used");
+        }
     }
 
     pub(super) fn current(&self) -> Arc<Current> {
@@ -136,9 +166,16 @@ impl fmt::Debug for Prepared {
 impl Current {
     fn load(settings: &TlsSettings, ticketer: Arc<dyn ProducesTickets>, now: SystemTime) -> Result<Self, CertificateError> {
         let read = |files| Pair::read(files, now).map(Arc::new);
-        let pairs: Result<Vec<_>, _> = settings.certificates.iter().map(read).collect();
+        let mut pairs: Vec<_> = settings.certificates.iter().map(read).collect::<Result<_, _>>()?;
+        // Whatever is wrong with an issued one, it is issued again.
+        let issued = settings.acme.as_ref().map(AcmeSettings::pair).filter(|files| files.chain.exists());
+        match issued.as_ref().map(read) {
+            Some(Ok(pair)) => pairs.push(pair),
+            Some(Err(error)) => tracing::warn!(%error, "the certificate that was issued cannot be used; another is ordered"),
+            None => {}
+        }
         let trusts = Trusts::read(&settings.client_certificates, now)?;
-        Self::of(settings.clone(), pairs?, trusts, ticketer)
+        Self::of(settings.clone(), pairs, trusts, ticketer)
     }
 
     fn of(
@@ -147,7 +184,13 @@ impl Current {
         trusts: Trusts,
         ticketer: Arc<dyn ProducesTickets>,
     ) -> Result<Self, CertificateError> {
-        let names = Arc::new(Names::of(&pairs, &settings.default)?);
+        let is_awaited = |name: &String| settings.acme.as_ref().is_some_and(|acme| acme.domains.contains(name));
+        let names = match Names::of(&pairs, &settings.default) {
+            // Until it is issued there is none.
+            Err(CertificateError::NoDefault { name }) if is_awaited(&name) => Names::of(&pairs, &DefaultCertificate::Refused),
+            names => names,
+        };
+        let names = Arc::new(names?);
         let policies = Policies::of(&settings, &names, &trusts, &ticketer)?;
         Ok(Self { settings, pairs, trusts, names, policies, ticketer })
     }

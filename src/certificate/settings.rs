@@ -8,6 +8,8 @@ pub struct TlsSettings {
     /// The certificates, each found by the names in it. Several may have the same name, such as P-256 beside RSA: the client's
     /// signature schemes decide.
     pub certificates: Vec<PairFiles>,
+    /// A certificate that an authority issues by itself. Default: none.
+    pub acme: Option<AcmeSettings>,
     /// What a client gets that names no host, or one without a certificate. Default: the first certificate.
     pub default: DefaultCertificate,
     /// The oldest version of TLS. Default 1.2.
@@ -24,6 +26,7 @@ impl Default for TlsSettings {
     fn default() -> Self {
         Self {
             certificates: Vec::new(),
+            acme: None,
             default: DefaultCertificate::First,
             min_version: MinVersion::Tls12,
             client_certificates: ClientCertificateSettings::default(),
@@ -40,6 +43,53 @@ pub struct PairFiles {
     pub chain: PathBuf,
     /// The key, not encrypted; a private file. It may be the same file as the chain.
     pub key: PathBuf,
+}
+
+/// A certificate that an authority issues by itself (ACME, RFC 8555).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcmeSettings {
+    /// The names that it is for; never empty. Its file has the first one's name.
+    pub domains: Vec<String>,
+    /// Whom the authority may write to. Default: nobody.
+    pub email: Option<String>,
+    /// Where the authority is. Default: Let's Encrypt.
+    pub directory: String,
+    /// Where account and certificate are kept, readable by nobody else. Default: `acme` beside the config.
+    pub folder: PathBuf,
+    /// How the authority finds out that the names are ours.
+    pub challenge: AcmeChallenge,
+    /// The authorities that the ACME server's own certificate may be from, PEM. Default: the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl AcmeSettings {
+    /// Let's Encrypt.
+    pub const DIRECTORY: &'static str = "https://acme-v02.api.letsencrypt.org/directory";
+    /// The name of the folder.
+    pub const FOLDER: &'static str = "acme";
+}
+
+impl Default for AcmeSettings {
+    fn default() -> Self {
+        Self {
+            domains: Vec::new(),
+            email: None,
+            directory: Self::DIRECTORY.to_owned(),
+            folder: Self::FOLDER.into(),
+            challenge: AcmeChallenge::default(),
+            ca_file: None,
+        }
+    }
+}
+
+/// How an authority finds out that a name is ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AcmeChallenge {
+    /// By a handshake with this listener, which it has to reach on port 443 (RFC 8737).
+    #[default]
+    TlsAlpn,
+    /// By a request to a plain listener, which it has to reach on port 80 (RFC 8555 section 8.3).
+    Http,
 }
 
 /// What a client gets that names no host, or one without a certificate.

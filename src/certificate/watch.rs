@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     CertificateError, ClientRules, ServerTls,
+    acme::Pace,
     life::shown,
     pair::{Content, Pair},
     policies::{Trusts, all_rules},
@@ -26,8 +27,14 @@ use crate::metrics::Metrics;
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 impl ServerTls {
-    /// Looks at the files until it is stopped, and serves what has changed and fits. It reads them on threads for that.
+    /// Looks at the files until it is stopped, and serves what has changed and fits; has certificates issued where the settings say so.
     pub async fn watch(self: Arc<Self>, metrics: Arc<Metrics>, stop: CancellationToken) {
+        let issuing = Arc::clone(&self).keep_issued(Arc::clone(&metrics), Pace::default(), stop.clone());
+        tokio::join!(self.keep_fresh(metrics, stop), issuing);
+    }
+
+    /// Looks at the files. It reads them on threads for that.
+    async fn keep_fresh(self: Arc<Self>, metrics: Arc<Metrics>, stop: CancellationToken) {
         let mut watch = Watch::new(metrics);
         let mut ticks = tokio::time::interval(LOOK_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

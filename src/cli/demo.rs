@@ -9,7 +9,7 @@ use crate::{
     config::{LogFormat, LogLevel, LogSettings},
     demo::{
         World,
-        guide::guide,
+        guide::{guide, secure_guide},
         story::{self, Progress},
         world::{Places, WorldError, WorldOptions},
     },
@@ -22,25 +22,35 @@ pub(super) struct DemoArgs {
     /// Run the demo as a scripted client instead, on free ports, one line per step. Fails at the first mismatch.
     #[arg(long)]
     check: bool,
+    /// Serve https too, with HTTP/2, and a certificate of its own making.
+    #[arg(long, conflicts_with = "check")]
+    tls: bool,
 }
 
 impl DemoArgs {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let look = if io::stdout().is_terminal() { Look::Terminal } else { Look::Plain };
         let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Trouble(format!("cannot start threads: {error}")))?;
-        runtime.block_on(async { if self.check { check(look).await } else { show(look).await } })
+        runtime.block_on(async { if self.check { check(look).await } else { show(self.tls, look).await } })
     }
 }
 
-async fn show(look: Look) -> Result<(), Failure> {
+async fn show(tls: bool, look: Look) -> Result<(), Failure> {
     // What goes wrong, such as a login for which the gateway mints no token, and nothing else between the commands.
     let _log = logging::start(&LogSettings { format: LogFormat::Text, level: LogLevel::Warn, ..LogSettings::default() });
     let (places, taken) = Places::friendly();
     for port in taken {
         say(&format!("Port {port} is in use: another one is used.\n"));
     }
-    let world = World::start(WorldOptions::default().places(places).endpoints()).await.map_err(cannot_start)?;
+    let mut options = WorldOptions::default().places(places).endpoints();
+    if tls {
+        options = options.tls(Places::friendly_tls());
+    }
+    let world = World::start(options).await.map_err(cannot_start)?;
     say(&guide(&world.places(), &world.issuer, look));
+    if let (Some(address), Some(certificate)) = (world.tls_address(), &world.certificate) {
+        say(&secure_guide(address, &certificate.authority_file, look));
+    }
     say(&look.dim("\nPress Ctrl-C to stop.\n"));
     let ended = stop_signal().await;
     world.stop().await;

@@ -20,7 +20,7 @@ use crate::{
             issuers::{self, Issuer},
             listen, mint,
             routes::{self, Rest},
-            signing, trust, upstreams,
+            signing, tls, trust, upstreams,
         },
         reading::Reading,
     },
@@ -186,8 +186,9 @@ fn config(root: &Node, reading: &Reading) -> Config {
         &Rest { upstreams: &upstreams, issuers: &issuers, algorithm: signing.algorithm },
         &mut profiles,
     );
-    let headers = headers::headers(root.section("headers"));
+    let (headers, tell) = headers::headers(root.section("headers"));
     mint::check_use(&profiles, &routes);
+    tls::check_use(root.field("routes"), &listen, &routes);
     let profiles: Vec<_> = profiles.into_iter().map(|profile| profile.settings).collect();
     let keep = |mut issuer: Issuer<'_>| {
         issuer.config.rules.kept_claims = match issuer.config.rules.taken_at {
@@ -204,6 +205,7 @@ fn config(root: &Node, reading: &Reading) -> Config {
             upstreams: upstreams.into_iter().map(|upstream| upstream.settings).collect(),
             routes,
             headers,
+            tell,
             realm: root.text("realm", &REALM).unwrap_or_else(|| ProxySettings::REALM.to_owned()),
         },
         admin,

@@ -22,7 +22,7 @@ use crate::{
             upstreams::print_upstream,
             yaml::{Yaml, word},
         },
-        read::{basics, identity, issuer_rule, issuers},
+        read::{addresses, basics, identity, issuer_rule, issuers},
         units::show_size,
     },
     jwks::KeySource,
@@ -69,6 +69,8 @@ impl fmt::Display for Effective<'_> {
         yaml.close();
         yaml.open("headers");
         yaml.list("strip", &config.proxy.headers.strip);
+        yaml.plain("forwarded_for", word(&addresses::FORWARDED_FOR, &config.proxy.tell.forwarded_for));
+        yaml.plain("forwarded", config.proxy.tell.forwarded);
         yaml.close();
         yaml.text("realm", &config.proxy.realm);
         yaml.open("cache");

@@ -1,5 +1,7 @@
 //! The output of `syncgate demo`: a drawing of the flow, the pages to open and the commands to try.
 
+use std::{net::SocketAddr, path::Path};
+
 use crate::{
     demo::{
         endpoints::{CLAIM, KEYS, MINT, TOKEN},
@@ -38,6 +40,19 @@ pub fn guide(places: &Places, issuer: &DemoIssuer, look: Look) -> String {
         }
     }
     text
+}
+
+/// The same request over TLS at this address, and what has to be trusted for it.
+pub fn secure_guide(address: SocketAddr, authority: &Path, look: Look) -> String {
+    let (port, authority) = (address.port(), authority.display());
+    let title = "Use https and HTTP/2; the file has the authority of the demo's certificate, which other programs need too";
+    let commands = [
+        format!(
+            "curl -s -o /dev/null -w 'HTTP/%{{http_version}} %{{http_code}}\\n' --cacert {authority} {BEARER} https://localhost:{port}/docs/note"
+        ),
+        format!("curl {LINE} --cacert {authority} {BEARER} https://localhost:{port}/whoami"),
+    ];
+    format!("\n{}\n{}\n", look.bold(&format!("# {title}")), commands.join("\n"))
 }
 
 /// What apps do that send each request through the gateway.

@@ -21,7 +21,7 @@ use crate::{
     },
     exchange::CacheSettings,
     jwks::{JwksSettings, KeySource},
-    proxy::{HeaderSettings, ListenSettings, ListenerSettings, ProxySettings, RouteSettings, UpstreamSettings},
+    proxy::{HeaderSettings, ListenSettings, ListenerSettings, ProxySettings, RouteSettings, TellSettings, UpstreamSettings},
     server::{Gateway, StartError},
     signing::{SigningKeySource, SigningSettings},
     token::{IssuerRule, IssuerSettings, MintingProfile, Provider, TokenLimits, UserIdRule},
@@ -73,6 +73,12 @@ impl Places {
         };
         let places = Self { gateway: place(8080), admin: place(9090), issuer: place(8081), backend: place(8082) };
         (places, taken)
+    }
+
+    /// The port that people remember for TLS (8443), or a free one if that is taken.
+    pub fn friendly_tls() -> SocketAddr {
+        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, 8443));
+        if TcpListener::bind(wanted).is_ok() { wanted } else { FREE_PORT }
     }
 }
 
@@ -255,6 +261,7 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
             upstreams: vec![upstream("default", backend.address())],
             routes: vec![RouteSettings::default()],
             headers: HeaderSettings::default(),
+            tell: TellSettings::default(),
             realm: ProxySettings::REALM.into(),
         },
         admin: AdminSettings { address: places.admin, credential_file: None },

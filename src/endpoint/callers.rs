@@ -6,6 +6,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{
+    certificate::ClientCertificate,
     endpoint::{CallerSettings, only},
     exchange::Exchange,
     private_file::{Secret, SecretError},
@@ -27,6 +28,7 @@ enum Proof {
     Basic { username: String, passwords: Vec<Secret> },
     Bearer(Vec<Secret>),
     ApiKey { header: HeaderName, keys: Vec<Secret> },
+    Certificate { thumbprints: Vec<[u8; 32]>, names: Vec<String> },
     Issuer(String),
 }
 
@@ -76,11 +78,13 @@ impl Callers {
     pub(super) async fn authenticate(
         &self,
         headers: &HeaderMap,
+        certificate: Option<&ClientCertificate>,
         exchange: &Exchange,
         now: Timestamp,
     ) -> Result<Caller<'_>, Rejection> {
         // Each of them is compared, so that the time does not tell which one was nearly right.
-        let found = self.0.iter().filter(|known| known.is_proven(headers)).fold(None, |first, known| first.or(Some(known)));
+        let found =
+            self.0.iter().filter(|known| known.is_proven(headers, certificate)).fold(None, |first, known| first.or(Some(known)));
         if let Some(known) = found {
             return Ok(Caller { name: &known.name, tenant: None });
         }
@@ -89,6 +93,7 @@ impl Callers {
             return Err(Rejection::CallerUnauthenticated);
         };
         let identity = exchange.identify_caller(token, now).await?;
+        identity.verified().check_certificate(certificate.map(|shown| &shown.thumbprint))?;
         let known = issuers().find(|name| **name == **identity.verified().issuer_name());
         let tenant = identity.verified().claim(TENANT).and_then(Value::as_str).map(str::to_owned);
         known.map(|name| Caller { name, tenant }).ok_or(Rejection::CallerUnauthenticated)
@@ -111,12 +116,16 @@ impl Known {
             CallerSettings::ApiKey { header, secret_file } => {
                 (header.to_string(), Proof::ApiKey { header: header.clone(), keys: Secret::read_all(secret_file)? })
             }
+            CallerSettings::Certificate { thumbprints, names } => {
+                let proof = Proof::Certificate { thumbprints: thumbprints.clone(), names: names.clone() };
+                ("certificate".to_owned(), proof)
+            }
             CallerSettings::Issuer(name) => (name.clone(), Proof::Issuer(name.clone())),
         };
         Ok(Self { name, proof })
     }
 
-    fn is_proven(&self, headers: &HeaderMap) -> bool {
+    fn is_proven(&self, headers: &HeaderMap, certificate: Option<&ClientCertificate>) -> bool {
         match &self.proof {
             Proof::Basic { username, passwords } => basic(headers).is_some_and(|credentials| {
                 let (name, password) = credentials.split_once(':').unwrap_or_default();
@@ -127,6 +136,9 @@ impl Known {
             Proof::ApiKey { header, keys } => {
                 only(headers, header).ok().flatten().is_some_and(|said| is_one(keys, said.as_bytes()))
             }
+            Proof::Certificate { thumbprints, names } => certificate.is_some_and(|shown| {
+                thumbprints.contains(&shown.thumbprint) || shown.names.iter().any(|name| names.contains(name))
+            }),
             Proof::Issuer(_) => false,
         }
     }
@@ -154,4 +166,30 @@ fn after<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a [u8]> {
     let (said, rest) = value.split_at_checked(scheme.len())?;
     let rest = rest.strip_prefix(b" ")?.trim_ascii();
     said.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_known_by_its_hash_or_by_one_of_its_names() {
+        let made = |name: &str| {
+            let pair = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+            ClientCertificate::of(std::slice::from_ref(pair.cert.der())).unwrap()
+        };
+        let (caller, namesake, other) = (made("b2c.contoso.com"), made("b2c.contoso.com"), made("contoso.com"));
+        let known = |thumbprints: Vec<[u8; 32]>, names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            Known::new(&CallerSettings::Certificate { thumbprints, names }).unwrap()
+        };
+        let by_hash = known(vec![caller.thumbprint], &[]);
+        let by_name = known(Vec::new(), &["fabrikam.com", "b2c.contoso.com"]);
+        let headers = HeaderMap::new();
+        assert!(by_hash.is_proven(&headers, Some(&caller)) && by_name.is_proven(&headers, Some(&caller)));
+        assert!(!by_hash.is_proven(&headers, Some(&namesake)) && by_name.is_proven(&headers, Some(&namesake)));
+        for shown in [Some(&other), None] {
+            assert!(!by_hash.is_proven(&headers, shown) && !by_name.is_proven(&headers, shown));
+        }
+    }
 }

@@ -39,6 +39,7 @@ pub use self::{
     token_exchange::{CLIENT_CLAIMS, ClientFound, Examination, examine_exchange, exchange_error, is_made_for},
 };
 use crate::{
+    certificate::ClientCertificate,
     exchange::{Exchange, LastToken, ProfileId},
     private_file::SecretError,
     token::{Permission, Rejection, Timestamp},
@@ -60,6 +61,8 @@ pub struct Call<'a> {
     pub body: &'a [u8],
     /// The client's token of the requests before this one on its connection.
     pub last_token: &'a Mutex<LastToken>,
+    /// What the client has shown in the handshake of its connection.
+    pub certificate: Option<&'a ClientCertificate>,
     /// The time of the checks.
     pub now: Timestamp,
     /// When its header came: what must be answered in time counts from there.
@@ -73,6 +76,8 @@ pub struct Head<'a> {
     pub method: &'a Method,
     /// The header.
     pub headers: &'a HeaderMap,
+    /// What the client has shown in the handshake of its connection.
+    pub certificate: Option<&'a ClientCertificate>,
     /// The time of the checks.
     pub now: Timestamp,
     /// When it came.

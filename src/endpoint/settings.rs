@@ -106,6 +106,13 @@ pub enum CallerSettings {
         /// Where the secret is.
         secret_file: PathBuf,
     },
+    /// A client certificate that the listener has verified, by either of these.
+    Certificate {
+        /// SHA-256 of the certificate in DER.
+        thumbprints: Vec<[u8; 32]>,
+        /// An alternative name of it, compared exactly.
+        names: Vec<String>,
+    },
     /// A token of this issuer, by its name in the config.
     Issuer(String),
 }

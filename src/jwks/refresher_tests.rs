@@ -366,7 +366,7 @@ async fn after_a_restart_without_the_provider_the_snapshot_serves_and_extends_no
 #[test]
 fn jitter_is_anywhere_between_nothing_and_all() {
     let numbers: Vec<f64> = (0..1_000).map(|_| random()).collect();
-    assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
+    assert!(numbers.iter().all(|number| (0.0..=1.0).contains(number)));
     for tenth in 0..10 {
         let range = f64::from(tenth) / 10.0..f64::from(tenth + 1) / 10.0;
         assert!(numbers.iter().any(|number| range.contains(number)), "{range:?}");

@@ -1,6 +1,6 @@
 //! Certificates of the listeners for clients.
 
-use prometheus::IntGaugeVec;
+use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::{Declare, MetricsError};
 
@@ -16,6 +16,8 @@ pub struct CertificateMetrics {
     pub last_reload_success: IntGaugeVec,
     /// `syncgate_revocation_list_next_update_timestamp_seconds{file}`: from then on clients with certificates are refused.
     pub next_update: IntGaugeVec,
+    /// `syncgate_certificate_orders_total{result}`: `issued` or `failed`.
+    pub orders: IntCounterVec,
 }
 
 impl CertificateMetrics {
@@ -40,6 +42,11 @@ impl CertificateMetrics {
                 "revocation_list_next_update_timestamp_seconds",
                 "Until when a list of revoked certificates is valid, in seconds since the epoch.",
                 &["file"],
+            )?,
+            orders: declare.counters(
+                "certificate_orders_total",
+                "Certificates ordered from an ACME authority, by result.",
+                &["result"],
             )?,
         })
     }

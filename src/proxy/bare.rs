@@ -79,7 +79,8 @@ impl UnauthenticatedProxyForBenches {
     /// Serves until `stop`, as [`Proxy::run`](super::Proxy::run) does.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         let resolver = tokio::spawn(self.upstream.keep_resolved(stop.clone()));
-        self.listener.run(vec![Port { socket, number: 0, tls: None }], stop, grace).await;
+        let port = Port { socket, number: 0, proxy_protocol: false, tls: None, redirect_port: None };
+        self.listener.run(vec![port], stop, grace).await;
         resolver.abort();
     }
 }

@@ -9,6 +9,7 @@ pub use self::{
     frames::hold_frames,
     places::{hold_body, hold_place},
 };
+pub use crate::proxy::address::fuzzing::{hold_client, hold_proxy_header};
 pub use crate::proxy::client::fuzzing::hold_intake;
 pub use crate::proxy::policy::route::fuzzing::Routing;
 pub use crate::proxy::upstream::session::fuzzing::{HeardAnswer, HeardEnd, hear_answer};

@@ -6,11 +6,13 @@
 //!   policy     the decision, without a socket
 //!   relay      to the upstream and back, both ways at once; or websocket
 //!     upstream   an address, a connection, a session
+//! address    who the client is, by its connection and by what trusted proxies say
 //! http       what HTTP says of single fields; the ground of all
 //! ```
 //!
 //! [`Proxy`] is the entry point: made from settings and an exchange, run with a socket and a stop signal.
 
+mod address;
 #[cfg(feature = "bench")]
 mod bare;
 mod client;
@@ -37,10 +39,11 @@ use tokio_util::sync::CancellationToken;
 #[doc(hidden)]
 pub use self::bare::UnauthenticatedProxyForBenches;
 pub use self::{
+    address::{ClientField, ForwardedFor, TellSettings, TrustSettings, TrustedProxies},
     client::{EventLoops, Http2Settings, ListenSettings, ListenerSettings},
     policy::{
-        Access, AllowedOrigins, BodyCondition, BodyPlace, CloseCodes, CorsSettings, ErrorShape, HeaderSettings, OnInvalid,
-        PreflightRule, ProtocolForm, ResourceSettings, RouteSettings, TokenPlace,
+        Access, AllowedOrigins, BodyCondition, BodyPlace, CloseCodes, CorsSettings, ErrorShape, ForwardCertificate, HeaderSettings,
+        OnInvalid, PreflightRule, ProtocolForm, ResourceSettings, RouteSettings, TokenPlace,
     },
     serve::{AccessLog, AccessLogFormat, LiveProxy, Prepared},
     settings::ProxySettings,
@@ -127,11 +130,13 @@ impl Proxy {
     /// Serves on these sockets, one for each listener in order, until `stop`, then drains: returns as soon as nothing is in progress, after `grace` at the latest. If it
     /// is dropped before, connections are cut.
     pub async fn run(self, sockets: Vec<TcpListener>, stop: CancellationToken, grace: Duration) {
-        let port = |(socket, tls): (TcpListener, &Option<Arc<ServerTls>>)| {
+        let listen = self.live.listen.load_full();
+        let port = |((socket, tls), settings): ((TcpListener, &Option<Arc<ServerTls>>), &ListenerSettings)| {
             let number = socket.local_addr().map_or(0, |address| address.port());
-            Port { socket, number, tls: tls.clone() }
+            let (proxy_protocol, redirect_port) = (settings.proxy_protocol, settings.redirect_port);
+            Port { socket, number, proxy_protocol, tls: tls.clone(), redirect_port }
         };
-        let ports = sockets.into_iter().zip(self.live.certificates()).map(port).collect();
+        let ports = sockets.into_iter().zip(self.live.certificates()).zip(&listen.listeners).map(port).collect();
         self.live.start_resolving(stop.clone());
         let mut watching = JoinSet::new();
         for tls in self.live.certificates().iter().flatten() {

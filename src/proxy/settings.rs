@@ -1,6 +1,6 @@
 //! The settings of the whole edge.
 
-use crate::proxy::{HeaderSettings, ListenSettings, RouteSettings, UpstreamSettings};
+use crate::proxy::{HeaderSettings, ListenSettings, RouteSettings, TellSettings, UpstreamSettings};
 
 /// Everything the edge needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,8 @@ pub struct ProxySettings {
     pub routes: Vec<RouteSettings>,
     /// Header hygiene.
     pub headers: HeaderSettings,
+    /// What upstreams are told of clients.
+    pub tell: TellSettings,
     /// The `realm` of challenges. Default [`REALM`](Self::REALM).
     pub realm: String,
 }

@@ -116,7 +116,7 @@ fn keep_what_needs_a_restart(old: &Config, mut config: Config) -> NeedsRestart {
     };
     let (listen, before) = (&mut config.proxy.listen, &old.proxy.listen);
     let has_places_of_before = listen.has_places_of(before);
-    keep("listen.address, listen.also", has_places_of_before);
+    keep("listen.address, listen.also, listen.proxy_protocol", has_places_of_before);
     if !has_places_of_before {
         listen.listeners.clone_from(&before.listeners);
     }

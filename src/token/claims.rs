@@ -2,11 +2,16 @@
 
 use std::{borrow::Cow, fmt};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use crate::token::{
     BearerToken, Rejection, Timestamp,
     guid::is_tenant_id,
     json::{self, JsonError, Object, Value},
 };
+
+/// The member of `cnf` for a certificate (RFC 8705 section 3.1).
+pub(in crate::token) const CERTIFICATE_HASH: &str = "x5t#S256";
 
 /// A bearer token with its payload opened. Nothing in it has been verified. `Debug` shows none of it: claims are personal data.
 pub struct UnverifiedToken<'t> {
@@ -52,9 +57,23 @@ impl<'t> UnverifiedToken<'t> {
         !self.has("iss") && self.get("at").and_then(Value::as_str).is_some_and(|token| token.split('.').count() == 3)
     }
 
-    /// Whether it is bound to a key of its client (RFC 7800), by a proof of possession or a certificate.
-    pub(in crate::token) fn is_sender_constrained(&self) -> bool {
-        self.has("cnf")
+    /// The SHA-256 of the certificate that it is bound to (RFC 8705 section 3.1).
+    ///
+    /// Errors: [`Rejection::ClaimsMalformed`] for what is no such hash.
+    pub(in crate::token) fn certificate(&self) -> Result<Option<[u8; 32]>, Rejection> {
+        let Some(Value::Object(members)) = self.get("cnf") else { return Ok(None) };
+        let Some(hash) = members.get(CERTIFICATE_HASH) else { return Ok(None) };
+        let bytes = hash.as_str().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+        bytes.and_then(|bytes| bytes.try_into().ok()).map(Some).ok_or(Rejection::ClaimsMalformed)
+    }
+
+    /// Whether it is bound to a key of its client (RFC 7800) that cannot be checked: anything but a certificate.
+    pub(in crate::token) fn has_unchecked_key(&self) -> bool {
+        match self.get("cnf") {
+            None => false,
+            Some(Value::Object(members)) => !members.is_only(CERTIFICATE_HASH),
+            Some(_) => true,
+        }
     }
 
     /// Whether the provider left a claim out since it would be too large, and says where it is: `_claim_names` (OpenID Connect Core

@@ -33,8 +33,8 @@ pub struct IssuerSettings {
     pub authorized_parties: Vec<String>,
     /// The accepted kinds of token.
     pub kinds: TokenKinds,
-    /// Whether tokens that are bound to a key of their client (`cnf`, RFC 7800) are accepted as bearer tokens, without checking that key
-    /// (RFC 9449 section 7.1 permits it). Default yes.
+    /// Whether tokens that are bound to a key of their client (`cnf`, RFC 7800) other than that of a certificate are accepted as bearer
+    /// tokens, without checking that key (RFC 9449 section 7.1 permits it). Default yes. Those bound to a certificate are checked anyway.
     pub takes_sender_constrained: bool,
     /// Whether tokens are accepted without their groups, since the user has too many. Default yes.
     pub takes_group_overage: bool,

@@ -92,6 +92,11 @@ impl<'a> Object<'a> {
         self.find(name).is_some()
     }
 
+    /// Whether this is its one member.
+    pub(in crate::token) fn is_only(&self, name: &str) -> bool {
+        self.0.len() == 1 && self.get(name).is_some()
+    }
+
     fn find(&self, name: &str) -> Option<&Value<'a>> {
         find(&self.0, name)
     }

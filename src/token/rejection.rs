@@ -30,6 +30,10 @@ pub enum Rejection {
     BodyTooLarge,
     /// The credentials with which an endpoint is called are missing or wrong.
     CallerUnauthenticated,
+    /// The token is bound to a client certificate (`cnf.x5t#S256`, RFC 8705), and the connection has another one or none.
+    CertificateMismatch,
+    /// The route requires a client certificate, and the connection has none.
+    CertificateRequired,
     /// A claim that the route requires has another value, or is missing.
     ClaimNotAllowed,
     /// The payload is not a JSON object, or a claim has the wrong type.
@@ -76,6 +80,9 @@ pub enum Rejection {
     LifetimeTooLong,
     /// The route does not permit this kind of login.
     LoginNotAllowed,
+    /// The host is none for this connection or listener: it has other rules for client certificates than the name of the TLS handshake, or there is
+    /// no certificate for it.
+    Misdirected,
     /// A role that the route requires is missing.
     MissingRole,
     /// `TRACE`, which would send the gateway's token back to the client, or `CONNECT`, which is for forward proxies.
@@ -102,7 +109,7 @@ pub enum Rejection {
     RequestMalformed,
     /// A scope is requested at the token endpoint that the subject token does not have.
     ScopeNotGranted,
-    /// The token is bound to a key (`cnf`), and the config refuses such tokens as bearer tokens.
+    /// The token is bound to a key that cannot be checked (`cnf`, such as DPoP's `jkt`), and the config refuses such tokens as bearer tokens.
     SenderConstrained,
     /// Signing failed, a fault of the gateway.
     SigningFailed,
@@ -198,6 +205,8 @@ impl Rejection {
             Self::BodyTimeout => row("body_timeout", 408, None, "the body did not arrive in time"),
             Self::BodyTooLarge => row("body_too_large", 413, None, "the body is too large"),
             Self::CallerUnauthenticated => row("caller_unauthenticated", 401, None, "the credentials are not accepted"),
+            Self::CertificateMismatch => row("certificate_mismatch", 401, TOKEN, "the token is bound to another certificate"),
+            Self::CertificateRequired => row("certificate_required", 403, None, "a client certificate is required"),
             Self::ClaimNotAllowed => row("claim_not_allowed", 403, SCOPE, "the token lacks a required claim"),
             Self::ClaimsMalformed => row("claims_malformed", 401, TOKEN, NOT_ACCEPTED),
             Self::CodingUnsupported => row("coding_unsupported", 501, None, "chunked is the only supported transfer coding"),
@@ -221,6 +230,7 @@ impl Rejection {
             Self::LengthMalformed => row("length_malformed", 400, None, "exactly one Content-Length is allowed"),
             Self::LifetimeTooLong => row("lifetime_too_long", 401, TOKEN, NOT_ACCEPTED),
             Self::LoginNotAllowed => row("login_not_allowed", 403, None, "this kind of login is not permitted"),
+            Self::Misdirected => row("misdirected", 421, None, "this host is not served on this connection"),
             Self::MissingRole => row("missing_role", 403, SCOPE, "the token lacks a required role"),
             Self::MethodNotAllowed => row("method_not_allowed", 405, None, "the method is not allowed"),
             Self::MissingScope => row("missing_scope", 403, SCOPE, "the token lacks a required scope"),
@@ -274,6 +284,8 @@ impl Rejection {
         Self::BodyTimeout,
         Self::BodyTooLarge,
         Self::CallerUnauthenticated,
+        Self::CertificateMismatch,
+        Self::CertificateRequired,
         Self::ClaimNotAllowed,
         Self::ClaimsMalformed,
         Self::CodingUnsupported,
@@ -297,6 +309,7 @@ impl Rejection {
         Self::LengthMalformed,
         Self::LifetimeTooLong,
         Self::LoginNotAllowed,
+        Self::Misdirected,
         Self::MissingRole,
         Self::MethodNotAllowed,
         Self::MissingScope,

@@ -30,6 +30,12 @@ impl Rejection {
             Self::BodyNotJson => "Client: send `Content-Type: application/json` (UTF-8) without `Content-Encoding`.",
             Self::BodyTimeout => "Client: send the body at once. Config: raise `listen.body_timeout` for bad networks.",
             Self::BodyTooLarge => "Client: send a smaller body: at most 64 KiB with a token, 16 KiB during a sign-in.",
+            Self::CertificateMismatch => {
+                "Client: connect with the certificate that the token was requested with. Config: TLS has to end here, with `client_certificates`; a proxy in front that ends it hides the certificate."
+            }
+            Self::CertificateRequired => {
+                "Client: connect with a certificate. Config: ask for one on the listener, with `client_certificates`."
+            }
             Self::CallerUnauthenticated => {
                 "Client: send the credentials that the endpoint's `clients` or `callers` name. Config: compare the file of the secret, which may hold an old and a new one in two lines."
             }
@@ -87,6 +93,9 @@ impl Rejection {
             }
             Self::LoginNotAllowed => "Client: log in with the provider that the route exchanges. Config: list others under `pass`.",
             Self::MethodNotAllowed => "Client: do not send TRACE, whose answer would contain the gateway's token, or CONNECT.",
+            Self::Misdirected => {
+                "Client: open another connection for this host. Config: a listener that redirects needs a certificate for it."
+            }
             Self::MissingRole => {
                 "Provider: assign the role to the user. Config: correct `role_claim` of the issuer, or `roles` of the route."
             }
@@ -112,7 +121,7 @@ impl Rejection {
             }
             Self::ScopeNotGranted => "Client: leave `scope` out, or request scopes that the subject token has.",
             Self::SenderConstrained => {
-                "Client: ask for a bearer token, without DPoP and without a client certificate. Config: `sender_constrained: accept` accepts it without checking its key."
+                "Client: ask for a bearer token, without DPoP. Config: `sender_constrained: accept` accepts it without checking its key."
             }
             Self::SigningFailed => "Gateway: the signing key failed. The log says why; check it with `syncgate keys public`.",
             Self::SigningOverloaded => {

@@ -138,8 +138,9 @@ impl TrustedIssuer {
             }
             Check::Kind => self.settings().kinds.take(TokenKind::of(token, &self.settings().role_claim)?),
             Check::SenderConstraint => {
-                let taken = self.settings().takes_sender_constrained || !token.is_sender_constrained();
-                require(taken, Rejection::SenderConstrained)
+                let taken = self.settings().takes_sender_constrained || !token.has_unchecked_key();
+                require(taken, Rejection::SenderConstrained)?;
+                token.certificate().map(drop)
             }
             Check::UserId => self.user_id().read(token).map(drop),
             Check::Key => self.key(token, keys).map(drop),
@@ -213,6 +214,8 @@ pub struct VerifiedToken {
     nonce: Option<Box<str>>,
     name_claim: Arc<str>,
     claims: Box<[(Arc<str>, Value)]>,
+    /// The SHA-256 of the certificate that it is bound to. Rare, so it takes no room where there is none.
+    certificate: Option<Box<[u8; 32]>>,
     /// The kept claims that the provider says are elsewhere.
     elsewhere: Box<[Arc<str>]>,
     roles_elsewhere: bool,
@@ -232,6 +235,7 @@ impl VerifiedToken {
             nonce: token.name("nonce")?.map(|nonce| nonce.as_ref().into()),
             name_claim: Arc::clone(issuer.shared_name_claim()),
             claims: issuer.kept_claims().iter().filter_map(kept).collect(),
+            certificate: token.certificate()?.map(Box::new),
             elsewhere: issuer.kept_claims().iter().filter(|name| token.stands_elsewhere(name)).map(Arc::clone).collect(),
             roles_elsewhere: token.stands_elsewhere(&issuer.settings().role_claim),
         })
@@ -250,6 +254,17 @@ impl VerifiedToken {
     /// When everything that rests on this token ends: its `exp` plus the issuer's leeway.
     pub fn end(&self) -> Timestamp {
         self.end
+    }
+
+    /// Checks that a token that is bound to a certificate comes with that one (RFC 8705 section 3). `shown` is the SHA-256 of the one
+    /// whose key the client's connection has proved. To be called for each request: a token is known by itself, wherever it comes from.
+    ///
+    /// Errors: [`Rejection::CertificateMismatch`].
+    pub fn check_certificate(&self, shown: Option<&[u8; 32]>) -> Result<(), Rejection> {
+        match &self.certificate {
+            None => Ok(()),
+            Some(bound) => require(shown == Some(bound), Rejection::CertificateMismatch),
+        }
     }
 
     /// When it was issued, if it says so.
@@ -302,6 +317,7 @@ impl VerifiedToken {
         let texts = [Some(&self.user_id), Some(&self.scopes), self.nonce.as_ref()].into_iter().flatten().chain(&self.roles);
         let lists = allocation(size_of_val(&*self.roles)) + allocation(size_of_val(&*self.claims));
         let lists = lists + allocation(size_of_val(&*self.elsewhere));
+        let lists = lists + self.certificate.as_deref().map_or(0, |hash| allocation(hash.len()));
         let claims = self.claims.iter().map(|(_, value)| heap_bytes(value));
         texts.map(|text| allocation(text.len())).sum::<usize>() + lists + claims.sum::<usize>()
     }

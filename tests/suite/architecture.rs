@@ -48,7 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("server", &["admin", "certificate", "config", "exchange", "jwks", "metrics", "proxy", "signing", "token"]),
-    ("endpoint", &["exchange", "private_file", "token"]),
+    ("endpoint", &["certificate", "exchange", "private_file", "token"]),
     ("proxy", &["certificate", "endpoint", "exchange", "metrics", "priority", "private_file", "tls", "token"]),
     ("admin", &["exchange", "jwks", "metrics", "private_file", "signing", "token"]),
     ("config", &["admin", "certificate", "endpoint", "exchange", "jwks", "private_file", "proxy", "signing", "tls", "token"]),
@@ -68,12 +68,13 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Which rooms of the edge a room of it may use. `docs/architecture.md` draws them.
 const ARROWS_OF_THE_EDGE: &[(&str, &[&str])] = &[
-    ("serve", &["client", "http", "policy", "relay", "upstream", "websocket"]),
+    ("serve", &["address", "client", "http", "policy", "relay", "upstream", "websocket"]),
     ("websocket", &["client", "http", "policy", "relay", "upstream"]),
     ("relay", &["client", "http", "upstream"]),
-    ("policy", &["http"]),
+    ("policy", &["address", "http"]),
     ("upstream", &["http"]),
-    ("client", &["http"]),
+    ("client", &["address", "http"]),
+    ("address", &["http"]),
     ("http", &[]),
 ];
 
@@ -86,6 +87,7 @@ const FRAMEWORKS: &[(&str, &[&str])] = &[
     ("tokio_tungstenite", &["demo"]),
     ("saphyr", &["config"]),
     ("clap", &["main", "cli"]),
+    ("instant_acme", &["certificate"]),
 ];
 
 struct Source {

@@ -29,6 +29,7 @@ const FORM: &[(&str, Rejection)] = &[
         "OPTIONS /docs HTTP/1.1\r\nHost: gateway\r\nOrigin: https://app.contoso.com\r\nAccess-Control-Request-Method: PUT\r\n\r\n",
         Rejection::PreflightNotConfigured,
     ),
+    ("GET /device HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::CertificateRequired),
     ("GET /nowhere HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::NoRoute),
     ("TRACE /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::MethodNotAllowed),
     ("PUT /docs HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1, 1\r\n\r\n", Rejection::LengthMalformed),
@@ -88,7 +89,9 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
             Permission::new(PermissionSettings { all_scopes: vec!["docs.read".into()], ..PermissionSettings::default() });
         let mut named = config.proxy.routes[0].clone();
         (named.path, named.user_query) = ("/named".into(), Some("user".into()));
-        config.proxy.routes.push(named);
+        let mut device = config.proxy.routes[0].clone();
+        (device.path, device.requires_certificate) = ("/device".into(), true);
+        config.proxy.routes.extend([named, device]);
         config.proxy.routes[0].path = "/echo".into();
         config.proxy.routes.push(guarded);
     })
@@ -101,6 +104,10 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
     let named = format!("GET /named?user=bob HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
     assert_refused(&kit, &named, Rejection::WrongUser).await;
     produced.insert(Rejection::WrongUser);
+    let bound = kit.issuer.token("alice").claim("cnf", json!({ "x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg0" })).sign();
+    let bound = format!("GET /echo HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {bound}\r\n\r\n");
+    assert_refused(&kit, &bound, Rejection::CertificateMismatch).await;
+    produced.insert(Rejection::CertificateMismatch);
     let padded = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nX-Padding: {}\r\n\r\n", "x".repeat(70 * 1024));
     assert_refused(&kit, &padded, Rejection::HeadersTooLarge).await;
     produced.insert(Rejection::HeadersTooLarge);
@@ -135,6 +142,11 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
     let request = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
     assert_refused(&kit, &request, Rejection::IssuerMismatch).await;
     produced.insert(Rejection::IssuerMismatch);
+    kit.stop().await;
+
+    let kit = Kit::start_with(|config| config.proxy.listen.listeners[0].redirect_port = Some(443)).await;
+    assert_refused(&kit, "GET /docs HTTP/1.1\r\nHost: gateway\r\n\r\n", Rejection::Misdirected).await;
+    produced.insert(Rejection::Misdirected);
     kit.stop().await;
 
     let desk = Desk::start(json!({})).await;

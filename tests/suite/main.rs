@@ -2,11 +2,14 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod acme;
+mod addresses;
 mod answers;
 mod architecture;
 mod bounds;
 mod browsers;
 mod check;
+mod client_certificates;
 mod client_paths;
 mod conformance;
 mod corpus;

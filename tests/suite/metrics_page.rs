@@ -14,8 +14,9 @@ fn literals(code: &str) -> Vec<&str> {
 }
 
 /// Where the functions are that give labels their values.
-const LABELS: [&str; 7] = [
+const LABELS: [&str; 8] = [
     "src/jwks/demand.rs",
+    "src/proxy/client/announced.rs",
     "src/proxy/client/cut.rs",
     "src/proxy/client/handshake.rs",
     "src/proxy/client/unreadable.rs",
@@ -30,8 +31,9 @@ fn declared() -> BTreeSet<String> {
     let (_, declarations) = source.split_once("let declare = Declare(&registry);").unwrap();
     let (declarations, _) = declarations.split_once("struct Declare").unwrap();
     let mut declarations = declarations.to_owned();
-    for part in ["src/metrics/certificates.rs", "src/metrics/secure.rs", "src/metrics/upstreams.rs"] {
-        declarations.push_str(read(part).split_once("Ok(Self {").unwrap().1.split("mod tests").next().unwrap());
+    for part in ["certificates", "clients", "jwks", "secure", "upstreams"] {
+        let part = read(&format!("src/metrics/{part}.rs"));
+        declarations.push_str(part.split_once("Ok(Self {").unwrap().1.split("mod tests").next().unwrap());
     }
     let row = |call: &str| {
         let call: &str = call.split(")?").next().unwrap();

@@ -66,6 +66,7 @@ fn one_sentence_stands_for_all_that_the_config_decides_before_the_signature() {
     // The credentials of an endpoint's caller; the form of the token, its dates, Microsoft Graph; what comes after the signature; no token at all.
     let own = [
         "caller_unauthenticated",
+        "certificate_mismatch",
         "duplicate_member",
         "expired",
         "expiry_missing",

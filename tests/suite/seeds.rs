@@ -3,7 +3,8 @@
 use std::{fs, path::Path};
 
 use syncgate::fuzzing::{
-    hold_authorities, hold_body, hold_config, hold_envelope, hold_exchange, hold_frames, hold_intake, hold_key_file, hold_place,
+    hold_authorities, hold_body, hold_client, hold_config, hold_envelope, hold_exchange, hold_frames, hold_intake, hold_key_file,
+    hold_place, hold_proxy_header,
 };
 
 #[track_caller]
@@ -52,6 +53,16 @@ fn the_seeds_of_certificate_and_key_hold() {
 #[test]
 fn the_seeds_of_config_hold() {
     replay("config", hold_config);
+}
+
+#[test]
+fn the_seeds_of_proxy_header_hold() {
+    replay("proxy_header", hold_proxy_header);
+}
+
+#[test]
+fn the_seeds_of_client_hold() {
+    replay("client", hold_client);
 }
 
 #[test]

@@ -6,6 +6,11 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{client_async, tungstenite::client::IntoClientRequest as _};
 
+use syncgate::{
+    certificate::{ClientMode, ClientRules},
+    proxy::ListenerSettings,
+};
+
 use crate::{
     http2::client::{connect, trusting, world},
     kit::{Kit, Raw},
@@ -188,5 +193,63 @@ async fn a_body_of_any_length_comes_whole() {
         assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{shown}");
         assert!(answer.len() >= body.len(), "{length}: {shown}");
     }
+    kit.stop().await;
+}
+
+/// A third listener, which sends clients on, and what it answers.
+async fn sent_on(kit: &Kit, request: &str) -> crate::kit::Answer {
+    let mut client = Raw::connect(kit.gateway.addresses()[2]).await;
+    client.write(request.as_bytes()).await;
+    kit.within(client.answer()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_listener_that_redirects_sends_on_to_hosts_with_a_certificate_and_forwards_nothing() {
+    for (port, shown) in [(443, ""), (8443, ":8443")] {
+        let kit = world(move |config| {
+            let address = "127.0.0.1:0".parse().unwrap();
+            let listener = ListenerSettings { redirect_port: Some(port), ..ListenerSettings::at(address) };
+            config.proxy.listen.listeners.push(listener);
+        })
+        .await;
+        let token = kit.issuer.token("alice").sign();
+        let ask = |method: &str, target: &str, host: &str| {
+            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n")
+        };
+        for (target, host, location) in [
+            ("/echo?a=%20b", "localhost", format!("https://localhost{shown}/echo?a=%20b")),
+            ("/", "LOCALHOST:8080", format!("https://localhost{shown}/")),
+            ("//other.contoso.com/", "localhost.", format!("https://localhost{shown}//other.contoso.com/")),
+            ("/a", "127.0.0.1:1", format!("https://127.0.0.1{shown}/a")),
+            ("/a", "[::1]", format!("https://[::1]{shown}/a")),
+        ] {
+            let answer = sent_on(&kit, &ask("GET", target, host)).await;
+            assert_eq!((answer.status, answer.header("location")), (308, Some(location.as_str())), "{host}{target}");
+        }
+        for (target, host, status) in [("/", "contoso.com", 421), ("/", "localhost@contoso.com", 400), ("x", "localhost", 400)] {
+            let answer = sent_on(&kit, &ask("GET", target, host)).await;
+            assert_eq!((answer.status, answer.header("location")), (status, None), "{host}{target}");
+        }
+        assert_eq!(kit.backend.received_count(), 0);
+        kit.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_host_with_other_rules_for_client_certificates_needs_a_connection_of_its_own() {
+    let kit = world(|config| {
+        let tls = config.proxy.listen.listeners[1].tls.as_mut().unwrap();
+        let ca_file = Some(tls.certificates[0].chain.with_file_name("authority.pem"));
+        let strict = ClientRules { mode: ClientMode::Required, ca_file, ..ClientRules::default() };
+        tls.client_certificates.names = vec![("strict.contoso.com".to_owned(), strict)];
+    })
+    .await;
+    let token = kit.issuer.token("alice").sign();
+    for (host, status) in [("localhost", 200), ("LOCALHOST:1", 200), ("contoso.com", 200), ("strict.contoso.com", 421)] {
+        let mut client = secure(&kit).await;
+        client.write(format!("GET /echo HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await;
+        assert_eq!(kit.within(client.answer()).await.unwrap().status, status, "{host}");
+    }
+    kit.assert_metric("syncgate_rejections_total", &[("reason", "misdirected")], 1.0).await;
     kit.stop().await;
 }

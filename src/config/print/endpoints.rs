@@ -83,6 +83,15 @@ fn caller(caller: &CallerSettings) -> String {
         CallerSettings::ApiKey { header, secret_file } => {
             format!("- api_key: {{ header: {}, secret_file: {} }}", text(header.as_str()), path(secret_file))
         }
+        CallerSettings::Certificate { thumbprints, names } => {
+            let hex = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let hashes: Vec<_> = thumbprints.iter().map(|hash| text(&hex(hash))).collect();
+            let names: Vec<_> = names.iter().map(|name| text(name)).collect();
+            let keys = [("sha256", hashes), ("names", names)];
+            let given = keys.iter().filter(|(_, values)| !values.is_empty());
+            let given: Vec<_> = given.map(|(key, values)| format!("{key}: [{}]", values.join(", "))).collect();
+            format!("- certificate: {{ {} }}", given.join(", "))
+        }
         CallerSettings::Issuer(name) => format!("- issuer: {}", quoted(name)),
     }
 }

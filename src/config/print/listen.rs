@@ -1,7 +1,10 @@
 //! The listeners of the printout.
 
 use crate::{
-    config::print::{tls::print_tls, yaml::Yaml},
+    config::{
+        print::{tls::print_tls, yaml::Yaml},
+        read::addresses,
+    },
     proxy::{ListenSettings, ListenerSettings},
 };
 
@@ -31,6 +34,8 @@ pub(super) fn print_listen(listen: &ListenSettings, yaml: &mut Yaml) {
     yaml.limit("max_stream_age", listen.max_stream_age);
     yaml.duration("stream_grace", listen.stream_grace);
     yaml.limit("ping_every", listen.ping_every);
+    yaml.list("trusted_proxies", &listen.trust.proxies.ranges().iter().map(ToString::to_string).collect::<Vec<_>>());
+    yaml.text("client_address", addresses::name_of(&listen.trust.client_field));
     yaml.open("http2");
     yaml.plain("max_streams", listen.http2.max_streams);
     yaml.limit("max_age", listen.http2.max_age);
@@ -40,7 +45,9 @@ pub(super) fn print_listen(listen: &ListenSettings, yaml: &mut Yaml) {
 
 /// Those of one listener, but for its address.
 fn keys(listener: &ListenerSettings, yaml: &mut Yaml) {
-    if let Some(tls) = &listener.tls {
-        print_tls(tls, yaml);
+    yaml.plain("proxy_protocol", listener.proxy_protocol);
+    match &listener.tls {
+        Some(tls) => print_tls(tls, yaml),
+        None => yaml.plain("redirect_to_https", listener.redirect_port.map_or("none".to_owned(), |port| port.to_string())),
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         read::{
             browsers::{ANY, NO_ORIGIN, NULL, PREFLIGHTS},
             routes::{AUTO, ERROR_SHAPES, NONE, ON_INVALID},
+            tls::{CLIENT_CERTIFICATE, FORWARD_CERTIFICATE},
         },
     },
     endpoint::EndpointSettings,
@@ -37,6 +38,7 @@ pub(super) fn print_route(route: &RouteSettings, config: &Config, yaml: &mut Yam
 /// A route that the gateway answers itself.
 fn print_answered(route: &RouteSettings, endpoint: &EndpointSettings, config: &Config, yaml: &mut Yaml) {
     print_endpoint(endpoint, config, yaml);
+    yaml.plain("client_certificate", word(&CLIENT_CERTIFICATE, &route.requires_certificate));
     if *endpoint != EndpointSettings::KeySet
         && let Some(profile) = config.profiles.get(route.profile)
     {
@@ -71,6 +73,8 @@ fn print_forwarding(route: &RouteSettings, config: &Config, yaml: &mut Yaml) {
         yaml.plain("out", place(out));
     }
     yaml.close();
+    yaml.plain("client_certificate", word(&CLIENT_CERTIFICATE, &route.requires_certificate));
+    yaml.plain("forward_certificate", word(&FORWARD_CERTIFICATE, &route.forward_certificate));
     yaml.text("user_query", route.user_query.as_deref().unwrap_or(NONE));
     if let Some(resource) = &route.resource {
         yaml.open("resource");

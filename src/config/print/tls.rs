@@ -1,22 +1,19 @@
 //! `listen.tls`.
 
 use crate::{
-    certificate::{ClientMode, ClientRules, DefaultCertificate, TlsSettings},
+    certificate::{AcmeSettings, ClientMode, ClientRules, DefaultCertificate, TlsSettings},
     config::{
         print::yaml::{Yaml, word},
-        read::tls::{CLIENT_MODES, MIN_VERSIONS},
+        read::tls::{CHALLENGES, CLIENT_MODES, MIN_VERSIONS},
     },
 };
 
 pub(super) fn print_tls(settings: &TlsSettings, yaml: &mut Yaml) {
     yaml.open("tls");
-    yaml.open("certificates");
-    for files in &settings.certificates {
-        yaml.element("chain_file", &files.chain.to_string_lossy());
-        yaml.path("key_file", &files.key);
-        yaml.close();
+    if let Some(acme) = &settings.acme {
+        print_acme(acme, yaml);
     }
-    yaml.close();
+    print_certificates(settings, yaml);
     yaml.text(
         "default",
         match &settings.default {
@@ -41,6 +38,34 @@ pub(super) fn print_tls(settings: &TlsSettings, yaml: &mut Yaml) {
         yaml.close();
     }
     yaml.close();
+    yaml.close();
+}
+
+fn print_certificates(settings: &TlsSettings, yaml: &mut Yaml) {
+    if settings.certificates.is_empty() {
+        return;
+    }
+    yaml.open("certificates");
+    for files in &settings.certificates {
+        yaml.element("chain_file", &files.chain.to_string_lossy());
+        yaml.path("key_file", &files.key);
+        yaml.close();
+    }
+    yaml.close();
+}
+
+fn print_acme(acme: &AcmeSettings, yaml: &mut Yaml) {
+    yaml.open("acme");
+    yaml.list("domains", &acme.domains);
+    if let Some(email) = &acme.email {
+        yaml.text("email", email);
+    }
+    yaml.text("directory", &acme.directory);
+    yaml.path("folder", &acme.folder);
+    yaml.plain("challenge", word(&CHALLENGES, &acme.challenge));
+    if let Some(path) = &acme.ca_file {
+        yaml.path("ca_file", path);
+    }
     yaml.close();
 }
 

@@ -14,6 +14,7 @@ use crate::{
             metadata,
             mint::{Profile, profile_named},
             permission::permission,
+            tls::CLIENT_CERTIFICATE,
         },
         section::Section,
         suggest::shown,
@@ -50,6 +51,9 @@ const USER_MESSAGE: &str = "You cannot be signed in to this service at the momen
 const LIFETIME: Duration = Duration::from_secs(3_600);
 const DEADLINE: Duration = Duration::from_millis(700);
 
+/// The hash of a certificate.
+const SHA256: Format<[u8; 32]> =
+    Format { accepted: "the SHA-256 of the certificate, 64 hexadecimal digits", shown: true, parse: sha256 };
 /// It comes back to B2C as the value of a member, and to users as text.
 const CLIENT_ID: Format<String> = Format { accepted: "1 to 128 of A-Z a-z 0-9 - . _ ~", shown: true, parse: client_id };
 
@@ -69,6 +73,7 @@ pub(in crate::config) fn route(
         "access",
         "pass_authorization",
         "token",
+        "forward_certificate",
         "user_query",
         "nonce",
         "errors",
@@ -78,6 +83,7 @@ pub(in crate::config) fn route(
     ] {
         section.refuse(key, FORWARDING);
     }
+    route.requires_certificate = section.choice("client_certificate", &CLIENT_CERTIFICATE, false);
     section.refuse("preset", "the gateway answers this route itself; presets are for backends");
     section.required("path", "where the endpoint is, such as /token");
     route.exact = true;
@@ -219,15 +225,16 @@ fn token_claim(section: &mut Section<'_>, dialect: Dialect) -> String {
     claim
 }
 
-/// One of those who may call, in one of four ways.
+/// One of those who may call, in one of five ways.
 fn caller(mut section: Section<'_>, issuers: &[&str]) -> Option<CallerSettings> {
-    const ACCEPTED: &str = "one of basic, bearer, api_key, issuer";
-    let ways = ["basic", "bearer", "api_key", "issuer"].map(|key| section.field(key));
+    const ACCEPTED: &str = "one of basic, bearer, api_key, certificate, issuer";
+    let ways = ["basic", "bearer", "api_key", "certificate", "issuer"].map(|key| section.field(key));
     let caller = match ways {
-        [Some(field), None, None, None] => basic(field.section()),
-        [None, Some(field), None, None] => secret(field.section()).map(|secret_file| CallerSettings::Bearer { secret_file }),
-        [None, None, Some(field), None] => api_key(field.section()),
-        [None, None, None, Some(field)] => issuer(&field, issuers),
+        [Some(field), None, None, None, None] => basic(field.section()),
+        [None, Some(field), None, None, None] => secret(field.section()).map(|secret_file| CallerSettings::Bearer { secret_file }),
+        [None, None, Some(field), None, None] => api_key(field.section()),
+        [None, None, None, Some(field), None] => certificate(field.section()),
+        [None, None, None, None, Some(field)] => issuer(&field, issuers),
         _ => {
             section.problem(&format!("does not say how the caller proves who it is; accepted: {ACCEPTED}"));
             None
@@ -269,6 +276,16 @@ fn api_key(mut section: Section<'_>) -> Option<CallerSettings> {
     Some(CallerSettings::ApiKey { header: header?.parse().ok()?, secret_file })
 }
 
+fn certificate(mut section: Section<'_>) -> Option<CallerSettings> {
+    let thumbprints = section.texts("sha256", &SHA256);
+    let names = section.texts("names", &TEXT);
+    if thumbprints.is_empty() && names.is_empty() && section.field("sha256").is_none() && section.field("names").is_none() {
+        section.problem("does not say which certificate it is; accepted: sha256, names, or both");
+    }
+    section.finish();
+    Some(CallerSettings::Certificate { thumbprints, names })
+}
+
 fn secret(mut section: Section<'_>) -> Option<std::path::PathBuf> {
     section.required("secret_file", "the file with the secret");
     let file = section.file("secret_file", Target::SharedSecret);
@@ -283,6 +300,20 @@ fn issuer(field: &Field<'_>, issuers: &[&str]) -> Option<CallerSettings> {
         field.problem(format!("there is no issuer {} with `for: endpoints`; {known}", shown(&name)));
     }
     Some(CallerSettings::Issuer(name))
+}
+
+/// As `openssl x509 -fingerprint -sha256` prints it, or without the colons.
+fn sha256(text: &str) -> Result<[u8; 32], &'static str> {
+    const WRONG: &str = "is not a SHA-256";
+    let digits: Vec<_> = text.bytes().filter(|byte| *byte != b':').map(|byte| char::from(byte).to_digit(16)).collect();
+    let bytes: Option<Vec<_>> = digits
+        .chunks(2)
+        .map(|pair| match pair {
+            [Some(high), Some(low)] => u8::try_from(high * 16 + low).ok(),
+            _ => None,
+        })
+        .collect();
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(WRONG)
 }
 
 fn client_id(text: &str) -> Result<String, &'static str> {

@@ -4,9 +4,10 @@ use crate::{
     config::{
         field::Field,
         formats::{Format, HEADER},
+        read::addresses,
         section::Section,
     },
-    proxy::HeaderSettings,
+    proxy::{HeaderSettings, TellSettings},
 };
 
 /// Headers without which a request or a WebSocket cannot be forwarded.
@@ -26,8 +27,9 @@ const NEEDED: [&str; 9] = [
 const PATTERN: Format<String> =
     Format { accepted: "the name of a header, or the start of one and *, such as x-user-*", shown: true, parse: pattern };
 
-/// Which headers of the client never reach an upstream: the default list or the given one, and what is added to it.
-pub(in crate::config) fn headers(mut section: Section<'_>) -> HeaderSettings {
+/// Which headers of the client never reach an upstream: the default list or the given one, and what is added to it. And what it is told of
+/// the client.
+pub(in crate::config) fn headers(mut section: Section<'_>) -> (HeaderSettings, TellSettings) {
     let mut settings = HeaderSettings::default();
     if let Some(field) = section.field("strip") {
         settings.strip = patterns(&field);
@@ -40,8 +42,9 @@ pub(in crate::config) fn headers(mut section: Section<'_>) -> HeaderSettings {
             }
         });
     }
+    let tell = addresses::tell(&mut section);
     section.finish();
-    settings
+    (settings, tell)
 }
 
 fn patterns(field: &Field<'_>) -> Vec<String> {

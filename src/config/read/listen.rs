@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    config::{read::tls, section::Section},
+    config::{
+        field::Field,
+        read::{addresses, tls},
+        section::Section,
+    },
     proxy::{Http2Settings, ListenSettings, ListenerSettings},
 };
 
@@ -28,8 +32,12 @@ pub(in crate::config) fn listen(mut section: Section<'_>) -> ListenSettings {
         max_stream_age: section.limit("max_stream_age", SECOND..=HOUR * 24 * 30),
         stream_grace: section.duration("stream_grace", default.stream_grace, Duration::ZERO..=SECOND * 60),
         ping_every: section.limit("ping_every", SECOND..=HOUR),
+        trust: addresses::trust(&mut section),
         http2: http2(section.section("http2")),
     };
+    if settings.trust.proxies.is_empty() && settings.listeners.iter().any(|listener| listener.proxy_protocol) {
+        section.missing("trusted_proxies", "the load balancers whose PROXY protocol is believed; every other connection is closed");
+    }
     section.finish();
     settings
 }
@@ -60,9 +68,16 @@ fn listeners(section: &mut Section<'_>) -> Vec<ListenerSettings> {
         if listeners.iter().any(|other| meet(other.address, listener.address)) {
             element.problem(format!("{} is the address of another listener too; accepted: different ports", listener.address));
         }
+        if has_acme(&listener) && listeners.iter().any(has_acme) {
+            element.problem("a certificate is issued for one listener; in the others name its file: chain_file and key_file");
+        }
         listeners.push(listener);
     }
     listeners
+}
+
+fn has_acme(listener: &ListenerSettings) -> bool {
+    listener.tls.as_ref().is_some_and(|tls| tls.acme.is_some())
 }
 
 /// One listener. Without a default, it has to name its address.
@@ -72,7 +87,20 @@ fn listener(section: &mut Section<'_>, default: Option<SocketAddr>) -> ListenerS
         None => section.required_address("address").unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
     };
     let tls = section.field("tls").map(|field| tls::settings(&field));
-    ListenerSettings { address, tls }
+    let redirect_port = section.field("redirect_to_https").and_then(|field| redirect_port(&field));
+    if tls.is_some() && redirect_port.is_some() {
+        section.refuse("redirect_to_https", "is for a listener without tls: there is nothing to redirect to");
+    }
+    ListenerSettings { address, proxy_protocol: section.flag("proxy_protocol", false), tls, redirect_port }
+}
+
+/// The port of https, as clients see it.
+fn redirect_port(field: &Field<'_>) -> Option<u16> {
+    const ACCEPTED: &str = "none, or the port of https as clients see it: 1 to 65535 (default none)";
+    if field.scalar(ACCEPTED)? == "none" {
+        return None;
+    }
+    field.quantity(|text| text.parse().ok(), ["small", "large"], &(1..=u16::MAX), ACCEPTED)
 }
 
 /// Whether only one of two listeners could have its address.

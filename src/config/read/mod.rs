@@ -1,5 +1,6 @@
 //! One reader for each part of the file: a plain list of its keys, with their ranges and defaults.
 
+pub(super) mod addresses;
 pub(super) mod backends;
 pub(super) mod basics;
 pub(super) mod browsers;

@@ -15,12 +15,13 @@ use crate::{
             mint::{self, Profile, profile_named},
             permission::permission,
             places,
+            tls::{CLIENT_CERTIFICATE, FORWARD_CERTIFICATE},
             upstreams::Upstream,
         },
         section::Section,
         suggest::shown,
     },
-    proxy::{Access, AllowedOrigins, CloseCodes, ErrorShape, OnInvalid, RouteSettings, TokenPlace},
+    proxy::{Access, AllowedOrigins, CloseCodes, ErrorShape, ForwardCertificate, OnInvalid, RouteSettings, TokenPlace},
     token::{Permission, PermissionSettings},
 };
 
@@ -120,6 +121,8 @@ fn route<'f>(mut section: Section<'f>, rest: &Rest<'_, 'f>, profiles: &mut Vec<P
     if let Some(field) = &places {
         places::places(field.section(), &mut route.token_in, &mut route.token_out);
     }
+    route.requires_certificate = section.choice("client_certificate", &CLIENT_CERTIFICATE, false);
+    route.forward_certificate = section.choice("forward_certificate", &FORWARD_CERTIFICATE, ForwardCertificate::None);
     let named_user = section.field("user_query");
     if let Some(field) = &named_user {
         let is_none = field.scalar("none, or the name of a query parameter").is_none_or(|text| text == NONE);

@@ -33,7 +33,7 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
         row(route(endpoint), format!("endpoint.{key}{text}"))
     };
     let guid = "accepted: a GUID such as 9c0c1f5e-0000-4000-8000-000000000000";
-    let ways = "accepted: one of basic, bearer, api_key, issuer";
+    let ways = "accepted: one of basic, bearer, api_key, certificate, issuer";
     vec![
         row(route(json!("jwks")), "endpoint: is not a mapping; accepted: keys with values, indented".to_owned()),
         row(

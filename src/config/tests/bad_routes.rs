@@ -27,6 +27,16 @@ pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
         ),
         row(
             "/routes",
+            json!([{ "name": "a", "client_certificate": "none" }]),
+            "routes[0].client_certificate: \"none\" is not known; accepted: optional, required",
+        ),
+        row(
+            "/routes",
+            json!([{ "name": "a", "forward_certificate": true }]),
+            "routes[0].forward_certificate: \"true\" is not known; accepted: none, certificate, chain",
+        ),
+        row(
+            "/routes",
             json!([{ "name": "a", "upstream": "couch" }]),
             "routes[0].upstream: there is no upstream couch; accepted: default",
         ),

@@ -229,6 +229,7 @@ fn own_rows() -> Vec<(&'static str, Value, String)> {
         row("/issuers", json!("b2c"), "issuers: is not a mapping; accepted: keys with values, indented"),
     ];
     rows.extend(bad_listeners::rows());
+    rows.extend(bad_listeners::of_callers());
     rows.extend(bad_routes::rows());
     rows.extend(bad_endpoints::rows());
     rows.extend(bad_minting::rows());

@@ -54,6 +54,28 @@ fn what_no_token_can_say_is_a_mistake() {
 }
 
 #[test]
+fn a_trust_in_everybody_is_warned_of() {
+    for (place, value, expected) in [
+        (
+            "/listen/trusted_proxies",
+            json!("0.0.0.0/0"),
+            "listen.trusted_proxies: covers so many addresses that clients may be among them",
+        ),
+        ("/listen/trusted_proxies", json!(["10.0.0.0/8", "::/0"]), "listen.trusted_proxies: covers so many"),
+        ("/listen/trusted_proxies", json!("2000::/3"), "listen.trusted_proxies: covers so many"),
+        ("/listen/client_address", json!("cf-connecting-ip"), "listen.client_address: is not read from anyone"),
+    ] {
+        let told = warnings(&with(&[(place, value.clone())]));
+        assert!(told.len() == 1 && told[0].starts_with(expected), "{value}: {told:?}");
+    }
+    let fine = with(&[(
+        "/listen",
+        json!({ "trusted_proxies": ["10.0.0.0/8", "2600:9000::/28", "192.0.2.1", "::1"], "client_address": "X-Azure-ClientIP" }),
+    )]);
+    assert_eq!(warnings(&fine), Vec::<String>::new());
+}
+
+#[test]
 fn what_looks_like_something_else_is_warned_of() {
     for (place, value, expected) in [
         ("/issuers/0/audiences", json!(["12345"]), "issuers[0].audiences: 12345 is a number"),

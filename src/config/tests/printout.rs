@@ -104,9 +104,16 @@ fn the_printout_means_the_same() {
             ("/upstreams", upstreams),
             ("/routes", json!([route, second])),
             ("/signing/passphrase_env", json!("PASS")),
-            ("/listen", json!({ "address": "[::]:0", "max_stream_age": "12h", "header_bytes": 100_000 })),
+            (
+                "/listen",
+                json!({ "address": "[::]:0", "max_stream_age": "12h", "header_bytes": 100_000, "trusted_proxies": ["10.0.0.0/8", "::1"],
+                "client_address": "forwarded", "also": [{ "address": "127.0.0.1:0", "proxy_protocol": true }] }),
+            ),
             ("/log", json!({ "format": "text", "level": "debug", "requests": false })),
-            ("/headers", json!({ "strip": ["x-a", "x-b*"], "strip_also": ["x-a", "x-c"] })),
+            (
+                "/headers",
+                json!({ "strip": ["x-a", "x-b*"], "strip_also": ["x-a", "x-c"], "forwarded_for": "chain", "forwarded": true }),
+            ),
             ("/realm", json!("sync gate")),
             ("/admin", json!({ "credential_file": "credential" })),
             ("/shutdown/grace", json!("0s")),

@@ -17,11 +17,12 @@ const UNKNOWN: &str = "zzzzzzzzzzzz";
 const ENDPOINT: &str = "/routes/0/endpoint";
 
 /// Every mapping of the file whose keys are fixed, as the page writes it, and as a JSON pointer into [`bases`].
-const SECTIONS: [(&str, &str); 27] = [
+const SECTIONS: [(&str, &str); 28] = [
     ("", ""),
     ("listen.", "/listen"),
     ("listen.also[].", "/listen/also/0"),
     ("listen.tls.", "/listen/tls"),
+    ("listen.tls.acme.", "/listen/tls/acme"),
     ("listen.tls.certificates[].", "/listen/tls/certificates/0"),
     ("listen.tls.client_certificates.", "/listen/tls/client_certificates"),
     ("listen.tls.client_certificates.names[].", "/listen/tls/client_certificates/names/0"),
@@ -106,7 +107,7 @@ fn bases() -> [Value; 6] {
     let mut first = small();
     first["routes"] = json!([{ "name": "a" }]);
     let pair = json!({ "chain_file": "a.pem", "key_file": "a.key" });
-    let tls = json!({ "certificates": [pair], "client_certificates": { "names": [{ "name": "a.contoso.com" }] } });
+    let tls = json!({ "certificates": [pair], "acme": { "domains": ["a.contoso.com"] }, "client_certificates": { "names": [{ "name": "a.contoso.com" }] } });
     first["listen"] = json!({ "also": [{ "address": "127.0.0.1:0" }], "tls": tls });
     let mut second = first.clone();
     second["issuers"][0] = json!({ "preset": "entra", "tenant": TENANT_ID, "audiences": ["api"], "proxy": "http://proxy:1" });

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    certificate::ClientCertificate,
     endpoint::{
         Call, Dialect, Head, OnFailure, Refusal, Reply, SignInSettings, UserIds,
         callers::{Caller, Callers},
@@ -95,7 +96,8 @@ impl SignIn {
         if *call.method != Method::POST {
             return Err(refused(Rejection::MethodNotAllowed));
         }
-        let caller = self.authenticate(call.headers, exchange, call.now, due).await.map_err(Failure::Unauthenticated)?;
+        let caller =
+            self.authenticate(call.headers, call.certificate, exchange, call.now, due).await.map_err(Failure::Unauthenticated)?;
         let said = match has_media_type(call.headers, "application/json") {
             true => read(call.body, &self.settings, caller.tenant()),
             false => Err((Rejection::BodyNotJson.into(), None)),
@@ -129,7 +131,7 @@ impl SignIn {
     /// Refuses what its header already tells is no call of a known caller, before its body is read.
     pub(super) async fn check_header(&self, head: Head<'_>, exchange: &Exchange) -> Result<(), Reply> {
         let due = head.came + self.settings.deadline;
-        match self.authenticate(head.headers, exchange, head.now, due).await {
+        match self.authenticate(head.headers, head.certificate, exchange, head.now, due).await {
             Ok(_) => Ok(()),
             Err(rejection) => Err(self.unauthenticated(rejection)),
         }
@@ -138,12 +140,14 @@ impl SignIn {
     async fn authenticate(
         &self,
         headers: &HeaderMap,
+        certificate: Option<&ClientCertificate>,
         exchange: &Exchange,
         now: Timestamp,
         due: Instant,
     ) -> Result<Caller<'_>, Rejection> {
         // Only keys are waited for. Nobody knows yet who calls, so this is no sign-in that may go on.
-        timeout_at(due, self.callers.authenticate(headers, exchange, now)).await.unwrap_or(Err(Rejection::KeyNotFetchedYet))
+        let authenticating = self.callers.authenticate(headers, certificate, exchange, now);
+        timeout_at(due, authenticating).await.unwrap_or(Err(Rejection::KeyNotFetchedYet))
     }
 
     /// Refuses a caller.

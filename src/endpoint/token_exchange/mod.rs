@@ -62,6 +62,7 @@ impl TokenExchange {
         let profile = profile(&self.targets, &request)?.unwrap_or(terms.profile);
         let identity = exchange.identify_next(call.last_token, request.subject_token.as_bytes(), call.now).await?;
         let user = identity.verified();
+        user.check_certificate(call.certificate.map(|shown| &shown.thumbprint))?;
         check_client(&client, user)?;
         terms.permission.check(user, None)?;
         if !request.scopes().all(|scope| user.scopes().any(|known| known == scope)) {

@@ -1,31 +1,44 @@
 //! One client connection: its peer, its bytes, and the request in progress.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::BytesMut;
 use rustls::ServerConnection;
 
 use crate::{
-    certificate::ClientCertificate,
-    proxy::client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream},
+    certificate::{ClientCertificate, ServerTls},
+    proxy::{
+        address::{Peer, Scheme},
+        client::{inbound::Inbound, intake::Intake, request_state::RequestState, stream::ClientStream},
+    },
+    token::Timestamp,
 };
 
 /// What is known of a connection from its beginning.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[allow(dead_code)] // Told to upstreams.
 pub(in crate::proxy) struct Arrival {
     /// The other end of the connection.
-    pub(in crate::proxy) peer: SocketAddr,
+    pub(in crate::proxy) peer: Peer,
     /// The port that it came to.
     pub(in crate::proxy) port: u16,
     /// What its handshake told, if it had one.
     pub(in crate::proxy) tls: Option<Box<Secure>>,
+    /// Where the listener only sends clients on: to https, at this port.
+    pub(in crate::proxy) redirect_port: Option<u16>,
+    /// How long what comes before its handshake, or its first header, has taken.
+    pub(in crate::proxy) waited: Duration,
 }
 
 /// What a TLS handshake told.
 #[derive(Clone, Debug)]
-#[allow(dead_code)] // For policies of client certificates.
 pub(in crate::proxy) struct Secure {
+    /// How the listener answers handshakes.
+    pub(in crate::proxy) listener: Arc<ServerTls>,
     /// The name that the client asked for, in lower case.
     pub(in crate::proxy) server_name: Option<String>,
     /// Whether both agreed on HTTP/2.
@@ -36,8 +49,9 @@ pub(in crate::proxy) struct Secure {
 
 impl Secure {
     /// What this session knows.
-    pub(super) fn of(session: &ServerConnection) -> Self {
+    pub(super) fn of(session: &ServerConnection, listener: Arc<ServerTls>) -> Self {
         Self {
+            listener,
             server_name: session.server_name().map(str::to_owned),
             is_http2: session.alpn_protocol() == Some(b"h2"),
             certificate: session.peer_certificates().and_then(ClientCertificate::of),
@@ -46,17 +60,29 @@ impl Secure {
 }
 
 impl Arrival {
-    /// A listener for IPv6 tells addresses of IPv4 as mapped ones; here they are what they are.
     pub(in crate::proxy) fn new(peer: SocketAddr, port: u16) -> Self {
-        Self { peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()), port, tls: None }
+        Self { peer: Peer::new(peer, Scheme::Http), port, tls: None, redirect_port: None, waited: Duration::ZERO }
+    }
+
+    /// The same after a handshake.
+    pub(super) fn secured(self, secure: Secure) -> Self {
+        Self { peer: self.peer.by(Scheme::Https), tls: Some(Box::new(secure)), ..self }
+    }
+
+    /// The certificate that the client has shown in the handshake, unless it has ended since.
+    pub(in crate::proxy) fn certificate(&self, now: SystemTime) -> Option<&ClientCertificate> {
+        self.tls.as_ref()?.certificate.as_ref().filter(|certificate| now <= certificate.not_after)
+    }
+
+    /// When the client's certificate ends, if it has shown one: what rests on the handshake does not outlive it.
+    pub(in crate::proxy) fn certificate_end(&self) -> Option<Timestamp> {
+        self.tls.as_ref()?.certificate.as_ref().map(|certificate| certificate.not_after.into())
     }
 }
 
 /// One client connection, for all who see to it.
 #[derive(Debug)]
 pub(in crate::proxy) struct Connection {
-    /// As text, for the log.
-    peer: Arc<str>,
     arrival: Arc<Arrival>,
     stream: Option<ClientStream>,
     request: Arc<RequestState>,
@@ -67,19 +93,12 @@ impl Connection {
     /// `stream` is what a tunnel goes on with.
     pub(in crate::proxy) fn new(arrival: Arrival, stream: Option<ClientStream>, header_timeout: Duration, intake: Intake) -> Self {
         let request = Arc::new(RequestState::new(header_timeout));
-        Self {
-            peer: arrival.peer.to_string().into(),
-            arrival: Arc::new(arrival),
-            stream,
-            request,
-            inbound: Arc::new(Inbound::new(intake)),
-        }
+        Self { arrival: Arc::new(arrival), stream, request, inbound: Arc::new(Inbound::new(intake)) }
     }
 
     /// The connection as one of its streams sees it, of HTTP/2: with a request of its own.
     pub(super) fn of_stream(&self) -> Self {
         Self {
-            peer: Arc::clone(&self.peer),
             arrival: Arc::clone(&self.arrival),
             stream: None,
             request: Arc::new(self.request.of_stream()),
@@ -93,9 +112,9 @@ impl Connection {
         &self.arrival
     }
 
-    /// The client's address and port.
-    pub(in crate::proxy) fn peer(&self) -> &str {
-        &self.peer
+    /// Who is at the other end.
+    pub(in crate::proxy) fn peer(&self) -> &Peer {
+        &self.arrival.peer
     }
 
     /// Its bytes, for who goes on with them after Pingora's session.
@@ -126,20 +145,5 @@ impl Connection {
     pub(in crate::proxy) fn put_back(&self, bytes: BytesMut) {
         self.request.received_bytes();
         self.inbound.with_intake(|intake| intake.put_back(bytes));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metrics::IntGauge;
-
-    #[test]
-    fn an_address_of_ipv4_is_told_as_one() {
-        let intake = || Intake::new(1_024, IntGauge::new("held", "held").unwrap());
-        let arrival = |address: &str| Arrival::new(address.parse().unwrap(), 8080);
-        let peer = |address: &str| Connection::new(arrival(address), None, Duration::ZERO, intake()).peer().to_owned();
-        assert_eq!(peer("[::ffff:127.0.0.1]:5"), "127.0.0.1:5");
-        assert_eq!(peer("[2001:db8::1]:5"), "[2001:db8::1]:5");
     }
 }

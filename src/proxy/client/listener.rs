@@ -20,6 +20,7 @@ use crate::{
     metrics::{IntGauge, Listening, Metrics},
     proxy::{
         client::{
+            announced::Announcements,
             connection::{Arrival, Secure},
             cut::Cut,
             displacing::{self, OpenConnections},
@@ -41,6 +42,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(30);
 pub(in crate::proxy) struct Listener<S> {
     workers: Vec<Worker<S>>,
     serving: Serving,
+    announcements: Announcements,
     /// None where no port has TLS.
     handshakes: Option<Handshakes>,
 }
@@ -49,8 +51,12 @@ pub(in crate::proxy) struct Listener<S> {
 pub(in crate::proxy) struct Port {
     pub(in crate::proxy) socket: TcpListener,
     pub(in crate::proxy) number: u16,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub(in crate::proxy) proxy_protocol: bool,
     /// How handshakes are answered; none: the port is for plain HTTP.
     pub(in crate::proxy) tls: Option<Arc<ServerTls>>,
+    /// Where clients are sent on, if nothing else is done for them: to https, at this port.
+    pub(in crate::proxy) redirect_port: Option<u16>,
 }
 
 /// What all connections of one run share.
@@ -96,7 +102,8 @@ impl<S: Serve> Listener<S> {
             |event_loop: &EventLoop| Worker { service: Arc::new(service()), event_loop: event_loop.clone(), open: Arc::default() };
         let workers = loops.iter().map(worker).collect();
         let handshakes = is_tls.then(Handshakes::start).transpose()?;
-        Ok(Self { workers, serving: Serving { settings, trust, metrics }, handshakes })
+        let announcements = Announcements::new(Arc::clone(&settings), Arc::clone(&metrics));
+        Ok(Self { workers, serving: Serving { settings, trust, metrics }, announcements, handshakes })
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is in progress.
@@ -141,11 +148,34 @@ impl<S: Serve> Listener<S> {
             let Some(place) = self.place(run).await else { return };
             self.metrics().proxy.connections_accepted.inc();
             let counted = Counted::new(&self.metrics().proxy.connections);
-            let newcomer = Newcomer { stream, arrival: Arrival::new(peer, port.number), place, counted };
-            match &port.tls {
-                None => self.hand_over(newcomer, run, |stream| TcpStream::from_std(stream).map(ClientStream::from)),
-                Some(tls) => self.shake_hands(newcomer, Arc::clone(tls), run),
+            let arrival = Arrival { redirect_port: port.redirect_port, ..Arrival::new(peer, port.number) };
+            let newcomer = Newcomer { stream, arrival, place, counted };
+            match port.proxy_protocol {
+                false => self.receive(newcomer, port.tls.clone(), run),
+                true => self.hear(newcomer, port.tls.clone(), run),
             }
+        }
+    }
+
+    /// Hears from a proxy whom a connection is from, and what comes then.
+    fn hear(self: &Arc<Self>, newcomer: Newcomer<std::net::TcpStream>, tls: Option<Arc<ServerTls>>, run: &Arc<Run>) {
+        let (this, within) = (Arc::clone(self), Arc::clone(run));
+        run.connections.spawn(async move {
+            let Newcomer { stream, arrival, place, counted } = newcomer;
+            let Ok(mut stream) = TcpStream::from_std(stream) else { return };
+            if let Some(arrival) = this.announcements.hear(&mut stream, arrival, &within.ending.stopping).await
+                && let Ok(stream) = stream.into_std()
+            {
+                this.receive(Newcomer { stream, arrival, place, counted }, tls, &within);
+            }
+        });
+    }
+
+    /// Serves a connection, after its handshake if its port has TLS.
+    fn receive(self: &Arc<Self>, newcomer: Newcomer<std::net::TcpStream>, tls: Option<Arc<ServerTls>>, run: &Arc<Run>) {
+        match tls {
+            None => self.hand_over(newcomer, run, |stream| TcpStream::from_std(stream).map(ClientStream::from)),
+            Some(tls) => self.shake_hands(newcomer, tls, run),
         }
     }
 
@@ -154,14 +184,14 @@ impl<S: Serve> Listener<S> {
         let Some(thread) = self.handshakes.as_ref().and_then(Handshakes::next_thread) else { return };
         let (this, within) = (Arc::clone(self), Arc::clone(run));
         let shaking = async move {
-            let Newcomer { stream, mut arrival, place, counted } = newcomer;
+            let Newcomer { stream, arrival, place, counted } = newcomer;
             let Some(handshakes) = &this.handshakes else { return };
             let shaken = tokio::select! {
                 shaken = handshakes.shake_hands(stream, &tls, this.metrics()) => shaken,
                 () = within.ending.cut.cancelled() => None,
             };
             if let Some(secured) = shaken {
-                arrival.tls = Some(Box::new(Secure::of(secured.session())));
+                let arrival = arrival.secured(Secure::of(secured.session(), tls));
                 let newcomer = Newcomer { stream: secured, arrival, place, counted };
                 this.hand_over(newcomer, &within, |secured| secured.into_stream().map(ClientStream::from));
             }

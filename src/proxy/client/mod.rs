@@ -1,6 +1,7 @@
 //! The client's side: accepting sockets, spreading them over event loops, connections with their deadlines, and client input
 //! that is not a request yet. Knows neither routes nor upstreams.
 
+mod announced;
 mod clock_watch;
 mod connection;
 mod cut;
@@ -29,7 +30,7 @@ mod transport;
 mod unreadable;
 
 pub(in crate::proxy) use self::{
-    connection::Connection,
+    connection::{Arrival, Connection, Secure},
     cut::Cut,
     key_watch::KeyWatch,
     listener::{Listener, Port},
@@ -46,4 +47,4 @@ pub use self::{
 };
 
 #[cfg(feature = "bench")]
-pub(in crate::proxy) use self::{connection::Arrival, intake::Intake};
+pub(in crate::proxy) use self::intake::Intake;

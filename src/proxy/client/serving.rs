@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Poll, ready},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -28,6 +28,7 @@ use crate::{
         transport::{Transport, Unsent},
         unreadable::Unreadable,
     },
+    token::Timestamp,
 };
 
 /// What is left to do with a connection whose requests are over.
@@ -76,7 +77,11 @@ impl Serving {
         let (connection, stream_grace) = {
             let listen = self.settings.load();
             let intake = Intake::new(listen.header_bytes, self.metrics.proxy.unfinished_header_bytes.clone());
+            let left = listen.header_timeout.saturating_sub(arrival.waited);
             let connection = Connection::new(arrival, Some(stream.clone()), listen.header_timeout, intake);
+            if left < listen.header_timeout {
+                connection.request().set_deadline(Timestamp::from(SystemTime::now()).plus(left), Cut::HeaderTimeout);
+            }
             connection.request().bound_writes(listen.write_timeout);
             (Arc::new(connection), listen.stream_grace)
         };

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::certificate::TlsSettings;
+use crate::{certificate::TlsSettings, proxy::address::TrustSettings};
 
 /// The listeners for clients, and what all their connections have in common.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,8 @@ pub struct ListenSettings {
     pub stream_grace: Duration,
     /// How often both sides of a WebSocket are pinged. Default never; 1 s to 1 h.
     pub ping_every: Option<Duration>,
+    /// Which proxies in front are believed about who the client is. Default: none.
+    pub trust: TrustSettings,
     /// Connections of HTTP/2.
     pub http2: Http2Settings,
 }
@@ -62,6 +64,7 @@ impl Default for ListenSettings {
             max_stream_age: None,
             stream_grace: Duration::from_secs(2),
             ping_every: None,
+            trust: TrustSettings::default(),
             http2: Http2Settings::default(),
         }
     }
@@ -70,7 +73,10 @@ impl Default for ListenSettings {
 impl ListenSettings {
     /// Whether the listeners are where they are in `other`, each with or without TLS as there: what only a restart can change is the same.
     pub fn has_places_of(&self, other: &Self) -> bool {
-        let places = |settings: &Self| settings.listeners.iter().map(|one| (one.address, one.tls.is_some())).collect::<Vec<_>>();
+        let places = |settings: &Self| {
+            let place = |one: &ListenerSettings| (one.address, one.proxy_protocol, one.tls.is_some(), one.redirect_port);
+            settings.listeners.iter().map(place).collect::<Vec<_>>()
+        };
         places(self) == places(other)
     }
 
@@ -85,8 +91,12 @@ impl ListenSettings {
 pub struct ListenerSettings {
     /// Address and port; port 0 chooses a free one. Default `0.0.0.0:8080`.
     pub address: SocketAddr,
+    /// Whether each connection begins with a header of the PROXY protocol, from a trusted proxy. Default: no.
+    pub proxy_protocol: bool,
     /// TLS. Default: plain HTTP.
     pub tls: Option<TlsSettings>,
+    /// Clients are sent on to https at this port, and nothing else is done for them. Only without TLS. Default: they are served.
+    pub redirect_port: Option<u16>,
 }
 
 impl Default for ListenerSettings {
@@ -98,6 +108,6 @@ impl Default for ListenerSettings {
 impl ListenerSettings {
     /// One for plain HTTP.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address, tls: None }
+        Self { address, proxy_protocol: false, tls: None, redirect_port: None }
     }
 }

@@ -92,10 +92,14 @@ impl Unreadable {
     const fn words(self) -> &'static str {
         match self {
             Self::ProxyProtocol => {
-                "it looks like the PROXY protocol, which is not supported: disable it in the load balancer in front"
+                "it looks like the PROXY protocol: set listen.proxy_protocol, or disable it in the load balancer in front"
             }
-            Self::Tls => "it looks like TLS, which is not supported: terminate it in the proxy in front, or use http://",
-            Self::Http2 => "it looks like HTTP/2 without TLS, which is not supported: use HTTP/1.1 in the proxy in front",
+            Self::Tls => {
+                "it looks like TLS, but this listener is for plain HTTP: use http://, or give the listener a certificate (listen.tls)"
+            }
+            Self::Http2 => {
+                "it looks like HTTP/2 without TLS, which is not supported: use HTTP/1.1 in the proxy in front, or TLS (listen.tls)"
+            }
             Self::RequestLine => "its first line is not method, target and version",
             Self::Version => "its version is neither HTTP/1.0 nor HTTP/1.1",
             Self::Target => "its target contains white space, a control character or a fragment (#)",

@@ -2,6 +2,8 @@
 
 use http::{HeaderName, HeaderValue};
 
+use crate::proxy::http::Told;
+
 /// What the upstream gets instead of the client's value. Not to be printed either.
 #[derive(Default)]
 pub(in crate::proxy) struct Changes<'a> {
@@ -10,6 +12,7 @@ pub(in crate::proxy) struct Changes<'a> {
     pub(in crate::proxy) target: Option<&'a [u8]>,
     pub(in crate::proxy) fields: Vec<(HeaderName, Option<HeaderValue>)>,
     pub(in crate::proxy) has_body: bool,
+    pub(in crate::proxy) told: Told<'a>,
 }
 
 impl<'a> Changes<'a> {
@@ -36,6 +39,11 @@ impl<'a> Changes<'a> {
     /// A body follows: in chunks, unless a field says how long it is (RFC 9112 section 6.3).
     pub(in crate::proxy) fn announce_body(&mut self) {
         self.has_body = true;
+    }
+
+    /// What is said of the client, instead of all that it may have said itself.
+    pub(in crate::proxy) fn tell(&mut self, told: Told<'a>) {
+        self.told = told;
     }
 
     fn put(&mut self, name: HeaderName, value: Option<HeaderValue>) {

@@ -18,6 +18,8 @@ pub(in crate::proxy) struct Fields<'a> {
     pub(in crate::proxy) accepts_events: bool,
     /// Whether any field may name another path than the target.
     pub(in crate::proxy) names_path: bool,
+    /// Whether any field is one by which proxies in front say who the client is.
+    pub(in crate::proxy) tells_client: bool,
 }
 
 /// A field that may be in a header once.
@@ -40,7 +42,11 @@ impl<'a> Fields<'a> {
                 header::TRANSFER_ENCODING => fields.transfer_encoding.add(value),
                 header::UPGRADE => fields.names_websocket |= switch::names_websocket(value),
                 header::ACCEPT => fields.accepts_events |= lifetime::names_events(value),
-                _ => fields.names_path |= names_path(name.as_str()),
+                header::FORWARDED => fields.tells_client = true,
+                _ => {
+                    fields.names_path |= names_path(name.as_str());
+                    fields.tells_client |= matches!(name.as_str(), "x-forwarded-for" | "x-forwarded-proto");
+                }
             }
         }
         fields

@@ -8,6 +8,7 @@ mod lazy_timer;
 pub(in crate::proxy) mod lifetime;
 mod rate_limit;
 pub(in crate::proxy) mod switch;
+mod told;
 
 pub(in crate::proxy) use self::{
     changes::Changes,
@@ -15,4 +16,5 @@ pub(in crate::proxy) use self::{
     hop_by_hop::{Nominations, connection_options, list},
     lazy_timer::LazyTimer,
     rate_limit::RateLimit,
+    told::Told,
 };

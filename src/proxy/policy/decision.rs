@@ -8,6 +8,7 @@ use http::HeaderMap;
 use pingora::http::RequestHeader;
 
 use crate::{
+    certificate::ClientCertificate,
     endpoint::Endpoint,
     exchange::{Exchange, Identity, LastToken},
     proxy::{
@@ -44,6 +45,8 @@ pub(in crate::proxy) struct Asked<'a> {
     pub(in crate::proxy) body: Option<Bytes>,
     /// The token of the requests before this one on its connection.
     pub(in crate::proxy) last_token: &'a Mutex<LastToken>,
+    /// What the client has shown in the handshake of its connection.
+    pub(in crate::proxy) certificate: Option<&'a ClientCertificate>,
     pub(in crate::proxy) now: Timestamp,
 }
 
@@ -56,6 +59,8 @@ pub(in crate::proxy) struct Decided {
     pub(in crate::proxy) identity: Option<Arc<Identity>>,
     /// Whether its connection is to end after it, by a `Connection` of several lines: of these Pingora reads the first alone.
     pub(in crate::proxy) closes: bool,
+    /// Whether it says who the client is, as proxies in front do.
+    pub(in crate::proxy) tells_client: bool,
     pub(in crate::proxy) outcome: Result<Decision, Rejection>,
 }
 
@@ -77,7 +82,8 @@ pub(in crate::proxy) enum Decision {
 impl Policy {
     /// Decides about a request.
     pub(in crate::proxy) async fn decide(&self, asked: Asked<'_>) -> Decided {
-        let mut decided = Decided { route: None, identity: None, closes: false, outcome: Ok(Decision::NeedsBody) };
+        let mut decided =
+            Decided { route: None, identity: None, closes: false, tells_client: false, outcome: Ok(Decision::NeedsBody) };
         decided.outcome = self.outcome(asked, &mut decided).await;
         decided
     }
@@ -86,6 +92,7 @@ impl Policy {
         let Asked { request, is_too_large, has_body, .. } = asked;
         let preflight = if is_too_large { None } else { Preflight::of(request, has_body) };
         let fields = Fields::of(&request.headers);
+        decided.tells_client = fields.tells_client;
         target::check_message(&request.method, &fields)?;
         target::check_target(&request.method, request.raw_path(), asked.raw_header)?;
         let is_preflight = preflight.is_some();
@@ -107,6 +114,9 @@ impl Policy {
         if is_too_large {
             return Err(Rejection::HeadersTooLarge);
         }
+        if route.requires_certificate && asked.certificate.is_none() {
+            return Err(Rejection::CertificateRequired);
+        }
         if let Some(endpoint) = &route.endpoint {
             // At exactly its path: a rule in front of the gateway that names it holds for every call.
             let is_named = found.also.is_empty() && path == route.path().as_bytes();
@@ -118,10 +128,11 @@ impl Policy {
         route.allowed_origins.check_socket(&request.headers)?;
         decided.closes = fields.connection == Single::Often
             && connection_options(&request.headers).any(|option| option.eq_ignore_ascii_case(b"close"));
+        let certificate = asked.certificate;
         let is_websocket = !has_body && fields.names_websocket && switch::asks_for_websocket(request);
         let lifetime = lifetime::of(is_websocket, fields.accepts_events);
         let permitted = self.by_route(asked, &found, is_websocket, lifetime, &mut decided.identity).await;
-        if permitted.is_err() && !found.also.is_empty() {
+        if permitted.is_err() {
             // The challenge is that of the route whose permission is missing.
             let identity = decided.identity.as_ref();
             let lacks = |route: &&Arc<Route>| identity.is_none_or(|identity| check(route, identity.verified(), request).is_err());
@@ -131,8 +142,10 @@ impl Policy {
             Err(Rejection::MissingToken) if is_preflight => Err(Rejection::PreflightNotConfigured),
             Err(rejection) => Err(rejection),
             Ok(None) => Ok(Decision::NeedsBody),
-            Ok(Some(permit)) if is_websocket => Ok(Decision::OpenWebSocket(permit)),
-            Ok(Some(permit)) => Ok(Decision::Forward(permit)),
+            Ok(Some(mut permit)) => {
+                permit.forward_certificate(route.forward_certificate, certificate);
+                Ok(if is_websocket { Decision::OpenWebSocket(permit) } else { Decision::Forward(permit) })
+            }
         }
     }
 
@@ -194,6 +207,7 @@ impl Policy {
                 return Ok(Some(Permit::left_to_backend(placeholder, exchanged(&Permit::PLACEHOLDER)?)));
             }
         };
+        identity.verified().check_certificate(thumbprint(asked.certificate))?;
         found.routes().try_for_each(|route| check(route, identity.verified(), request))?;
         let admission = self.exchange.admit(identity, route.profile, lifetime, asked.now).await?;
         let user_token = NewToken::from_authorization(admission.authorization());
@@ -220,6 +234,7 @@ impl Policy {
             }
         };
         let identity = whose.insert(self.exchange.identify(sent.token.as_bytes(), asked.now).await?);
+        identity.verified().check_certificate(thumbprint(asked.certificate))?;
         found.routes().try_for_each(|route| check(route, identity.verified(), request))?;
         let admission = self.exchange.admit(identity, route.profile, Lifetime::Ttl, asked.now).await?;
         let token = NewToken::from_authorization(admission.authorization());
@@ -232,6 +247,10 @@ impl Policy {
 
 fn parts(request: &RequestHeader) -> Parts<'_> {
     Parts { target: request.raw_path(), headers: &request.headers }
+}
+
+fn thumbprint(certificate: Option<&ClientCertificate>) -> Option<&[u8; 32]> {
+    certificate.map(|certificate| &certificate.thumbprint)
 }
 
 /// Checks that a token has the permission that a route requires.
@@ -255,3 +274,7 @@ fn only_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
 #[cfg(test)]
 #[path = "decision_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "certificate_tests.rs"]
+mod certificate_tests;

@@ -163,7 +163,7 @@ fn cases() -> Vec<Case> {
 
 fn asked<'a>(request: &'a RequestHeader, last_token: &'a Mutex<LastToken>, body: Option<Bytes>) -> Asked<'a> {
     let has_body = body.is_some();
-    Asked { request, raw_header: b"", is_too_large: false, has_body, body, last_token, now: at(500) }
+    Asked { request, raw_header: b"", is_too_large: false, has_body, body, last_token, certificate: None, now: at(500) }
 }
 
 fn word(outcome: &Result<Decision, Rejection>) -> &'static str {

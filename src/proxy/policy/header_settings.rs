@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::proxy::address::ClientField;
+
 /// Headers of the client that never reach an upstream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeaderSettings {
@@ -224,6 +226,16 @@ impl HeaderSettings {
         }
         let strip = self.strip.iter().map(String::as_str).chain(Self::FORWARDED_HOSTS.iter().copied());
         Cow::Owned(Self { strip: strip.map(str::to_owned).collect() })
+    }
+}
+
+impl HeaderSettings {
+    /// With the field by which trusted proxies say who the client is.
+    pub(in crate::proxy) fn with_client_field(mut self, field: &ClientField) -> Self {
+        if let ClientField::Named(name) = field {
+            self.strip.push(name.as_str().to_owned());
+        }
+        self
     }
 }
 

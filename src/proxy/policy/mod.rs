@@ -20,7 +20,7 @@ pub use self::{
     error_format::ErrorShape,
     header_settings::HeaderSettings,
     origin::AllowedOrigins,
-    route::{Access, OnInvalid, ResourceSettings, RouteSettings},
+    route::{Access, ForwardCertificate, OnInvalid, ResourceSettings, RouteSettings},
     token_place::{BodyCondition, BodyPlace, ProtocolForm, TokenPlace},
 };
 pub(in crate::proxy) use self::{

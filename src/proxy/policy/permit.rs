@@ -5,11 +5,12 @@ use http::{HeaderName, HeaderValue, header};
 use pingora::{Result, http::ResponseHeader};
 
 use crate::{
+    certificate::ClientCertificate,
     exchange::Admission,
     proxy::{
         http::Changes,
         policy::{
-            route::{Passage, Placeholder},
+            route::{ForwardCertificate, Passage, Placeholder},
             token_place::{self, NewToken, Rewrite, Trace},
         },
     },
@@ -49,6 +50,20 @@ impl Permit {
 
     pub(in crate::proxy) fn left_to_backend(placeholder: Placeholder, rewrite: Rewrite) -> Self {
         Self { right: Right::Placeholder(placeholder), rewrite }
+    }
+
+    /// Tells the upstream of the client's certificate (RFC 9440), if the connection has one.
+    pub(super) fn forward_certificate(&mut self, forward: ForwardCertificate, certificate: Option<&ClientCertificate>) {
+        const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+        const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
+        let Some(certificate) = certificate.filter(|_| forward != ForwardCertificate::None) else { return };
+        let headers = &mut self.rewrite.headers;
+        headers.push((CLIENT_CERT, Some(certificate.client_cert().clone())));
+        if forward == ForwardCertificate::Chain
+            && let Some(chain) = certificate.client_cert_chain()
+        {
+            headers.push((CLIENT_CERT_CHAIN, Some(chain.clone())));
+        }
     }
 
     /// When the token that it rests on ends.

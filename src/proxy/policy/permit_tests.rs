@@ -46,7 +46,8 @@ async fn decided(route: RouteSettings, request: &RequestHeader, body: Option<&st
     let last_token = Mutex::default();
     let body = body.map(|body| Bytes::from(body.to_owned()));
     let has_body = body.is_some();
-    let asked = Asked { request, raw_header: b"", is_too_large: false, has_body, body, last_token: &last_token, now: at(500) };
+    let (last_token, certificate) = (&last_token, None);
+    let asked = Asked { request, raw_header: b"", is_too_large: false, has_body, body, last_token, certificate, now: at(500) };
     policy.decide(asked).await.outcome
 }
 

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName};
 use pingora::Result;
 
 use crate::proxy::{
+    address,
     http::{Nominations, hop_by_hop},
     policy::header_settings::HeaderSettings,
 };
@@ -41,13 +42,23 @@ impl StripList {
         for name in FRAMING {
             list.add(Unwanted::OtherSpelling(name));
         }
-        for name in settings.strip.iter().map(String::as_str).chain(written.iter().copied()).chain(hop_by_hop::NAMES) {
-            list.add(match name.strip_suffix('*') {
+        list.add_all(settings.strip.iter().map(String::as_str).chain(written.iter().copied()).chain(hop_by_hop::NAMES));
+        list
+    }
+
+    /// With what tells who the client is, which upstreams hear from the gateway alone.
+    pub(super) fn with_tellings(mut self) -> Self {
+        self.add_all(address::TELLING.into_iter());
+        self
+    }
+
+    fn add_all<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        for name in names {
+            self.add(match name.strip_suffix('*') {
                 Some(beginning) => Unwanted::Beginning(folded(beginning)),
                 None => Unwanted::Name(folded(name)),
             });
         }
-        list
     }
 
     fn add(&mut self, unwanted: Unwanted) {
@@ -238,6 +249,13 @@ mod tests {
             StripList::new(&HeaderSettings::default(), &["authorization"]).except(&["authorization", "x-realm-access-token"]);
         let sent = ["authorization", "x-realm-access-token", "x_realm_access_token", "x-user"];
         assert_eq!(left(&sent, &list), ["authorization", "x-realm-access-token"]);
+    }
+
+    #[test]
+    fn what_tells_who_the_client_is_goes_in_every_spelling() {
+        let list = StripList::new(&HeaderSettings { strip: Vec::new() }, &[]).with_tellings();
+        let names = ["x-forwarded-for", "X_Forwarded_Proto", "forwarded", "x.real.ip", "x-forwarded-server", "x-edge"];
+        assert_eq!(left(&names, &list), ["x-edge"]);
     }
 
     #[test]

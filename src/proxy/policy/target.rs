@@ -33,7 +33,7 @@ pub(super) fn check_message(method: &Method, fields: &Fields<'_>) -> Result<(), 
 
 /// Accepts a path (RFC 9112 section 3.2.1). The absolute form is for proxies, which this is not to its clients; and `*` with `OPTIONS` asks
 /// about a server, not about anything that a route could take. `header` is what was sent, of which Pingora leaves out a fragment.
-pub(super) fn check_target(method: &Method, raw_target: &[u8], header: &[u8]) -> Result<(), Rejection> {
+pub(in crate::proxy) fn check_target(method: &Method, raw_target: &[u8], header: &[u8]) -> Result<(), Rejection> {
     // A target is followed by a space (RFC 9112 section 3). Empty lines may stand before it.
     let line = header.trim_ascii_start();
     let has_fragment = line.get(method.as_str().len() + 1 + raw_target.len()) == Some(&b'#');

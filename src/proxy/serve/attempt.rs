@@ -6,6 +6,7 @@ use http::{StatusCode, header};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::Stream};
 
 use crate::proxy::{
+    address::told,
     client::ClientSession,
     http::Changes,
     policy::Permit,
@@ -35,6 +36,8 @@ impl Gateway {
         if let Some(host) = upstream.host_value() {
             changes.set(header::HOST, host.clone());
         }
+        let (peer, told_of) = (context.record.connection.peer(), context.record.client.as_deref());
+        changes.tell(told(peer, told_of, &client.headers, context.live.tell, context.live.has_hosts));
         change(&mut changes);
         UpstreamRequest::new(client, changes, is_unwanted)
             .map_err(|Malformed(what)| Error::explain(ErrorType::InternalError, format!("the request cannot be written: {what}")))

@@ -41,9 +41,17 @@ pub(super) enum Stopped {
 }
 
 /// Reads the body of a call, unless its header tells that it is refused.
-pub(super) async fn hear(client: &mut ClientSession, live: &Live, endpoint: &Endpoint, came: Instant) -> Heard {
+pub(super) async fn hear(
+    client: &mut ClientSession,
+    record: &RequestRecord,
+    live: &Live,
+    endpoint: &Endpoint,
+    came: Instant,
+) -> Heard {
     let header = client.req_header();
-    let head = Head { method: &header.method, headers: &header.headers, now: SystemTime::now().into(), came };
+    let now = SystemTime::now();
+    let certificate = record.connection.arrival().certificate(now);
+    let head = Head { method: &header.method, headers: &header.headers, certificate, now: now.into(), came };
     if let Err(reply) = endpoint.check_header(head, &live.policy.exchange).await {
         return Heard::Stopped(Stopped::Replied(reply));
     }
@@ -67,9 +75,11 @@ pub(super) async fn answer(
     let Some(route) = record.route.clone() else { return Ok(()) };
     let header = client.req_header();
     // Reading the body may have taken some time.
-    let now = Timestamp::from(SystemTime::now());
+    let now = SystemTime::now();
     let last_token = record.state.last_token();
-    let call = Call { method: &header.method, headers: &header.headers, body: &body, last_token, now, came };
+    let certificate = record.connection.arrival().certificate(now);
+    let now = Timestamp::from(now);
+    let call = Call { method: &header.method, headers: &header.headers, body: &body, last_token, certificate, now, came };
     let reply = endpoint.answer(call, terms(&route), &live.policy.exchange).await;
     reply_with(client, record, reply).await
 }

@@ -14,13 +14,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    certificate::ServerTls,
     endpoint::Endpoint,
     metrics::Metrics,
     proxy::{
+        address::Client,
         client::{ClientSession, Complaints, Connection, Cut, KeyWatch, ListenSettings},
         policy::{Asked, Decided, Decision, Permit},
         serve::{
             answer,
+            door::{self, AtDoor},
             endpoint::{self, Heard, Stopped},
             live::{Live, LiveProxy},
             record::{Outcome, RequestRecord},
@@ -59,6 +62,8 @@ pub(in crate::proxy) struct Gateway {
     pub(super) stopping: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
     pub(super) complaints: Arc<Complaints>,
+    /// How the listeners with TLS answer handshakes.
+    certificates: Arc<[Arc<ServerTls>]>,
 }
 
 /// One request while it lasts.
@@ -101,8 +106,8 @@ impl Gateway {
         connector: Arc<TransportConnector>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let live = Arc::clone(&live.live);
-        Self { live, key_watch, connector, stopping: CancellationToken::new(), metrics, complaints: Arc::default() }
+        let (live, certificates) = (Arc::clone(&live.live), live.certificates().iter().flatten().cloned().collect());
+        Self { live, key_watch, connector, stopping: CancellationToken::new(), metrics, complaints: Arc::default(), certificates }
     }
 
     /// Begins with a request whose header has been read: it is counted, and the client's connection gets its limits.
@@ -113,6 +118,7 @@ impl Gateway {
         context.began_after_changes = changes;
         let header = client.req_header();
         context.record.request = Some((header.method.clone(), header.uri.clone()));
+        context.record.client = Client::told(connection.peer(), &header.headers, &context.live.listen.trust);
         limit(client, connection, &context.live.listen);
         self.end_when_stopping(client);
         context
@@ -128,6 +134,9 @@ impl Gateway {
 
     /// Decides about a request, and answers it unless it is to go upstream.
     pub(super) async fn admit(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Admitted> {
+        if let Some(met) = door::met(client, context.record.connection.arrival(), &self.certificates) {
+            return Box::pin(self.turn_away(met, client, context)).await;
+        }
         let decided = match decide(client, context, None).await {
             // Boxed, so that the rare case does not make every request's future large.
             Ok(Decision::NeedsBody) => Box::pin(decide_by_body(client, context)).await,
@@ -162,11 +171,19 @@ impl Gateway {
         }
     }
 
+    /// Answers a request that goes no further than its listener.
+    async fn turn_away(&self, met: AtDoor, client: &mut ClientSession, context: &mut RequestContext) -> Result<Admitted> {
+        match door::reply(met, client, &self.certificates) {
+            Err(rejection) => self.refuse(client, context, rejection).await,
+            Ok(reply) => endpoint::reply_with(client, &mut context.record, reply).await.map(|()| Admitted::Answered),
+        }
+    }
+
     /// Has an endpoint answer a request. If the settings have changed while its body came, it is decided about again: what it rests on may be
     /// gone.
     async fn call(&self, client: &mut ClientSession, context: &mut RequestContext, endpoint: Arc<Endpoint>) -> Result<Admitted> {
         let came = Instant::now();
-        let body = match endpoint::hear(client, &context.live, &endpoint, came).await {
+        let body = match endpoint::hear(client, &context.record, &context.live, &endpoint, came).await {
             Heard::Whole(body) => body,
             Heard::Stopped(Stopped::Failed(error)) => return Err(error),
             Heard::Stopped(Stopped::Replied(reply)) => {
@@ -225,7 +242,10 @@ impl Gateway {
     /// When the request's connection ends, and why then: with what the request rests on, or at the greatest age of a stream.
     pub(super) fn end(&self, context: &RequestContext) -> (Timestamp, Cut) {
         let permit = context.record.permit.as_ref();
+        let certificate_end = context.record.connection.arrival().certificate_end();
         let token_end = permit.and_then(Permit::end);
+        let token_end = token_end.map(|end| certificate_end.map_or(end, |certificate| end.min(certificate)));
+        let token_end = token_end.or(certificate_end.filter(|_| permit.is_some()));
         let age_limit = match permit.and_then(Permit::left_for) {
             Some(_) => Some(LEFT_TO_BACKEND_TIMEOUT),
             None => context.live.listen.max_stream_age,
@@ -248,7 +268,8 @@ impl Gateway {
 async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: Option<Bytes>) -> Result<Decision, Rejection> {
     let RequestContext { record, live, .. } = context;
     let raw_header = client.raw_header();
-    let now = if body.is_none() { record.began } else { SystemTime::now() };
+    let is_first = body.is_none();
+    let now = if is_first { record.began } else { SystemTime::now() };
     let asked = Asked {
         raw_header: &raw_header,
         is_too_large: raw_header.len() > live.listen.header_bytes,
@@ -256,10 +277,14 @@ async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: 
         request: client.req_header(),
         body,
         last_token: record.state.last_token(),
+        certificate: record.connection.arrival().certificate(now),
         now: Timestamp::from(now),
     };
-    let Decided { route, identity, closes, outcome } = live.policy.decide(asked).await;
+    let Decided { route, identity, closes, tells_client, outcome } = live.policy.decide(asked).await;
     record.route = route;
+    if tells_client && is_first && record.client.is_none() {
+        record.forwarded_ignored(&live.ignored);
+    }
     if identity.is_some() {
         record.state.rests_on(identity);
     }

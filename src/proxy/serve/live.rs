@@ -19,6 +19,7 @@ use crate::{
     metrics::Metrics,
     proxy::{
         ProxyError, ProxySettings,
+        address::TellSettings,
         client::{ListenSettings, ListenerSettings},
         http::RateLimit,
         policy::{Policy, Route, RouteSettings, RouteTable},
@@ -26,6 +27,9 @@ use crate::{
         upstream::{Backend, DrainError, SystemAuthorities, UpstreamView},
     },
 };
+
+/// How often the operator is told of a proxy that is not trusted.
+const IGNORED_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Everything that depends on the config and can change under traffic.
 #[derive(Debug)]
@@ -36,9 +40,15 @@ pub(in crate::proxy) struct Live {
     /// One for each upstream.
     pub(super) pins: Vec<PinWatch>,
     pub(in crate::proxy) realm: String,
+    /// What upstreams are told of clients.
+    pub(super) tell: TellSettings,
+    /// Whether a route is for a host, so that nothing else may name one.
+    pub(super) has_hosts: bool,
     pub(in crate::proxy) access_log: Option<Arc<AccessLog>>,
     /// For preflights of pages that no route has `cors` for.
     pub(super) preflights: RateLimit,
+    /// For what proxies say that are not trusted.
+    pub(super) ignored: RateLimit,
 }
 
 impl Live {
@@ -56,7 +66,8 @@ impl Live {
             Some(same) if same.is_by(one) => Ok(Arc::clone(same)),
             before => Backend::new(one.clone(), before.map(|before| &**before), &system).map(Arc::new),
         });
-        let headers = settings.headers.for_hosts(settings.routes.iter().map(|route| &route.host));
+        let headers = settings.headers.for_hosts(settings.routes.iter().map(|route| &route.host)).into_owned();
+        let headers = headers.with_client_field(&settings.listen.trust.client_field);
         let route = |one: &RouteSettings| {
             let prefix = settings.upstreams.get(one.upstream).map_or("", |upstream| &upstream.prefix);
             let route = Route::new(one, &headers, metrics.proxy.route(&one.name)).with_prefix(prefix);
@@ -71,8 +82,11 @@ impl Live {
             pins: pins.collect(),
             policy: Policy { routes, exchange },
             realm: settings.realm.clone(),
+            tell: settings.tell,
+            has_hosts: settings.routes.iter().any(|route| route.host.is_some()),
             access_log,
             preflights: RateLimit::every(Duration::from_secs(10)),
+            ignored: RateLimit::every(IGNORED_INTERVAL),
         })
     }
 
@@ -136,7 +150,10 @@ impl LiveProxy {
             let load = |settings| ServerTls::load(settings, SystemTime::now()).map(Arc::new);
             listener.tls.as_ref().map(load).transpose().map_err(|source| refused(listener, source))
         };
-        let certificates = live.listen.listeners.iter().map(load).collect::<Result<_, _>>()?;
+        let certificates: Vec<_> = live.listen.listeners.iter().map(load).collect::<Result<_, _>>()?;
+        for tls in certificates.iter().flatten() {
+            tls.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        }
         let listen = Arc::new(ArcSwap::from_pointee(live.listen.clone()));
         let exchange = Arc::new(ArcSwap::new(Arc::clone(&live.policy.exchange)));
         let live = Arc::new(ArcSwap::from_pointee(live));

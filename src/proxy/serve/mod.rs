@@ -4,6 +4,7 @@
 mod access_log;
 mod answer;
 mod attempt;
+mod door;
 mod endpoint;
 mod failing;
 mod failure;

@@ -12,7 +12,9 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use crate::{
     metrics::Metrics,
     proxy::{
+        address::Client,
         client::{Connection, Cut, RequestState},
+        http::RateLimit,
         policy::{Permit, Route},
         serve::access_log::{AccessLog, Line},
         upstream::UpstreamFault,
@@ -73,6 +75,8 @@ impl BreakOff {
 pub(in crate::proxy) struct RequestRecord {
     pub(in crate::proxy) connection: Arc<Connection>,
     pub(in crate::proxy) state: Arc<RequestState>,
+    /// Who the client is, where a trusted proxy has said so. Else it is the connection's peer.
+    pub(in crate::proxy) client: Option<Box<Client>>,
     pub(in crate::proxy) route: Option<Arc<Route>>,
     pub(in crate::proxy) permit: Option<Permit>,
     pub(in crate::proxy) outcome: Outcome,
@@ -98,6 +102,7 @@ impl RequestRecord {
         Self {
             connection,
             state,
+            client: None,
             route: None,
             permit: None,
             outcome: Outcome::Unanswered,
@@ -119,6 +124,7 @@ impl RequestRecord {
         Self {
             connection: Arc::clone(&self.connection),
             state: Arc::clone(&self.state),
+            client: self.client.take(),
             route: self.route.take(),
             permit: self.permit.take(),
             request: self.request.take(),
@@ -148,6 +154,25 @@ impl RequestRecord {
         self.count(took);
         if let Some(log) = &self.access_log {
             self.log(log, took);
+        }
+    }
+
+    /// The address of the client, and its port where that is known.
+    pub(in crate::proxy) fn client_text(&self) -> &str {
+        self.client.as_ref().map_or(self.connection.peer().text(), |client| client.text())
+    }
+
+    /// Notes that what the request says of its client does not count. From this machine or a private network, a proxy has said it that an
+    /// operator may have forgotten to name.
+    pub(super) fn forwarded_ignored(&self, complaint: &RateLimit) {
+        self.metrics.clients.forwarded_ignored.inc();
+        let peer = self.connection.peer();
+        if peer.is_near() && complaint.is_due() {
+            tracing::warn!(
+                peer = peer.text(),
+                "X-Forwarded-For and similar fields are ignored and replaced, because this peer is not a trusted proxy; if it is the \
+                 proxy in front, name it in listen.trusted_proxies"
+            );
         }
     }
 
@@ -229,7 +254,7 @@ impl RequestRecord {
             is_refusal: matches!(self.outcome, Outcome::Refused(_) | Outcome::Endpoint(_, Some(_))),
             websocket: self.is_websocket,
             duration: took,
-            client: self.connection.peer(),
+            client: self.client_text(),
         });
     }
 }

@@ -37,7 +37,7 @@ impl Gateway {
         let mut context = self.begin_unread(connection);
         context.record.outcome = Outcome::Refused(kind.rejection());
         self.metrics.proxy.unreadable.with_label_values(&[kind.label()]).inc();
-        self.complaints.tell(kind, connection.peer());
+        self.complaints.tell(kind, connection.peer().text());
         // The client may be gone; there is nobody else to tell.
         let _ = answer::refuse_unread(client, kind.rejection()).await;
         context

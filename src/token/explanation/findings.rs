@@ -7,7 +7,7 @@ use super::{
 use crate::token::{
     BearerToken, Check, ClaimRule, IssuerRule, NonceRule, PermissionSettings, Rejection, TenantRule, Timestamp, TokenKind,
     TokenLimits, TrustedIssuer, UnverifiedToken, UserIdRule, VerificationKey, VerifiedToken, algorithm_from_name,
-    claims::PARTIES,
+    claims::{CERTIFICATE_HASH, PARTIES},
     json::{self, Value},
 };
 
@@ -169,7 +169,7 @@ impl Findings<'_> {
                 ];
                 taken.iter().filter(|(taken, _)| *taken).map(|(_, kind)| kind_name(*kind)).collect::<Vec<_>>().join(" or ")
             }
-            Check::SenderConstraint => if settings.takes_sender_constrained { "any" } else { "no cnf" }.to_owned(),
+            Check::SenderConstraint => if settings.takes_sender_constrained { "any" } else { "no cnf but x5t#S256" }.to_owned(),
             Check::GroupOverage => if settings.takes_group_overage { "any" } else { "all groups in the token" }.to_owned(),
             Check::UserId => match &settings.user_id {
                 UserIdRule::Claims(names) if names.len() > 1 => format!("{}, which must agree", names.join(", or else ")),
@@ -236,6 +236,9 @@ impl Findings<'_> {
             },
             Check::SenderConstraint => match token.get("cnf") {
                 None => "no cnf".to_owned(),
+                Some(Value::Object(members)) if members.is_only(CERTIFICATE_HASH) => {
+                    format!("cnf with {CERTIFICATE_HASH}: accepted only on a connection with that certificate")
+                }
                 Some(Value::Object(members)) => {
                     let known = ["jkt", "x5t#S256", "jwk", "kid"].into_iter().find(|name| members.get(name).is_some());
                     known.map_or_else(|| "cnf".to_owned(), |name| format!("cnf with {name}"))

@@ -131,8 +131,17 @@ fn examples() -> Vec<Example> {
             Check::SenderConstraint,
             b2c().claim("cnf", json!({ "jkt": "x" })).rule(|rules| rules.takes_sender_constrained = false),
             Err(Rejection::SenderConstrained),
-            "no cnf",
+            "no cnf but x5t#S256",
             "cnf with jkt",
+        ),
+        (
+            Check::SenderConstraint,
+            b2c()
+                .claim("cnf", json!({ "x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2" }))
+                .rule(|rules| rules.takes_sender_constrained = false),
+            Err(Rejection::ClaimsMalformed),
+            "no cnf but x5t#S256",
+            "cnf with x5t#S256: accepted only on a connection with that certificate",
         ),
         (Check::GroupOverage, entra(), Ok(()), "any", "complete"),
         (

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::token::{IssuerSettings, NonceRule, Rejection::*, TokenKinds};
 
+/// A SHA-256, base64url (RFC 8705 section 3.1 has it).
+const HASH: &str = "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg0";
+
 pub(super) fn rows() -> Vec<Row> {
     vec![
         b2c_id_token().row("a B2C id token", IdToken),
@@ -34,7 +37,11 @@ pub(super) fn rows() -> Vec<Row> {
         b2c().without("azp").claim("cid", USER).row("sub is the client, cid", AppOnlyToken),
         b2c().claim("token_use", 7).row("token_use is a number", OtherKind),
         b2c().claim("cnf", json!({ "jkt": "x" })).rule(bearer_only).row("a DPoP token", SenderConstrained),
-        b2c().claim("cnf", json!({ "x5t#S256": "x" })).rule(bearer_only).row("a token bound to a certificate", SenderConstrained),
+        b2c().claim("cnf", json!({ "x5t#S256": HASH, "jkt": "x" })).rule(bearer_only).row("two keys at once", SenderConstrained),
+        b2c().claim("cnf", json!({ "x5t#S256": "x" })).row("a certificate's hash of one byte", ClaimsMalformed),
+        b2c().claim("cnf", json!({ "x5t#S256": format!("{HASH}=") })).row("a certificate's hash with padding", ClaimsMalformed),
+        b2c().claim("cnf", json!({ "x5t#S256": [HASH] })).row("a list of hashes", ClaimsMalformed),
+        b2c().claim("cnf", json!({ "x5t#S256": null })).rule(bearer_only).row("a hash that is null", SenderConstrained),
         b2c().claim("cnf", json!({})).rule(bearer_only).row("an empty cnf", SenderConstrained),
         b2c().claim("cnf", 1).rule(bearer_only).row("a cnf that is a number", SenderConstrained),
         b2c().without("iss").claim("at", "a.b.c").row("a signed request around a token", OtherKind),
@@ -256,4 +263,25 @@ fn access_tokens_without_scopes_are_known_by_what_they_say() {
     assert!(plain().claim("typ", "Bearer").claim("nonce", "n").run().is_ok());
     // Bound to a key, and taken as a bearer token by default.
     assert!(b2c().claim("cnf", json!({ "jkt": "x" })).run().is_ok());
+}
+
+#[test]
+fn a_token_that_is_bound_to_a_certificate_comes_with_it_or_not_at_all() {
+    let hash: [u8; 32] =
+        base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, HASH).unwrap().try_into().unwrap();
+    for refuses_others in [false, true] {
+        let bound = b2c().claim("cnf", json!({ "x5t#S256": HASH })).rule(|rules| rules.takes_sender_constrained = !refuses_others);
+        let token = bound.run().unwrap();
+        assert_eq!(token.check_certificate(Some(&hash)), Ok(()));
+        let mut other = hash;
+        other[31] ^= 1;
+        for shown in [None, Some(&other), Some(&[0; 32])] {
+            assert_eq!(token.check_certificate(shown), Err(CertificateMismatch));
+        }
+    }
+    // Also beside a key that is not checked.
+    let two = b2c().claim("cnf", json!({ "x5t#S256": HASH, "jkt": "x" })).run().unwrap();
+    assert_eq!(two.check_certificate(None), Err(CertificateMismatch));
+    let free = b2c().run().unwrap();
+    assert_eq!((free.check_certificate(None), free.check_certificate(Some(&hash))), (Ok(()), Ok(())));
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use http::header;
 
-pub use self::settings::{Access, OnInvalid, ResourceSettings, RouteSettings};
+pub use self::settings::{Access, ForwardCertificate, OnInvalid, ResourceSettings, RouteSettings};
 pub(in crate::proxy) use self::{
     passage::{Passage, Placeholder},
     table::{Found, RouteTable},
@@ -52,6 +52,8 @@ pub(in crate::proxy) struct Route {
     pub(in crate::proxy) permission: Permission,
     pub(in crate::proxy) token_in: Vec<TokenPlace>,
     pub(in crate::proxy) token_out: Option<TokenPlace>,
+    pub(in crate::proxy) requires_certificate: bool,
+    pub(in crate::proxy) forward_certificate: ForwardCertificate,
     pub(in crate::proxy) user_query: Option<String>,
     pub(in crate::proxy) allowed_origins: AllowedOrigins,
     /// The CORS headers, if the route serves pages of other origins.
@@ -86,6 +88,8 @@ impl Route {
             permission: settings.permission.clone(),
             token_in: settings.token_in.clone(),
             token_out: settings.token_out.clone(),
+            requires_certificate: settings.requires_certificate,
+            forward_certificate: settings.forward_certificate,
             user_query: settings.user_query.clone(),
             allowed_origins: settings.allowed_origins.clone(),
             cors: settings.cors.as_ref().map(|cors| Cors::new(cors, &settings.allowed_origins)),
@@ -146,6 +150,8 @@ impl Route {
             && self.access == other.access
             && self.token_in == other.token_in
             && self.token_out == other.token_out
+            && self.requires_certificate == other.requires_certificate
+            && self.forward_certificate == other.forward_certificate
             && self.user_query == other.user_query
             && self.allowed_origins == other.allowed_origins
             && self.cors == other.cors
@@ -171,15 +177,18 @@ impl Route {
     }
 }
 
-/// What clients may not say on a route: the configured names, and the headers that the token is in.
+/// What clients may not say on a route: the configured names, who they are, and the headers that the token is in.
 fn strip_list(settings: &RouteSettings, headers: &HeaderSettings) -> StripList {
     /// Headers in which backends take a credential that they verify themselves.
     const CREDENTIALS: [&str; 2] = ["authorization", "x-realm-access-token"];
+    /// What the upstream takes for ours there.
+    const CERTIFICATES: [&str; 2] = ["client-cert", "client-cert-chain"];
+    let certificates = if settings.forward_certificate == ForwardCertificate::None { &[][..] } else { &CERTIFICATES };
     if settings.access == (Access::Public { pass_authorization: true }) {
-        return StripList::new(headers, &[]).except(&CREDENTIALS);
+        return StripList::new(headers, certificates).with_tellings().except(&CREDENTIALS);
     }
     let places = settings.token_in.iter().chain(&settings.token_out);
     let named = places.filter_map(|place| if let TokenPlace::Header { name, .. } = place { Some(name.as_str()) } else { None });
-    let written: Vec<_> = named.chain([header::AUTHORIZATION.as_str()]).collect();
-    StripList::new(headers, &written)
+    let written: Vec<_> = named.chain([header::AUTHORIZATION.as_str()]).chain(certificates.iter().copied()).collect();
+    StripList::new(headers, &written).with_tellings()
 }

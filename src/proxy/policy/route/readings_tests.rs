@@ -74,3 +74,13 @@ fn a_credential_passes_where_the_route_says_so_and_nowhere_else() {
         }
     }
 }
+
+#[test]
+fn a_path_of_the_upstreams_own_is_left_by_what_some_server_takes_upwards() {
+    let metrics = Metrics::new().unwrap();
+    let with = |prefix: &str| Route::new(&route("/", 0), &HeaderSettings::default(), metrics.proxy.route("x")).with_prefix(prefix);
+    for (path, leads_up) in [("/a/b", false), ("/a.b/c;d", false), ("/../a", true), ("/a/%2e%2e/b", true), ("/a%00", true)] {
+        assert_eq!(with("/db").may_be_left_by(path.as_bytes()), leads_up, "{path}");
+        assert!(!with("").may_be_left_by(path.as_bytes()), "there is none to leave");
+    }
+}

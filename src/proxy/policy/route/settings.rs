@@ -38,6 +38,10 @@ pub struct RouteSettings {
     pub token_in: Vec<TokenPlace>,
     /// Where the upstream wants the user token. None: where the client's was.
     pub token_out: Option<TokenPlace>,
+    /// Whether a connection without a client certificate is refused. Default no.
+    pub requires_certificate: bool,
+    /// What the upstream is told of the client's certificate. Default nothing.
+    pub forward_certificate: ForwardCertificate,
     /// The query parameter in which clients name their user, who must be the `sub` of the minted token. None: they name none.
     pub user_query: Option<String>,
     /// Web pages that may open sockets, whose cookie counts for more than reading, and that `cors` is for.
@@ -84,6 +88,18 @@ pub enum Access {
     },
 }
 
+/// What the upstream is told of the client's certificate (RFC 9440).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardCertificate {
+    /// Nothing.
+    #[default]
+    None,
+    /// The certificate, in `Client-Cert`.
+    Certificate,
+    /// And those that the client has sent with it, in `Client-Cert-Chain`.
+    Chain,
+}
+
 /// What becomes of a WebSocket whose token was there and is invalid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnInvalid {
@@ -111,6 +127,8 @@ impl Default for RouteSettings {
             permission: Permission::default(),
             token_in: vec![TokenPlace::bearer()],
             token_out: None,
+            requires_certificate: false,
+            forward_certificate: ForwardCertificate::default(),
             user_query: None,
             allowed_origins: AllowedOrigins::default(),
             cors: None,

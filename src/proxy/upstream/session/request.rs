@@ -36,7 +36,7 @@ impl UpstreamRequest {
         changes: Changes<'_>,
         is_unwanted: impl Fn(&HeaderName) -> bool,
     ) -> Result<Self, Malformed> {
-        let Changes { prefix, target, mut fields, has_body } = changes;
+        let Changes { prefix, target, mut fields, has_body, told } = changes;
         let mut head = HeadWriter::begin(client.method.as_str(), prefix, target.unwrap_or(client.raw_path()))?;
         let mut as_spelled = client.case_header_iter();
         for (name, value) in &client.headers {
@@ -57,6 +57,7 @@ impl UpstreamRequest {
                 head.write(name, None, value)?;
             }
         }
+        told.write(&mut head.bytes);
         let (head, body) = head.end(has_body);
         Ok(Self { head, body, is_head: client.method == Method::HEAD })
     }
