@@ -2,6 +2,7 @@
 
 mod addresses;
 mod draining;
+mod http2;
 mod targets;
 
 use std::time::Duration;

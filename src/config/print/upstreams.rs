@@ -28,6 +28,7 @@ pub(super) fn print_upstream(upstream: &UpstreamSettings, yaml: &mut Yaml) {
         }
         yaml.close();
     }
+    yaml.plain("http2", upstream.http2);
     yaml.plain("host", word(&upstreams::HOST_HEADERS, &upstream.host_header));
     yaml.plain("sticky", upstream.sticky);
     if let Some(health) = &upstream.health {

@@ -89,6 +89,7 @@ fn upstream(name: String, mut section: Section<'_>) -> UpstreamSettings {
         ca_file: section.file("ca_file", Outside::Authorities),
         server_name,
         certificate,
+        http2: section.flag("http2", default.http2),
         host_header: section.choice("host", &HOST_HEADERS, default.host_header),
         sticky: section.flag("sticky", default.sticky),
         health: section.field("health").map(|field| health(field.section())),

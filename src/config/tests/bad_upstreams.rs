@@ -58,6 +58,7 @@ fn other_rows() -> Vec<(&'static str, Value, String)> {
             json!({ "server_name": "couch" }),
             "upstream.tls: has no effect with an http url; accepted: only with an https url",
         ),
+        row("/upstream/http2", json!("h2c"), "upstream.http2: \"h2c\" is not known; accepted: true, false"),
         row("/upstream/sticky", json!("user"), "upstream.sticky: \"user\" is not known; accepted: true, false"),
         row("/upstream/health", json!({}), "upstream.health.path: is required: what is asked for, such as /_up"),
         row(

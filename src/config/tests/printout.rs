@@ -93,7 +93,7 @@ fn the_printout_means_the_same() {
         "b": { "url": "https://b.contoso.com", "ca_file": "/ca.pem", "read_timeout": "1h" },
         "c": {
             "url": ["https://[::1]:1/a/b", "https://c.contoso.com/a/b/"], "tls": { "server_name": "c", "certificate": "c.pem", "key": "c.key" },
-            "sticky": true, "health": { "path": "/_up?x=y", "every": "10s", "timeout": "1s" }, "drain_spread": "5m",
+            "http2": true, "sticky": true, "health": { "path": "/_up?x=y", "every": "10s", "timeout": "1s" }, "drain_spread": "5m",
         },
         "d": { "url": ["unix:/run/d.sock", "http://127.0.0.1"] },
     });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::{
     Result,
     http::{RequestHeader, ResponseHeader},
@@ -186,6 +186,22 @@ impl ClientSession {
         match self {
             Self::Http1(session) => session.write_body(&piece).await.map(drop),
             Self::Http2(session) => session.write_body(piece, is_last).await,
+        }
+    }
+
+    /// Writes fields behind the body, which end the response. They are left out in HTTP/1.1.
+    pub(in crate::proxy) fn write_trailers(&mut self, fields: HeaderMap) -> Result<()> {
+        match self {
+            Self::Http1(_) => Ok(()),
+            Self::Http2(session) => session.write_trailers(fields),
+        }
+    }
+
+    /// Has them written by [`write_tasks`](Self::write_tasks).
+    pub(in crate::proxy) fn send_trailers(&mut self, fields: Box<HeaderMap>) {
+        match self {
+            Self::Http1(session) => session.send_proxy_task(HttpTask::Body(None, true)),
+            Self::Http2(session) => session.send_task(HttpTask::Trailer(Some(fields))),
         }
     }
 

@@ -183,6 +183,7 @@ impl Duplex<'_, '_> {
             Piece::Body { bytes, .. } => {
                 self.client.send_task(HttpTask::Body(Some(bytes).filter(|bytes| !bytes.is_empty()), is_last));
             }
+            Piece::Trailers(fields) => self.client.send_trailers(fields),
         }
         if let (Answer::Begun(status), true) = (&self.answer, is_last) {
             self.answer = Answer::Over(*status);

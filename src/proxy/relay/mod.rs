@@ -137,6 +137,7 @@ pub(in crate::proxy) async fn write(client: &mut ClientSession, piece: Piece) ->
         // Nothing is what ends a chunked body.
         Piece::Body { bytes, .. } if !bytes.is_empty() => client.write_body(bytes, is_last).await?,
         Piece::Body { .. } => {}
+        Piece::Trailers(fields) => client.write_trailers(*fields)?,
     }
     if is_last {
         client.finish_body().await?;

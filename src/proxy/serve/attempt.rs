@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, protocols::Stream};
 
 use crate::proxy::{
@@ -15,34 +15,71 @@ use crate::proxy::{
         gateway::{Gateway, RequestContext},
         record::Outcome,
     },
-    upstream::{Backend, InFlight, Malformed, UpstreamFault, UpstreamRequest, connect, hash},
+    upstream::{
+        Backend, Http2Pool, Http2Request, InFlight, Malformed, Protocol, UpstreamFault, UpstreamRequest, UpstreamSession, connect,
+        hash,
+    },
 };
 
-impl Gateway {
-    /// The request as the upstream sees it. `change` has the last word.
-    pub(super) fn upstream_request(
-        &self,
-        client: &ClientSession,
-        context: &RequestContext,
-        change: impl FnOnce(&mut Changes<'_>),
-    ) -> Result<UpstreamRequest> {
-        let (Some(permit), Some(route), Some(upstream)) = (&context.record.permit, &context.record.route, upstream(context)) else {
-            return Error::e_explain(ErrorType::InternalError, "a request without a permit is not forwarded");
-        };
-        let client = client.req_header();
-        let is_unwanted = route.strip.unwanted_in(&client.headers)?;
-        let mut changes = permit.changes();
-        changes.set_prefix(upstream.settings().prefix.as_bytes());
-        if let Some(host) = upstream.host_value() {
-            changes.set(header::HOST, host.clone());
-        }
-        let (peer, told_of) = (context.record.connection.peer(), context.record.client.as_deref());
-        changes.tell(told(peer, told_of, &client.headers, context.live.tell, context.live.has_hosts));
-        change(&mut changes);
-        UpstreamRequest::new(client, changes, is_unwanted)
-            .map_err(|Malformed(what)| Error::explain(ErrorType::InternalError, format!("the request cannot be written: {what}")))
-    }
+/// A request as its upstream gets it.
+pub(super) enum Outgoing {
+    Http1(UpstreamRequest),
+    Http2(Box<Http2Request>),
+}
 
+impl Outgoing {
+    /// By the protocol that the upstream speaks. `change` has the last word.
+    pub(super) fn new(client: &ClientSession, context: &RequestContext, change: impl FnOnce(&mut Changes<'_>)) -> Result<Self> {
+        let (mut changes, is_unwanted, upstream) = changes(client, context)?;
+        change(&mut changes);
+        let header = client.req_header();
+        match upstream.protocol() {
+            Protocol::Http1 => UpstreamRequest::new(header, changes, is_unwanted).map(Self::Http1),
+            Protocol::Http2 => {
+                let request = Http2Request::new(header, changes, upstream.settings().tls, is_unwanted);
+                request.map(|request| Self::Http2(Box::new(request)))
+            }
+        }
+        .map_err(unwritable)
+    }
+}
+
+/// A request as its upstream gets it by HTTP/1.1. `change` has the last word.
+pub(super) fn upstream_request(
+    client: &ClientSession,
+    context: &RequestContext,
+    change: impl FnOnce(&mut Changes<'_>),
+) -> Result<UpstreamRequest> {
+    let (mut changes, is_unwanted, _) = changes(client, context)?;
+    change(&mut changes);
+    UpstreamRequest::new(client.req_header(), changes, is_unwanted).map_err(unwritable)
+}
+
+/// What an upstream gets instead of the client's header, and which of its fields it does not get.
+fn changes<'a>(
+    client: &'a ClientSession,
+    context: &'a RequestContext,
+) -> Result<(Changes<'a>, impl Fn(&HeaderName) -> bool + use<'a>, &'a Backend)> {
+    let (Some(permit), Some(route), Some(upstream)) = (&context.record.permit, &context.record.route, upstream(context)) else {
+        return Error::e_explain(ErrorType::InternalError, "a request without a permit is not forwarded");
+    };
+    let is_unwanted = route.strip.unwanted_in(&client.req_header().headers)?;
+    let mut changes = permit.changes();
+    changes.set_prefix(upstream.settings().prefix.as_bytes());
+    if let Some(host) = upstream.host_value() {
+        changes.set(header::HOST, host.clone());
+    }
+    let headers = &client.req_header().headers;
+    let (peer, told_of) = (context.record.connection.peer(), context.record.client.as_deref());
+    changes.tell(told(peer, told_of, headers, context.live.tell, context.live.has_hosts));
+    Ok((changes, is_unwanted, upstream))
+}
+
+fn unwritable(Malformed(what): Malformed) -> Box<Error> {
+    Error::explain(ErrorType::InternalError, format!("the request cannot be written: {what}"))
+}
+
+impl Gateway {
     /// An address for a request, at which it counts as in progress from now on.
     pub(super) async fn next_place(&self, context: &mut RequestContext) -> Result<InFlight> {
         let place = match upstream(context) {
@@ -58,7 +95,21 @@ impl Gateway {
     /// A new connection to the upstream of a request: to this address, or to another if that does not accept.
     pub(super) async fn connect(&self, context: &RequestContext, first: InFlight) -> Result<(Stream, InFlight)> {
         match upstream(context) {
-            Some(upstream) => connect(&self.connector, upstream, first, user(context, upstream)).await,
+            Some(upstream) => connect(&self.connector, upstream, first, user(context, upstream), Protocol::Http1).await,
+            None => Error::e_explain(ErrorType::InternalError, "a request without an upstream"),
+        }
+    }
+
+    /// A stream for a request, at this address or at another if that does not accept. Says whether its connection had been used before.
+    pub(super) async fn begin_stream(
+        &self,
+        pool: &Http2Pool,
+        context: &RequestContext,
+        first: InFlight,
+        request: &Http2Request,
+    ) -> Result<(UpstreamSession, InFlight, bool)> {
+        match upstream(context) {
+            Some(upstream) => pool.begin(&self.connector, upstream, first, user(context, upstream), request).await,
             None => Error::e_explain(ErrorType::InternalError, "a request without an upstream"),
         }
     }

@@ -21,11 +21,11 @@ use crate::proxy::{
     policy::Permit,
     relay::{Body, Relayed, Waiting, relay},
     serve::{
-        attempt::{note_answer, note_error, upstream},
+        attempt::{Outgoing, note_answer, note_error, upstream},
         gateway::{Admitted, Gateway, RequestContext},
         live::Live,
     },
-    upstream::{Pool, UpstreamRequest, UpstreamSession},
+    upstream::{Http2Pool, Pool, UpstreamSession},
 };
 
 /// What serves on one event loop.
@@ -33,11 +33,12 @@ pub(in crate::proxy) struct Service {
     gateway: Gateway,
     /// The loop's own connections to upstreams.
     pool: Pool,
+    http2: Http2Pool,
 }
 
 impl Service {
     pub(in crate::proxy) fn new(gateway: Gateway) -> Self {
-        Self { gateway, pool: Pool::default() }
+        Self { gateway, pool: Pool::default(), http2: Http2Pool::default() }
     }
 }
 
@@ -121,7 +122,7 @@ impl Serve for Service {
     }
 
     async fn tend(&self) {
-        self.pool.tend().await;
+        self.pool.tend(|| self.http2.close_spent()).await;
     }
 
     async fn stop(&self) {
@@ -178,7 +179,7 @@ impl Service {
     async fn forward(&self, client: &mut ClientSession, context: &mut RequestContext, idle_timer: &mut LazyTimer) -> Result<()> {
         let body = context.record.permit.as_ref().and_then(Permit::body).cloned();
         let is_empty = client.is_body_empty();
-        let request = self.gateway.upstream_request(client, context, |changes| {
+        let request = Outgoing::new(client, context, |changes| {
             if !is_empty {
                 changes.announce_body();
             }
@@ -199,29 +200,38 @@ impl Service {
         client: &mut ClientSession,
         context: &mut RequestContext,
         idle_timer: &mut LazyTimer,
-        request: &UpstreamRequest,
+        request: &Outgoing,
         body: Option<&Bytes>,
         source: Source,
     ) -> Result<(), Failed> {
         let for_good = |error| Failed { error, may_retry: false };
         let place = self.gateway.next_place(context).await.map_err(for_good)?;
-        let kept = match source {
-            Source::Pool => self.pool.take(place.place()),
-            Source::New => None,
+        let (mut upstream, place, is_reused) = match request {
+            Outgoing::Http1(request) => {
+                let kept = match source {
+                    Source::Pool => self.pool.take(place.place()),
+                    Source::New => None,
+                };
+                let is_reused = kept.is_some();
+                let (stream, place) = match kept {
+                    Some(stream) => (stream, place),
+                    // Boxed, so that the rarer case does not make every request's future large.
+                    None => Box::pin(self.gateway.connect(context, place)).await.map_err(for_good)?,
+                };
+                (UpstreamSession::new(stream, request), place, is_reused)
+            }
+            Outgoing::Http2(request) => {
+                Box::pin(self.gateway.begin_stream(&self.http2, context, place, request)).await.map_err(for_good)?
+            }
         };
-        let is_reused = kept.is_some();
         // What means the same twice (RFC 9110 section 9.2.2) is sent again if the upstream has closed a connection that had waited
         // at the same moment. One that is new was not closed for having waited.
         let again = is_reused && client.req_header().method.is_idempotent();
-        let body = body.map_or(Body::Client { again }, Body::Whole);
-        let (stream, place) = match kept {
-            Some(stream) => (stream, place),
-            // Boxed, so that the rarer case does not make every request's future large.
-            None => Box::pin(self.gateway.connect(context, place)).await.map_err(for_good)?,
-        };
+        // A stream may be refused, whatever the request.
+        let keeps_body = again || matches!(request, Outgoing::Http2(_));
+        let body = body.map_or(Body::Client { again: keeps_body }, Body::Whole);
         let options = &place.place().peer.options;
         let waiting = Waiting { idle_timer, silence: options.read_timeout, write: options.write_timeout };
-        let mut upstream = UpstreamSession::new(stream, request);
         let relayed = relay(client, &mut upstream, body, waiting, |client, answer| {
             note_answer(context, &place, answer.status);
             self.gateway.prepare_answer(client, answer, context)
@@ -238,8 +248,10 @@ impl Service {
                 Ok(())
             }
             Err(mut error) => {
-                // One that had waited may have been closed for that.
-                if !(is_reused && matches!(error.retry, RetryType::ReusedOnly)) {
+                // One that had waited may have been closed for that; and a stream may be refused for good reasons.
+                let is_no_fault =
+                    is_reused && matches!(error.retry, RetryType::ReusedOnly) || matches!(error.retry, RetryType::Decided(true));
+                if !is_no_fault {
                     note_error(context, &place, &error);
                 }
                 error.retry.decide_reuse(again);

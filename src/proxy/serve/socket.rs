@@ -14,7 +14,7 @@ use crate::{
         client::{ClientSession, Cut, LastWork},
         http::switch,
         serve::{
-            attempt::{hide_token, note_answer, note_error, show},
+            attempt::{hide_token, note_answer, note_error, show, upstream_request},
             gateway::{Gateway, RequestContext},
         },
         upstream::InFlight,
@@ -34,7 +34,7 @@ impl Gateway {
     /// Shakes hands with both sides. What is left to do: carry between these ends, of which one is at this address. None: there is no
     /// socket, and the client has its answer.
     async fn open(&self, client: &mut ClientSession, context: &mut RequestContext) -> Result<Option<(Ends, InFlight)>> {
-        let request = self.upstream_request(client, context, handshake::ask_for_websocket)?;
+        let request = upstream_request(client, context, handshake::ask_for_websocket)?;
         let accept = switch::expected_accept(&client.req_header().headers).unwrap_or_default();
         let place = self.next_place(context).await?;
         let (stream, mut place) = self.connect(context, place).await?;

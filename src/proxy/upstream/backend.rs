@@ -31,6 +31,13 @@ use crate::proxy::upstream::{
 /// How often an upstream's failures are logged: when it is down, every request fails.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) enum Protocol {
+    Http1,
+    Http2,
+}
+
 /// One backend.
 #[derive(Debug)]
 pub(in crate::proxy) struct Backend {
@@ -83,6 +90,11 @@ impl Backend {
         (self.settings.host_header == HostHeader::Upstream).then_some(&self.host_value)
     }
 
+    /// What requests are sent by. WebSockets are opened by HTTP/1.1 in any case.
+    pub(in crate::proxy) fn protocol(&self) -> Protocol {
+        if self.settings.http2 { Protocol::Http2 } else { Protocol::Http1 }
+    }
+
     /// The host of its first URL, whatever clients see.
     pub(super) fn own_host(&self) -> &HeaderValue {
         &self.host_value
@@ -105,10 +117,10 @@ impl Backend {
     }
 
     /// Connects to one of its addresses, TLS included. The time limit is that for TCP alone.
-    pub(super) async fn open(&self, connector: &TransportConnector, place: &Place) -> Result<Stream> {
+    pub(super) async fn open(&self, connector: &TransportConnector, place: &Place, protocol: Protocol) -> Result<Stream> {
         let plain = connector.new_stream(&*place.peer).await?;
         match &self.tls {
-            Some(tls) => tls.shake_hands(plain, place).await,
+            Some(tls) => tls.shake_hands(plain, place, protocol == Protocol::Http2).await,
             None => Ok(plain),
         }
     }

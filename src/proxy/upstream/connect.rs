@@ -7,7 +7,7 @@ use pingora::{Error, ErrorType, Result, connectors::TransportConnector, protocol
 use tokio::time::{Instant, sleep_until};
 
 use crate::proxy::upstream::{
-    backend::Backend,
+    backend::{Backend, Protocol},
     place::{InFlight, Place},
 };
 
@@ -24,12 +24,13 @@ pub(in crate::proxy) async fn connect(
     upstream: &Backend,
     first: InFlight,
     user: Option<u64>,
+    protocol: Protocol,
 ) -> Result<(Stream, InFlight)> {
     let limit = upstream.settings().connect_timeout;
     let deadline = Instant::now() + limit;
     let addresses = u32::try_from(upstream.addresses().all().len()).unwrap_or(u32::MAX);
     let head_start = NEXT_ADDRESS_TIMEOUT.min(limit / addresses.saturating_add(1));
-    let attempt = |request: InFlight| async move { (upstream.open(connector, request.place()).await, request) };
+    let attempt = |request: InFlight| async move { (upstream.open(connector, request.place(), protocol).await, request) };
     let (mut attempts, mut tried, mut retries) = (FuturesUnordered::new(), Vec::new(), Vec::new());
     let mut next = Some(first);
     // Held until one has accepted.
@@ -103,7 +104,7 @@ mod tests {
     async fn connected(upstream: &Backend) -> Result<String> {
         let connector = TransportConnector::new(None);
         let first = upstream.place(None).await.unwrap();
-        let (_, request) = connect(&connector, upstream, first, None).await?;
+        let (_, request) = connect(&connector, upstream, first, None, Protocol::Http1).await?;
         Ok(request.place().peer.to_string())
     }
 

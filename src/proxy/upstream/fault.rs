@@ -11,7 +11,7 @@ pub(in crate::proxy) enum UpstreamFault {
     ConnectTimeout,
     /// The connection broke.
     Broken,
-    /// What was answered is not HTTP/1.
+    /// What was answered is not HTTP.
     Malformed,
     /// The upstream was silent for too long.
     Timeout,
@@ -35,7 +35,7 @@ impl UpstreamFault {
             Self::NoAddress | Self::Connect => "the service behind the gateway could not be reached",
             Self::ConnectTimeout => "the service behind the gateway could not be reached in time",
             Self::Broken => "the service behind the gateway closed the connection without a response",
-            Self::Malformed => "the service behind the gateway sent an invalid HTTP/1 response",
+            Self::Malformed => "the service behind the gateway sent an invalid response",
             Self::Timeout => "the service behind the gateway did not respond in time",
         }
     }

@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::proxy::{
     http::Changes,
     upstream::{
-        backend::Backend,
+        backend::{Backend, Protocol},
         hashing::mix,
+        http2::alone,
         place::Place,
-        session::{Malformed, Piece, UpstreamRequest, UpstreamSession},
+        session::{Http2Request, Malformed, Piece, UpstreamRequest, UpstreamSession},
         settings::HealthSettings,
         standing::Standing,
     },
@@ -99,10 +100,22 @@ impl Backend {
         let mut header = RequestHeader::build("GET", health.path.as_bytes(), None)?;
         header.insert_header(header::HOST, self.own_host())?;
         header.insert_header(header::USER_AGENT, USER_AGENT)?;
-        header.insert_header(header::CONNECTION, "close")?;
+        if self.protocol() == Protocol::Http1 {
+            header.insert_header(header::CONNECTION, "close")?;
+        }
         let unwritable = |Malformed(what)| Error::explain(ErrorType::InternalError, what.into_owned());
-        let request = UpstreamRequest::new(&header, Changes::default(), |_: &HeaderName| false).map_err(unwritable)?;
-        let mut session = UpstreamSession::new(self.open(connector, place).await?, &request);
+        let stream = self.open(connector, place, self.protocol()).await?;
+        let (changes, keep_all) = (Changes::default(), |_: &HeaderName| false);
+        let mut session = match self.protocol() {
+            Protocol::Http1 => {
+                let request = UpstreamRequest::new(&header, changes, keep_all).map_err(unwritable)?;
+                UpstreamSession::new(stream, &request)
+            }
+            Protocol::Http2 => {
+                let request = Http2Request::new(&header, changes, self.settings.tls, keep_all).map_err(unwritable)?;
+                alone(stream, &request).await?
+            }
+        };
         session.send(Bytes::new(), true).await?;
         loop {
             match session.read().await? {

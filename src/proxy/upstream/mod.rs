@@ -9,6 +9,7 @@ mod error;
 mod fault;
 mod hashing;
 mod health;
+mod http2;
 mod place;
 mod pool;
 mod resolve;
@@ -20,13 +21,14 @@ mod tls;
 mod view;
 
 pub(in crate::proxy) use self::{
-    backend::Backend,
+    backend::{Backend, Protocol},
     connect::connect,
     fault::UpstreamFault,
     hashing::hash,
+    http2::Http2Pool,
     place::InFlight,
     pool::Pool,
-    session::{Malformed, Piece, UpstreamRequest, UpstreamSession},
+    session::{Http1Session, Http2Request, Malformed, Piece, UpstreamRequest, UpstreamSession},
     tls::SystemAuthorities,
 };
 pub use self::{

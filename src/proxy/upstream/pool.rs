@@ -78,13 +78,14 @@ impl Pool {
     }
 
     /// Closes those that wait for too long, those that upstreams have closed, and those to addresses that are no longer used. Goes on
-    /// forever.
-    pub(in crate::proxy) async fn tend(&self) {
+    /// forever, and does this as often, too.
+    pub(in crate::proxy) async fn tend(&self, also: impl Fn()) {
         let mut clock = tokio::time::interval(TEND_INTERVAL);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             clock.tick().await;
             self.close_spent();
+            also();
         }
     }
 
@@ -209,7 +210,7 @@ mod tests {
             assert_eq!(count(&pool), 0);
         };
         tokio::select! {
-            () = pool.tend() => {}
+            () = pool.tend(|| {}) => {}
             () = tending => {}
         }
     }

@@ -19,6 +19,9 @@ pub struct UpstreamSettings {
     pub server_name: Option<String>,
     /// What the gateway shows of itself, where the upstream asks for a certificate.
     pub certificate: Option<CertificateFiles>,
+    /// Whether requests are sent by HTTP/2: by ALPN with TLS, with prior knowledge without. WebSockets are opened by HTTP/1.1 all the same.
+    /// Default no.
+    pub http2: bool,
     /// Which `Host` the upstream sees.
     pub host_header: HostHeader,
     /// Whether the requests of a user go to one address, as long as that serves. Default no.
@@ -86,6 +89,7 @@ impl UpstreamSettings {
             ca_file: None,
             server_name: None,
             certificate: None,
+            http2: false,
             host_header: HostHeader::default(),
             sticky: false,
             health: None,

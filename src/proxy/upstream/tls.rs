@@ -35,12 +35,16 @@ use crate::{
     tls::{Authorities, OwnCertificate, explain},
 };
 
+/// What HTTP/2 over TLS is called (RFC 9113 section 3.2).
+const HTTP2: &[u8] = b"h2";
 /// Largest file with a key. Bytes.
 const MAX_KEY_BYTES: usize = 64 * 1024;
 
 /// How one upstream is spoken to by TLS.
 pub(super) struct UpstreamTls {
     connector: TlsConnector,
+    /// For HTTP/2, which alone is offered.
+    http2: TlsConnector,
     /// For each target, the name that its certificate must have.
     names: Vec<ServerName<'static>>,
     ca_file: Option<PathBuf>,
@@ -97,8 +101,10 @@ impl UpstreamTls {
                 config.map_err(|problem| UpstreamError::SystemAuthorities { upstream: upstream(), problem })?
             }
         };
-        let connector = TlsConnector::from(Arc::new(config));
-        Ok(Some(Self { connector, names, ca_file: settings.ca_file.clone(), contents }))
+        let mut http2 = config.clone();
+        http2.alpn_protocols = vec![HTTP2.to_vec()];
+        let (connector, http2) = (TlsConnector::from(Arc::new(config)), TlsConnector::from(Arc::new(http2)));
+        Ok(Some(Self { connector, http2, names, ca_file: settings.ca_file.clone(), contents }))
     }
 
     /// Whether the files that the settings name are as they were.
@@ -110,11 +116,17 @@ impl UpstreamTls {
     ///
     /// # Errors
     /// A description of what is wrong with the server's certificate or its TLS.
-    pub(super) async fn shake_hands(&self, plain: Stream, place: &Place) -> Result<Stream> {
+    pub(super) async fn shake_hands(&self, plain: Stream, place: &Place, is_http2: bool) -> Result<Stream> {
         let (Ok(plain), Some(name)) = (plain.into_any().downcast::<TcpStream>(), self.names.get(place.target)) else {
             return Error::e_explain(ErrorType::InternalError, "TLS to an upstream needs TCP and a name");
         };
-        match self.connector.connect(name.clone(), *plain).await {
+        let connector = if is_http2 { &self.http2 } else { &self.connector };
+        match connector.connect(name.clone(), *plain).await {
+            Ok(stream) if is_http2 && stream.get_ref().1.alpn_protocol() != Some(HTTP2) => {
+                let context =
+                    format!("{} at {}: the server does not speak HTTP/2 (ALPN h2)", name.to_str(), place.standing.address());
+                Error::e_explain(ErrorType::TLSHandshakeFailure, context)
+            }
             Ok(stream) => Ok(Box::new(TlsStream(stream))),
             Err(error) => {
                 let words = explain(&error, self.ca_file.as_deref())

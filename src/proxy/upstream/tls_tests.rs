@@ -16,7 +16,10 @@ use super::*;
 use crate::{
     proxy::{
         server_conf,
-        upstream::{backend::Backend, place::Address},
+        upstream::{
+            backend::{Backend, Protocol},
+            place::Address,
+        },
     },
     tls::testing::shows,
 };
@@ -80,7 +83,7 @@ async fn ask(host: &str, address: SocketAddr, ca_file: &Path) -> Result<String, 
     let upstream = upstream(host, address, ca_file).unwrap();
     let connector = TransportConnector::new(Some(pingora::connectors::ConnectorOptions::from_server_conf(&server_conf())));
     let place = upstream.place(None).await.unwrap();
-    let mut stream = upstream.open(&connector, place.place()).await.map_err(|error| {
+    let mut stream = upstream.open(&connector, place.place(), Protocol::Http1).await.map_err(|error| {
         assert_eq!(error.etype(), &ErrorType::TLSHandshakeFailure);
         error.to_string()
     })?;

@@ -13,7 +13,7 @@ use crate::proxy::{
     client::ClientSession,
     http::{Changes, switch},
     relay::{mark_end, write},
-    upstream::{Piece, UpstreamRequest, UpstreamSession},
+    upstream::{Http1Session, Piece, UpstreamRequest},
 };
 
 /// Makes a request for the upstream ask for a WebSocket.
@@ -38,7 +38,7 @@ pub(in crate::proxy) struct Answered {
     date: Option<HeaderValue>,
     is_last: bool,
     is_delimited: bool,
-    upstream: UpstreamSession,
+    upstream: Http1Session,
 }
 
 /// Shakes hands on a new connection, for a client whose handshake requires this `Sec-WebSocket-Accept`. All errors are the upstream's.
@@ -48,7 +48,7 @@ pub(in crate::proxy) async fn shake_hands(
     request: &UpstreamRequest,
     accept: &str,
 ) -> Result<Handshake> {
-    let mut upstream = UpstreamSession::new(stream, request);
+    let mut upstream = Http1Session::new(stream, request);
     within(peer.options.write_timeout, ErrorType::WriteTimedout, upstream.send(Bytes::new(), true)).await?;
     loop {
         match within(peer.options.read_timeout, ErrorType::ReadTimedout, upstream.read()).await? {
@@ -63,7 +63,9 @@ pub(in crate::proxy) async fn shake_hands(
             Piece::Header { header, date, is_last, is_delimited } => {
                 return Ok(Handshake::Answered(Box::new(Answered { header, date, is_last, is_delimited, upstream })));
             }
-            Piece::Body { .. } => return Err(Error::explain(ErrorType::InvalidHTTPHeader, "a body without a header").into_up()),
+            Piece::Body { .. } | Piece::Trailers(_) => {
+                return Err(Error::explain(ErrorType::InvalidHTTPHeader, "a body without a header").into_up());
+            }
         }
     }
 }

@@ -259,6 +259,17 @@ impl StreamSession {
         }
     }
 
+    /// Ends the response with fields behind its body.
+    pub(in crate::proxy) fn write_trailers(&mut self, fields: HeaderMap) -> Result<()> {
+        match &mut self.response {
+            Some(response) if !self.is_ended => {
+                self.is_ended = true;
+                response.send_trailers(fields).or_err(ErrorType::WriteError, "while ending a response")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Puts a piece of the response behind those that are being sent.
     pub(in crate::proxy) fn send_task(&mut self, task: HttpTask) {
         self.tasks.push_back(task);
@@ -290,6 +301,7 @@ impl StreamSession {
                 is_last
             }
             HttpTask::Body(None, is_last) => is_last,
+            HttpTask::Trailer(Some(fields)) => return Poll::Ready(self.write_trailers(*fields)),
             _ => false,
         };
         Poll::Ready(if is_last { self.finish() } else { Ok(()) })

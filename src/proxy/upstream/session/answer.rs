@@ -1,7 +1,7 @@
 //! A response, parsed from bytes: header by header, then its body piece by piece. Pure.
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use pingora::http::ResponseHeader;
 
 use super::{Malformed, framing::AnswerBody, head::AnswerHead};
@@ -26,13 +26,17 @@ pub(in crate::proxy) enum Piece {
         bytes: Bytes,
         is_last: bool,
     },
+    /// Fields behind the body, which end the answer. Of HTTP/2 alone.
+    Trailers(Box<HeaderMap>),
 }
 
 impl Piece {
     /// Whether nothing follows.
     pub(in crate::proxy) fn is_last(&self) -> bool {
-        let (Self::Header { is_last, .. } | Self::Body { is_last, .. }) = self;
-        *is_last
+        match self {
+            Self::Header { is_last, .. } | Self::Body { is_last, .. } => *is_last,
+            Self::Trailers(_) => true,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is heard of an answer, for the fuzz target that compares it with another client's hearing.
 
-use super::{AnswerReader, Piece};
+use super::answer::{AnswerReader, Piece};
 
 /// What is made of the bytes of an answer, with the end of the connection behind them.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub fn hear_answer(pieces: &[&[u8]], answers_head: bool) -> HeardAnswer {
             match piece {
                 Piece::Header { header, .. } => heard.statuses.push(header.status.as_u16()),
                 Piece::Body { bytes, .. } => heard.body.extend_from_slice(&bytes),
+                // HTTP/1.1 drops them.
+                Piece::Trailers(_) => {}
             }
         }
     }

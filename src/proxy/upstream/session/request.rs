@@ -3,14 +3,14 @@
 use std::iter;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header, uri::Scheme};
 use pingora::http::RequestHeader;
 
 use super::{
     Malformed,
     framing::{RequestBody, content_length},
 };
-use crate::proxy::http::Changes;
+use crate::proxy::http::{Changes, Told};
 
 /// Bytes of a typical header with a token in it.
 const USUAL_LENGTH: usize = 1_536;
@@ -36,31 +36,118 @@ impl UpstreamRequest {
         changes: Changes<'_>,
         is_unwanted: impl Fn(&HeaderName) -> bool,
     ) -> Result<Self, Malformed> {
-        let Changes { prefix, target, mut fields, has_body, told } = changes;
+        let Changes { prefix, target, fields, has_body, told } = changes;
         let mut head = HeadWriter::begin(client.method.as_str(), prefix, target.unwrap_or(client.raw_path()))?;
-        let mut as_spelled = client.case_header_iter();
-        for (name, value) in &client.headers {
-            let spelled = as_spelled.next().map(|(spelled, _)| spelled.as_slice());
-            match fields.iter_mut().find(|(changed, _)| changed == name) {
-                // The first field of the name has the new value; for those behind it nothing is left.
-                Some((_, change)) => {
-                    if let Some(value) = change.take() {
-                        head.write(name, None, &value)?;
-                    }
-                }
-                None if is_unwanted(name) => {}
-                None => head.write(name, spelled, value)?,
-            }
-        }
-        for (name, value) in &fields {
-            if let Some(value) = value {
-                head.write(name, None, value)?;
-            }
-        }
+        changed(client, fields, is_unwanted, |name, spelled, value| head.write(name, spelled, value))?;
         told.write(&mut head.bytes);
         let (head, body) = head.end(has_body);
         Ok(Self { head, body, is_head: client.method == Method::HEAD })
     }
+}
+
+/// Hands over each field of a client's header with these changes, and without what is unwanted unless it is changed: its name, how the
+/// client has spelled that, its value.
+fn changed(
+    client: &RequestHeader,
+    mut fields: Vec<(HeaderName, Option<HeaderValue>)>,
+    is_unwanted: impl Fn(&HeaderName) -> bool,
+    mut write: impl FnMut(&HeaderName, Option<&[u8]>, &HeaderValue) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    let mut as_spelled = client.case_header_iter();
+    for (name, value) in &client.headers {
+        let spelled = as_spelled.next().map(|(spelled, _)| spelled.as_slice());
+        match fields.iter_mut().find(|(changed, _)| changed == name) {
+            // The first field of the name has the new value; for those behind it nothing is left.
+            Some((_, change)) => {
+                if let Some(value) = change.take() {
+                    write(name, None, &value)?;
+                }
+            }
+            None if is_unwanted(name) => {}
+            None => write(name, spelled, value)?,
+        }
+    }
+    for (name, value) in &fields {
+        if let Some(value) = value {
+            write(name, None, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same for HTTP/2. It can be sent more than once, and not be printed.
+pub(in crate::proxy) struct Http2Request(Request<()>);
+
+impl Http2Request {
+    /// Writes the client's header with these changes, and without what is unwanted unless it is changed. Its `Host` becomes the authority;
+    /// that the client takes trailers is said, where it has said so (RFC 9113 section 8.2.2).
+    ///
+    /// # Errors
+    /// A target or a host that cannot be written, or a length that is none.
+    pub(in crate::proxy) fn new(
+        client: &RequestHeader,
+        changes: Changes<'_>,
+        is_tls: bool,
+        is_unwanted: impl Fn(&HeaderName) -> bool,
+    ) -> Result<Self, Malformed> {
+        let Changes { prefix, target, fields, told, .. } = changes;
+        let (mut headers, mut host, mut length) = (HeaderMap::with_capacity(client.headers.len() + 4), None, None);
+        changed(client, fields, is_unwanted, |name, _, value| {
+            if name == header::HOST {
+                host = Some(value.clone());
+            } else if name == header::CONTENT_LENGTH {
+                length = content_length(length, iter::once(value.as_bytes()))?;
+            } else if name != header::TRANSFER_ENCODING && name != header::TE {
+                headers.append(name, value.clone());
+            }
+            Ok(())
+        })?;
+        if let Some(length) = length {
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        add_lines(&told, &mut headers)?;
+        if takes_trailers(&client.headers) {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        let target = [prefix, target.unwrap_or(client.raw_path())].concat();
+        let uri = Uri::builder()
+            .scheme(if is_tls { Scheme::HTTPS } else { Scheme::HTTP })
+            .authority(host.as_ref().map_or(&b""[..], HeaderValue::as_bytes))
+            .path_and_query(target)
+            .build()
+            .map_err(|_| Malformed::of("an invalid target or host"))?;
+        let mut request = Request::new(());
+        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (client.method.clone(), uri, headers);
+        *request.version_mut() = Version::HTTP_2;
+        Ok(Self(request))
+    }
+
+    pub(super) fn get(&self) -> Request<()> {
+        self.0.clone()
+    }
+}
+
+/// What the gateway says of the client is written in lines.
+fn add_lines(told: &Told<'_>, headers: &mut HeaderMap) -> Result<(), Malformed> {
+    let mut lines = Vec::new();
+    told.write(&mut lines);
+    let invalid = || Malformed::of("an invalid line about the client");
+    for line in lines.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
+        let colon = line.iter().position(|byte| *byte == b':').ok_or_else(invalid)?;
+        let (name, value) = line.split_at_checked(colon).ok_or_else(invalid)?;
+        let name = HeaderName::from_bytes(name).map_err(|_| invalid())?;
+        let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii();
+        headers.append(name, HeaderValue::from_bytes(value).map_err(|_| invalid())?);
+    }
+    Ok(())
+}
+
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let names_them = |value: &HeaderValue| {
+        let mut options = value.as_bytes().split(|byte| *byte == b',');
+        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    };
+    headers.get_all(header::TE).iter().any(names_them)
 }
 
 #[cfg(feature = "fuzzing")]
@@ -231,6 +318,41 @@ mod tests {
         }
         for lengths in [&[("content-length", "3"), ("content-length", "4")][..], &[("content-length", "-1")]] {
             assert!(write(&client("POST", "/", lengths), Changes::default()).is_some());
+        }
+    }
+
+    #[test]
+    fn by_http2_the_host_is_the_authority_and_nothing_is_of_the_connection() {
+        let fields = [
+            ("HOST", "sync.contoso.com"),
+            ("X-User", "mallory"),
+            ("TE", "gzip, Trailers;q=1"),
+            ("transfer-encoding", "chunked"),
+            ("X-A", "1"),
+            ("x-a", "2"),
+        ];
+        let write = |fields: &[(&'static str, &str)], is_tls| {
+            let mut changes = Changes::default();
+            changes.set_prefix(b"/app");
+            changes.set(header::AUTHORIZATION, HeaderValue::from_static("Bearer b"));
+            changes.tell(Told::Lines(b"X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: https\r\n".to_vec()));
+            let request = Http2Request::new(&client("POST", "/docs?a=%20", fields), changes, is_tls, |name| name == "x-user");
+            request.map(|request| {
+                let request = request.get();
+                let fields = request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+                (format!("{} {}", request.method(), request.uri()), fields.collect::<Vec<_>>())
+            })
+        };
+        let (line, seen) = write(&fields, false).unwrap();
+        assert_eq!(line, "POST http://sync.contoso.com/app/docs?a=%20");
+        assert_eq!(seen, ["x-a: 1", "x-a: 2", "authorization: Bearer b", "x-forwarded-for: 10.0.0.1", "x-forwarded-proto: https"]);
+        let with_trailers = [("host", "[::1]:8080"), ("te", "trailers"), ("content-length", "03")];
+        let (line, seen) = write(&with_trailers, true).unwrap();
+        assert_eq!(line, "POST https://[::1]:8080/app/docs?a=%20");
+        let told = ["x-forwarded-for: 10.0.0.1", "x-forwarded-proto: https"];
+        assert_eq!(seen, ["authorization: Bearer b", "content-length: 3", told[0], told[1], "te: trailers"]);
+        for wrong in [&[("host", "a b")][..], &[], &[("host", "a"), ("content-length", "x")]] {
+            assert!(write(wrong, false).is_err(), "{wrong:?}");
         }
     }
 }

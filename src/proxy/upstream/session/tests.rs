@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderName;
+use pingora::ErrorType;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
