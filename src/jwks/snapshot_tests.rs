@@ -116,8 +116,8 @@ fn hostile_content_costs_at_most_itself() {
 #[test]
 fn what_cannot_be_read_is_not_taken_for_a_first_start() {
     let folder = Folder::new();
-    fs::create_dir(folder.path()).unwrap();
-    assert!(folder.load().is_err());
+    fs::write(folder.path(), "no folder").unwrap();
+    assert!(load(&folder.path().join("snapshot.json"), &places()).is_err());
 }
 
 #[test]
