@@ -206,4 +206,4 @@ mutants-smoke: deps ## Try a few of the mutants, others with each commit, beside
 	cp -al target/debug/build target/debug/deps $(MUTANTS_TARGET)/debug
 	find $(MUTANTS_TARGET)/debug/deps -name '*syncgate*' -delete
 	part=$$(git rev-list --count HEAD); CARGO_TARGET_DIR=$(MUTANTS_TARGET) $(CARGO) mutants --output target --baseline skip \
-	  --timeout 300 --sharding round-robin --shard $$((part % $(MUTANTS_PARTS)))/$(MUTANTS_PARTS) $(OR_TIMEOUT)
+	  --timeout 120 --sharding round-robin --shard $$((part % $(MUTANTS_PARTS)))/$(MUTANTS_PARTS) $(OR_TIMEOUT)
