@@ -34,15 +34,16 @@
 //! | [`terminal`] | text for people | nothing |
 //! | [`tls`] | TLS to others: whom we trust, and the words for whom we do not | nothing |
 //! | [`certificate`] | TLS to clients: which certificate, which policy, and who the client is by its own | metrics, private_file, tls |
+//! | [`limits`] | how often, and how many at a time: by address, by user | nothing |
 //! | [`jwks`] | how an issuer's keys arrive and stay | metrics, private_file, tls, token |
 //! | [`signing`] | how our own key arrives | private_file, token |
 //! | [`exchange`] | bearer token in, user token out, at full speed | jwks, metrics, priority, signing, token |
 //! | [`endpoint`] | what the gateway answers itself: minted tokens, our public key, metadata | certificate, exchange, private_file, token |
-//! | [`proxy`] | the edge, on Pingora | certificate, endpoint, exchange, metrics, priority, private_file, tls, token |
+//! | [`proxy`] | the edge, on Pingora | certificate, endpoint, exchange, limits, metrics, priority, private_file, tls, token |
 //! | [`admin`] | what operators see and do | exchange, jwks, metrics, private_file, signing, token |
-//! | [`config`] | one YAML file to the settings of each room | admin, certificate, endpoint, exchange, jwks, private_file, proxy, signing, tls, token |
+//! | [`config`] | one YAML file to the settings of each room | admin, certificate, endpoint, exchange, jwks, limits, private_file, proxy, signing, tls, token |
 //! | [`server`] | puts the rooms together | admin, certificate, config, exchange, jwks, metrics, proxy, signing, token |
-//! | [`demo`] | a whole world in one process; tests and benches stand on it | admin, certificate, config, endpoint, exchange, jwks, private_file, proxy, server, signing, terminal, token |
+//! | [`demo`] | a whole world in one process; tests and benches stand on it | admin, certificate, config, endpoint, exchange, jwks, limits, private_file, proxy, server, signing, terminal, token |
 //! | [`cli`] | one file for each sub-command | admin, certificate, config, demo, endpoint, jwks, metrics, proxy, server, signing, terminal, token |
 //!
 //! A test reads the sources and fails on an arrow that points back.
@@ -62,6 +63,7 @@ pub mod exchange;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod jwks;
+pub mod limits;
 pub mod metrics;
 pub mod priority;
 pub mod private_file;

@@ -195,6 +195,11 @@ async fn lists_and_authorities_are_read_again_when_they_change() {
         let file = format!("{{file=\"{}\"}}", ca_file.display());
         assert!(text.contains(&format!("syncgate_certificate_last_reload_success{file} 0")), "{text}");
     }
+    let (text, files) = (metrics.render().unwrap(), (ca_file.display(), list.display()));
+    let series = format!("syncgate_certificate_not_after_timestamp_seconds{{certificate=\"authority-1\",file=\"{}\"}}", files.0);
+    assert!(text.contains(&series), "{text}");
+    let series = format!("syncgate_revocation_list_next_update_timestamp_seconds{{file=\"{}\"}} ", files.1);
+    assert!(text.contains(&series), "{text}");
     bench.list(&[], tomorrow());
     std::fs::write(&ca_file, authority("another").pem()).unwrap();
     look();

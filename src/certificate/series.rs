@@ -30,11 +30,11 @@ impl Series {
     pub(super) fn show(&mut self, current: &Current, is_good: impl Fn(&PathBuf) -> bool) {
         let before = (std::mem::take(&mut self.certificates), std::mem::take(&mut self.lists), std::mem::take(&mut self.files));
         for pair in &current.pairs {
-            self.show_lives(&pair.files.chain, &pair.lives, &is_good);
+            self.show_lives(&pair.files.chain, "", &pair.lives, &is_good);
         }
         for trust in current.trusts.0.iter().flatten() {
             let (file, lives) = &trust.authorities;
-            self.show_lives(file, lives, &is_good);
+            self.show_lives(file, "authority-", lives, &is_good);
             for (file, next) in &trust.lists {
                 let Some(next) = next else { continue };
                 let file = file.display().to_string();
@@ -45,11 +45,11 @@ impl Series {
         self.end(before.0.difference(&self.certificates), before.1.difference(&self.lists), before.2.difference(&self.files));
     }
 
-    fn show_lives(&mut self, path: &PathBuf, lives: &[Life], is_good: &impl Fn(&PathBuf) -> bool) {
+    fn show_lives(&mut self, path: &PathBuf, kind: &str, lives: &[Life], is_good: &impl Fn(&PathBuf) -> bool) {
         let file = path.display().to_string();
         let series = &self.metrics.certificates;
         for (index, life) in lives.iter().enumerate() {
-            let number = (index + 1).to_string();
+            let number = format!("{kind}{}", index + 1);
             series.not_before.with_label_values(&[&file, &number]).set(seconds(life.not_before));
             series.not_after.with_label_values(&[&file, &number]).set(seconds(life.not_after));
             self.certificates.insert((file.clone(), number));

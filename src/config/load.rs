@@ -18,7 +18,7 @@ use crate::{
         read::{
             basics, headers,
             issuers::{self, Issuer},
-            listen, mint,
+            limits, listen, mint,
             routes::{self, Rest},
             signing, tls, trust, upstreams,
         },
@@ -206,6 +206,7 @@ fn config(root: &Node, reading: &Reading) -> Config {
             routes,
             headers,
             tell,
+            limits: limits::limits(root.section("limits")),
             realm: root.text("realm", &REALM).unwrap_or_else(|| ProxySettings::REALM.to_owned()),
         },
         admin,

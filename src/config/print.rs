@@ -1,6 +1,7 @@
 //! The effective settings as YAML: every key with its value, presets expanded. The printout is an equivalent config file.
 
 mod endpoints;
+mod limits;
 mod listen;
 mod marks;
 mod mint;
@@ -17,6 +18,7 @@ use crate::{
     config::{
         Config, IssuerConfig,
         print::{
+            limits::print_limits,
             listen::print_listen,
             routes::print_route,
             upstreams::print_upstream,
@@ -72,6 +74,7 @@ impl fmt::Display for Effective<'_> {
         yaml.plain("forwarded_for", word(&addresses::FORWARDED_FOR, &config.proxy.tell.forwarded_for));
         yaml.plain("forwarded", config.proxy.tell.forwarded);
         yaml.close();
+        print_limits(&config.proxy.limits, &mut yaml);
         yaml.text("realm", &config.proxy.realm);
         yaml.open("cache");
         yaml.plain("entries", config.cache.entries);

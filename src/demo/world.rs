@@ -21,6 +21,7 @@ use crate::{
     },
     exchange::CacheSettings,
     jwks::{JwksSettings, KeySource},
+    limits::LimitSettings,
     proxy::{HeaderSettings, ListenSettings, ListenerSettings, ProxySettings, RouteSettings, TellSettings, UpstreamSettings},
     server::{Gateway, StartError},
     signing::{SigningKeySource, SigningSettings},
@@ -262,6 +263,8 @@ pub fn config(places: &Places, issuer: &DemoIssuer, backend: &DemoBackend, key_f
             routes: vec![RouteSettings::default()],
             headers: HeaderSettings::default(),
             tell: TellSettings::default(),
+            // All of a world's clients are behind one address.
+            limits: LimitSettings::none(),
             realm: ProxySettings::REALM.into(),
         },
         admin: AdminSettings { address: places.admin, credential_file: None },

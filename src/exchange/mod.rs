@@ -118,16 +118,40 @@ impl Exchange {
     /// Hot: one digest, one lookup, a few compares. Miss: the token is verified, once however many requests bring it. The bytes may be
     /// anything: what is not one word of visible ASCII is refused as [`Rejection::AuthorizationMalformed`].
     pub async fn identify(&self, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
+        self.identify_if(token, now, || Ok(())).await
+    }
+
+    /// The same; on a miss, only if it may.
+    pub async fn identify_if(
+        &self,
+        token: &[u8],
+        now: Timestamp,
+        may_verify: impl FnOnce() -> Result<(), Rejection>,
+    ) -> Result<Arc<Identity>, Rejection> {
         let digest = self.verifying.digest(token)?;
         match self.verifying.recall(&digest, now) {
             Some(identity) => Ok(identity),
-            // Boxed, so that the rare case does not make every request's future large.
-            None => Box::pin(self.verifying.verify(digest, token, now)).await,
+            None => {
+                may_verify()?;
+                // Boxed, so that the rare case does not make every request's future large.
+                Box::pin(self.verifying.verify(digest, token, now)).await
+            }
         }
     }
 
     /// The same for one of the requests of a connection, which remembers its last token. Hottest: a comparison and a few compares.
     pub async fn identify_next(&self, last: &Mutex<LastToken>, token: &[u8], now: Timestamp) -> Result<Arc<Identity>, Rejection> {
+        self.identify_next_if(last, token, now, || Ok(())).await
+    }
+
+    /// The same; on a miss, only if it may.
+    pub async fn identify_next_if(
+        &self,
+        last: &Mutex<LastToken>,
+        token: &[u8],
+        now: Timestamp,
+        may_verify: impl FnOnce() -> Result<(), Rejection>,
+    ) -> Result<Arc<Identity>, Rejection> {
         let last = || last.lock().unwrap_or_else(PoisonError::into_inner);
         let known = last().recall(token);
         if let Some(Recalled { identity, is_cache_due }) = known {
@@ -146,7 +170,7 @@ impl Exchange {
             }
             last().forget();
         }
-        let identity = self.identify(token, now).await?;
+        let identity = self.identify_if(token, now, may_verify).await?;
         last().remember(token, &identity);
         Ok(identity)
     }
@@ -179,9 +203,24 @@ impl Exchange {
         lifetime: Lifetime,
         now: Timestamp,
     ) -> Result<Admission, Rejection> {
+        self.admit_if(identity, profile, lifetime, now, || Ok(())).await
+    }
+
+    /// The same; on a miss, only if it may.
+    pub async fn admit_if(
+        &self,
+        identity: &Arc<Identity>,
+        profile: ProfileId,
+        lifetime: Lifetime,
+        now: Timestamp,
+        may_mint: impl FnOnce() -> Result<(), Rejection>,
+    ) -> Result<Admission, Rejection> {
         match self.minting.recall(identity, profile, lifetime, now) {
             Some(admission) => Ok(admission),
-            None => Box::pin(self.minting.mint(identity, profile, lifetime, now)).await,
+            None => {
+                may_mint()?;
+                Box::pin(self.minting.mint(identity, profile, lifetime, now)).await
+            }
         }
     }
 

@@ -4,8 +4,8 @@ use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::{Declare, MetricsError};
 
-/// Certificates shown to clients, and by which clients are verified. `file` is as in the config, `certificate` the number within it,
-/// from 1 on: 1 is the server's own, the others are its intermediates.
+/// Certificates shown to clients, and by which clients are verified. `file` is as in the config, `certificate` the number within it, from
+/// 1 on: 1 is the server's own, the others are its intermediates. Those by which clients are verified have `authority-` before it.
 #[derive(Debug)]
 pub struct CertificateMetrics {
     /// `syncgate_certificate_not_before_timestamp_seconds{file,certificate}`.

@@ -9,6 +9,8 @@ pub struct ClientMetrics {
     pub proxy_header_errors: IntCounterVec,
     /// `syncgate_forwarded_ignored_total`.
     pub forwarded_ignored: IntCounter,
+    /// `syncgate_limited_total{limit}`.
+    pub limited: IntCounterVec,
 }
 
 impl ClientMetrics {
@@ -22,6 +24,11 @@ impl ClientMetrics {
             forwarded_ignored: declare.counter(
                 "forwarded_ignored_total",
                 "Requests whose X-Forwarded-For, X-Forwarded-Proto or Forwarded was ignored, because their peer is not a trusted proxy.",
+            )?,
+            limited: declare.counters(
+                "limited_total",
+                "Connections closed and requests refused because a limit was reached, by limit.",
+                &["limit"],
             )?,
         })
     }

@@ -18,10 +18,13 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    limits::{LimitSettings, Limits},
     metrics::Metrics,
     proxy::{
         AccessLog, EventLoops, HeaderSettings, ListenSettings, ProxyError, RouteSettings, UpstreamSettings,
-        client::{Arrival, ClientSession, Connection, Intake, KeyWatch, LastWork, Listener, Port, Serve, Transport, Unreadable},
+        client::{
+            Arrival, ClientSession, Connection, Gate, Intake, KeyWatch, LastWork, Listener, Port, Serve, Transport, Unreadable,
+        },
         policy::{Route, StripList},
         serve::{Outcome, RequestRecord},
         server_conf,
@@ -61,7 +64,9 @@ impl UnauthenticatedProxyForBenches {
         };
         let conf = ServerConf { max_retries: 2, upstream_keepalive_pool_size: MAX_IDLE_CONNECTIONS, ..server_conf() };
         let conf = Arc::new(conf);
+        let limits = Arc::new(ArcSwap::from_pointee(Limits::new(LimitSettings::none(), listen.max_connections)));
         let listen_settings = Arc::new(ArcSwap::from_pointee(listen.clone()));
+        let gate = Gate::new(limits, Arc::clone(&listen_settings), &metrics);
         Ok(Self {
             listener: Arc::new(Listener::new(
                 || BarePingora { proxy: Arc::new(http_proxy(&conf, hooks.clone())), listen: listen.clone() },
@@ -69,6 +74,7 @@ impl UnauthenticatedProxyForBenches {
                 Arc::new(KeyWatch::without_keys()),
                 metrics,
                 &loops,
+                gate,
                 false,
             )?),
             upstream,

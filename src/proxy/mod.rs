@@ -53,7 +53,7 @@ pub use self::{
     },
 };
 use self::{
-    client::{KeyWatch, Listener, Port},
+    client::{Gate, KeyWatch, Listener, Port},
     serve::{Gateway, Live, Service},
 };
 use crate::{
@@ -117,8 +117,9 @@ impl Proxy {
         let gateway = Gateway::new(&live, Arc::clone(&key_watch), connector, Arc::clone(&metrics));
         let service = || Service::new(gateway.clone());
         let is_tls = live.certificates().iter().any(Option::is_some);
+        let gate = Gate::new(Arc::clone(&live.limits), Arc::clone(&live.listen), &metrics);
         let listener =
-            Listener::new(service, Arc::clone(&live.listen), Arc::clone(&key_watch), Arc::clone(&metrics), &loops, is_tls)?;
+            Listener::new(service, Arc::clone(&live.listen), Arc::clone(&key_watch), Arc::clone(&metrics), &loops, gate, is_tls)?;
         Ok(Self { listener: Arc::new(listener), live, key_watch, metrics, _loops: loops })
     }
 

@@ -1,6 +1,9 @@
 //! The settings of the whole edge.
 
-use crate::proxy::{HeaderSettings, ListenSettings, RouteSettings, TellSettings, UpstreamSettings};
+use crate::{
+    limits::LimitSettings,
+    proxy::{HeaderSettings, ListenSettings, RouteSettings, TellSettings, UpstreamSettings},
+};
 
 /// Everything the edge needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +18,8 @@ pub struct ProxySettings {
     pub headers: HeaderSettings,
     /// What upstreams are told of clients.
     pub tell: TellSettings,
+    /// How often, and how many at a time.
+    pub limits: LimitSettings,
     /// The `realm` of challenges. Default [`REALM`](Self::REALM).
     pub realm: String,
 }

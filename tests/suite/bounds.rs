@@ -36,7 +36,9 @@ struct Stage {
 impl Stage {
     async fn set(more: &str, descriptors: u64) -> Self {
         let (issuer, backend) = (DemoIssuer::start().await.unwrap(), Recorder::silent().await);
-        let process = Process::start(&issuer, backend.address, more, descriptors).await;
+        // All clients are behind one address.
+        let more = format!("{more}\nlimits: {{ address: {{ connections: none, new: none }} }}");
+        let process = Process::start(&issuer, backend.address, &more, descriptors).await;
         Self { issuer, _backend: backend, process }
     }
 

@@ -7,6 +7,7 @@ use futures_util::future::{join, join_all};
 use serde_json::json;
 use syncgate::{
     demo::{issuer::Behaviour, world::WorldOptions},
+    limits::Rate,
     token::{IssuerRule, Permission, PermissionSettings, Rejection},
 };
 
@@ -180,6 +181,17 @@ async fn every_rejection_that_no_token_brings_about_is_produced() {
     let request = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
     assert_refused(&kit, &request, Rejection::KeyNotFetchedYet).await;
     produced.insert(Rejection::KeyNotFetchedYet);
+    kit.stop().await;
+
+    let kit = Kit::start_with(|config| {
+        config.proxy.limits.user.requests = Some(Rate { count: 1, per: Duration::from_secs(3_600), burst: 1 });
+    })
+    .await;
+    let token = kit.issuer.token("alice").sign();
+    assert_eq!(kit.get("/echo", &token).await.status(), 200);
+    let request = format!("GET /docs HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\r\n");
+    assert_refused(&kit, &request, Rejection::RateLimited).await;
+    produced.insert(Rejection::RateLimited);
     kit.stop().await;
 
     assert!(overloads_signing().await);

@@ -38,6 +38,7 @@ mod key_admin;
 mod kit;
 mod leaks;
 mod lifecycle;
+mod limits;
 mod load;
 mod metrics_page;
 mod minting;

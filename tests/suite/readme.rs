@@ -63,7 +63,7 @@ fn the_readme_is_short() {
 fn the_first_screen_of_the_readme_says_what_is_missing() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let screen: String = readme.lines().take(25).collect();
-    assert!(screen.contains("No TLS and no HTTP/2 to clients"), "{screen}");
+    assert!(screen.contains("**No HTTP/3, and no WebSockets over HTTP/2.**"), "{screen}");
 }
 
 #[test]

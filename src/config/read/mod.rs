@@ -13,6 +13,7 @@ pub(super) mod identity;
 pub(super) mod issuer_keys;
 pub(super) mod issuer_rule;
 pub(super) mod issuers;
+pub(super) mod limits;
 pub(super) mod listen;
 pub(super) mod metadata;
 pub(super) mod mint;

@@ -23,7 +23,7 @@ pub(super) fn of_callers() -> Vec<(&'static str, Value, String)> {
 
 /// The bad values of listeners.
 pub(super) fn rows() -> Vec<(&'static str, Value, String)> {
-    [of_clients(), of_tls()].concat()
+    [of_clients(), of_redirects(), of_tls(), of_acme()].concat()
 }
 
 /// Of who clients are.
@@ -56,27 +56,39 @@ fn of_clients() -> Vec<(&'static str, Value, String)> {
             json!(true),
             "listen.trusted_proxies: is required: the load balancers whose PROXY protocol is believed; every other connection is closed",
         ),
+        row(
+            "/limits/address/connections",
+            json!(0),
+            "limits.address.connections: \"0\" is not valid; accepted: none, or 1 to 1000000",
+        ),
+        row(
+            "/limits/address/new",
+            json!("50"),
+            "limits.address.new: \"50\" is not a rate; accepted: none, or a rate such as 50/s or 10/m, with a burst: 50/s burst 200",
+        ),
+        row(
+            "/limits/address/new",
+            json!("50/d"),
+            "limits.address.new: \"50/d\" is not for s, m or h; accepted: none, or a rate such as 50/s or 10/m, with a burst: 50/s burst 200",
+        ),
+        row(
+            "/limits/user/requests",
+            json!("0/s"),
+            "limits.user.requests: \"0/s\" is not 1 to 1000000 in a time; accepted: none, or a rate such as 50/s or 10/m, with a burst: 50/s burst 200",
+        ),
+        row(
+            "/limits/user/mints",
+            json!("1/s burst many"),
+            "limits.user.mints: \"1/s burst many\" has a burst that is not 1 to 1000000; accepted: none, or a rate such as 50/s or 10/m, with a burst: 50/s burst 200",
+        ),
         row("/headers/forwarded_for", json!("all"), "headers.forwarded_for: \"all\" is not known; accepted: client, chain"),
         row("/headers/forwarded", json!("on"), "headers.forwarded: \"on\" is not known; accepted: true, false"),
     ]
 }
 
-/// Of TLS on a listener.
-fn of_tls() -> Vec<(&'static str, Value, String)> {
+/// Of the way to https.
+fn of_redirects() -> Vec<(&'static str, Value, String)> {
     let pair = json!({ "chain_file": "a.pem", "key_file": "a.key" });
-    let tls = |key: &str, value: Value| {
-        let mut tls = json!({ "certificates": [pair] });
-        tls[key] = value;
-        tls
-    };
-    let clients = |value: Value| tls("client_certificates", value);
-    let acme = |key: &str, value: Value| {
-        let mut acme = json!({ "domains": ["a.contoso.com"] });
-        acme[key] = value;
-        json!({ "acme": acme })
-    };
-    let host = "accepted: a host name, or one with * as its first label";
-    let of = |value, text: &str| ("/listen/tls", value, format!("listen.tls.{text}"));
     vec![
         (
             "/listen/redirect_to_https",
@@ -89,6 +101,46 @@ fn of_tls() -> Vec<(&'static str, Value, String)> {
             json!({ "redirect_to_https": 443, "tls": { "certificates": [pair] } }),
             "listen.redirect_to_https: is for a listener without tls: there is nothing to redirect to".to_owned(),
         ),
+    ]
+}
+
+/// Of certificates that an authority issues.
+fn of_acme() -> Vec<(&'static str, Value, String)> {
+    let acme = |key: &str, value: Value| {
+        let mut acme = json!({ "domains": ["a.contoso.com"] });
+        acme[key] = value;
+        json!({ "acme": acme })
+    };
+    let of = |value, text: &str| ("/listen/tls", value, format!("listen.tls.{text}"));
+    vec![
+        of(json!({ "acme": {} }), &format!("acme.domains: is required: {}", DOMAIN.trim_start_matches("accepted: "))),
+        of(
+            acme("domains", json!("*.contoso.com")),
+            &format!("acme.domains: \"*.contoso.com\" has a star, for which an authority asks the DNS; {DOMAIN}"),
+        ),
+        of(acme("domains", json!("localhost")), &format!("acme.domains: \"localhost\" is not a host name; {DOMAIN}")),
+        of(acme("domains", json!(["a.b", "a.b"])), "acme.domains[1]: appears twice in the list; keep one"),
+        of(acme("email", json!("admin")), "acme.email: \"admin\" is not an e-mail address; accepted: an e-mail address"),
+        of(
+            acme("directory", json!("http://localhost/dir")),
+            "acme.directory: is not the URL of a directory; accepted: the https URL of an ACME directory",
+        ),
+        of(acme("challenge", json!("dns-01")), "acme.challenge: \"dns-01\" is not known; accepted: tls-alpn-01, http-01"),
+    ]
+}
+
+/// Of TLS on a listener.
+fn of_tls() -> Vec<(&'static str, Value, String)> {
+    let pair = json!({ "chain_file": "a.pem", "key_file": "a.key" });
+    let tls = |key: &str, value: Value| {
+        let mut tls = json!({ "certificates": [pair] });
+        tls[key] = value;
+        tls
+    };
+    let clients = |value: Value| tls("client_certificates", value);
+    let host = "accepted: a host name, or one with * as its first label";
+    let of = |value, text: &str| ("/listen/tls", value, format!("listen.tls.{text}"));
+    vec![
         ("/listen/tls", json!("on"), "listen.tls: is not a mapping; accepted: keys with values, indented".to_owned()),
         of(json!({}), "certificates: is required: the certificates, each with its key; or acme, which has one issued"),
         of(json!({ "certificates": [] }), "certificates: the list is empty; give an element, or remove the key"),
@@ -103,19 +155,6 @@ fn of_tls() -> Vec<(&'static str, Value, String)> {
             tls("default", json!("192.0.2.1")),
             "default: \"192.0.2.1\" is not a host name; accepted: first, none, or a host name of a certificate (default first)",
         ),
-        of(json!({ "acme": {} }), &format!("acme.domains: is required: {}", DOMAIN.trim_start_matches("accepted: "))),
-        of(
-            acme("domains", json!("*.contoso.com")),
-            &format!("acme.domains: \"*.contoso.com\" has a star, for which an authority asks the DNS; {DOMAIN}"),
-        ),
-        of(acme("domains", json!("localhost")), &format!("acme.domains: \"localhost\" is not a host name; {DOMAIN}")),
-        of(acme("domains", json!(["a.b", "a.b"])), "acme.domains[1]: appears twice in the list; keep one"),
-        of(acme("email", json!("admin")), "acme.email: \"admin\" is not an e-mail address; accepted: an e-mail address"),
-        of(
-            acme("directory", json!("http://localhost/dir")),
-            "acme.directory: is not the URL of a directory; accepted: the https URL of an ACME directory",
-        ),
-        of(acme("challenge", json!("dns-01")), "acme.challenge: \"dns-01\" is not known; accepted: tls-alpn-01, http-01"),
         of(tls("min_version", json!(1.1)), "min_version: \"1.1\" is not known; did you mean 1.2?; accepted: 1.2, 1.3"),
         of(tls("handshake_timeout", json!("61s")), "handshake_timeout: 61s is too long; accepted: 1s to 1m (default 10s)"),
         of(tls("http2", json!("yes")), "http2: \"yes\" is not known; accepted: true, false"),

@@ -17,7 +17,7 @@ const UNKNOWN: &str = "zzzzzzzzzzzz";
 const ENDPOINT: &str = "/routes/0/endpoint";
 
 /// Every mapping of the file whose keys are fixed, as the page writes it, and as a JSON pointer into [`bases`].
-const SECTIONS: [(&str, &str); 28] = [
+const SECTIONS: [(&str, &str); 31] = [
     ("", ""),
     ("listen.", "/listen"),
     ("listen.also[].", "/listen/also/0"),
@@ -42,6 +42,9 @@ const SECTIONS: [(&str, &str); 28] = [
     ("routes[].close_codes.", "/routes/0/close_codes"),
     ("routes[].resource.", "/routes/0/resource"),
     ("routes[].endpoint.", ENDPOINT),
+    ("limits.", "/limits"),
+    ("limits.address.", "/limits/address"),
+    ("limits.user.", "/limits/user"),
     ("headers.", "/headers"),
     ("cache.", "/cache"),
     ("log.", "/log"),

@@ -55,8 +55,7 @@ impl Client {
         Some(Box::new(Self { address, text: shown, scheme, host, port, behind }))
     }
 
-    #[cfg(any(test, feature = "fuzzing"))]
-    pub(super) fn address(&self) -> IpAddr {
+    pub(in crate::proxy) fn address(&self) -> IpAddr {
         self.address
     }
 

@@ -25,6 +25,7 @@ use crate::{
             cut::Cut,
             displacing::{self, OpenConnections},
             event_loops::{EventLoop, EventLoops},
+            gate::{Gate, Place},
             handshakes::Handshakes,
             key_watch::KeyWatch,
             serving::{Ending, Serve, Serving},
@@ -43,6 +44,7 @@ pub(in crate::proxy) struct Listener<S> {
     workers: Vec<Worker<S>>,
     serving: Serving,
     announcements: Announcements,
+    gate: Gate,
     /// None where no port has TLS.
     handshakes: Option<Handshakes>,
 }
@@ -74,6 +76,8 @@ struct Newcomer<T> {
     stream: T,
     arrival: Arrival,
     place: OwnedSemaphorePermit,
+    /// Among those of its address.
+    own: Place,
     counted: Counted,
 }
 
@@ -96,6 +100,7 @@ impl<S: Serve> Listener<S> {
         trust: Arc<KeyWatch>,
         metrics: Arc<Metrics>,
         loops: &EventLoops,
+        gate: Gate,
         is_tls: bool,
     ) -> io::Result<Self> {
         let worker =
@@ -103,7 +108,7 @@ impl<S: Serve> Listener<S> {
         let workers = loops.iter().map(worker).collect();
         let handshakes = is_tls.then(Handshakes::start).transpose()?;
         let announcements = Announcements::new(Arc::clone(&settings), Arc::clone(&metrics));
-        Ok(Self { workers, serving: Serving { settings, trust, metrics }, announcements, handshakes })
+        Ok(Self { workers, serving: Serving { settings, trust, metrics }, announcements, gate, handshakes })
     }
 
     /// Serves until `stop`; then lets requests finish within the grace, cuts what is left, and returns as soon as nothing is in progress.
@@ -145,11 +150,14 @@ impl<S: Serve> Listener<S> {
         let trouble = RateLimit::every(LOG_INTERVAL);
         loop {
             let (stream, peer) = self.accept(&port.socket, &trouble).await;
+            let arrival = Arrival { redirect_port: port.redirect_port, ..Arrival::new(peer, port.number) };
+            // Whom a proxy speaks for is not known yet.
+            let own = if port.proxy_protocol { Some(None) } else { self.gate.let_in(&arrival.peer) };
+            let Some(own) = own else { continue };
             let Some(place) = self.place(run).await else { return };
             self.metrics().proxy.connections_accepted.inc();
             let counted = Counted::new(&self.metrics().proxy.connections);
-            let arrival = Arrival { redirect_port: port.redirect_port, ..Arrival::new(peer, port.number) };
-            let newcomer = Newcomer { stream, arrival, place, counted };
+            let newcomer = Newcomer { stream, arrival, place, own, counted };
             match port.proxy_protocol {
                 false => self.receive(newcomer, port.tls.clone(), run),
                 true => self.hear(newcomer, port.tls.clone(), run),
@@ -161,12 +169,13 @@ impl<S: Serve> Listener<S> {
     fn hear(self: &Arc<Self>, newcomer: Newcomer<std::net::TcpStream>, tls: Option<Arc<ServerTls>>, run: &Arc<Run>) {
         let (this, within) = (Arc::clone(self), Arc::clone(run));
         run.connections.spawn(async move {
-            let Newcomer { stream, arrival, place, counted } = newcomer;
+            let Newcomer { stream, arrival, place, counted, .. } = newcomer;
             let Ok(mut stream) = TcpStream::from_std(stream) else { return };
             if let Some(arrival) = this.announcements.hear(&mut stream, arrival, &within.ending.stopping).await
+                && let Some(own) = this.gate.let_in(&arrival.peer)
                 && let Ok(stream) = stream.into_std()
             {
-                this.receive(Newcomer { stream, arrival, place, counted }, tls, &within);
+                this.receive(Newcomer { stream, arrival, place, own, counted }, tls, &within);
             }
         });
     }
@@ -184,15 +193,17 @@ impl<S: Serve> Listener<S> {
         let Some(thread) = self.handshakes.as_ref().and_then(Handshakes::next_thread) else { return };
         let (this, within) = (Arc::clone(self), Arc::clone(run));
         let shaking = async move {
-            let Newcomer { stream, arrival, place, counted } = newcomer;
+            let Newcomer { stream, arrival, place, own, counted } = newcomer;
             let Some(handshakes) = &this.handshakes else { return };
+            let Some(shaking) = this.gate.shake_hands(&arrival.peer) else { return };
             let shaken = tokio::select! {
                 shaken = handshakes.shake_hands(stream, &tls, this.metrics()) => shaken,
                 () = within.ending.cut.cancelled() => None,
             };
             if let Some(secured) = shaken {
                 let arrival = arrival.secured(Secure::of(secured.session(), tls));
-                let newcomer = Newcomer { stream: secured, arrival, place, counted };
+                drop(shaking);
+                let newcomer = Newcomer { stream: secured, arrival, place, own, counted };
                 this.hand_over(newcomer, &within, |secured| secured.into_stream().map(ClientStream::from));
             }
         };
@@ -210,12 +221,12 @@ impl<S: Serve> Listener<S> {
         let (taken_on, service, open) = (worker.event_loop.take_on(), Arc::clone(&worker.service), Arc::clone(&worker.open));
         let (this, run_of_it) = (Arc::clone(self), Arc::clone(run));
         let serving = async move {
-            let Newcomer { stream, arrival, place, counted } = newcomer;
+            let Newcomer { stream, arrival, place, own, counted } = newcomer;
             match into_stream(stream) {
                 Ok(stream) => this.serving.serve(&*service, stream, arrival, &open, &run_of_it.ending).await,
                 Err(error) => tracing::debug!(%error, "a connection cannot be registered for polling"),
             }
-            drop((place, counted, taken_on));
+            drop((place, own, counted, taken_on));
         };
         run.connections.spawn_on(serving, worker.event_loop.handle());
     }

@@ -10,6 +10,7 @@ mod displacing;
 mod event_loops;
 #[cfg(feature = "fuzzing")]
 pub(in crate::proxy) mod fuzzing;
+mod gate;
 mod handshake;
 mod handshakes;
 mod held;
@@ -32,6 +33,7 @@ mod unreadable;
 pub(in crate::proxy) use self::{
     connection::{Arrival, Connection, Secure},
     cut::Cut,
+    gate::Gate,
     key_watch::KeyWatch,
     listener::{Listener, Port},
     request_state::RequestState,

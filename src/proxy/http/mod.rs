@@ -6,6 +6,7 @@ mod fields;
 pub(in crate::proxy) mod hop_by_hop;
 mod lazy_timer;
 pub(in crate::proxy) mod lifetime;
+mod limited;
 mod rate_limit;
 pub(in crate::proxy) mod switch;
 mod told;
@@ -15,6 +16,7 @@ pub(in crate::proxy) use self::{
     fields::{Fields, Single, same_name},
     hop_by_hop::{Nominations, connection_options, list},
     lazy_timer::LazyTimer,
+    limited::LimitLog,
     rate_limit::RateLimit,
     told::Told,
 };

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     exchange::testing::{at, claims, exchange, sign},
+    limits::LimitSettings,
     metrics::Metrics,
     proxy::policy::{
         ForwardCertificate, HeaderSettings,
@@ -15,6 +16,10 @@ use crate::{
         token_place::BodyPlace,
     },
 };
+
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
+/// Nothing is limited.
+static EXCEEDED: OnceLock<Exceeded> = OnceLock::new();
 
 /// `/device` requires a certificate and forwards it with its chain, `/told` forwards it alone, `/public` too, without a token; `/login` has
 /// its token in the body; the rest has nothing to do with certificates.
@@ -41,7 +46,11 @@ fn policy() -> Policy {
     // The operator's list is empty, so that what is stripped is stripped by the route.
     let headers = HeaderSettings { strip: Vec::new() };
     let ready = |one: &RouteSettings| Arc::new(Route::new(one, &headers, metrics.proxy.route(&one.name)));
-    Policy { routes: RouteTable::new(routes.iter().map(ready).collect()), exchange: exchange() }
+    Policy {
+        routes: RouteTable::new(routes.iter().map(ready).collect()),
+        exchange: exchange(),
+        limits: Arc::new(Limits::new(LimitSettings::none(), 10)),
+    }
 }
 
 /// A client's certificate with one of its issuer's.
@@ -76,8 +85,18 @@ impl<'a> Client<'a> {
             header.append_header("Authorization", format!("Bearer {token}")).unwrap();
         }
         let (last_token, certificate, has_body) = (&self.last_token, self.certificate, body.is_some());
-        let asked =
-            Asked { request: &header, raw_header: b"", is_too_large: false, has_body, body, last_token, certificate, now: at(500) };
+        let asked = Asked {
+            request: &header,
+            raw_header: b"",
+            is_too_large: false,
+            has_body,
+            body,
+            last_token,
+            certificate,
+            client: CLIENT,
+            exceeded: &EXCEEDED,
+            now: at(500),
+        };
         self.policy.decide(asked).await.outcome
     }
 

@@ -1,7 +1,10 @@
 //! What becomes of a request: forwarded, by its token or its route, or refused. It takes the parts of a request, not its
 //! connection, so it can be used without one.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, OnceLock},
+};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -11,10 +14,12 @@ use crate::{
     certificate::ClientCertificate,
     endpoint::Endpoint,
     exchange::{Exchange, Identity, LastToken},
+    limits::{Exceeded, Limits},
     proxy::{
         http::{Fields, Single, connection_options, lifetime, switch},
         policy::{
             cors::Preflight,
+            limited::Limited,
             named_user,
             permit::Permit,
             route::{Found, Route, RouteTable},
@@ -30,6 +35,7 @@ use crate::{
 pub(in crate::proxy) struct Policy {
     pub(in crate::proxy) routes: RouteTable,
     pub(in crate::proxy) exchange: Arc<Exchange>,
+    pub(in crate::proxy) limits: Arc<Limits>,
 }
 
 /// What is known of a request when it is decided about.
@@ -47,6 +53,10 @@ pub(in crate::proxy) struct Asked<'a> {
     pub(in crate::proxy) last_token: &'a Mutex<LastToken>,
     /// What the client has shown in the handshake of its connection.
     pub(in crate::proxy) certificate: Option<&'a ClientCertificate>,
+    /// Who the client is.
+    pub(in crate::proxy) client: IpAddr,
+    /// Which limit it has reached, once it has.
+    pub(in crate::proxy) exceeded: &'a OnceLock<Exceeded>,
     pub(in crate::proxy) now: Timestamp,
 }
 
@@ -200,7 +210,9 @@ impl Policy {
             rewrite.take_copies(parts, &sent.token)?;
             Ok::<_, Rejection>(rewrite)
         };
-        let identity = match self.exchange.identify_next(asked.last_token, &sent.token, asked.now).await {
+        let limited = self.limited(&asked);
+        let identified = self.exchange.identify_next_if(asked.last_token, &sent.token, asked.now, || limited.may_verify());
+        let identity = match identified.await.map_err(|rejection| limited.note(rejection)) {
             Ok(identity) => whose.insert(identity),
             Err(rejection) => {
                 let placeholder = route.placeholder(rejection).filter(|_| is_websocket).ok_or(rejection)?;
@@ -209,11 +221,17 @@ impl Policy {
         };
         identity.verified().check_certificate(thumbprint(asked.certificate))?;
         found.routes().try_for_each(|route| check(route, identity.verified(), request))?;
-        let admission = self.exchange.admit(identity, route.profile, lifetime, asked.now).await?;
+        let held = limited.begin(identity, lifetime)?;
+        let may_mint = || limited.may_mint(identity);
+        let admission = self.exchange.admit_if(identity, route.profile, lifetime, asked.now, may_mint).await?;
         let user_token = NewToken::from_authorization(admission.authorization());
         route.user_query.as_deref().map_or(Ok(()), |name| named_user::check(request.raw_path(), name, user_token.as_str()))?;
         let rewrite = exchanged(admission.authorization())?;
-        Ok(Some(Permit::admitted(admission, rewrite)))
+        Ok(Some(Permit::admitted(admission, rewrite).holding(held)))
+    }
+
+    fn limited<'a>(&'a self, asked: &Asked<'a>) -> Limited<'a> {
+        Limited { limits: &self.limits, client: asked.client, exceeded: asked.exceeded }
     }
 
     /// Decides about a request whose token is in its body. None: the body is needed for a decision.
@@ -224,6 +242,7 @@ impl Policy {
         place: &BodyPlace,
         whose: &mut Option<Arc<Identity>>,
     ) -> Result<Option<Permit>, Rejection> {
+        let limited = self.limited(&asked);
         let Some(body) = asked.body else { return Ok(None) };
         let (route, request) = (found.route, asked.request);
         let sent = match place.read(&body)? {
@@ -233,10 +252,13 @@ impl Policy {
                 return Ok(Some(Permit::passed(route.passage_of_body(&passed), rewrite)));
             }
         };
-        let identity = whose.insert(self.exchange.identify(sent.token.as_bytes(), asked.now).await?);
+        let identified = self.exchange.identify_if(sent.token.as_bytes(), asked.now, || limited.may_verify());
+        let identity = whose.insert(identified.await.map_err(|rejection| limited.note(rejection))?);
         identity.verified().check_certificate(thumbprint(asked.certificate))?;
         found.routes().try_for_each(|route| check(route, identity.verified(), request))?;
-        let admission = self.exchange.admit(identity, route.profile, Lifetime::Ttl, asked.now).await?;
+        limited.begin(identity, Lifetime::Ttl)?;
+        let may_mint = || limited.may_mint(identity);
+        let admission = self.exchange.admit_if(identity, route.profile, Lifetime::Ttl, asked.now, may_mint).await?;
         let token = NewToken::from_authorization(admission.authorization());
         let body = Some(Bytes::from(sent.replaced(token.as_str())));
         let mut rewrite = Rewrite { body, may_come_back: true, ..Rewrite::default() };

@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     endpoint::EndpointSettings,
     exchange::testing::{at, claims, exchange, sign},
+    limits::LimitSettings,
     metrics::Metrics,
     proxy::policy::{
         AllowedOrigins, BodyPlace, CorsSettings, HeaderSettings,
@@ -15,6 +16,10 @@ use crate::{
     },
     token::{Permission, PermissionSettings},
 };
+
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
+/// Nothing is limited.
+static EXCEEDED: OnceLock<Exceeded> = OnceLock::new();
 
 const ORIGIN: &str = "https://app.contoso.com";
 
@@ -47,7 +52,11 @@ fn policy_of(routes: &[RouteSettings]) -> Policy {
         let route = Route::new(one, &HeaderSettings::default(), metrics.proxy.route(&one.name));
         Arc::new(route.with_endpoint(one.endpoint.as_ref()).unwrap())
     };
-    Policy { routes: RouteTable::new(routes.iter().map(ready).collect()), exchange: exchange() }
+    Policy {
+        routes: RouteTable::new(routes.iter().map(ready).collect()),
+        exchange: exchange(),
+        limits: Arc::new(Limits::new(LimitSettings::none(), 10)),
+    }
 }
 
 /// Whom a request comes from.
@@ -163,7 +172,18 @@ fn cases() -> Vec<Case> {
 
 fn asked<'a>(request: &'a RequestHeader, last_token: &'a Mutex<LastToken>, body: Option<Bytes>) -> Asked<'a> {
     let has_body = body.is_some();
-    Asked { request, raw_header: b"", is_too_large: false, has_body, body, last_token, certificate: None, now: at(500) }
+    Asked {
+        request,
+        raw_header: b"",
+        is_too_large: false,
+        has_body,
+        body,
+        last_token,
+        certificate: None,
+        client: CLIENT,
+        exceeded: &EXCEEDED,
+        now: at(500),
+    }
 }
 
 fn word(outcome: &Result<Decision, Rejection>) -> &'static str {

@@ -6,6 +6,7 @@ mod cors;
 mod decision;
 mod error_format;
 mod header_settings;
+mod limited;
 mod named_user;
 mod origin;
 mod permit;

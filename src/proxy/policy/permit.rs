@@ -1,5 +1,7 @@
 //! [`Permit`]: the right of a request to go upstream, with the changes made to it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use pingora::{Result, http::ResponseHeader};
@@ -7,6 +9,7 @@ use pingora::{Result, http::ResponseHeader};
 use crate::{
     certificate::ClientCertificate,
     exchange::Admission,
+    limits::Held,
     proxy::{
         http::Changes,
         policy::{
@@ -22,6 +25,8 @@ use crate::{
 pub(in crate::proxy) struct Permit {
     right: Right,
     rewrite: Rewrite,
+    /// The place that it takes up among those of its user.
+    _held: Option<Arc<Held>>,
 }
 
 /// What permits it. Each can be made in one place only.
@@ -41,15 +46,15 @@ impl Permit {
         HeaderValue::from_static("Bearer eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIiLCJleHAiOjF9.AAAA");
 
     pub(in crate::proxy) fn admitted(admission: Admission, rewrite: Rewrite) -> Self {
-        Self { right: Right::Admission(admission), rewrite }
+        Self { right: Right::Admission(admission), rewrite, _held: None }
     }
 
     pub(in crate::proxy) fn passed(passage: Passage, rewrite: Rewrite) -> Self {
-        Self { right: Right::Passage(passage), rewrite }
+        Self { right: Right::Passage(passage), rewrite, _held: None }
     }
 
     pub(in crate::proxy) fn left_to_backend(placeholder: Placeholder, rewrite: Rewrite) -> Self {
-        Self { right: Right::Placeholder(placeholder), rewrite }
+        Self { right: Right::Placeholder(placeholder), rewrite, _held: None }
     }
 
     /// Tells the upstream of the client's certificate (RFC 9440), if the connection has one.
@@ -64,6 +69,11 @@ impl Permit {
         {
             headers.push((CLIENT_CERT_CHAIN, Some(chain.clone())));
         }
+    }
+
+    /// The same, with a place that is free again when it is gone.
+    pub(in crate::proxy) fn holding(self, held: Option<Held>) -> Self {
+        Self { _held: held.map(Arc::new), ..self }
     }
 
     /// When the token that it rests on ends.

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     exchange::testing::{at, claims, exchange, sign},
+    limits::{LimitSettings, Limits},
     metrics::Metrics,
     proxy::policy::{
         AllowedOrigins, BodyCondition, BodyPlace, CorsSettings, HeaderSettings, OnInvalid, PreflightRule, ProtocolForm, TokenPlace,
@@ -42,12 +43,24 @@ fn request(method: &str, target: &str, headers: &[(&'static str, &str)]) -> Requ
 async fn decided(route: RouteSettings, request: &RequestHeader, body: Option<&str>) -> Result<Decision, Rejection> {
     let metrics = Metrics::new().unwrap();
     let route = Route::new(&route, &HeaderSettings::default(), metrics.proxy.route("x"));
-    let policy = Policy { routes: RouteTable::new(vec![Arc::new(route)]), exchange: exchange() };
+    let limits = Arc::new(Limits::new(LimitSettings::none(), 10));
+    let policy = Policy { routes: RouteTable::new(vec![Arc::new(route)]), exchange: exchange(), limits };
     let last_token = Mutex::default();
     let body = body.map(|body| Bytes::from(body.to_owned()));
     let has_body = body.is_some();
     let (last_token, certificate) = (&last_token, None);
-    let asked = Asked { request, raw_header: b"", is_too_large: false, has_body, body, last_token, certificate, now: at(500) };
+    let asked = Asked {
+        request,
+        raw_header: b"",
+        is_too_large: false,
+        has_body,
+        body,
+        last_token,
+        certificate,
+        client: std::net::Ipv4Addr::LOCALHOST.into(),
+        exceeded: &std::sync::OnceLock::new(),
+        now: at(500),
+    };
     policy.decide(asked).await.outcome
 }
 

@@ -16,12 +16,13 @@ use crate::{
 /// Seconds after which a client may try again.
 const RETRY_AFTER: u32 = 5;
 
-/// Writes a refusal: status, RFC 6750 challenge, and a body in the format of the route.
+/// Writes a refusal: status, RFC 6750 challenge, and a body in the format of the route. `retry_after`: seconds, where that is known.
 pub(in crate::proxy) async fn refuse(
     client: &mut ClientSession,
     rejection: Rejection,
     route: Option<&Route>,
     realm: &str,
+    retry_after: Option<u32>,
 ) -> Result<()> {
     let mut answer = Answer::new(rejection.into(), route)?;
     if rejection.challenges() {
@@ -32,7 +33,7 @@ pub(in crate::proxy) async fn refuse(
         answer.header.append_header("WWW-Authenticate", value)?;
     }
     if rejection.is_temporary() {
-        answer.header.insert_header("Retry-After", RETRY_AFTER)?;
+        answer.header.insert_header("Retry-After", retry_after.unwrap_or(RETRY_AFTER))?;
     }
     answer.write(client, route).await
 }

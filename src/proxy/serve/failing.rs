@@ -36,7 +36,7 @@ impl Gateway {
         connection.request().set_deadline(Timestamp::from(SystemTime::now()).plus(DRAIN_TIMEOUT), cause);
         client.close_after();
         context.record.outcome = Outcome::Ended(cause);
-        answer::refuse(client, cause.rejection(), context.record.route.as_deref(), &context.live.realm).await
+        answer::refuse(client, cause.rejection(), context.record.route.as_deref(), &context.live.realm, None).await
     }
 
     /// Answers a request that could not be forwarded, unless an answer has begun, or nobody is left to hear one. Says whether it was

@@ -2,7 +2,7 @@
 //! gateway's own.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -228,7 +228,8 @@ impl Gateway {
     ) -> BoxFuture<'a, Result<Admitted>> {
         Box::pin(async move {
             context.record.outcome = Outcome::Refused(rejection);
-            answer::refuse(client, rejection, context.record.route.as_deref(), &context.live.realm).await?;
+            let (route, retry_after) = (context.record.route.as_deref(), context.record.retry_after);
+            answer::refuse(client, rejection, route, &context.live.realm, retry_after).await?;
             Ok(Admitted::Answered)
         })
     }
@@ -270,6 +271,7 @@ async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: 
     let raw_header = client.raw_header();
     let is_first = body.is_none();
     let now = if is_first { record.began } else { SystemTime::now() };
+    let exceeded = OnceLock::new();
     let asked = Asked {
         raw_header: &raw_header,
         is_too_large: raw_header.len() > live.listen.header_bytes,
@@ -278,10 +280,15 @@ async fn decide(client: &mut ClientSession, context: &mut RequestContext, body: 
         body,
         last_token: record.state.last_token(),
         certificate: record.connection.arrival().certificate(now),
+        client: record.client_address(),
+        exceeded: &exceeded,
         now: Timestamp::from(now),
     };
     let Decided { route, identity, closes, tells_client, outcome } = live.policy.decide(asked).await;
     record.route = route;
+    if let Some(exceeded) = exceeded.get() {
+        record.limited(*exceeded, &live.limit_log);
+    }
     if tells_client && is_first && record.client.is_none() {
         record.forwarded_ignored(&live.ignored);
     }

@@ -16,12 +16,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     certificate::{self, CertificateError, ServerTls},
     exchange::Exchange,
+    limits::Limits,
     metrics::Metrics,
     proxy::{
         ProxyError, ProxySettings,
         address::TellSettings,
         client::{ListenSettings, ListenerSettings},
-        http::RateLimit,
+        http::{LimitLog, RateLimit},
         policy::{Policy, Route, RouteSettings, RouteTable},
         serve::{access_log::AccessLog, pin_watch::PinWatch},
         upstream::{Backend, DrainError, SystemAuthorities, UpstreamView},
@@ -49,6 +50,7 @@ pub(in crate::proxy) struct Live {
     pub(super) preflights: RateLimit,
     /// For what proxies say that are not trusted.
     pub(super) ignored: RateLimit,
+    pub(super) limit_log: Arc<LimitLog>,
 }
 
 impl Live {
@@ -76,17 +78,25 @@ impl Live {
         };
         let routes = RouteTable::new(settings.routes.iter().map(route).collect::<Result<_, _>>()?);
         let pins = settings.upstreams.iter().map(|upstream| PinWatch::new(&upstream.name, Arc::clone(&exchange)));
+        let limits = match old {
+            Some(old) => old.policy.limits.reconfigured(settings.limits.clone()),
+            None => Limits::new(settings.limits.clone(), settings.listen.max_connections),
+        };
+        let limits = Arc::new(limits);
+        let log = || Arc::new(LimitLog::new(metrics.clients.limited.clone()));
+        let limit_log = old.map_or_else(log, |old| Arc::clone(&old.limit_log));
         Ok(Self {
             listen: settings.listen.clone(),
             upstreams: upstreams.collect::<Result<_, _>>()?,
             pins: pins.collect(),
-            policy: Policy { routes, exchange },
+            policy: Policy { routes, exchange, limits },
             realm: settings.realm.clone(),
             tell: settings.tell,
             has_hosts: settings.routes.iter().any(|route| route.host.is_some()),
             access_log,
             preflights: RateLimit::every(Duration::from_secs(10)),
             ignored: RateLimit::every(IGNORED_INTERVAL),
+            limit_log,
         })
     }
 
@@ -109,6 +119,8 @@ pub struct LiveProxy {
     pub(in crate::proxy) exchange: Arc<ArcSwap<Exchange>>,
     /// The part of it that connections need before their first request.
     pub(in crate::proxy) listen: Arc<ArcSwap<ListenSettings>>,
+    /// And who gets one at all.
+    pub(in crate::proxy) limits: Arc<ArcSwap<Limits>>,
     certificates: Vec<Option<Arc<ServerTls>>>,
     metrics: Arc<Metrics>,
     /// For those that ask the upstreams whether they are well.
@@ -156,8 +168,9 @@ impl LiveProxy {
         }
         let listen = Arc::new(ArcSwap::from_pointee(live.listen.clone()));
         let exchange = Arc::new(ArcSwap::new(Arc::clone(&live.policy.exchange)));
+        let limits = Arc::new(ArcSwap::new(Arc::clone(&live.policy.limits)));
         let live = Arc::new(ArcSwap::from_pointee(live));
-        Ok(Self { live, exchange, listen, certificates, metrics, connector, resolvers: Mutex::default() })
+        Ok(Self { live, exchange, listen, limits, certificates, metrics, connector, resolvers: Mutex::default() })
     }
 
     /// The exchange in use.
@@ -199,6 +212,7 @@ impl LiveProxy {
     pub fn replace(&self, Prepared { live, certificates }: Prepared) {
         certificates.into_iter().for_each(|(running, prepared)| running.adopt(prepared));
         self.listen.store(Arc::new(live.listen.clone()));
+        self.limits.store(Arc::clone(&live.policy.limits));
         let exchange = Arc::clone(&live.policy.exchange);
         self.live.store(live);
         self.exchange.store(exchange);

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -10,11 +11,12 @@ use http::{Method, Uri};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::{
+    limits::Exceeded,
     metrics::Metrics,
     proxy::{
         address::Client,
         client::{Connection, Cut, RequestState},
-        http::RateLimit,
+        http::{LimitLog, RateLimit},
         policy::{Permit, Route},
         serve::access_log::{AccessLog, Line},
         upstream::UpstreamFault,
@@ -82,6 +84,8 @@ pub(in crate::proxy) struct RequestRecord {
     pub(in crate::proxy) outcome: Outcome,
     pub(in crate::proxy) request: Option<(Method, Uri)>,
     pub(in crate::proxy) is_websocket: bool,
+    /// After how many seconds it makes sense to try again, where that is known.
+    pub(super) retry_after: Option<u32>,
     pub(super) broke_off: Option<BreakOff>,
     /// Why a WebSocket ended, once it has.
     pub(super) socket_end: Option<SocketEnd>,
@@ -108,6 +112,7 @@ impl RequestRecord {
             outcome: Outcome::Unanswered,
             request: None,
             is_websocket: false,
+            retry_after: None,
             broke_off: None,
             socket_end: None,
             began: SystemTime::now(),
@@ -174,6 +179,17 @@ impl RequestRecord {
                  proxy in front, name it in listen.trusted_proxies"
             );
         }
+    }
+
+    /// The address of the client.
+    pub(super) fn client_address(&self) -> IpAddr {
+        self.client.as_ref().map_or(self.connection.peer().address(), |client| client.address())
+    }
+
+    /// Notes that the request is refused by a limit.
+    pub(super) fn limited(&mut self, exceeded: Exceeded, log: &LimitLog) {
+        self.retry_after = Some(exceeded.retry_after);
+        log.tell(exceeded.limit, self.client_text());
     }
 
     /// The status that was answered; 0 for none.
