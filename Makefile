@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-edge bench-instructions bench-smoke load check-alerts check-dependencies fuzz fuzz-smoke
+.PHONY: help deps demo demo-check build release release-pgo test interop differential lint format docs bench bench-peers bench-peers-pgo bench-report bench-edge bench-instructions bench-smoke load check-alerts check-dependencies fuzz fuzz-smoke mutants mutants-smoke
 
 # Installs a package with this command, or reports it.
 INSTALL = sh -c '\
@@ -178,3 +178,32 @@ fuzz: deps ## Fuzz each target for SECONDS (1800); findings go to fuzz/artifacts
 
 fuzz-smoke: ## Fuzz each target for a few seconds, so that none breaks unnoticed
 	@$(MAKE) --no-print-directory fuzz SECONDS=5
+
+# The version that .cargo/mutants.toml was written for.
+CARGO_MUTANTS ?= 27.1.0
+# The arguments of make mutants.
+MUTANTS ?=
+WITH_MUTANTS = $(CARGO) mutants --version >/dev/null 2>&1 || { $(BUILDING) some minutes; $(CARGO) install --locked --debug cargo-mutants@$(CARGO_MUTANTS); }
+# A mutant is noticed too where a test no longer ends, which cargo-mutants exits with 3 for.
+OR_TIMEOUT = || [ $$? = 3 ]
+
+mutants: deps ## Change the pure rooms in all of 2,900 ways and see a test notice each (a day; MUTANTS='--shard 7/300' for a part)
+	@$(WITH_MUTANTS)
+	$(CARGO) mutants --output target $(MUTANTS) $(OR_TIMEOUT)
+
+# Where mutants-smoke builds: what it makes never gets among what the tests are built with.
+MUTANTS_TARGET = $(CURDIR)/target/mutants
+# So many commits try each mutant once.
+MUTANTS_PARTS = 1000
+
+mutants-smoke: deps ## Try a few of the mutants, others with each commit, beside what the tests were built with
+	@$(WITH_MUTANTS)
+	$(CARGO) test --locked --lib --no-run
+	rm -rf $(MUTANTS_TARGET)
+	mkdir -p $(MUTANTS_TARGET)/debug
+	@# The crates of others are taken as they are, by links.
+	cp -a target/debug/.fingerprint $(MUTANTS_TARGET)/debug
+	cp -al target/debug/build target/debug/deps $(MUTANTS_TARGET)/debug
+	find $(MUTANTS_TARGET)/debug/deps -name '*syncgate*' -delete
+	part=$$(git rev-list --count HEAD); CARGO_TARGET_DIR=$(MUTANTS_TARGET) $(CARGO) mutants --output target --baseline skip \
+	  --timeout 120 --sharding round-robin --shard $$((part % $(MUTANTS_PARTS)))/$(MUTANTS_PARTS) $(OR_TIMEOUT)

@@ -38,11 +38,8 @@ impl LastToken {
     }
 
     pub(super) fn remember(&mut self, token: &[u8], identity: &Arc<Identity>) {
-        match &mut self.0 {
-            _ if token.len() > MAX_BYTES => self.forget(),
-            Some(known) if are_equal(&known.token, token) => known.identity = Arc::clone(identity),
-            _ => self.0 = Some(Known { token: token.into(), identity: Arc::clone(identity), uses: 0 }),
-        }
+        let is_kept = token.len() <= MAX_BYTES;
+        self.0 = is_kept.then(|| Known { token: token.into(), identity: Arc::clone(identity), uses: 0 });
     }
 
     pub(super) fn forget(&mut self) {
@@ -96,6 +93,16 @@ mod tests {
         last.remember(b"b.b.c", &bob);
         assert!(last.recall(b"a.b.c").is_none());
         assert!(last.recall(b"b.b.c").is_some_and(|known| Arc::ptr_eq(&known.identity, &bob)));
+    }
+
+    #[test]
+    fn a_long_token_is_not_kept_and_keeps_no_other() {
+        let mut last = LastToken::default();
+        let (longest, longer) = ([b'a'; MAX_BYTES], [b'a'; MAX_BYTES + 1]);
+        last.remember(&longest, &identity());
+        assert!(last.recall(&longest).is_some());
+        last.remember(&longer, &identity());
+        assert!(last.recall(&longer).is_none() && last.recall(&longest).is_none());
     }
 
     #[test]

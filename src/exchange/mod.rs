@@ -298,3 +298,5 @@ mod renewal_tests;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upkeep_tests;

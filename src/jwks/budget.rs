@@ -84,6 +84,15 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_that_is_full_again_begins_anew() {
+        let mut budget = Budget::new(2, REFILL);
+        assert_eq!(granted(&mut budget, [0, 0]), 2);
+        assert_eq!(granted(&mut budget, [700, 700]), 2);
+        assert_eq!(granted(&mut budget, [900, 999]), 0);
+        assert_eq!(granted(&mut budget, [1_000]), 1);
+    }
+
+    #[test]
     fn a_clock_that_is_set_back_neither_fills_it_nor_stops_it() {
         let mut budget = Budget::new(2, REFILL);
         assert_eq!(granted(&mut budget, [1_000_000, 1_000_000]), 2);

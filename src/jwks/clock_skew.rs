@@ -43,3 +43,29 @@ impl ClockSkew {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jwks::test_log::Log;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_difference_is_told_with_its_direction_once_an_hour_and_so_is_its_end() {
+        let (log, _listening) = Log::listen();
+        let skew = ClockSkew::default();
+        let told = |seconds| {
+            let before = log.lines().len();
+            skew.tell("contoso", seconds);
+            log.lines().split_off(before).join("\n")
+        };
+        assert_eq!(told(10.0), "");
+        assert!(told(11.0).contains("this one is ahead; backends that check iat refuse"));
+        tokio::time::advance(LOG_INTERVAL - Duration::from_millis(1)).await;
+        assert_eq!(told(11.0), "");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(told(-11.0).contains("this one is behind; fresh tokens are refused"));
+        assert!(told(-10.0).contains("agrees with the provider's again"));
+        assert_eq!(told(10.0), "");
+        assert!(told(-10.5).contains("behind"));
+    }
+}

@@ -228,3 +228,7 @@ impl KeysAwaited<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "demand_tests.rs"]
+mod tests;

@@ -43,3 +43,16 @@ impl Discovery {
 pub(super) fn is_one_issuer(named: &str) -> bool {
     !named.contains(['{', '}'])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_names_no_issuer() {
+        assert!(is_one_issuer("https://login.microsoftonline.com/common/v2.0"));
+        for template in ["https://login.microsoftonline.com/{tenantid}/v2.0", "https://x/{", "https://x/}"] {
+            assert!(!is_one_issuer(template), "{template}");
+        }
+    }
+}

@@ -87,6 +87,19 @@ async fn answers_that_are_no_keys_are_errors_that_name_the_url_and_the_cause() {
 }
 
 #[tokio::test]
+async fn a_document_may_have_as_many_bytes_as_the_limit() {
+    let provider = TestProvider::start().await;
+    let source = KeySource::Jwks(provider.url("http", "/keys"));
+    for (length, is_read) in [(20_000, true), (20_001, false)] {
+        let keys = document(&[("a", 0)]);
+        provider.set("/keys", Answer::Body(format!("{keys}{}", " ".repeat(length - keys.len()))));
+        let fetched = fetch(&source).await;
+        assert_eq!(fetched.is_ok(), is_read, "{fetched:?}");
+        assert_eq!(matches!(fetched, Err(FetchError::TooLarge { .. })), !is_read);
+    }
+}
+
+#[tokio::test]
 async fn a_discovery_document_cannot_lead_astray() {
     let provider = TestProvider::start().await;
     let url = provider.url("http", "/d");
@@ -257,6 +270,18 @@ async fn max_age_and_issuer_come_with_the_keys() {
         let fetched = fetcher(&settings()).fetch(&source).await.unwrap();
         assert_eq!((fetched.issuer.as_deref(), fetched.max_age), (known, Some(Duration::from_secs(600))));
     }
+}
+
+#[test]
+fn a_file_of_keys_is_checked_as_it_would_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    let problem = || crate::jwks::check_key_file(&path).unwrap_err();
+    assert!(problem().contains("cannot be read"), "{}", problem());
+    std::fs::write(&path, "{").unwrap();
+    assert!(problem().starts_with(&path.display().to_string()), "{}", problem());
+    std::fs::write(&path, document(&[("a", 0)])).unwrap();
+    assert_eq!(crate::jwks::check_key_file(&path), Ok(()));
 }
 
 #[tokio::test]

@@ -212,3 +212,44 @@ fn no_two_stores_share_a_generation() {
 fn kids(keys: &KeySet) -> Vec<&str> {
     keys.keys().iter().filter_map(|key| key.kid()).collect()
 }
+
+#[test]
+fn a_key_that_is_denied_is_known_as_such_until_its_end() {
+    let store = KeyStore::new(1);
+    store.publish(0, &set(&[("a", 0), ("b", 1)]), at(0), KEEP);
+    assert_eq!(store.denied(at(1)).keys().len(), 0);
+    store.purge("a", at(1));
+    let denied =
+        |seconds| store.denied(at(seconds)).keys().iter().filter_map(|key| key.kid().map(str::to_owned)).collect::<Vec<_>>();
+    assert_eq!((denied(1), denied(99)), (vec!["a".to_owned()], vec!["a".to_owned()]));
+    assert_eq!(denied(100), Vec::<String>::new());
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_written_is_remembered_until_one_can() {
+    let store = KeyStore::new(1);
+    assert_eq!(store.snapshot_error(), None);
+    store.note_snapshot(Some("no space left".into()));
+    assert_eq!(store.snapshot_error().as_deref(), Some("no space left"));
+    store.note_snapshot(None);
+    assert_eq!(store.snapshot_error(), None);
+}
+
+#[test]
+fn a_store_takes_over_the_keys_and_answers_of_the_sources_that_stay() {
+    let old = KeyStore::new(2);
+    old.publish(0, &set(&[("a", 0)]), at(0), KEEP);
+    old.publish(1, &set(&[("b", 1)]), at(0), KEEP);
+    old.discover(1, &"https://b/".into());
+    old.demand.end(1, |source| source.failures = 7);
+    let new = KeyStore::new(1);
+    new.inherit(&old, at(1), |source| (source == 1).then_some((0, Keep::For(Duration::from_secs(50)))));
+    assert_eq!(new.load(at(1)).keys().iter().map(|key| key.kid()).collect::<Vec<_>>(), [Some("b")]);
+    assert!(new.is_ready(at(49)) && !new.is_ready(at(50)));
+    assert_eq!(new.discovered_issuers(), ["https://b/".into()]);
+    assert!(!new.was_tried(), "the source is at another place");
+    let same = KeyStore::new(2);
+    old.demand.end(0, |_| {});
+    same.inherit(&old, at(1), |source| Some((source, Keep::For(KEEP))));
+    assert!(same.was_tried());
+}

@@ -104,7 +104,7 @@ impl HeldKeys {
         for key in fetched.keys() {
             let known = || keys.iter().filter(|held| is_known(held, key));
             if let (Some(kid), None) = (key.kid(), known().next())
-                && let Some(rival) = keys.iter().find(|held| held.arrival < arrival && held.conflicts_with(key))
+                && let Some(rival) = keys.iter().find(|held| held.conflicts_with(key))
             {
                 let conflict = Conflict { kid: kid.to_owned(), known: *rival.key.id(), new: *key.id() };
                 if !conflicts.contains(&conflict) {

@@ -231,3 +231,24 @@ fn what_was_seen_before_a_restart_lives_no_longer_for_it() {
         Some((hour(32), Some(hour(58))))
     );
 }
+
+#[test]
+fn a_key_of_a_file_is_held_once_however_often_it_is_read() {
+    let read = |held: &HeldKeys, source, hours| held.merge(source, &set(&[("a", 0)]), hour(hours), Keep::WhileListed).0;
+    let held = read(&read(&HeldKeys::default(), 0, 0), 0, 1);
+    let seen = |held: &HeldKeys| held.keys.iter().map(|held| (held.source, held.first_seen, held.last_seen)).collect::<Vec<_>>();
+    assert_eq!(seen(&held), [(0, hour(0), hour(1))]);
+    // Another file goes in its own way.
+    assert_eq!(seen(&read(&held, 1, 2)), [(0, hour(0), hour(1)), (1, hour(2), hour(2))]);
+}
+
+#[test]
+fn under_other_settings_a_key_is_held_for_their_time() {
+    let held = merge(&HeldKeys::default(), &[("a", 0)], hour(0));
+    let (held, _) = held.merge(1, &set(&[("b", 1)]), hour(1), KEPT);
+    let keep = Keep::For(Duration::from_secs(2 * HOUR));
+    let moved = held.under(|source| (source == 1).then_some((0, keep)));
+    let held: Vec<_> = moved.keys.iter().map(|held| (held.source, held.last_seen, held.end)).collect();
+    assert_eq!(held, [(0, hour(1), Some(hour(3)))]);
+    assert_eq!((kids(&moved, hour(2)), kids(&moved, hour(3))), (vec!["b".to_owned()], vec![]));
+}

@@ -34,7 +34,7 @@ impl KeyStore {
     }
 
     /// Notes what a source's document names now. Tells the operator what has changed.
-    pub(super) fn name(&self, source: usize, named: &Arc<str>, issuer: &str) {
+    pub(crate) fn name(&self, source: usize, named: &Arc<str>, issuer: &str) {
         if self.published().answers.get(source).is_some_and(|answer| answer.named.as_ref() != Some(named)) {
             self.change_answer(source, |answer| answer.named = Some(Arc::clone(named)));
         }
@@ -66,5 +66,41 @@ fn words(rule: &IssuerRule) -> String {
         IssuerRule::Discovered => "discovered".to_owned(),
         IssuerRule::Exact(issuers) => issuers.join(", "),
         IssuerRule::Template { patterns, .. } => patterns.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{jwks::test_log::Log, token::TenantRule};
+
+    #[test]
+    fn an_issuer_that_the_config_has_wrong_is_told_once_and_so_is_its_correction() {
+        let (log, _listening) = Log::listen();
+        let store = KeyStore::new(2);
+        let told = |act: &dyn Fn()| {
+            let before = log.lines().len();
+            act();
+            log.lines().split_off(before).join("\n")
+        };
+        let name = |source: usize, named: &str| told(&|| store.name(source, &named.into(), "contoso"));
+        assert_eq!(name(0, "https://one/"), "", "nothing is expected yet");
+        let rule = IssuerRule::Exact(vec!["https://a/".into(), "https://b/".into()]);
+        let line = told(&|| store.expect_issuer("contoso", rule.clone()));
+        assert!(line.contains("named=\"https://one/\"") && line.contains("configured=\"https://a/, https://b/\""), "{line}");
+        assert_eq!((name(0, "https://one/"), name(1, "https://b/")), (String::new(), String::new()));
+        assert_eq!(store.misnamed(), ["https://one/".into()]);
+        assert!(store.is_misnamed("https://one/") && !store.is_misnamed("https://b/"));
+        let line = name(0, "https://two/");
+        assert!(line.contains("https://two/") && !line.contains("https://one/"), "{line}");
+        let line = name(0, "https://a/");
+        assert!(line.contains("names the configured issuer again"), "{line}");
+        assert_eq!(name(0, "https://a/"), "");
+        assert!(store.misnamed().is_empty());
+        let template = IssuerRule::Template { patterns: vec!["https://x/{tenantid}/".into()], tenants: TenantRule::Any };
+        let line = told(&|| store.expect_issuer("contoso", template.clone()));
+        assert!(line.contains("configured=\"https://x/{tenantid}/\""), "{line}");
+        let line = told(&|| store.expect_issuer("contoso", IssuerRule::Discovered));
+        assert!(line.contains("again"), "{line}");
     }
 }

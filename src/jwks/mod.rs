@@ -36,6 +36,8 @@ mod snapshot;
 #[cfg(test)]
 pub(crate) mod test_keys;
 #[cfg(test)]
+pub(crate) mod test_log;
+#[cfg(test)]
 mod test_provider;
 mod view;
 

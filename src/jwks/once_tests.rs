@@ -22,6 +22,9 @@ async fn the_keys_of_all_sources_are_merged_and_failures_are_told() {
     provider.set("/one", Answer::Body(document(&[("a", 0)])));
     provider.set("/two", Answer::Body(odd.to_string()));
     let sources = ["/one", "/two", "/three"].map(|path| KeySource::Jwks(provider.url("http", path)));
+    let denying = JwksSettings { deny_kids: vec!["a".into()], ..JwksSettings::new(sources.to_vec()) };
+    let fetched = fetch_once(&denying, NOW).await.unwrap();
+    assert_eq!((kids(&fetched.keys), kids(&fetched.denied_keys), fetched.denied), (vec!["b"], vec!["a"], vec!["a".to_owned()]));
     let fetched = fetch_once(&JwksSettings::new(sources.to_vec()), NOW).await.unwrap();
     assert_eq!(kids(&fetched.keys), ["a", "b"]);
     assert_eq!(fetched.skipped, [SkippedKey { kid: Some("c".into()), reason: crate::token::SkipReason::Symmetric }]);
@@ -65,5 +68,11 @@ async fn a_source_that_cannot_be_used_is_an_error() {
 fn a_document_is_held_against_the_denied_keys_too() {
     let settings = JwksSettings { deny_kids: vec!["a".into()], ..JwksSettings::new(Vec::new()) };
     let document = crate::jwks::test_keys::set(&[("a", 0), ("b", 1)]);
-    assert_eq!(kids(&FetchedKeys::of_document(&document, &settings, NOW).keys), ["b"]);
+    let known = FetchedKeys::of_document(&document, &settings, NOW);
+    assert_eq!((kids(&known.keys), kids(&known.denied_keys), known.denied), (vec!["b"], vec!["a"], vec!["a".to_owned()]));
+    let odd = KeySet::parse(br#"{"keys":[{"kid":"c","kty":"oct","k":"AA"}]}"#, &KeySetLimits::default());
+    assert!(odd.is_err(), "no key can be used");
+    let odd = serde_json::json!({ "keys": [jwk("b", 1), { "kid": "c", "kty": "oct", "k": "AA" }] }).to_string();
+    let odd = KeySet::parse(odd.as_bytes(), &KeySetLimits::default()).unwrap();
+    assert_eq!(FetchedKeys::of_document(&odd, &settings, NOW).skipped, odd.skipped());
 }

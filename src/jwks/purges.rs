@@ -89,3 +89,37 @@ impl All {
         store.deny(names, &self.keys, now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::jwks::test_keys::set;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+    #[test]
+    fn so_many_keys_are_denied_and_no_more() {
+        let purges = Purges::default();
+        let store = KeyStore::new(1);
+        let keys = set(&[("a", 0), ("b", 1)]);
+        store.publish(0, &keys, NOW, Duration::from_secs(100));
+        let other = *set(&[("c", 2)]).keys()[0].id();
+        purges.lock().keys = vec![other; MAX_KEYS - 1];
+        assert!(purges.add("a", &store, NOW));
+        assert_eq!(purges.lock().keys.len(), MAX_KEYS);
+        assert!(!purges.add("b", &store, NOW));
+        assert!(purges.add("a", &store, NOW), "it is known already");
+        assert_eq!(purges.lock().keys.len(), MAX_KEYS);
+    }
+
+    #[test]
+    fn a_store_that_is_gone_is_forgotten() {
+        let purges = Purges::default();
+        for _ in 0..3 {
+            purges.bind(&Arc::new(KeyStore::new(1)), NOW);
+        }
+        assert_eq!(purges.lock().stores.len(), 1);
+    }
+}

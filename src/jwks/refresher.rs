@@ -347,11 +347,11 @@ impl Keys {
     }
 }
 
-/// A random number in `0.0..1.0`, for jitter.
+/// A random number in `0.0..=1.0`, for jitter.
 fn random() -> f64 {
     let mut bytes = [0; 4];
     match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
         Err(_) => 0.5,
     }
 }

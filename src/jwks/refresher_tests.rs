@@ -1,4 +1,4 @@
-use std::{io, sync::atomic::AtomicU64, time::Instant};
+use std::{sync::atomic::AtomicU64, time::Instant};
 
 use reqwest::Url;
 
@@ -7,9 +7,10 @@ use crate::{
     jwks::{
         KeySource,
         test_keys::{document, set},
+        test_log::Log,
         test_provider::{Answer, TestProvider, install_crypto},
     },
-    token::KeySet,
+    token::{IssuerRule, KeySet},
 };
 
 const URL: &str = "https://contoso.com/keys";
@@ -98,6 +99,69 @@ async fn in_an_outage_the_keys_serve_until_their_end_and_no_longer() {
     assert!(!keys.store.is_ready(end));
     assert_eq!(keys.store.age(end), Some(26 * HOUR));
     assert_eq!(keys.metrics.jwks.keys.with_label_values(&["contoso"]).get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_is_told_and_dated() {
+    let (log, _listening) = Log::listen();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let keys = keys(&metrics);
+    let start = tokio::time::Instant::now();
+    let named = |hour: u64| if hour < 1 { "https://other/" } else { "https://contoso.com/" };
+    keys.store.expect_issuer("contoso", IssuerRule::Exact(vec![named(1).to_owned()]));
+    let fetch = || {
+        let hour = start.elapsed().as_secs() / 3_600;
+        let odd = |kid: &str| format!(r#",{{"kty":"oct","kid":"{kid}","k":"AA"}}"#);
+        let skipped = if hour < 2 { odd("x") } else { odd("x") + &odd("y") };
+        let usable = if hour < 3 { vec![("a", 0)] } else { vec![("a", 0), ("b", 1)] };
+        let document = document(&usable).replace("]}", &format!("{skipped}]}}"));
+        let keys = KeySet::parse(document.as_bytes(), &KeySetLimits::default()).unwrap();
+        std::future::ready(Ok(Fetched { keys, max_age: None, issuer: Some(named(hour).into()), clock_skew: None }))
+    };
+    let wrong = || metrics.jwks.issuer_mismatch.with_label_values(&["contoso"]).get();
+    let run = async |span: Duration| {
+        let _ = tokio::time::timeout(span, keys.keep_fresh(0, Duration::from_secs(600), fetch, virtual_clock())).await;
+    };
+    run(HOUR / 2).await;
+    assert_eq!(wrong(), 1);
+    run(HOUR * 7 / 2).await;
+    assert_eq!(wrong(), 0);
+    let told = |words: &str| log.lines().iter().filter(|line| line.contains(words)).count();
+    // A task that begins anew tells the first fetch and what is skipped again.
+    assert_eq!((told("keys fetched"), told("a published key is not used")), (3, 3), "{:#?}", log.lines());
+    let lines = log.lines();
+    let mut of_keys = lines.iter().filter(|line| line.contains("keys fetched") || line.contains("not used"));
+    assert!(of_keys.all(|line| line.contains("url=\"https://contoso.com/keys\"")), "{lines:#?}");
+    let last = metrics.jwks.last_success.with_label_values(&["contoso"]).get();
+    assert!((1_700_000_000.0..1_700_014_400.0).contains(&last), "{last}");
+}
+
+#[tokio::test]
+async fn a_reload_goes_on_with_the_keys_of_the_sources_that_stay() {
+    install_crypto();
+    let provider = TestProvider::start().await;
+    provider.set("/a", Answer::Body(document(&[("a", 0)])));
+    provider.set("/b", Answer::Body(document(&[("b", 1)])));
+    let refresher = |paths: &[&str]| {
+        let sources = paths.iter().map(|path| KeySource::Jwks(provider.url("http", path))).collect();
+        Refresher::new("contoso", &JwksSettings::new(sources), &Arc::default(), Arc::new(Metrics::new().unwrap())).unwrap()
+    };
+    let old = refresher(&["/a", "/b"]);
+    let store = old.store();
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(old.run(stop.clone()));
+    until("both are fetched", || store.load(now()).keys().len() == 2).await;
+    stop.cancel();
+    task.await.unwrap();
+    let new = refresher(&["/c", "/b"]);
+    // Alerts on an increase need the series before the first event.
+    let shown = new.keys.metrics.render().unwrap();
+    for series in ["refresh_total", "conflicts_total", "issuer_changes_total", "issuer_mismatch", "keys", "last_success"] {
+        let is_shown = |line: &str| line.starts_with(&format!("syncgate_jwks_{series}")) && line.contains("contoso");
+        assert!(shown.lines().any(is_shown), "{series}: {shown}");
+    }
+    new.inherit(&store);
+    assert_eq!(new.store().load(now()).keys().iter().map(|key| key.kid()).collect::<Vec<_>>(), [Some("b")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,6 +363,16 @@ async fn after_a_restart_without_the_provider_the_snapshot_serves_and_extends_no
     assert_eq!(seen(&third), seen(&store), "nor does a second restart");
 }
 
+#[test]
+fn jitter_is_anywhere_between_nothing_and_all() {
+    let numbers: Vec<f64> = (0..1_000).map(|_| random()).collect();
+    assert!(numbers.iter().all(|number| (0.0..=1.0).contains(number)));
+    for tenth in 0..10 {
+        let range = f64::from(tenth) / 10.0..f64::from(tenth + 1) / 10.0;
+        assert!(numbers.iter().any(|number| range.contains(number)), "{range:?}");
+    }
+}
+
 fn now() -> Timestamp {
     SystemTime::now().into()
 }
@@ -308,36 +382,5 @@ async fn until(what: &str, done: impl Fn() -> bool) {
     while !done() {
         assert!(Instant::now() < deadline, "{what}: not within 20 s");
         tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Collects what this thread logs until the guards are dropped.
-    fn listen() -> (Self, impl Sized) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        // tracing remembers for each call site whether anybody listens. As long as there is one subscriber only, it asks the thread that
-        // comes by first, which may run another test.
-        let second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish());
-        (log, (second, tracing::subscriber::set_default(subscriber)))
-    }
-
-    fn lines(&self) -> Vec<String> {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -22,3 +22,25 @@ pub(super) fn safe_url(text: &str) -> Result<Url, String> {
         _ => Err("is not https; plain http is accepted only on loopback".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_https_or_of_this_machine_short_and_without_a_login() {
+        let problem = |text: &str| safe_url(text).err().unwrap_or_default();
+        let long = |bytes: usize| format!("https://a.test/{}", "x".repeat(bytes - 15));
+        for text in ["https://a.test/keys?x=y", "http://127.0.0.1:8080/", "http://localhost/", &long(MAX_URL_BYTES)] {
+            assert_eq!(problem(text), "", "{text}");
+        }
+        assert_eq!(problem(&long(MAX_URL_BYTES + 1)), "is longer than 2048 bytes");
+        for text in ["https://user@a.test/", "https://:word@a.test/", "https://user:word@a.test/"] {
+            assert_eq!(problem(text), "contains a user or password", "{text}");
+        }
+        for text in ["http://a.test/", "ftp://localhost/", "file:///etc/keys"] {
+            assert_eq!(problem(text), "is not https; plain http is accepted only on loopback", "{text}");
+        }
+        assert!(problem("keys").starts_with("is not a valid URL"));
+    }
+}

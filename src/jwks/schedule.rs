@@ -9,7 +9,7 @@ const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
 /// Seconds that the shortest and the longest back-off start from; jitter at most doubles them.
 const BACK_OFF: RangeInclusive<u64> = 1..=30;
 
-/// How long to wait for the next fetch after `failures` in a row; `random` is in `0.0..1.0`.
+/// How long to wait for the next fetch after `failures` in a row; `random` is in `0.0..=1.0`.
 ///
 /// After a success: the interval, 10 % more or less, so that gateways started together drift apart. After a failure: from 1 s, doubling,
 /// never above 60 s, so that service resumes at most a minute after the provider does.

@@ -112,3 +112,30 @@ fn hostile_content_costs_at_most_itself() {
     folder.write(&" ".repeat(MAX_BYTES + 1), 0o600);
     assert!(folder.load().unwrap_err().contains("is longer than"));
 }
+
+#[test]
+fn what_cannot_be_read_is_not_taken_for_a_first_start() {
+    let folder = Folder::new();
+    fs::write(folder.path(), "no folder").unwrap();
+    assert!(load(&folder.path().join("snapshot.json"), &places()).is_err());
+}
+
+#[test]
+fn a_snapshot_can_be_read_again_however_much_the_provider_publishes() {
+    let folder = Folder::new();
+    let store = KeyStore::for_sources(places(), &JwksSettings::new(Vec::new()), None, Arc::default());
+    for merge in 0..12 {
+        let padded = |number: usize| {
+            let mut jwk: Value = serde_json::from_str(&document(&[(&format!("{merge}-{number}"), 0)])).unwrap();
+            jwk["keys"][0]["padding"] = json!("x".repeat(15 * 1024));
+            jwk["keys"][0].take()
+        };
+        let keys = json!({ "keys": (0..50).map(padded).collect::<Vec<_>>() }).to_string();
+        let limits = KeySetLimits { bytes: 1024 * 1024, ..KeySetLimits::default() };
+        store.merge(0, &KeySet::parse(keys.as_bytes(), &limits).unwrap(), at(0), Keep::For(KEEP));
+    }
+    save(&folder.path(), &store, &places()).unwrap();
+    let restored = folder.load().unwrap().unwrap().keys.len();
+    let most = MAX_BYTES / 2 / (15 * 1024);
+    assert!((most - most / 10..=most).contains(&restored), "{restored} of {most}");
+}

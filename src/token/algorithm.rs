@@ -103,6 +103,15 @@ mod tests {
     }
 
     #[test]
+    fn clients_tokens_are_signed_with_what_has_a_public_key() {
+        let names = |rows: Vec<(&'static str, Algorithm)>| rows.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(" ");
+        assert_eq!(names(public_key_algorithms()), "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 EdDSA");
+        assert_eq!(names(signing_algorithms()), names(public_key_algorithms()) + " HS256");
+        assert_eq!(algorithms_of(&[Scheme::P384, Scheme::P256]), [Algorithm::ES256, Algorithm::ES384]);
+        assert_eq!(algorithms_of(&[Scheme::Hmac]), [Algorithm::HS256]);
+    }
+
+    #[test]
     fn a_secret_may_sign_and_only_with_hs256() {
         for algorithm in [Algorithm::RS256, Algorithm::PS512, Algorithm::EdDSA, Algorithm::HS256] {
             assert!(may_sign(algorithm), "{algorithm:?}");

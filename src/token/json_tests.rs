@@ -46,6 +46,27 @@ fn whole_numbers_are_integers_and_those_beyond_64_bits_are_not_exact() {
 }
 
 #[test]
+fn numbers_of_the_claims_to_mint_are_held_to_the_same_bound() {
+    for exact in [json!([1, { "a": 0.5 }]), json!(u64::MAX), json!(-9_007_199_254_740_991.0), json!("1e300"), json!(null)] {
+        assert!(super::is_exact(&exact), "{exact}");
+    }
+    for other in [json!(9_007_199_254_740_992.0), json!(-1e300), json!([1, { "a": [1e300] }]), json!({ "a": 1, "b": 1e300 })] {
+        assert!(!super::is_exact(&other), "{other}");
+    }
+}
+
+#[test]
+fn a_text_that_others_read_is_one_object_or_nothing() {
+    let members = |text: &str| strict_object(text.as_bytes()).map(serde_json::Value::Object);
+    assert_eq!(members(r#"{"a":[1,null],"b":null}"#), Some(json!({ "a": [1, null], "b": null })));
+    for text in ["[]", "1", "", r#"{"a":1,"a":1}"#, r#"{"a":{"b":1,"b":2}}"#, "{} {}"] {
+        assert_eq!(members(text), None, "{text}");
+        assert!(!is_strict_object(text.as_bytes()), "{text}");
+    }
+    assert!(is_strict_object(b"{}"));
+}
+
+#[test]
 fn members_are_found_by_name() {
     let object = parse_object(br#"{"b":"2","a":"1","":"0"}"#).unwrap();
     assert_eq!(object.get("a").and_then(Value::as_str), Some("1"));

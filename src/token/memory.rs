@@ -43,5 +43,7 @@ mod tests {
         assert_eq!(heap_bytes(&json!({})), 0);
         assert_eq!(heap_bytes(&json!({ "a": true })), node + 16);
         assert_eq!(heap_bytes(&json!([[{ "a": "b" }]])), 2 * value + node + 32);
+        let six = json!({ "a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1 });
+        assert_eq!(heap_bytes(&six), 2 * node + 6 * 16, "five fill a node that may be half empty");
     }
 }

@@ -103,9 +103,9 @@ impl Permission {
 }
 
 impl ClaimRule {
+    /// The value of a kept claim, which is never null.
     fn matches(&self, value: &Value) -> bool {
         match value {
-            Value::Null => false,
             _ if self.values.is_empty() => true,
             Value::Array(elements) => elements.iter().any(|element| self.matches_scalar(element)),
             scalar => self.matches_scalar(scalar),

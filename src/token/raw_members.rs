@@ -57,3 +57,19 @@ impl<'de> Visitor<'de> for Outermost {
         Ok(members)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_members_are_read_as_may_be() {
+        let names =
+            |text: &'static str| RawMembers::of(text, 2).map(|members| members.names().map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(names("{}"), Some(vec![]));
+        assert_eq!(names(r#"{"b":1}"#), Some(vec!["b".to_owned()]));
+        assert_eq!(names(r#"{"b":1,"\u0061":{"c":2,"d":3,"e":4}}"#), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(names(r#"{"b":1,"a":2,"c":3}"#), None);
+        assert_eq!(names(r#"{"b":1,"b":2}"#), None);
+    }
+}

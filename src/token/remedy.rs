@@ -238,6 +238,34 @@ mod tests {
     }
 
     #[test]
+    fn who_has_a_portal_is_told_in_its_words() {
+        use Provider::{B2c, Entra, ExternalId};
+        let told: [(Rejection, &[Provider], &str); 15] = [
+            (Rejection::AppOnlyToken, &[B2c], "must name itself in `tfp` or `acr`"),
+            (Rejection::ClaimNotAllowed, &[B2c], "application claims of the user flow"),
+            (Rejection::ClaimNotAllowed, &[Entra, ExternalId], "optional claims of the API's registration"),
+            (Rejection::GroupOverage, &[Entra, ExternalId], "groups assigned to the application"),
+            (Rejection::IdToken, &[B2c, Entra, ExternalId], "ask for a scope of your API"),
+            (Rejection::MissingRole, &[Entra, ExternalId], "enterprise application, users and groups"),
+            (Rejection::MissingScope, &[B2c, Entra, ExternalId], "App registration: expose it and grant consent"),
+            (Rejection::TokenTooLarge, &[Entra, ExternalId], "only the groups assigned to the application"),
+            (Rejection::UnknownIssuer, &[B2c], "add its host to `domains`"),
+            (Rejection::UnknownIssuer, &[Entra, ExternalId], "only if that tenant is yours"),
+            (Rejection::UnknownKey, &[B2c], "each custom policy has its own keys"),
+            (Rejection::UnknownKey, &[Entra, ExternalId], "add `?appid=<id>` to it"),
+            (Rejection::UserIdMissing, &[B2c], "User's Object ID"),
+            (Rejection::WrongAudience, &[B2c, Entra, ExternalId], "ask for a scope of your API"),
+            (Rejection::WrongAudience, &[Entra], "version 1 tokens have its App ID URI"),
+        ];
+        for (rejection, providers, words) in told {
+            for provider in [B2c, Entra, ExternalId, Provider::Other] {
+                let has_words = rejection.remedy_of(provider).contains(words);
+                assert_eq!(has_words, providers.contains(&provider), "{} {provider:?}: {words}", rejection.label());
+            }
+        }
+    }
+
+    #[test]
     fn other_providers_are_not_told_of_microsofts_portal() {
         let theirs = Rejection::ALL.iter().filter(|rejection| **rejection != Rejection::GraphToken);
         for remedy in theirs.map(|rejection| rejection.remedy_of(Provider::Other)) {

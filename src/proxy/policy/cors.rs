@@ -221,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn other_methods_and_bodies_are_no_preflights() {
+        let options = request(&[ORIGIN, METHOD]);
+        let mut get = request(&[ORIGIN, METHOD]);
+        get.set_method(Method::GET);
+        assert!(Preflight::of(&options, false).is_some());
+        assert!(Preflight::of(&options, true).is_none());
+        assert!(Preflight::of(&get, false).is_none());
+    }
+
+    #[test]
     fn an_answer_names_the_page_that_asked_and_no_other() {
         let answered = |origins, headers: &[_]| {
             let mut answer = ResponseHeader::build(401, None).unwrap();

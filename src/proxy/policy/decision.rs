@@ -142,7 +142,7 @@ impl Policy {
         let is_websocket = !has_body && fields.names_websocket && switch::asks_for_websocket(request);
         let lifetime = lifetime::of(is_websocket, fields.accepts_events);
         let permitted = self.by_route(asked, &found, is_websocket, lifetime, &mut decided.identity).await;
-        if permitted.is_err() && !found.also.is_empty() {
+        if permitted.is_err() {
             // The challenge is that of the route whose permission is missing.
             let identity = decided.identity.as_ref();
             let lacks = |route: &&Arc<Route>| identity.is_none_or(|identity| check(route, identity.verified(), request).is_err());

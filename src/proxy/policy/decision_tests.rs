@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    endpoint::EndpointSettings,
     exchange::testing::{at, claims, exchange, sign},
     limits::LimitSettings,
     metrics::Metrics,
@@ -42,8 +43,15 @@ fn policy() -> Policy {
             ..route("/")
         },
     ];
+    policy_of(&routes)
+}
+
+fn policy_of(routes: &[RouteSettings]) -> Policy {
     let metrics = Metrics::new().unwrap();
-    let ready = |one: &RouteSettings| Arc::new(Route::new(one, &HeaderSettings::default(), metrics.proxy.route(&one.name)));
+    let ready = |one: &RouteSettings| {
+        let route = Route::new(one, &HeaderSettings::default(), metrics.proxy.route(&one.name));
+        Arc::new(route.with_endpoint(one.endpoint.as_ref()).unwrap())
+    };
     Policy {
         routes: RouteTable::new(routes.iter().map(ready).collect()),
         exchange: exchange(),
@@ -233,4 +241,61 @@ async fn what_is_too_large_is_refused_in_the_name_of_its_route() {
     let decided = policy.decide(Asked { is_too_large: true, ..asked(&header, &last_token, None) }).await;
     assert_eq!(word(&decided.outcome), "headers_too_large");
     assert_eq!(decided.route.map(|route| route.name.clone()).as_deref(), Some("/admin"));
+}
+
+#[tokio::test]
+async fn an_endpoint_is_called_by_its_very_path_alone() {
+    let endpoint = Some(EndpointSettings::KeySet);
+    let route = |path: &str| RouteSettings { name: path.to_owned(), path: path.to_owned(), ..RouteSettings::default() };
+    let policy = policy_of(&[RouteSettings { endpoint, exact: true, ..route("/keys") }, route("/db")]);
+    let last_token = Mutex::default();
+    for (path, expected) in [
+        ("/keys", "call"),
+        ("/keys?x", "call"),
+        ("/k%65ys", "ambiguous_path"),
+        ("/KEYS", "no_route"),
+        ("/keys/x", "no_route"),
+        ("/db", "missing_token"),
+    ] {
+        let case = Case { whose: Whose::Nobody, method: "GET", path, host: Some("contoso.com"), is_upgrade: false };
+        let header = case.header();
+        assert_eq!(word(&policy.decide(asked(&header, &last_token, None)).await.outcome), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_ends_where_one_of_several_lines_says_so() {
+    let (policy, last_token) = (policy(), Mutex::default());
+    for (lines, closes) in [
+        (&["keep-alive", "x, Close"][..], true),
+        (&["keep-alive", "x"], false),
+        // Pingora sees to one line itself.
+        (&["close"], false),
+        (&[], false),
+    ] {
+        let case = Case { whose: Whose::Nobody, method: "GET", path: "/public/x", host: Some("contoso.com"), is_upgrade: false };
+        let mut header = case.header();
+        for line in lines {
+            header.append_header("Connection", *line).unwrap();
+        }
+        assert_eq!(policy.decide(asked(&header, &last_token, None)).await.closes, closes, "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_that_of_the_route_whose_permission_is_missing() {
+    let permission = Permission::new(PermissionSettings { all_roles: vec!["admin".to_owned()], ..PermissionSettings::default() });
+    let route = |path: &str| RouteSettings { name: path.to_owned(), path: path.to_owned(), ..RouteSettings::default() };
+    let policy = policy_of(&[route("/"), RouteSettings { permission, ..route("/admin") }]);
+    let last_token = Mutex::default();
+    for (whose, expected) in [
+        (Whose::Alice, (Some("/admin"), "missing_role")),
+        (Whose::Admin, (Some("/"), "forward")),
+        (Whose::Late, (Some("/"), "expired")),
+    ] {
+        let case = Case { whose, method: "GET", path: "/ADMIN/x", host: Some("contoso.com"), is_upgrade: false };
+        let header = case.header();
+        let decided = policy.decide(asked(&header, &last_token, None)).await;
+        assert_eq!((decided.route.as_ref().map(|route| &*route.name), word(&decided.outcome)), expected, "{whose:?}");
+    }
 }

@@ -115,10 +115,20 @@ mod tests {
             (Rejection::OriginNotAllowed, "forbidden"),
             (Rejection::AmbiguousToken, "invalid_request"),
             (Rejection::KeysUnavailable, "keys_unavailable"),
+            (Rejection::NoRoute, "not_found"),
         ] {
             let expected = json!({ "error": error, "reason": rejection.description() });
             assert_eq!(ErrorShape::CouchDb.body(rejection.into()), expected);
         }
+    }
+
+    #[test]
+    fn each_format_has_its_media_type() {
+        assert_eq!(ErrorShape::Rfc6750.media_type(), "application/json");
+        assert_eq!(ErrorShape::CouchDb.media_type(), "application/json");
+        assert_eq!(ErrorShape::Realm.media_type(), "application/json; charset=utf-8");
+        assert_eq!(Fault::from(Rejection::NoRoute).status(), 404);
+        assert_eq!(Fault::new(502, "bad_gateway", "no answer").status(), 502);
     }
 
     #[test]

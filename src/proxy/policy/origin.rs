@@ -69,6 +69,15 @@ mod tests {
     const OTHER: (&str, &str) = ("origin", "https://evil.contoso.com");
     const UPGRADE: (&str, &str) = ("upgrade", "websocket");
 
+    #[test]
+    fn an_origin_is_listed_byte_for_byte() {
+        assert!(listed().lists("https://app.contoso.com"));
+        for other in ["https://app.contoso.com/", "HTTPS://app.contoso.com", ""] {
+            assert!(!listed().lists(other), "{other}");
+        }
+        assert!(!AllowedOrigins::Any.lists("https://app.contoso.com"), "that is no list");
+    }
+
     fn listed() -> AllowedOrigins {
         AllowedOrigins::Listed(vec!["https://app.contoso.com".to_owned()])
     }

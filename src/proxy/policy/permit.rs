@@ -179,3 +179,7 @@ fn answer_without(answer: &mut ResponseHeader, trace: &Trace<'_>) -> Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "permit_tests.rs"]
+mod tests;

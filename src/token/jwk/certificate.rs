@@ -59,3 +59,35 @@ fn curve(info: &SubjectPublicKeyInfo<'_>) -> Result<Curve, SkipReason> {
 const ED25519: Oid<'_> = oid!(1.3.101.112);
 const PRIME256V1: Oid<'_> = oid!(1.2.840.10045.3.1.7);
 const SECP384R1: Oid<'_> = oid!(1.3.132.0.34);
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use serde_json::json;
+
+    use super::*;
+    use crate::token::{
+        VerificationKey, json,
+        jwk::test_keys::{TestKey, ed25519, p384},
+    };
+
+    /// What is said of the certificate of a key when all that name one algorithm name another of the same length.
+    fn renamed(pair: &TestKey, from: &[u8], to: &[u8]) -> Option<SkipReason> {
+        let mut der = STANDARD.decode(&pair.certificate).unwrap();
+        let places: Vec<usize> = (0..der.len() - from.len()).filter(|at| der[*at..].starts_with(from)).collect();
+        assert!(!places.is_empty());
+        places.into_iter().for_each(|at| der[at..at + to.len()].copy_from_slice(to));
+        let jwk = json!({ "kty": pair.jwk["kty"], "x5c": [STANDARD.encode(der)] }).to_string();
+        VerificationKey::from_jwk(&json::parse_object(jwk.as_bytes()).unwrap()).err()
+    }
+
+    #[test]
+    fn a_key_of_another_algorithm_is_not_taken_for_one_that_is_as_long() {
+        let (ed25519_name, x25519_name) = ([0x2b, 0x65, 0x70], [0x2b, 0x65, 0x6e]);
+        assert_eq!(renamed(ed25519(), &ed25519_name, &ed25519_name), None);
+        assert_eq!(renamed(ed25519(), &ed25519_name, &x25519_name), Some(SkipReason::UnsupportedKeyType));
+        let (p384_name, p521_name) = ([0x2b, 0x81, 0x04, 0x00, 0x22], [0x2b, 0x81, 0x04, 0x00, 0x23]);
+        assert_eq!(renamed(p384(), &p384_name, &p384_name), None);
+        assert_eq!(renamed(p384(), &p384_name, &p521_name), Some(SkipReason::UnsupportedCurve));
+    }
+}

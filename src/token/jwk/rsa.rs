@@ -51,10 +51,8 @@ impl RsaKey {
         if is_even(&self.modulus) {
             return Err(SkipReason::RsaModulusEven);
         }
-        let least_exponent: &[u8] = &[1, 0, 1];
-        let exponent_bits = bit_length(&self.exponent);
-        let too_small = exponent_bits < 17 || (exponent_bits == 17 && self.exponent.as_slice() < least_exponent);
-        if too_small || exponent_bits > 33 || is_even(&self.exponent) {
+        // The least odd number of 17 bits is 65537.
+        if !(17..=33).contains(&bit_length(&self.exponent)) || is_even(&self.exponent) {
             return Err(SkipReason::RsaExponent);
         }
         if has_roca_mark(&self.modulus) {
@@ -82,7 +80,7 @@ fn is_even(number: &[u8]) -> bool {
 fn has_roca_mark(modulus: &[u8]) -> bool {
     const PRIMES: [u32; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
     PRIMES.iter().all(|prime| {
-        let remainder = modulus.iter().fold(0, |remainder, byte| (remainder << 8 | u32::from(*byte)) % prime);
+        let remainder = modulus.iter().fold(0, |remainder, byte| (remainder * 256 + u32::from(*byte)) % prime);
         let mut power = 1;
         loop {
             if power == remainder {

@@ -66,6 +66,7 @@ fn each_type_of_key_verifies_what_it_signed_and_nothing_else() {
     for (pair, algorithms) in cases {
         let key = parse(&pair.jwk).unwrap();
         assert_eq!(permitted(&key), algorithms, "{}", pair.jwk);
+        assert_eq!(key.type_name(), pair.jwk["kty"]);
         for algorithm in algorithms {
             let signature = pair.sign(*algorithm, b"message");
             assert_eq!(key.verify(*algorithm, b"message", &signature), Ok(()));

@@ -164,6 +164,61 @@ mod tests {
     }
 
     #[test]
+    fn what_everybody_gets_is_what_stands_in_the_config() {
+        let place = |default: Value| Place { source: Source::Name, default: Some(default) };
+        let text =
+            |start: &str, default: Value| ClaimValue::Text(vec![Piece::Literal(start.to_owned()), Piece::Place(place(default))]);
+        let mut profile = MintingProfile::new("p", "userId");
+        profile.claims = [
+            ("literal", text("_admin ", json!("x"))),
+            ("default", text("", json!("_admin"))),
+            ("both", text("_adm", json!("in"))),
+            ("neither", text("a", json!("b"))),
+            ("place", ClaimValue::Place(place(json!("service_role")))),
+            ("list", ClaimValue::List(vec![ClaimValue::Fixed(json!("_admin"))])),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        let found =
+            [("both", "_admin"), ("default", "_admin"), ("list", "_admin"), ("literal", "_admin"), ("place", "service_role")];
+        assert_eq!(profile.power_for_everybody(), found);
+    }
+
+    #[test]
+    fn a_claim_of_power_is_fixed_or_comes_from_a_table() {
+        let place = |source: Source| ClaimValue::Place(Place { source, default: None });
+        let mut profile = MintingProfile::new("p", "userId");
+        profile.claims = [
+            (
+                "ISADMIN",
+                ClaimValue::Text(vec![Piece::Literal("a".into()), Piece::Place(Place { source: Source::Name, default: None })]),
+            ),
+            ("isAdmin", place(Source::Claim("admin".into()))),
+            ("isadmin", place(Source::First("table".into()))),
+            ("name", place(Source::Name)),
+            ("x-triplit-token-type", ClaimValue::Fixed(json!("secret"))),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        assert_eq!(profile.wrongly_derived(), ["ISADMIN", "isAdmin"]);
+        let found = [("ISADMIN", "isAdmin"), ("x-triplit-token-type", "x-triplit-token-type")];
+        assert_eq!(profile.power_for_everybody(), found, "a text is there though a place in it is not");
+        let table = |name: &str, default: serde_json::Value| crate::token::ClaimTable {
+            name: name.to_owned(),
+            from: Source::Roles,
+            rows: vec![("Admin".to_owned(), vec![json!("_admin")])],
+            default: Some(vec![default]),
+        };
+        profile.tables = vec![table("other", json!("reader")), table("table", json!("_admin"))];
+        profile.claims = [("mine", place(Source::First("table".into()))), ("theirs", place(Source::All("other".into())))]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into();
+        assert_eq!(profile.power_for_everybody(), [("mine", "_admin")]);
+        let sources: Vec<_> = profile.sources().cloned().collect();
+        assert_eq!(sources, [Source::First("table".into()), Source::All("other".into()), Source::Roles, Source::Roles]);
+    }
+
+    #[test]
     fn ordinary_values_grant_nothing() {
         for (claim, value) in [
             ("isAdmin", json!(false)),
@@ -172,6 +227,7 @@ mod tests {
             ("name", json!("Chris *")),
             ("role", json!("authenticated")),
             ("level", json!(7)),
+            ("channels", json!(["news", "a*", "a, b"])),
         ] {
             assert_eq!(granted(claim, &value), None, "{claim}: {value}");
         }

@@ -137,3 +137,36 @@ impl fmt::Debug for AssertedUser {
         out.debug_struct("AssertedUser").field("end", &self.end).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_user_is_what_the_caller_says_and_holds_no_rights() {
+        let end = Timestamp::from_seconds(1_700_000_000);
+        let claims = [
+            ("ver", json!("1.0")),
+            ("level", json!(7)),
+            ("nothing", json!(null)),
+            ("huge", json!([1e300])),
+            ("roles", json!(["Writer"])),
+            ("scp", json!("docs.read")),
+        ];
+        let claims = claims.map(|(name, value)| (name.to_owned(), value)).into();
+        let user = AssertedUser::new("chris", Some("Chris Green"), claims, end).unwrap();
+        assert_eq!((user.user_id(), user.end(), user.name()), ("chris", end, Some("Chris Green")));
+        assert_eq!(user.claim("ver"), Some(&json!("1.0")));
+        assert_eq!(user.claim("level"), Some(&json!(7)));
+        for missing in ["nothing", "huge", "unknown"] {
+            assert_eq!(user.claim(missing), None, "{missing}");
+        }
+        assert!(user.roles().is_empty() && user.scopes().is_empty());
+        assert!(!user.stands_elsewhere("groups") && !user.roles_stand_elsewhere());
+        let printed = format!("{user:?}");
+        assert!(printed.starts_with("AssertedUser { end: ") && !printed.contains("hris"), "{printed}");
+        assert_eq!(AssertedUser::new("", None, Vec::new(), end).err(), Some(Rejection::UserIdInvalid));
+    }
+}

@@ -63,6 +63,8 @@ mod tests {
                 ("Sync.Admin".to_owned(), vec![json!("admin"), json!("user")]),
                 ("Sync.User".to_owned(), vec![json!("user"), json!("reader")]),
                 ("7".to_owned(), vec![json!(7)]),
+                ("true".to_owned(), vec![json!("yes")]),
+                ("false".to_owned(), vec![json!("no")]),
                 ("Sync.Nothing".to_owned(), vec![]),
             ],
             default: None,
@@ -71,6 +73,8 @@ mod tests {
         assert_eq!(look_up(&table, Some(json!(["Sync.User", "Sync.Admin"]))), Some(json!(["admin", "user", "reader"])));
         assert_eq!(look_up(&table, Some(json!("Sync.User"))), Some(json!(["user", "reader"])));
         assert_eq!(look_up(&table, Some(json!([7]))), Some(json!([7])));
+        assert_eq!(look_up(&table, Some(json!(true))), Some(json!(["yes"])));
+        assert_eq!(look_up(&table, Some(json!([false]))), Some(json!(["no"])));
         for nothing in
             [None, Some(json!([])), Some(json!("sync.user")), Some(json!({ "Sync.User": 1 })), Some(json!([["Sync.User"]]))]
         {

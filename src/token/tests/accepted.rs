@@ -1,10 +1,10 @@
 //! The shapes that providers send: all of them must be accepted.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::attempt::{API, NOW, OTHER_TENANT, TENANT, USER, b2c, entra};
+use super::attempt::{API, Attempt, NOW, OTHER_TENANT, TENANT, USER, b2c, entra};
 use crate::token::{IssuerRule, Timestamp, UserIdRule, testing::RSA};
 
 #[test]
@@ -99,4 +99,51 @@ fn only_kept_claims_are_kept() {
 #[test]
 fn a_verified_token_is_small() {
     assert!(size_of::<crate::token::VerifiedToken>() <= 200, "{}", size_of::<crate::token::VerifiedToken>());
+}
+
+#[test]
+fn a_token_that_is_printed_shows_nothing_of_its_user() {
+    let printed = format!("{:?}", b2c().claim("nonce", "n-0S6").run().unwrap());
+    assert!(printed.starts_with("VerifiedToken { issuer: \"contoso\", end: "), "{printed}");
+    for secret in [USER, "docs.read", "n-0S6", "Chris"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    assert_eq!(b2c().opened(|token| format!("{token:?}")), "UnverifiedToken { .. }");
+}
+
+#[test]
+fn what_a_token_holds_is_counted_in_whole_units_of_memory() {
+    const UNIT: usize = 16;
+    let kept = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        b2c().rule(|rules| rules.kept_claims = names)
+    };
+    let bytes = |attempt: Attempt| attempt.run().unwrap().heap_bytes();
+    // The user id has 36 bytes, the scopes have 20.
+    let alone = 3 * UNIT + 2 * UNIT;
+    assert_eq!(bytes(b2c()), alone);
+    assert_eq!(bytes(b2c().claim("nonce", "a".repeat(17))), alone + 2 * UNIT);
+    let role = size_of::<Box<str>>() + UNIT;
+    assert_eq!(bytes(b2c().claim("roles", json!(["Reader", "Writer"]))), alone + 2 * role);
+    // The name of a claim is the issuer's and shared.
+    let claim = size_of::<(Arc<str>, Value)>();
+    let (one, two) = (claim.next_multiple_of(UNIT), (2 * claim).next_multiple_of(UNIT));
+    assert_eq!(bytes(kept(&["given_name"])), alone + one + UNIT);
+    assert_eq!(bytes(kept(&["given_name", "ver"]).claim("roles", "Writer")), alone + two + 2 * UNIT + role);
+    let elsewhere = size_of::<Arc<str>>();
+    let overage = kept(&["given_name", "groups"]).claim("hasgroups", true);
+    assert_eq!(bytes(overage), alone + one + UNIT + elsewhere);
+}
+
+#[test]
+fn what_is_elsewhere_is_known() {
+    let overage = |attempt: Attempt| attempt.run().unwrap().has_group_overage();
+    let keeping = |claim: &str| {
+        let claim = claim.to_owned();
+        entra().claim("hasgroups", true).rule(|rules| rules.kept_claims = vec![claim])
+    };
+    assert!(overage(keeping("groups")));
+    assert!(!overage(keeping("ver")), "nobody asks for the groups");
+    assert!(!overage(entra().rule(|rules| rules.kept_claims = vec!["groups".to_owned()])), "the user has none");
+    assert!(overage(entra().claim("hasgroups", true).rule(|rules| rules.role_claim = "groups".to_owned())));
 }

@@ -290,7 +290,7 @@ impl Attempt {
         TrustedIssuer::new(self.rules.clone())
     }
 
-    fn opened<T>(&self, read: impl FnOnce(&UnverifiedToken<'_>) -> T) -> T {
+    pub(super) fn opened<T>(&self, read: impl FnOnce(&UnverifiedToken<'_>) -> T) -> T {
         let compact = self.compact();
         let bearer = BearerToken::parse(compact.as_bytes(), &TokenLimits::default()).unwrap();
         read(&UnverifiedToken::open(&bearer).unwrap())

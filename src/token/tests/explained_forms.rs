@@ -3,9 +3,9 @@
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
-use super::attempt::{Attempt, CLIENT, NOW, TENANT, b2c, entra, jwk_with};
+use super::attempt::{Attempt, CLIENT, NOW, TENANT, USER, b2c, entra, jwk_with};
 use crate::token::{
-    Explanation, IssuerRule, Outcome, Provider, Rejection, SkipReason, SkippedKey, Step, Verdict,
+    Explanation, IssuerRule, Outcome, Provider, Rejection, SkipReason, SkippedKey, Step, UserIdRule, Verdict,
     testing::{OTHER_RSA, RSA},
 };
 
@@ -110,6 +110,14 @@ fn keys_that_are_published_and_not_used_are_told_where_there_is_no_other() {
     let explanation = attempt.explain_with(&[attempt.issuer()], None, &skipped);
     let key = explanation.steps.iter().find(|step| step.name == "key").unwrap();
     assert_eq!(key.expected, "a key of the issuer; none of its published keys can be used: member_type, rsa_too_small");
+    assert_eq!(step(&attempt, "key").expected, "a key of the issuer; it has none");
+}
+
+#[test]
+fn a_rule_of_one_claim_is_told_as_its_name() {
+    let one = b2c().rule(|rules| rules.user_id = UserIdRule::Claims(vec!["oid".into()]));
+    let Step { expected, found, .. } = step(&one, "user_id");
+    assert_eq!((expected.as_str(), found), ("oid", format!("oid \"{USER}\"")));
 }
 
 #[test]
@@ -120,6 +128,7 @@ fn the_words_are_those_of_the_provider() {
     };
     assert!(change(Provider::Entra, entra().header("kid", "x")).contains("?appid="));
     assert!(!change(Provider::Other, entra().header("kid", "x")).contains("?appid="));
+    assert!(change(Provider::Entra, entra().bytes([b'a'; 20_000])).contains("groups assigned to the application"));
     assert!(change(Provider::B2c, b2c().claim("iss", "x")).starts_with("Client: log in with the tenant and policy"));
     assert!(change(Provider::Other, b2c().claim("iss", "x")).starts_with("Client: log in with the provider"));
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::attempt::{Attempt, CLIENT, KID, NOW, OTHER_TENANT, TENANT, b2c, entra, jwk_with};
 use crate::token::{
     Check, IssuerRule, NonceRule, Outcome, Rejection, SkipReason, SkippedKey, Step, Verdict,
-    testing::{self, OTHER_RSA},
+    testing::{self, OTHER_RSA, RSA},
 };
 
 /// A check, a token, what came of it, what was expected, what was found.
@@ -50,6 +50,13 @@ fn examples() -> Vec<Example> {
             "2023-11-14T22:14:21.5Z, in 61 s",
         ),
         (Check::IssuedAt, b2c(), Ok(()), "none, or at most 2023-11-14T22:14:20Z", "2023-11-14T22:12:20Z, 60 s ago"),
+        (
+            Check::IssuedAt,
+            b2c().claim("iat", NOW),
+            Ok(()),
+            "none, or at most 2023-11-14T22:14:20Z",
+            "2023-11-14T22:13:20Z, 0 s ago",
+        ),
         (
             Check::IssuedAt,
             b2c().claim("iat", "yesterday"),
@@ -209,8 +216,10 @@ fn the_form_of_the_token_is_told_without_the_token() {
     let malformed = Verdict::Refused(Rejection::TokenMalformed);
     assert_eq!(form(b2c().bytes(*b"0.AbC_opaque")), ("12 bytes, 2 segments, so it is not a JWT".into(), malformed));
     assert_eq!(form(b2c().bytes(*b"EwBwA8l6BAAU")), ("12 bytes, 1 segment, so it is opaque".into(), malformed));
+    assert_eq!(form(b2c().bytes([b'a'; 16_384])), ("16384 bytes, 1 segment, so it is opaque".into(), malformed));
     assert_eq!(form(b2c().bytes(*b"eyJ.A.A.A.A")), ("11 bytes, 5 segments, so it is encrypted (JWE)".into(), malformed));
-    let found = step(&b2c(), "token").found;
+    let Step { expected, found, .. } = step(&b2c(), "token");
+    assert_eq!(expected, "three base64url segments, at most 16384 bytes; a header without critical parameters");
     assert!(found.ends_with(" bytes, 3 segments, alg \"RS256\", kid \"X5eXk4xyojNFum1kl2Ytv8dlNP4-c57dO6QGTVBwaNk\", typ \"JWT\""));
 }
 
@@ -228,6 +237,7 @@ fn checks_go_on_after_the_first_failure() {
         ("permission", Outcome::NotMade),
     ];
     assert_eq!(not_passed.iter().map(|step| (step.name, step.outcome)).collect::<Vec<_>>(), wanted);
+    assert_eq!(step(&b2c().header("alg", "HS256"), "key").outcome, Outcome::NotMade);
 }
 
 #[test]
@@ -262,6 +272,7 @@ fn without_all_keys_nothing_is_said_of_a_key_that_is_missing() {
 fn an_issuer_that_is_not_discovered_yet_may_be_the_one() {
     let undiscovered = || b2c().rule(|rules| rules.issuer = IssuerRule::Discovered);
     assert_eq!(undiscovered().explain().verdict(), Verdict::Unknown);
+    assert_eq!(step(&undiscovered(), "issuer").outcome, Outcome::Unknown);
     assert_eq!(
         undiscovered().claim("aud", "https://graph.microsoft.com").explain().verdict(),
         Verdict::Refused(Rejection::GraphToken)
@@ -271,9 +282,17 @@ fn an_issuer_that_is_not_discovered_yet_may_be_the_one() {
 #[test]
 fn a_key_that_is_skipped_is_told_with_its_reason() {
     let attempt = b2c().header("kid", "weak");
-    let skipped = [SkippedKey { kid: Some("weak".into()), reason: SkipReason::RsaTooSmall }];
-    let explanation = attempt.explain_with(&[attempt.issuer()], None, &skipped);
+    let skipped = |kid: &str, reason| SkippedKey { kid: Some(kid.into()), reason };
+    let several = [
+        SkippedKey { kid: None, reason: SkipReason::MemberMissing },
+        skipped("other", SkipReason::MemberType),
+        skipped("weak", SkipReason::RsaTooSmall),
+    ];
+    let explanation = attempt.explain_with(&[attempt.issuer()], None, &several);
     assert_eq!(explanation.decisive().unwrap().found, "kid \"weak\", which is published but not used: rsa_too_small");
+    // One of two keys under one name is used.
+    let explanation = b2c().explain_with(&[b2c().issuer()], None, &[skipped(KID, SkipReason::RsaTooSmall)]);
+    assert_eq!(explanation.steps.iter().find(|step| step.name == "key").unwrap().found, format!("kid \"{KID}\""));
     assert_eq!(step(&b2c().header("kid", "denied"), "key").found, "kid \"denied\", which the config denies");
 }
 
@@ -289,6 +308,8 @@ fn a_key_that_is_denied_by_its_thumbprint_is_told() {
     };
     told(denied(), &format!("kid \"{KID}\""));
     told(denied().without_header("kid"), "neither kid nor x5t");
+    let by_both = b2c().header("kid", "denied").jwks([RSA.jwk("denied")]).deny_keys();
+    assert_eq!(step(&by_both, "key").found, "kid \"denied\", which the config denies");
     // A signature of another key under that name proves nothing.
     let other = denied().signed_by(&OTHER_RSA, Algorithm::RS256);
     assert_eq!(other.explain_with(&[other.issuer()], Some("no answer"), &[]).verdict(), Verdict::Unknown);

@@ -62,6 +62,13 @@ pub(super) fn rows() -> Vec<Row> {
         version_1(&TEMPLATE.replace(".com", ".us")).row("version 1 tokens with a key template of another cloud", KeyOfOtherIssuer),
         version_1(&TEMPLATE.replace("{tenantid}", OTHER_TENANT))
             .row("version 1 tokens with a key of another tenant", KeyOfOtherIssuer),
+        version_1(&format!("https://sts.windows.net/{TENANT}/"))
+            .claim("tid", OTHER_TENANT)
+            .row("a key of the token's iss, version 1, and the tid of another tenant", KeyOfOtherIssuer),
+        bound(&TEMPLATE.replace("{tenantid}", TENANT))
+            .rule(|rules| rules.issuer = IssuerRule::Exact(vec![TEMPLATE.replace("{tenantid}", TENANT)]))
+            .claim("tid", OTHER_TENANT)
+            .row("a key of the token's iss, version 2, and the tid of another tenant", KeyOfOtherIssuer),
         version_1(MSA).row("version 1 tokens with a key of personal accounts", KeyOfOtherIssuer),
         version_1(TEMPLATE)
             .claim("tid", OTHER_TENANT)
@@ -87,6 +94,8 @@ fn a_key_may_be_bound_to_the_tokens_own_issuer() {
     assert!(bound(TEMPLATE));
     assert!(bound(&TEMPLATE.replace("{tenantid}", TENANT)));
     assert!(entra().rule(|rules| rules.cloud_instance = None).run().is_ok());
+    let of_no_tenant = b2c().jwks([jwk_with(&[("issuer", json!(format!("https://contoso.b2clogin.com/{TENANT}/v2.0/")))])]);
+    assert!(of_no_tenant.run().is_ok(), "only Microsoft's own names need a tid");
 }
 
 #[test]

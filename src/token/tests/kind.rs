@@ -135,6 +135,11 @@ fn entra_app_token() -> Attempt {
 }
 
 #[test]
+fn a_bearer_token_is_taken_where_bound_ones_are_not() {
+    assert!(b2c().rule(bearer_only).run().is_ok());
+}
+
+#[test]
 fn other_kinds_are_taken_where_the_rule_says_so() {
     let takes =
         |attempt: Attempt, id, app_only| attempt.rule(|rules| rules.kinds = TokenKinds { access: false, id, app_only }).run();

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 
 use super::{
     Row,
-    attempt::{NOW, USER, b2c},
+    attempt::{Attempt, NOW, USER, b2c},
 };
 use crate::token::{
-    Lifetime, Minter, MintingProfile,
+    ClaimValue, Lifetime, Minter, MintingProfile, Place,
     Rejection::{self, *},
-    Timestamp, TokenKeyId, TokenSigner, UserIdForm, UserToken, VerifiedToken,
+    Source, Timestamp, TokenKeyId, TokenSigner, UserIdForm, UserToken, VerifiedToken,
     testing::RSA,
 };
 
@@ -169,6 +169,25 @@ fn a_user_token_is_not_printed() {
     let minted = mint_with(&*RSA, &profile(|_| {}), Timestamp::from_seconds(NOW)).unwrap();
     let printed = format!("{minted:?}");
     assert!(minted.as_str().split('.').all(|part| !printed.contains(part)), "{printed}");
+    assert!(printed.starts_with("UserToken { expires: "), "{printed}");
+}
+
+#[test]
+fn a_token_that_lacks_groups_says_so() {
+    let is_short = |attempt: Attempt, source: Source| {
+        let place = Place { source, default: None };
+        let profile = profile(|profile| profile.claims = [("of".to_owned(), ClaimValue::Place(place))].into());
+        mint(&attempt.run().unwrap(), &profile, Lifetime::Ttl, Timestamp::from_seconds(NOW)).unwrap().is_short_of_groups()
+    };
+    let claim = |name: &str| Source::Claim(name.to_owned());
+    let overage = || b2c().claim("hasgroups", true).rule(|rules| rules.kept_claims = vec!["groups".into(), "ver".into()]);
+    let roles = || b2c().claim("hasgroups", true).rule(|rules| rules.role_claim = "groups".into());
+    assert!(is_short(overage(), claim("groups")));
+    assert!(!is_short(overage(), claim("ver")), "nobody asks for the groups");
+    assert!(!is_short(overage(), Source::Roles), "the roles are all there");
+    assert!(is_short(roles(), Source::Roles));
+    assert!(!is_short(roles(), Source::UserId));
+    assert!(!is_short(b2c().rule(|rules| rules.kept_claims = vec!["groups".into()]), claim("groups")), "there are none");
 }
 
 pub(super) fn part(token: &UserToken, index: usize) -> Value {

@@ -69,6 +69,14 @@ fn every_hostile_token_is_refused_for_its_own_reason() {
 }
 
 #[test]
+fn who_may_bring_a_token_gets_a_challenge_and_who_meets_our_trouble_may_try_again() {
+    use Rejection::{Expired, KeysUnavailable, MissingScope, MissingToken, NoRoute, SigningOverloaded};
+    let answers = |rejection: Rejection| (rejection.challenges(), rejection.is_temporary());
+    assert_eq!([MissingToken, Expired, MissingScope].map(answers), [(true, false); 3]);
+    assert_eq!([KeysUnavailable, SigningOverloaded, NoRoute].map(answers), [(false, true), (false, true), (false, false)]);
+}
+
+#[test]
 fn every_rejection_is_produced_by_a_row_or_belongs_to_another_room() {
     let produced: BTreeSet<_> = rows().into_iter().map(|row| row.expected).collect();
     let elsewhere: BTreeSet<_> = OF_OTHER_ROOMS.iter().copied().collect();

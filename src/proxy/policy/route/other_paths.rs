@@ -92,10 +92,8 @@ fn other_paths(host: &str, method: &str, path: &[u8], headers: &HeaderMap) -> Op
 fn is_copied_from(name: &str) -> bool {
     name.starts_with('x')
         && ["copy-from", "copy-source"].iter().any(|known| {
-            name.len() > known.len() && {
-                let starts = 0..=name.len() - known.len();
-                starts.into_iter().any(|start| name.get(start..start + known.len()).is_some_and(|part| same_name(part, known)))
-            }
+            let parts = (0..name.len()).filter_map(|start| name.get(start..start + known.len()));
+            parts.into_iter().any(|part| same_name(part, known))
         })
 }
 

@@ -179,3 +179,18 @@ fn copies_out_of_buckets_pass_only_where_nothing_is_at_stake() {
     assert_eq!(held(&hosts, "MOVE", "/x", ("destination", "http://admin.test/x")), Err(Rejection::AmbiguousPath));
     assert_eq!(held(&hosts, "MOVE", "/x", ("destination", "http://www.test/x")), Ok("/".into()));
 }
+
+#[test]
+fn a_relative_path_may_begin_at_so_many_places_and_no_more() {
+    let routes = table(&[route("/", ""), route("/admin", "admin")]);
+    let copied = |slashes: usize| held(&routes, "COPY", &"/a".repeat(slashes), ("destination", "new"));
+    assert_eq!(copied(MAX_BASES), Ok("/".into()));
+    assert_eq!(copied(MAX_BASES + 1), Err(Rejection::AmbiguousPath));
+}
+
+#[test]
+fn a_relative_path_begins_beside_the_last_segment_for_certain() {
+    let routes = table(&[public("/public"), route("/admin", "")]);
+    assert_eq!(held(&routes, "COPY", "/public/a", ("destination", "new")), Ok("/public".into()));
+    assert_eq!(held(&routes, "COPY", "/public", ("destination", "new")), Err(Rejection::AmbiguousPath), "/new is nowhere");
+}

@@ -138,3 +138,21 @@ impl Default for RouteSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metadata_of_a_resource_is_between_its_host_and_its_path() {
+        for (url, metadata) in [
+            ("https://sync.test", "https://sync.test/.well-known/oauth-protected-resource"),
+            ("https://sync.test/", "https://sync.test/.well-known/oauth-protected-resource"),
+            ("https://sync.test:8443/db/a", "https://sync.test:8443/.well-known/oauth-protected-resource/db/a"),
+            ("http://a/b/", "http://a/.well-known/oauth-protected-resource/b"),
+        ] {
+            let resource = ResourceSettings { url: url.to_owned(), authorization_servers: Vec::new() };
+            assert_eq!(resource.metadata_url(), metadata);
+        }
+    }
+}

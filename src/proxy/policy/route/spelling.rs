@@ -306,11 +306,44 @@ fn is_plain_sign(sign: char) -> bool {
 }
 
 fn is_of_skeleton(sign: char) -> bool {
-    sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '~') || (!sign.is_ascii() && sign != IGNORED)
+    sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_' | '~') || !sign.is_ascii()
 }
 
 /// Whether a name may end before it: what has to be encoded in a segment, since it ends one, or a path, or a line; and what ends one for
 /// some servers (`;`, `&` and `+`; `:` in the file names of Windows).
 fn may_end_a_name(sign: char) -> bool {
     sign.is_ascii() && sign != IGNORED && !is_of_skeleton(sign) && (sign == ':' || !is_plain_sign(sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_decoded_so_often_and_no_oftener() {
+        let encoded = |times: usize| segments(format!("/%{}61", "25".repeat(times - 1)).as_bytes()).is_some();
+        assert!(encoded(1) && encoded(MAX_DECODINGS));
+        assert!(!encoded(MAX_DECODINGS + 1));
+        assert!(segments(b"/100%25").is_some(), "nothing is left to decode");
+    }
+
+    #[test]
+    fn an_escape_of_one_vendor_is_refused_in_what_was_decoded_too() {
+        for refused in ["/%u0061", "/x%25u0061", "/xy%25U0061", "/%25%75%30061"] {
+            assert!(segments(refused.as_bytes()).is_none(), "{refused}");
+        }
+        for path in ["/x%25ux", "/x%25z1", "/x%25"] {
+            assert!(segments(path.as_bytes()).is_some(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_host_may_stand_behind_two_slashes_that_begin_a_path() {
+        for path in ["//contoso.com/x", "/x/..//contoso.com", "/x..//contoso.com", "/;x/contoso.com", "/./contoso.com"] {
+            assert!(may_have_authority(path.as_bytes()), "{path}");
+        }
+        for path in ["/", "/..", "/x//contoso.com", "/x/contoso.com"] {
+            assert!(!may_have_authority(path.as_bytes()), "{path}");
+        }
+    }
 }

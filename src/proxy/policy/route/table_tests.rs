@@ -8,6 +8,9 @@ use crate::{
     token::{Permission, PermissionSettings},
 };
 
+/// What a path is read as.
+#[path = "readings_tests.rs"]
+mod readings;
 /// What no route takes is not reached by way of one.
 #[path = "unrouted_tests.rs"]
 mod unrouted;

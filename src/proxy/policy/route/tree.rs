@@ -163,6 +163,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_path_may_lead_to_so_many_places_and_no_more() {
+        // Each of these names may be meant, and a place where none is.
+        let places = |names: usize| {
+            let paths: Vec<_> = (0..names).map(|index| format!("/a{}", "!".repeat(index))).collect();
+            Tree::new(paths.iter().map(String::as_str)).places(&spelling::segments(b"/%2561").unwrap())
+        };
+        assert_eq!(places(MAX_PLACES - 1).map(|places| places.len()), Some(MAX_PLACES));
+        assert_eq!(places(MAX_PLACES), None);
+    }
+
+    #[test]
     fn a_segment_is_compared_with_as_many_names_of_ten_as_of_a_thousand() {
         let compared = |count: usize| {
             let paths: Vec<_> = (0..count).map(|index| format!("/tenant{index}")).collect();

@@ -136,6 +136,8 @@ fn a_token_may_move_and_leaves_nothing_behind() {
     assert_eq!(moved, Ok(("/?access%5Ftoken=NEW".into(), Vec::new())));
     let moved = Request::new("/", &[("cookie", "sid=old; a=1")]).exchanged(&places, Some(&cookie("other")));
     assert_eq!(moved, Ok(("/".into(), vec!["cookie: a=1; other=NEW".into()])));
+    let stays = Request::new("/", &[("cookie", "a=1; sid=old; b")]).exchanged(&places[1..2], Some(&cookie("sid")));
+    assert_eq!(stays, Ok(("/".into(), vec!["cookie: a=1; sid=NEW; b".into()])));
     let moved = Request::new("/", &[("x-old", "old")]).exchanged(&places, Some(&TokenPlace::Protocol(ProtocolForm::Kubernetes)));
     let protocol = "sec-websocket-protocol: base64url.bearer.authorization.k8s.io.TkVX";
     assert_eq!(moved, Ok(("/".into(), vec![protocol.into()])));
@@ -187,4 +189,96 @@ fn zero_keeps_what_it_offered() {
     assert_eq!(rewrite.offered.as_ref().unwrap(), &encode(json));
     let sent = request.changed(rewrite).1;
     assert_eq!(sent, [format!("sec-websocket-protocol: {}", encode(&json.replace("old", "NEW")))]);
+}
+
+/// A token that is long enough to be recognised, and another.
+const LONG: &str = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.x3JJHMbDL1EzLkh9GBhXDw-x3JJHMbDL1EzLkh9GBhXDw";
+
+/// The request without copies of the token, after the places were taken out.
+fn without_copies(request: &Request, places: &[TokenPlace]) -> Result<(String, Vec<String>), Rejection> {
+    let mut rewrite = Rewrite::drop_all(places, request.parts())?;
+    rewrite.take_copies(request.parts(), LONG.as_bytes())?;
+    Ok(request.changed(rewrite))
+}
+
+#[test]
+fn copies_of_a_token_go_and_all_around_them_stays() {
+    for (name, sent, left) in [
+        ("x-copy", LONG.to_owned(), None),
+        ("x-copy", format!("a {LONG} b"), None),
+        ("x-copy", LONG[..LONG.len() - 1].to_owned(), Some(LONG[..LONG.len() - 1].to_owned())),
+        ("cookie", format!("a=1; b={LONG}; c=2"), Some("a=1; c=2".to_owned())),
+        ("cookie", format!("b={LONG}"), None),
+        ("sec-websocket-protocol", format!("v1, {LONG}, v2"), Some("v1, v2".to_owned())),
+        ("sec-websocket-protocol", LONG.to_owned(), None),
+        ("referer", format!("https://a.test/x?a=1&b={LONG}&c"), Some("https://a.test/x?a=1&c".to_owned())),
+        ("referer", format!("https://a.test/{LONG}"), None),
+    ] {
+        let request = Request::new("/", &[(name, &sent), ("accept", "x")]);
+        let lines = [("accept", Some("x".to_owned())), (name, left)];
+        let mut lines: Vec<_> = lines.into_iter().filter_map(|(name, left)| Some(format!("{name}: {}", left?))).collect();
+        lines.sort_unstable();
+        assert_eq!(without_copies(&request, &[]), Ok(("/".into(), lines)), "{name}: {sent}");
+    }
+    // Of several URLs nobody knows which one counts.
+    let url = format!("https://a.test/?b={LONG}");
+    assert_eq!(without_copies(&Request::new("/", &[("referer", &url), ("referer", "x")]), &[]), Ok(("/".into(), vec![])));
+    let request = Request::new(&format!("/x?a=1&b={LONG}&c=2"), &[]);
+    assert_eq!(without_copies(&request, &[]), Ok(("/x?a=1&c=2".into(), vec![])));
+    let request = Request::new(&format!("/{LONG}?a=1"), &[]);
+    assert_eq!(without_copies(&request, &[]), Err(Rejection::AmbiguousToken));
+}
+
+#[test]
+fn copies_are_looked_for_in_what_the_places_leave() {
+    let places = [cookie("sid"), list(), query("token"), raw("x-old")];
+    let request = Request::new(
+        &format!("/?token=a&b={LONG}&c=2"),
+        &[
+            ("cookie", &format!("sid=a; b={LONG}; c=2")),
+            ("sec-websocket-protocol", &format!("v1, bearer, a, {LONG}")),
+            ("x-old", LONG),
+        ],
+    );
+    let rest = vec!["cookie: c=2".to_owned(), "sec-websocket-protocol: v1".to_owned()];
+    assert_eq!(without_copies(&request, &places), Ok(("/?c=2".into(), rest)));
+    // What was there beside the token of its place stays as it is.
+    let request = Request::new("/", &[("cookie", "sid=a; c=2"), ("sec-websocket-protocol", "v1, bearer, a")]);
+    let rest = vec!["cookie: c=2".to_owned(), "sec-websocket-protocol: v1".to_owned()];
+    assert_eq!(without_copies(&request, &places), Ok(("/".into(), rest)));
+}
+
+#[test]
+fn the_page_that_is_named_shows_no_token_of_a_parameter() {
+    let places = [query("token"), query("key")];
+    let left = |values: &[&str]| {
+        let headers: Vec<_> = values.iter().map(|value| ("referer", *value)).collect();
+        without_copies(&Request::new("/", &headers), &places).unwrap().1
+    };
+    assert_eq!(left(&["https://a.test/?a=1&token=old&key=b"]), ["referer: https://a.test/?a=1"]);
+    assert_eq!(left(&["https://a.test/?a=1"]), ["referer: https://a.test/?a=1"]);
+    assert_eq!(left(&["https://a.test/", "https://a.test/?token=old"]), Vec::<String>::new());
+    let elsewhere = Request::new("/", &[("referer", "https://a.test/?token=old")]);
+    assert_eq!(without_copies(&elsewhere, &[cookie("token")]).unwrap().1, ["referer: https://a.test/?token=old"]);
+}
+
+#[test]
+fn what_is_not_there_is_not_changed() {
+    let rewrite = Rewrite::drop_all(&[cookie("sid"), list(), query("token")], Request::new("/?a", &[]).parts()).unwrap();
+    assert_eq!((rewrite.target, rewrite.headers), (None, vec![]));
+}
+
+#[test]
+fn a_token_may_come_back_from_everywhere_but_authorization() {
+    let authorization = HeaderValue::from_static("Bearer NEW");
+    let may_come_back = |place: &TokenPlace, request: &Request| {
+        let places = std::slice::from_ref(place);
+        let token = NewToken::from_authorization(&authorization);
+        Rewrite::exchange(place, places, None, request.parts(), token).unwrap().may_come_back
+    };
+    assert!(!may_come_back(&TokenPlace::bearer(), &Request::new("/", &[("authorization", "Bearer old")])));
+    assert!(may_come_back(&raw("x-old"), &Request::new("/", &[("x-old", "old")])));
+    assert!(may_come_back(&query("token"), &Request::new("/?token=old", &[])));
+    assert!(may_come_back(&cookie("sid"), &Request::new("/", &[("cookie", "sid=old")])));
+    assert!(may_come_back(&list(), &Request::new("/", &[("sec-websocket-protocol", "bearer, old")])));
 }

@@ -91,6 +91,15 @@ mod tests {
             assert!(Trace::of(token.as_bytes()).is_none(), "{token}");
         }
         assert!(Trace::of(b"long enough to be recognised.x").is_some());
+        // Of what is long enough behind the last dot, that alone is the trace.
+        for (token, length) in
+            [("a.b.123456789012345678901234", 24), ("a.b.12345678901234567890123", 27), ("123456789012345678901234", 24)]
+        {
+            let trace = Trace::of(token.as_bytes()).unwrap();
+            assert_eq!(trace.shortest_text(), length, "{token}");
+            assert!(trace.is_in(&token.as_bytes()[token.len() - length..]), "{token}");
+        }
+        assert_eq!(format!("{:?}", Trace::of(TOKEN.as_bytes()).unwrap()), "Trace { .. }");
     }
 
     #[test]
@@ -100,6 +109,8 @@ mod tests {
             "/",
             "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.AAAA",
             &TOKEN[..TOKEN.len() - 1],
+            &STANDARD.encode(&TOKEN[..TOKEN.len() - 3]),
+            &URL_SAFE_NO_PAD.encode(&TOKEN[..TOKEN.len() - 3]),
             &"%41".repeat(1_000),
             &"A".repeat(1_000),
         ] {
