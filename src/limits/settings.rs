@@ -18,7 +18,7 @@ pub struct AddressLimits {
     pub connections: Option<u32>,
     /// New connections. Default 50 a second, 2,000 at once.
     pub new: Option<Rate>,
-    /// Unfinished TLS handshakes. Default 16.
+    /// Unfinished TLS handshakes. Default 512: the devices of one company may come back at once.
     pub handshakes: Option<u32>,
     /// Refused tokens, beyond which none is verified. Default 100 a second, 1,000 at once.
     pub refused: Option<Rate>,
@@ -51,7 +51,7 @@ impl Default for LimitSettings {
             address: AddressLimits {
                 connections: Some(2_000),
                 new: Some(Rate::per_second(50, 2_000)),
-                handshakes: Some(16),
+                handshakes: Some(512),
                 refused: Some(Rate::per_second(100, 1_000)),
             },
             user: UserLimits { requests: None, sockets: Some(100), mints: Some(Rate::per_second(1, 20)) },

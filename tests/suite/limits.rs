@@ -9,7 +9,10 @@ use syncgate::{
     proxy::{ClientField, TrustSettings, TrustedProxies},
 };
 
-use crate::kit::{Answer, Kit, Raw, UPGRADE};
+use crate::{
+    http2::client::{connect, trusting, world as secure_world},
+    kit::{Answer, Kit, Raw, UPGRADE},
+};
 
 /// A world whose clients are told apart by what a proxy says of them.
 async fn world(adjust: impl FnOnce(&mut LimitSettings) + Send + 'static) -> Kit {
@@ -148,26 +151,31 @@ async fn an_address_has_so_many_connections() {
 async fn the_defaults_do_not_limit_500_devices_behind_one_address() {
     const DEVICES: usize = 500;
     crate::process::allow_descriptors(4_096);
-    let kit = Kit::start_with(|config| config.proxy.limits = LimitSettings::default()).await;
-    let devices = (0..DEVICES).map(|number| {
-        let (ended, token) = {
+    let kit = secure_world(|config| config.proxy.limits = LimitSettings::default()).await;
+    let client_config = trusting(&kit, &[b"http/1.1"]);
+    for is_tls in [false, true] {
+        let devices = (0..DEVICES).map(|number| {
             let user = format!("device-{number}");
-            (kit.issuer.token(&user).expires_in(-3_600).sign(), kit.issuer.token(&user).sign())
-        };
-        let kit = &kit;
-        async move {
-            let mut client = kit.connect().await;
-            let mut statuses = Vec::new();
-            for token in [&ended, &token, &token] {
-                client.write(format!("GET /echo HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes()).await;
-                statuses.push(client.answer().await.map(|answer| answer.status));
+            let (ended, token) = (kit.issuer.token(&user).expires_in(-3_600).sign(), kit.issuer.token(&user).sign());
+            let (kit, client_config) = (&kit, client_config.clone());
+            async move {
+                let mut client = match is_tls {
+                    true => Raw::over(connect(kit.tls_address().unwrap(), client_config).await),
+                    false => kit.connect().await,
+                };
+                let mut statuses = Vec::new();
+                for token in [&ended, &token, &token] {
+                    client
+                        .write(format!("GET /echo HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {token}\r\n\r\n").as_bytes())
+                        .await;
+                    statuses.push(client.answer().await.map(|answer| answer.status));
+                }
+                (client, statuses)
             }
-            (client, statuses)
-        }
-    });
-    let served = kit.within(join_all(devices)).await;
-    assert!(served.iter().all(|(_, statuses)| *statuses == [Some(401), Some(200), Some(200)]));
-    assert_eq!(kit.metric("syncgate_limited_total", &[]), 0.0);
-    drop(served);
+        });
+        let served = tokio::time::timeout(Duration::from_secs(60), join_all(devices)).await.unwrap();
+        assert!(served.iter().all(|(_, statuses)| *statuses == [Some(401), Some(200), Some(200)]));
+        assert_eq!(kit.metric("syncgate_limited_total", &[]), 0.0);
+    }
     kit.stop().await;
 }
