@@ -34,6 +34,11 @@ impl Fault {
     pub(in crate::proxy) fn status(&self) -> u16 {
         self.status
     }
+
+    /// What it says, in a sentence.
+    pub(in crate::proxy) fn description(&self) -> &'static str {
+        self.description
+    }
 }
 
 impl From<Rejection> for Fault {

@@ -8,6 +8,7 @@ use crate::{
     proxy::{
         client::ClientSession,
         policy::{Cors, Fault, Preflight, Route},
+        serve::grpc,
         upstream::UpstreamFault,
     },
     token::Rejection,
@@ -62,6 +63,8 @@ pub(super) async fn refuse_unread(client: &mut ClientSession, rejection: Rejecti
 struct Answer {
     header: ResponseHeader,
     body: Bytes,
+    /// What it says, in a sentence.
+    description: &'static str,
 }
 
 impl Answer {
@@ -72,14 +75,19 @@ impl Answer {
         header.insert_header("Content-Type", shape.media_type())?;
         header.insert_header("Cache-Control", "no-store")?;
         header.insert_header(header::CONTENT_LENGTH, body.len())?;
-        Ok(Self { header, body: Bytes::from(body) })
+        Ok(Self { header, body: Bytes::from(body), description: fault.description() })
     }
 
     async fn write(mut self, client: &mut ClientSession, route: Option<&Route>) -> Result<()> {
         if let Some(cors) = route.and_then(|route| route.cors.as_ref()) {
             cors.write(client.req_header(), &mut self.header)?;
         }
-        let without_body = client.req_header().method == Method::HEAD;
+        // Of gRPC over HTTP/1.1 nobody would know a status in these fields.
+        let is_grpc = client.is_framed() && grpc::is_call(client.req_header());
+        if is_grpc {
+            grpc::shape(&mut self.header, self.description)?;
+        }
+        let without_body = is_grpc || client.req_header().method == Method::HEAD;
         self.send(client, without_body).await
     }
 

@@ -9,6 +9,7 @@ mod endpoint;
 mod failing;
 mod failure;
 mod gateway;
+mod grpc;
 mod live;
 mod log_time;
 mod pin_watch;

@@ -28,6 +28,11 @@ async fn the_authority_becomes_the_host_and_cookies_become_one_field() {
     assert_eq!(status, 200, "{seen:?}");
     let of = |name: &str| seen.iter().filter(|line| line.starts_with(&format!("{name}: "))).cloned().collect::<Vec<_>>();
     assert_eq!(of("host"), ["host: localhost"]);
+    assert_eq!(of("x-forwarded-for"), ["x-forwarded-for: 127.0.0.1"]);
+    assert_eq!(of("x-forwarded-proto"), ["x-forwarded-proto: https"]);
+    assert_eq!(of("x-forwarded-ssl"), ["x-forwarded-ssl: on"]);
+    assert_eq!(of("x-forwarded-host"), ["x-forwarded-host: localhost"]);
+    assert_eq!(of("x-forwarded-port"), ["x-forwarded-port: 443"]);
     assert_eq!(of("cookie"), ["cookie: a=1; b=2; c=3"]);
     assert!(of("te").is_empty() && of("transfer-encoding").is_empty(), "{seen:?}");
     kit.stop().await;

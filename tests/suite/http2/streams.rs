@@ -94,3 +94,24 @@ async fn a_client_of_http_1_is_served_over_tls_too() {
     }
     kit.stop().await;
 }
+
+#[tokio::test]
+async fn a_refusal_of_grpc_is_in_its_own_fields_and_has_no_body() {
+    let kit = world(|config| config.proxy.routes[0].path = "/notes.Notes".into()).await;
+    let client = Http2::connect(&kit).await;
+    let good = kit.issuer.token("alice").sign();
+    for (token, path, status) in [("nonsense", "/notes.Notes/List", "16"), (good.as_str(), "/nowhere", "12")] {
+        let mut asked = request("POST", path, token);
+        asked.headers_mut().insert("content-type", "application/grpc+proto".parse().unwrap());
+        let answer = kit.within(client.send(asked, "a message")).await.unwrap();
+        assert_eq!((answer.status().as_u16(), field(answer.headers(), "grpc-status")), (200, status));
+        assert_eq!(field(answer.headers(), "content-type"), "application/grpc");
+        assert!(!field(answer.headers(), "grpc-message").is_empty());
+        assert!(answer.body().is_end_stream());
+    }
+    // Whoever does not ask as gRPC is told as ever.
+    let answer = kit.within(client.send(request("POST", "/nowhere", &good), "a message")).await.unwrap();
+    assert_eq!((answer.status().as_u16(), field(answer.headers(), "grpc-status")), (404, ""));
+    kit.assert_metric("syncgate_rejections_total", &[("reason", "no_route")], 2.0).await;
+    kit.stop().await;
+}
