@@ -146,9 +146,10 @@ impl Minting {
         profile: ProfileId,
         lifetime: Lifetime,
         now: Timestamp,
+        may_mint: impl FnOnce() -> Result<(), Rejection>,
     ) -> Result<Admission, Rejection> {
         // One deadline for the turn and the signature, so that those who wait do not wait for each other's deadlines.
-        timeout(Exchange::SIGNING_TIMEOUT, self.mint_in_turn(identity, profile, lifetime, now))
+        timeout(Exchange::SIGNING_TIMEOUT, self.mint_in_turn(identity, profile, lifetime, now, may_mint))
             .await
             .unwrap_or(Err(Rejection::SigningOverloaded))
     }
@@ -159,6 +160,7 @@ impl Minting {
         profile: ProfileId,
         lifetime: Lifetime,
         now: Timestamp,
+        may_mint: impl FnOnce() -> Result<(), Rejection>,
     ) -> Result<Admission, Rejection> {
         let order = self.order(identity, profile, lifetime)?;
         let _turn = order.slot.turn.lock().await;
@@ -168,6 +170,7 @@ impl Minting {
                 minted
             }
             None => {
+                may_mint()?;
                 self.misses.inc();
                 self.sign(&order, identity, now).await?
             }

@@ -121,7 +121,7 @@ impl Exchange {
         self.identify_if(token, now, || Ok(())).await
     }
 
-    /// The same; on a miss, only if it may.
+    /// The same; on a miss, only if it may. Of several that miss the same token, one is asked about.
     pub async fn identify_if(
         &self,
         token: &[u8],
@@ -144,7 +144,7 @@ impl Exchange {
         self.identify_next_if(last, token, now, || Ok(())).await
     }
 
-    /// The same; on a miss, only if it may.
+    /// The same; on a miss, only if it may. Of several that miss the same token, one is asked about.
     pub async fn identify_next_if(
         &self,
         last: &Mutex<LastToken>,
@@ -206,7 +206,7 @@ impl Exchange {
         self.admit_if(identity, profile, lifetime, now, || Ok(())).await
     }
 
-    /// The same; on a miss, only if it may.
+    /// The same; on a miss, only if it may. Of several that miss the same token, one is asked about.
     pub async fn admit_if(
         &self,
         identity: &Arc<Identity>,
@@ -217,10 +217,7 @@ impl Exchange {
     ) -> Result<Admission, Rejection> {
         match self.minting.recall(identity, profile, lifetime, now) {
             Some(admission) => Ok(admission),
-            None => {
-                may_mint()?;
-                Box::pin(self.minting.mint(identity, profile, lifetime, now)).await
-            }
+            None => Box::pin(self.minting.mint(identity, profile, lifetime, now, may_mint)).await,
         }
     }
 

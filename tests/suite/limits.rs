@@ -179,3 +179,19 @@ async fn the_defaults_do_not_limit_500_devices_behind_one_address() {
     }
     kit.stop().await;
 }
+
+/// An app that starts asks for many things at once, with one new token: that is one to be minted.
+#[tokio::test]
+async fn requests_that_wait_for_the_same_token_count_as_one_mint() {
+    let kit = world(|limits| limits.user.mints = Some(Rate::per_second(1, 1))).await;
+    let token = kit.issuer.token("alice").sign();
+    let asking = (0..100).map(|_| ask(&kit, "10.0.0.1", &token));
+    let answers = kit.within(join_all(asking)).await;
+    assert!(
+        answers.iter().all(|answer| answer.status == 200),
+        "{:?}",
+        answers.iter().map(|answer| answer.status).collect::<Vec<_>>()
+    );
+    assert_limited(&ask(&kit, "10.0.0.1", &kit.issuer.token("alice").claim("jti", "another").sign()).await, "1");
+    kit.stop().await;
+}
