@@ -15,7 +15,10 @@ use std::{
 
 pub use reload::ReloadError;
 
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -148,11 +151,11 @@ impl Gateway {
 
         let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
         for address in config.proxy.listen.addresses() {
-            let (socket, address) = bind("listen", address).await?;
+            let (socket, address) = bind("listen", address)?;
             sockets.push(socket);
             addresses.push(address);
         }
-        let (admin_socket, admin_address) = bind("admin", config.admin.address).await?;
+        let (admin_socket, admin_address) = bind("admin", config.admin.address)?;
         let mut tasks = JoinSet::new();
         expect_names(&config, &issuers);
         let issuers = spawn(issuers, &mut tasks);
@@ -303,9 +306,19 @@ fn access_log(settings: &LogSettings, metrics: &Metrics) -> Result<Option<Arc<Ac
     AccessLog::start(format, settings.refusals_per_second, &metrics.proxy).map(Some).map_err(StartError::Threads)
 }
 
-async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+/// Connections that wait to be accepted, if the system allows so many (`net.core.somaxconn`): with the usual 128, devices that come back at
+/// once would wait for seconds until they try again.
+const BACKLOG: u32 = 4_096;
+
+fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let error = |source| StartError::Bind { what, address, source };
-    let socket = TcpListener::bind(address).await.map_err(error)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let listen = |socket: TcpSocket| {
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    let socket = socket.and_then(listen).map_err(error)?;
     let bound = socket.local_addr().map_err(error)?;
     Ok((socket, bound))
 }
