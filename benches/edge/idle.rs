@@ -17,7 +17,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    issuer::Issuer,
+    harness::issuer::Issuer,
     proxy::{Kind, Proxy},
 };
 

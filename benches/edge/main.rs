@@ -7,22 +7,18 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 mod idle;
-#[allow(dead_code, reason = "no peer verifies here")]
-#[path = "../peers/issuer.rs"]
-mod issuer;
 mod proxy;
 
 use std::{error::Error, process::Command};
 
 use harness::{
+    issuer::issue,
     median,
     process::RoleProcess,
+    program::missing,
     role::{self, Part, Role},
-    short_token::short,
 };
-use issuer::Issuer;
 use proxy::{Kind, Proxy};
-use syncgate::demo::{DemoIssuer, http_client};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -54,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
-    let missing = missing();
+    let missing = missing(&["nginx", "haproxy", "h2load"]);
     if !missing.is_empty() {
         let what = format!("{} not installed; `make bench-edge` installs them", missing.join(", "));
         if !is_test {
@@ -124,22 +120,4 @@ fn print(times: &[Vec<Vec<f64>>]) {
         let verdict = if median(&ratios) <= load.bound { "within" } else { "BEYOND" };
         println!("{}: {:.2} x nginx, {verdict} the bound of {:.2}", load.title, median(&ratios), load.bound);
     }
-}
-
-fn missing() -> Vec<&'static str> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    ["nginx", "haproxy", "h2load"].into_iter().filter(|program| !is_there(program)).collect()
-}
-
-/// A token that the gateway accepts, and its issuer.
-fn issue() -> Result<(String, Issuer), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let issuer = DemoIssuer::start().await?;
-        let token = short(issuer.token("alice")).sign();
-        let key_set = http_client()?.get(issuer.keys_url()).send().await?.text().await?;
-        let issuer = Issuer::of(&token, key_set)?;
-        Ok((token, issuer))
-    })
 }

@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "no bench needs all of it")]
 
 pub mod closed_loop;
+pub mod issuer;
 pub mod nginx;
 pub mod process;
+pub mod program;
 pub mod role;
 #[path = "../measure/short_token.rs"]
 pub mod short_token;

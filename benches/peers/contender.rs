@@ -8,9 +8,7 @@ use std::{
 };
 
 use crate::{
-    harness::{process::RoleProcess, role::ANSWER},
-    issuer::forged,
-    peer::Peer,
+    harness::{issuer::forged, process::RoleProcess, program, role::ANSWER},
     results::Case,
 };
 
@@ -23,7 +21,7 @@ pub struct Contender {
 
 enum Program {
     Played(RoleProcess),
-    Peer(Peer),
+    Peer(program::Program),
 }
 
 impl Contender {
@@ -33,7 +31,7 @@ impl Contender {
     }
 
     /// A proxy as users run it.
-    pub fn peer(case: Case, peer: Peer, token: &str) -> Self {
+    pub fn peer(case: Case, peer: program::Program, token: &str) -> Self {
         Self { case, token: token.to_owned(), program: Program::Peer(peer) }
     }
 

@@ -13,7 +13,6 @@ mod contender;
 mod facts;
 #[path = "../harness/mod.rs"]
 mod harness;
-mod issuer;
 mod load;
 mod peer;
 mod results;
@@ -23,15 +22,14 @@ use std::{error::Error, fs, net::SocketAddr, path::PathBuf};
 use contender::Contender;
 use harness::{
     closed_loop::{ClosedLoop, Question},
+    issuer::{Issuer, issue},
     median,
     process::RoleProcess,
+    program::missing,
     role::{self, Part, Role},
-    short_token::short,
 };
-use issuer::Issuer;
-use peer::{PEERS, Peer};
+use peer::PEERS;
 use results::{Case, Proxy, Results, Setting};
-use syncgate::demo::{DemoIssuer, http_client};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
-    let missing = missing();
+    let missing = missing(&["nginx", "haproxy", "envoy", "wrk"]);
     if !missing.is_empty() {
         let what = format!("{} not installed; `make bench-peers` installs them", missing.join(", "));
         if !is_test {
@@ -106,33 +104,15 @@ fn compare(is_test: bool) -> Result<(), Box<dyn Error>> {
     if is_test { Ok(()) } else { store(&results) }
 }
 
-fn missing() -> Vec<&'static str> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    ["nginx", "haproxy", "envoy", "wrk"].into_iter().filter(|program| !is_there(program)).collect()
-}
-
-/// A token that all accept, and its issuer.
-fn issue() -> Result<(String, Issuer), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let issuer = DemoIssuer::start().await?;
-        let token = short(issuer.token("alice")).sign();
-        let key_set = http_client()?.get(issuer.keys_url()).send().await?.text().await?;
-        let issuer = Issuer::of(&token, key_set)?;
-        Ok((token, issuer))
-    })
-}
-
 /// All proxies, in the order of the rounds.
 fn start(upstream: SocketAddr, core: usize, token: &str, issuer: &Issuer) -> Result<Vec<Contender>, Box<dyn Error>> {
     let mut contenders = Vec::new();
     for case in PEERS {
-        contenders.push(Contender::peer(case, Peer::start(case, core, upstream, issuer)?, token));
+        contenders.push(Contender::peer(case, peer::start(case, core, upstream, issuer)?, token));
     }
     if let Some(program) = profiled()? {
         let case = Case::SyncgateProfiled;
-        contenders.push(Contender::peer(case, Peer::start_of(program.as_ref(), case, core, upstream, issuer)?, token));
+        contenders.push(Contender::peer(case, peer::start_of(program.as_ref(), case, core, upstream, issuer)?, token));
     }
     for (case, role) in PLAYED {
         let process = RoleProcess::start(&Part { role, core, upstream: Some(upstream) })?;

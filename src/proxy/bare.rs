@@ -85,7 +85,7 @@ impl UnauthenticatedProxyForBenches {
     /// Serves until `stop`, as [`Proxy::run`](super::Proxy::run) does.
     pub async fn run(self, socket: TcpListener, stop: CancellationToken, grace: Duration) {
         let resolver = tokio::spawn(self.upstream.keep_resolved(stop.clone()));
-        let port = Port { socket, number: 0, proxy_protocol: false, tls: None, redirect_port: None };
+        let port = Port { socket, proxy_protocol: false, tls: None, redirect_port: None };
         self.listener.run(vec![port], stop, grace).await;
         resolver.abort();
     }
@@ -148,12 +148,7 @@ impl ProxyHttp for Hooks {
     fn new_ctx(&self) -> RequestRecord {
         let nobody = || {
             let intake = Intake::new(self.listen.header_bytes, self.metrics.proxy.unfinished_header_bytes.clone());
-            Arc::new(Connection::new(
-                Arrival::new(SocketAddr::from(([0, 0, 0, 0], 0)), 0),
-                None,
-                self.listen.header_timeout,
-                intake,
-            ))
+            Arc::new(Connection::new(Arrival::new(SocketAddr::from(([0, 0, 0, 0], 0))), None, self.listen.header_timeout, intake))
         };
         let connection = CONNECTION.try_with(Arc::clone).unwrap_or_else(|_| nobody());
         RequestRecord::new(connection, Arc::clone(&self.metrics), self.access_log.clone())

@@ -128,14 +128,13 @@ impl Proxy {
         Arc::clone(&self.live)
     }
 
-    /// Serves on these sockets, one for each listener in order, until `stop`, then drains: returns as soon as nothing is in progress, after `grace` at the latest. If it
-    /// is dropped before, connections are cut.
+    /// Serves on these sockets, one for each listener in order, until `stop`, then drains: returns as soon as nothing is in progress, after
+    /// `grace` at the latest. If it is dropped before, connections are cut.
     pub async fn run(self, sockets: Vec<TcpListener>, stop: CancellationToken, grace: Duration) {
         let listen = self.live.listen.load_full();
         let port = |((socket, tls), settings): ((TcpListener, &Option<Arc<ServerTls>>), &ListenerSettings)| {
-            let number = socket.local_addr().map_or(0, |address| address.port());
             let (proxy_protocol, redirect_port) = (settings.proxy_protocol, settings.redirect_port);
-            Port { socket, number, proxy_protocol, tls: tls.clone(), redirect_port }
+            Port { socket, proxy_protocol, tls: tls.clone(), redirect_port }
         };
         let ports = sockets.into_iter().zip(self.live.certificates()).zip(&listen.listeners).map(port).collect();
         self.live.start_resolving(stop.clone());

@@ -8,7 +8,10 @@ use std::{
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde_json::{Map, Value, json};
-use syncgate::{config::Config, proxy::RouteSettings};
+use syncgate::{
+    config::Config,
+    proxy::{RouteSettings, Target},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -17,7 +20,10 @@ use tokio::{
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::kit::{Kit, gateway_before};
+use crate::{
+    http2::client::world as secure_world,
+    kit::{Kit, gateway_before},
+};
 
 /// One request as it came.
 #[derive(Clone, Debug, Default)]
@@ -182,14 +188,27 @@ pub async fn gateway_with(recorder: &Recorder, value: Value) -> Kit {
 
 /// A gateway with the routes and the minting of this config file in front of this address.
 pub async fn gateway_of(upstream: SocketAddr, file: Value) -> Kit {
+    gateway_before(upstream, by(file)).await
+}
+
+/// The same with TLS on a second listener.
+pub async fn secure_gateway_of(upstream: SocketAddr, file: Value) -> Kit {
+    let by = by(file);
+    secure_world(move |config| {
+        config.proxy.upstreams[0].targets = vec![Target::new("127.0.0.1", upstream.port())];
+        by(config);
+    })
+    .await
+}
+
+fn by(file: Value) -> impl FnOnce(&mut Config) + Send + 'static {
     let settings = config(file);
-    gateway_before(upstream, move |config| {
+    move |config| {
         config.proxy.routes = settings.proxy.routes;
         config.profiles = settings.profiles;
         config.proxy.listen.max_stream_age = settings.proxy.listen.max_stream_age;
         config.issuers[0].rules.leeway = Duration::ZERO;
-    })
-    .await
+    }
 }
 
 /// The claims of a token that the gateway minted; fails if the pinned key does not verify it.

@@ -20,12 +20,9 @@ use crate::{
 
 /// What is known of a connection from its beginning.
 #[derive(Debug)]
-#[allow(dead_code)] // Told to upstreams.
 pub(in crate::proxy) struct Arrival {
     /// The other end of the connection.
     pub(in crate::proxy) peer: Peer,
-    /// The port that it came to.
-    pub(in crate::proxy) port: u16,
     /// What its handshake told, if it had one.
     pub(in crate::proxy) tls: Option<Box<Secure>>,
     /// Where the listener only sends clients on: to https, at this port.
@@ -60,8 +57,8 @@ impl Secure {
 }
 
 impl Arrival {
-    pub(in crate::proxy) fn new(peer: SocketAddr, port: u16) -> Self {
-        Self { peer: Peer::new(peer, Scheme::Http), port, tls: None, redirect_port: None, waited: Duration::ZERO }
+    pub(in crate::proxy) fn new(peer: SocketAddr) -> Self {
+        Self { peer: Peer::new(peer, Scheme::Http), tls: None, redirect_port: None, waited: Duration::ZERO }
     }
 
     /// The same after a handshake.
@@ -107,7 +104,6 @@ impl Connection {
     }
 
     /// What is known of it from its beginning.
-    #[allow(dead_code)] // Told to upstreams.
     pub(in crate::proxy) fn arrival(&self) -> &Arrival {
         &self.arrival
     }

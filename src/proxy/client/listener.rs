@@ -52,7 +52,6 @@ pub(in crate::proxy) struct Listener<S> {
 /// A socket that clients connect to.
 pub(in crate::proxy) struct Port {
     pub(in crate::proxy) socket: TcpListener,
-    pub(in crate::proxy) number: u16,
     /// Whether each connection begins with a header of the PROXY protocol.
     pub(in crate::proxy) proxy_protocol: bool,
     /// How handshakes are answered; none: the port is for plain HTTP.
@@ -150,7 +149,7 @@ impl<S: Serve> Listener<S> {
         let trouble = RateLimit::every(LOG_INTERVAL);
         loop {
             let (stream, peer) = self.accept(&port.socket, &trouble).await;
-            let arrival = Arrival { redirect_port: port.redirect_port, ..Arrival::new(peer, port.number) };
+            let arrival = Arrival { redirect_port: port.redirect_port, ..Arrival::new(peer) };
             // Whom a proxy speaks for is not known yet.
             let own = if port.proxy_protocol { Some(None) } else { self.gate.let_in(&arrival.peer) };
             let Some(own) = own else { continue };

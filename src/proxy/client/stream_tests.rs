@@ -152,8 +152,7 @@ async fn requests_come_over_each() {
     for (stream, mut client) in each().await {
         let intake = Intake::new(1_024, IntGauge::new("held", "held").unwrap());
         let address = "127.0.0.1:1".parse().unwrap();
-        let connection =
-            Arc::new(Connection::new(Arrival::new(address, 80), Some(stream.clone()), Duration::from_secs(10), intake));
+        let connection = Arc::new(Connection::new(Arrival::new(address), Some(stream.clone()), Duration::from_secs(10), intake));
         connection.request().bound_writes(Duration::from_secs(10));
         let mut session = HttpSession::new(Box::new(Transport::new(stream, connection)));
         client.write_all(b"GET /a HTTP/1.1\r\nHost: contoso.com\r\n\r\n").await.unwrap();

@@ -9,8 +9,12 @@ async fn pouchdb_replicates_live_and_outlives_its_token() {
     if !INTEROP.node().await {
         return;
     }
+    tokio::join!(pouchdb_over("http"), pouchdb_over("https"));
+}
+
+async fn pouchdb_over(scheme: &str) {
     let file = json!({ "routes": { "preset": "couchdb" } });
-    let Meeting { found, kit, .. } = Meeting::hold(file, "couchdb-server.mjs", "pouchdb-client.mjs").await;
+    let Meeting { found, kit, .. } = Meeting::hold_over(scheme, file, "couchdb-server.mjs", "pouchdb-client.mjs").await;
     assert_eq!(found["errors"], json!([]), "{found}");
     assert!(found["live"].as_u64().unwrap() < 5_000, "{found}");
     // The feed ended with the token; the client waited, and went on with the next one.
@@ -34,8 +38,12 @@ async fn triplit_syncs_live_and_is_told_in_its_socket_that_a_token_is_invalid() 
     if !INTEROP.node().await {
         return;
     }
+    tokio::join!(triplit_over("http"), triplit_over("https"));
+}
+
+async fn triplit_over(scheme: &str) {
     let file = json!({ "routes": { "preset": "triplit" } });
-    let Meeting { found, kit, .. } = Meeting::hold(file, "triplit-server.mjs", "triplit-client.mjs").await;
+    let Meeting { found, kit, .. } = Meeting::hold_over(scheme, file, "triplit-server.mjs", "triplit-client.mjs").await;
     assert_eq!(found["errors"], json!([]), "{found}");
     assert!(found["live"].as_u64().unwrap() < 5_000, "{found}");
     assert_eq!((&found["missed"], &found["toldAfterExpiry"]), (&json!(true), &json!(true)), "{found}");

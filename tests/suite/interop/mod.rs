@@ -5,10 +5,10 @@
 mod backends;
 mod exchange;
 mod feeds;
+mod https;
 mod login;
 
 use std::{
-    path::PathBuf,
     process::Stdio,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -19,7 +19,11 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use crate::{installed::INTEROP, kit::Kit, recorder::gateway_of};
+use crate::{
+    installed::INTEROP,
+    kit::Kit,
+    recorder::{gateway_of, secure_gateway_of},
+};
 
 /// Longer than a client takes that retries with an expired token.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -33,15 +37,24 @@ struct Script {
 
 impl Script {
     fn node(name: &str) -> Self {
-        Self::start("node".into(), name)
+        Self::start(Command::new("node"), name)
+    }
+
+    /// The same, where the gateway's certificate is trusted.
+    fn trusting_node(name: &str, kit: &Kit) -> Self {
+        let mut node = Command::new("node");
+        if let Some(certificate) = &kit.certificate {
+            node.env("NODE_EXTRA_CA_CERTS", &certificate.authority_file);
+        }
+        Self::start(node, name)
     }
 
     fn python(name: &str) -> Self {
-        Self::start(INTEROP.python_command("python").into(), name)
+        Self::start(Command::new(INTEROP.python_command("python")), name)
     }
 
-    fn start(program: PathBuf, name: &str) -> Self {
-        let mut child = Command::new(program)
+    fn start(mut program: Command, name: &str) -> Self {
+        let mut child = program
             .arg(INTEROP.folder().join(name))
             .current_dir(INTEROP.folder())
             .stdin(Stdio::piped())
@@ -84,19 +97,33 @@ struct Meeting {
 impl Meeting {
     /// Runs both to the end, with a gateway of these settings. One of the client's tokens lives for ten seconds.
     async fn hold(file: Value, server: &str, client: &str) -> Self {
-        let (kit, server, mut client) = Self::begin(file, server, client).await;
+        Self::hold_over("http", file, server, client).await
+    }
+
+    /// The same over http or https.
+    async fn hold_over(scheme: &str, file: Value, server: &str, client: &str) -> Self {
+        let (kit, server, mut client) = Self::begin_over(scheme, file, server, client).await;
         let found = client.hears("result").await;
         Self { found, kit, server }
     }
 
     /// Lets both begin: the gateway, the backend and the client.
     async fn begin(file: Value, server: &str, client: &str) -> (Kit, Script, Script) {
+        Self::begin_over("http", file, server, client).await
+    }
+
+    async fn begin_over(scheme: &str, file: Value, server: &str, client: &str) -> (Kit, Script, Script) {
         let mut server = Script::node(server);
         let port = u16::try_from(server.hears("port").await.as_u64().unwrap()).unwrap();
-        let kit = gateway_of(([127, 0, 0, 1], port).into(), file).await;
+        let upstream = ([127, 0, 0, 1], port).into();
+        let kit = match scheme {
+            "https" => secure_gateway_of(upstream, file).await,
+            _ => gateway_of(upstream, file).await,
+        };
+        let address = kit.tls_address().unwrap_or(kit.gateway.address());
         server.tell(&json!({ "key": kit.pinned_key_pem })).await;
         server.hears("ready").await;
-        let mut client = Script::node(client);
+        let mut client = Script::trusting_node(client, &kit);
         // Its life begins when the client has loaded.
         client.hears("ready").await;
         let life = 10;
@@ -104,7 +131,7 @@ impl Meeting {
         let token = |user: &str| kit.issuer.token(user);
         client
             .tell(&json!({
-                "gateway": kit.url(""),
+                "gateway": format!("{scheme}://localhost:{}", address.port()),
                 "good": token("alice").sign(),
                 "another": token("alice").expires_in(1_800).sign(),
                 "short": token("alice").expires_in(i64::try_from(life).unwrap()).sign(),

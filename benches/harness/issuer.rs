@@ -8,6 +8,9 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use serde_json::Value;
+use syncgate::demo::{DemoIssuer, http_client};
+
+use super::short_token::short;
 
 /// The issuer of one token.
 pub struct Issuer {
@@ -31,6 +34,18 @@ impl Issuer {
         let key = keys.find(|key| key["kid"] == header["kid"]).ok_or("the issuer does not publish the token's key")?;
         Ok(Self { name: text(&claims["iss"])?, audience: text(&claims["aud"])?, key_pem: pem(key)?, key_set })
     }
+}
+
+/// A token that all accept, and its issuer.
+pub fn issue() -> Result<(String, Issuer), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let issuer = DemoIssuer::start().await?;
+        let token = short(issuer.token("alice")).sign();
+        let key_set = http_client()?.get(issuer.keys_url()).send().await?.text().await?;
+        let issuer = Issuer::of(&token, key_set)?;
+        Ok((token, issuer))
+    })
 }
 
 fn pem(jwk: &Value) -> Result<String, Box<dyn Error>> {
