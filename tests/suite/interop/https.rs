@@ -1,12 +1,13 @@
-//! Clients of HTTP/2 that nobody here wrote: Node's own, and curl, which speaks HTTP/1.1 too.
+//! Clients of HTTP/2 that nobody here wrote: Node's own, curl, which speaks HTTP/1.1 too, and gRPC's with a server of it.
 
 use std::time::Duration;
 
 use serde_json::json;
+use syncgate::proxy::Target;
 use tokio::process::Command;
 
 use super::{INTEROP, Script};
-use crate::{http2::client::world, kit::Kit};
+use crate::{http2::client::world, kit::Kit, recorder::claims_of};
 
 /// In which a token ends when it says so.
 async fn exact() -> Kit {
@@ -54,6 +55,39 @@ async fn curl_gets_the_version_that_it_asks_for() {
         let output = kit.within(curl.output()).await.unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         assert_eq!(said, expected, "{option}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    kit.stop().await;
+}
+
+#[tokio::test]
+async fn grpc_goes_through_with_every_kind_of_call_and_knows_a_refusal() {
+    if !INTEROP.python().await {
+        return;
+    }
+    let mut server = Script::python("grpc-server.py");
+    let port = u16::try_from(server.hears("port").await.as_u64().unwrap()).unwrap();
+    let kit = world(move |config| {
+        let upstream = &mut config.proxy.upstreams[0];
+        (upstream.targets, upstream.http2) = (vec![Target::new("127.0.0.1", port)], true);
+        config.proxy.routes[0].path = "/notes.Notes".into();
+    })
+    .await;
+    let mut client = Script::python("grpc-client.py");
+    client.hears("ready").await;
+    let gateway = format!("localhost:{}", kit.tls_address().unwrap().port());
+    let authority = &kit.certificate.as_ref().unwrap().authority_file;
+    let good = kit.issuer.token("alice").sign();
+    client.tell(&json!({ "gateway": gateway, "authority": authority, "good": good })).await;
+    let found = client.hears("result").await;
+    // The server has the gateway's token, not the client's.
+    let seen = found["seen"].as_str().unwrap().strip_prefix("Bearer ").unwrap();
+    assert_eq!(claims_of(&kit, seen)["userId"], json!(kit.issuer.user_id("alice")));
+    assert_eq!((&found["said"], &found["trailers"]), (&json!("hello"), &json!(["behind it"])), "{found}");
+    assert_eq!((&found["counted"], &found["total"]), (&json!(1_000), &json!("1000000")), "{found}");
+    assert_eq!(found["failed"], json!(["FAILED_PRECONDITION", "not now, 100 %"]), "{found}");
+    for (call, code) in [("refused", "UNAUTHENTICATED"), ("missing", "UNAUTHENTICATED"), ("elsewhere", "UNIMPLEMENTED")] {
+        assert_eq!(found[call][0], json!(code), "{found}");
+        assert!(!found[call][1].as_str().unwrap().is_empty(), "{found}");
     }
     kit.stop().await;
 }
