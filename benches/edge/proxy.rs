@@ -1,7 +1,12 @@
 //! A proxy with TLS as users run it.
 
-use std::{error::Error, fs, io, net::SocketAddr, path::Path, time::Duration};
+use std::{error::Error, fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs::default_provider,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use syncgate::demo::DemoCertificate;
 
 use crate::harness::{
@@ -37,6 +42,22 @@ impl Kind {
     }
 }
 
+/// The key of its certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateKey {
+    P256,
+    Rsa2048,
+}
+
+impl CertificateKey {
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::P256 => "EC P-256",
+            Self::Rsa2048 => "RSA-2048",
+        }
+    }
+}
+
 /// A running proxy. Dropping it ends it.
 pub struct Proxy {
     kind: Kind,
@@ -47,9 +68,23 @@ pub struct Proxy {
 impl Proxy {
     /// Starts it on a core, with a new certificate, and waits until it listens.
     pub fn start(kind: Kind, core: usize, upstream: SocketAddr, issuer: &Issuer) -> Result<Self, Box<dyn Error>> {
+        Self::start_with(kind, CertificateKey::P256, core, upstream, issuer)
+    }
+
+    /// The same with a key of this kind.
+    pub fn start_with(
+        kind: Kind,
+        key: CertificateKey,
+        core: usize,
+        upstream: SocketAddr,
+        issuer: &Issuer,
+    ) -> Result<Self, Box<dyn Error>> {
         let mut authority_pem = String::new();
         let program = Program::start(&kind.recipe(), core, upstream, issuer, |folder| {
-            let certificate = DemoCertificate::create(folder)?;
+            let certificate = match key {
+                CertificateKey::P256 => DemoCertificate::create(folder)?,
+                CertificateKey::Rsa2048 => DemoCertificate::create_with_rsa(folder)?,
+            };
             let both = [fs::read(&certificate.files.chain)?, fs::read(&certificate.files.key)?].concat();
             fs::write(folder.join("both.pem"), both)?;
             authority_pem = certificate.authority_pem;
@@ -66,9 +101,14 @@ impl Proxy {
         self.program.address()
     }
 
-    /// What its clients have to trust.
-    pub fn authority_pem(&self) -> &str {
-        &self.authority_pem
+    /// What a client offers that trusts it and speaks this protocol.
+    pub fn client_config(&self, protocol: &[u8]) -> Result<Arc<ClientConfig>, Box<dyn Error>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.authority_pem.as_bytes())?)?;
+        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()?;
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Ok(Arc::new(config))
     }
 
     pub fn cpu_time(&self) -> io::Result<Duration> {

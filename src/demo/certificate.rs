@@ -9,6 +9,7 @@ use std::{
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    SignatureAlgorithm,
 };
 
 use crate::certificate::PairFiles;
@@ -30,11 +31,15 @@ pub struct DemoCertificate {
 impl DemoCertificate {
     /// Writes a new one into a folder: `localhost`, 127.0.0.1 and ::1, ECDSA P-256.
     pub fn create(folder: &Path) -> io::Result<Self> {
-        Self::create_for(folder, &NAMES)
+        Self::create_for(folder, &NAMES, &rcgen::PKCS_ECDSA_P256_SHA256)
     }
 
-    /// The same for other names.
-    pub fn create_for(folder: &Path, names: &[&str]) -> io::Result<Self> {
+    /// The same with RSA of 2048 bits.
+    pub fn create_with_rsa(folder: &Path) -> io::Result<Self> {
+        Self::create_for(folder, &NAMES, &rcgen::PKCS_RSA_SHA256)
+    }
+
+    fn create_for(folder: &Path, names: &[&str], algorithm: &'static SignatureAlgorithm) -> io::Result<Self> {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -46,7 +51,7 @@ impl DemoCertificate {
         let mut parameters = CertificateParams::new(names).map_err(io::Error::other)?;
         parameters.distinguished_name.push(DnType::CommonName, "syncgate demo");
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let key = KeyPair::generate_for(algorithm).map_err(io::Error::other)?;
         let certificate = parameters.signed_by(&key, &authority).map_err(io::Error::other)?;
 
         let file = |name: &str| folder.join(name);
